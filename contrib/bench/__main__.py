@@ -1,0 +1,62 @@
+"""`python contrib/bench [--quick] [--full] [--rounds N] [--profile FILE] [ROW …]`: measure rows of the table.
+
+Each row runs ours and its floor interleaved, in one run on this machine. Nothing here is a test: figures are read, not
+asserted. `cpu_us_each` is the processor time of the server for each answer, which a busy machine does not spoil.
+`--quick` uses tiny counts and shows only that everything works.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import rows_audit
+import rows_client
+import rows_gate
+import rows_reports
+import rows_start
+from harness import ROUNDS, Row, report, run_row
+
+
+def main() -> int:
+    """Measure what the command line names; return 1 when a row failed."""
+    parser = argparse.ArgumentParser(prog="python contrib/bench", description=__doc__)
+    parser.add_argument("rows", nargs="*", type=int, metavar="ROW", help="numbers of rows; all without")
+    parser.add_argument("--quick", action="store_true", help="tiny counts and one round, to see it work")
+    parser.add_argument("--full", action="store_true", help="row 21 with 10^5 reports and 10^6 records too")
+    parser.add_argument("--rounds", type=int, help=f"rounds that count (default {ROUNDS}, quick 1)")
+    parser.add_argument(
+        "--profile", type=Path, metavar="FILE", help="write cProfile's figures of our server there; it slows it down"
+    )
+    options = parser.parse_args()
+    rounds = options.rounds or (1 if options.quick else ROUNDS)
+    table = _table(is_quick=options.quick, is_full=options.full, profile=options.profile)
+    known = {row.number for row in table}
+    if unknown := [str(number) for number in options.rows if number not in known]:
+        parser.error(f"no row {', '.join(unknown)} here; there are {', '.join(map(str, sorted(known)))}")
+    results = [_measured(row, rounds) for row in table if not options.rows or row.number in options.rows]
+    report(results, rounds)
+    return 1 if any("failed" in result for result in results) else 0
+
+
+def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
+    rows = [
+        *rows_reports.rows(is_quick=is_quick, profile=profile),
+        *rows_gate.rows(is_quick=is_quick, profile=profile),
+        *rows_client.rows(is_quick=is_quick, profile=profile),
+        *rows_audit.rows(is_quick=is_quick, profile=profile),
+        *rows_start.rows(is_quick=is_quick, is_full=is_full),
+    ]
+    return sorted(rows, key=lambda row: row.number)
+
+
+def _measured(row: Row, rounds: int) -> dict[str, object]:
+    label = row.label or str(row.number)
+    print(f"row {label}: {row.title} …", file=sys.stderr, flush=True)
+    try:
+        return run_row(row, rounds)
+    except Exception as error:  # one row that fails does not take the others with it
+        return {"row": row.number, "label": label, "title": row.title, "failed": f"{type(error).__name__}: {error}"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

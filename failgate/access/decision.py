@@ -1,0 +1,85 @@
+"""The one place where a permission is given or refused. It reads top to bottom and ends in deny."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from failgate.access.permission import Permission
+from failgate.access.principal import Principal
+from failgate.access.role import GRANTS, Role
+
+Reason = Literal[
+    "public",
+    "self",
+    "role",
+    "not_signed_in",
+    "not_a_member",
+    "role_lacks_it",
+    "out_of_scope",
+    "other_workspace",
+    "second_factor_needed",
+    "platform_role",
+    "platform_role_needed",
+    "no_rule",
+]
+
+# Acts that a person may only do with a second factor proven in this session.
+NEEDS_SECOND_FACTOR = frozenset({Permission.WORKSPACE_COMMAND_VOTE})
+# Acts that a person does in person: no API key, no agent token.
+PERSON_ONLY = frozenset({Permission.WORKSPACE_COMMAND_VOTE})
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether it is allowed, and why; the reason is for the audit record, never for a stranger."""
+
+    allowed: bool
+    reason: Reason
+
+
+def decide(
+    principal: Principal,
+    permission: Permission,
+    *,
+    workspace_id: str | None = None,
+    role: Role | None = None,
+    is_platform_admin: bool = False,
+) -> Decision:
+    """Decide whether `principal` has `permission`, in the workspace `workspace_id` where it holds `role`.
+
+    `role` is the membership's role (for an API key: of its owner; for an agent: `Role.AGENT`), or None without one.
+    """
+    scope = permission.partition(":")[0]
+    if scope == "public":
+        return Decision(allowed=True, reason="public")
+    if principal.kind == "anonymous":
+        return Decision(allowed=False, reason="not_signed_in")
+    if scope == "account" and principal.kind in {"user", "api_key"}:
+        if principal.kind == "api_key" and permission is not Permission.ACCOUNT_SELF_READ:
+            return Decision(allowed=False, reason="out_of_scope")
+        return Decision(allowed=True, reason="self")
+    if scope == "account" and principal.kind == "agent" and permission is Permission.ACCOUNT_SELF_READ:
+        return Decision(allowed=True, reason="self")
+    if scope == "platform":
+        allowed = is_platform_admin and principal.kind == "user"
+        return Decision(allowed=allowed, reason="platform_role" if allowed else "platform_role_needed")
+    if scope == "workspace":
+        return _decide_in_workspace(principal, permission, workspace_id, role)
+    return Decision(allowed=False, reason="no_rule")
+
+
+def _decide_in_workspace(
+    principal: Principal, permission: Permission, workspace_id: str | None, role: Role | None
+) -> Decision:
+    if workspace_id is None or role is None:
+        return Decision(allowed=False, reason="not_a_member")
+    if principal.workspace_id is not None and principal.workspace_id != workspace_id:
+        return Decision(allowed=False, reason="other_workspace")
+    if permission not in GRANTS[role]:
+        return Decision(allowed=False, reason="role_lacks_it")
+    if principal.scopes is not None and permission not in principal.scopes:
+        return Decision(allowed=False, reason="out_of_scope")
+    if permission in PERSON_ONLY and principal.kind != "user":
+        return Decision(allowed=False, reason="out_of_scope")
+    if permission in NEEDS_SECOND_FACTOR and principal.second_factor_us is None:
+        return Decision(allowed=False, reason="second_factor_needed")
+    return Decision(allowed=True, reason="role")

@@ -1,0 +1,39 @@
+"""The permissions. Law of names: `<scope>:<resource>:<action>`.
+
+Scope is `public` (nobody has to sign in), `account` (oneself), `workspace` (one membership) or `platform` (the
+installation). An unsafe HTTP method never stands under an action `read`.
+"""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What a route or a message demands."""
+
+    PUBLIC_PAGE_READ = "public:page:read"
+    PUBLIC_SESSION_OPEN = "public:session:open"
+    PUBLIC_SETUP_COMPLETE = "public:setup:complete"
+
+    ACCOUNT_SELF_READ = "account:self:read"
+    ACCOUNT_SELF_WRITE = "account:self:write"
+    ACCOUNT_SESSION_CLOSE = "account:session:close"
+
+    WORKSPACE_COMMAND_SUBMIT = "workspace:command:submit"
+    WORKSPACE_COMMAND_READ = "workspace:command:read"
+    WORKSPACE_COMMAND_VOTE = "workspace:command:vote"
+    WORKSPACE_COMMAND_CONSUME = "workspace:command:consume"
+    WORKSPACE_RULE_READ = "workspace:rule:read"
+    WORKSPACE_RULE_WRITE = "workspace:rule:write"
+    WORKSPACE_REPORT_READ = "workspace:report:read"
+    WORKSPACE_REPORT_CREATE = "workspace:report:create"
+    WORKSPACE_REPORT_DELETE = "workspace:report:delete"
+    WORKSPACE_AGENT_READ = "workspace:agent:read"
+    WORKSPACE_AGENT_WRITE = "workspace:agent:write"
+    WORKSPACE_MEMBER_READ = "workspace:member:read"
+    WORKSPACE_MEMBER_WRITE = "workspace:member:write"
+    WORKSPACE_AUDIT_READ = "workspace:audit:read"
+    WORKSPACE_SETTINGS_READ = "workspace:settings:read"
+    WORKSPACE_SETTINGS_WRITE = "workspace:settings:write"
+
+    PLATFORM_METRICS_READ = "platform:metrics:read"
+    PLATFORM_INSTALLATION_READ = "platform:installation:read"

@@ -1,0 +1,37 @@
+"""The principal: who speaks, proven by which credential."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+PrincipalKind = Literal["anonymous", "user", "api_key", "agent", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who speaks.
+
+    `account_id` is set for `user` and `api_key` (the key's owner); `agent_id` for `agent`, and then
+    `owner_account_id` is the account that answers for the agent. `workspace_id` binds an API key or an agent to one
+    workspace; a user is bound to none. `second_factor_us` is when the session last proved a second factor,
+    microseconds since 1970, or None. `auth` lists the credential's methods: `pwd`, `otp`, `recovery`, `key`, `token`.
+    """
+
+    kind: PrincipalKind
+    account_id: str | None = None
+    agent_id: str | None = None
+    owner_account_id: str | None = None
+    workspace_id: str | None = None
+    session_id: str | None = None
+    second_factor_us: int | None = None
+    auth: tuple[str, ...] = ()
+    label: str = ""
+    scopes: frozenset[str] | None = field(default=None)
+
+    @property
+    def id(self) -> str:
+        """Return the identifier under which this principal stands in the audit log."""
+        return self.agent_id or self.account_id or self.kind
+
+
+ANONYMOUS = Principal(kind="anonymous")
+SYSTEM = Principal(kind="system", label="failgate")

@@ -1,0 +1,55 @@
+"""The roles of a workspace and what each may do: one matrix."""
+
+from enum import StrEnum
+
+from failgate.access.permission import Permission
+
+
+class Role(StrEnum):
+    """A membership's role."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    REVIEWER = "reviewer"
+    DEVELOPER = "developer"
+    AUDITOR = "auditor"
+    AGENT = "agent"
+
+
+_AGENT = frozenset(
+    {Permission.WORKSPACE_COMMAND_SUBMIT, Permission.WORKSPACE_COMMAND_CONSUME, Permission.WORKSPACE_REPORT_CREATE}
+)
+_DEVELOPER = _AGENT | {
+    Permission.WORKSPACE_COMMAND_READ,
+    Permission.WORKSPACE_RULE_READ,
+    Permission.WORKSPACE_REPORT_READ,
+    Permission.WORKSPACE_AGENT_READ,
+    Permission.WORKSPACE_MEMBER_READ,
+    Permission.WORKSPACE_SETTINGS_READ,
+}
+_REVIEWER = _DEVELOPER | {Permission.WORKSPACE_COMMAND_VOTE}
+_ADMIN = _REVIEWER | {
+    Permission.WORKSPACE_RULE_WRITE,
+    Permission.WORKSPACE_REPORT_DELETE,
+    Permission.WORKSPACE_AGENT_WRITE,
+    Permission.WORKSPACE_MEMBER_WRITE,
+    Permission.WORKSPACE_SETTINGS_WRITE,
+}
+_OWNER = _ADMIN | {Permission.WORKSPACE_AUDIT_READ}
+_AUDITOR = frozenset(
+    {
+        Permission.WORKSPACE_AUDIT_READ,
+        Permission.WORKSPACE_COMMAND_READ,
+        Permission.WORKSPACE_RULE_READ,
+        Permission.WORKSPACE_MEMBER_READ,
+    }
+)
+
+GRANTS: dict[Role, frozenset[Permission]] = {
+    Role.OWNER: frozenset(_OWNER),
+    Role.ADMIN: frozenset(_ADMIN),
+    Role.REVIEWER: frozenset(_REVIEWER),
+    Role.DEVELOPER: frozenset(_DEVELOPER),
+    Role.AUDITOR: _AUDITOR,
+    Role.AGENT: _AGENT,
+}

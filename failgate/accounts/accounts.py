@@ -1,0 +1,308 @@
+"""Accounts: made, found, signed in to by e-mail and password, barred and let in again.
+
+An unknown address, a wrong password and a disabled account are one answer after one amount of work. Disabling an
+account and changing its password end what was opened with it, in the same transaction.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from failgate.accounts.email_address import normalise_email, normalised_or_none
+from failgate.accounts.password import Passwords, check_new_password
+from failgate.accounts.refusals import Refusals
+from failgate.accounts.sessions import Sessions
+from failgate.accounts.tables import AccountRow
+from failgate.accounts.throttle import Throttle
+from failgate.accounts.tokens import Tokens
+from failgate.audit.log import AuditLog
+from failgate.audit.record import SYSTEM, Act, Actor, Event
+from failgate.base.canonical import JSON
+from failgate.base.clock import Clock
+from failgate.base.db import Database, Row, Transaction
+from failgate.base.errors import Conflict, Forbidden, NotFound, NotSignedIn, TooManyRequests
+from failgate.base.ids import new_id
+
+T = TypeVar("T")
+
+Ending = Callable[[Transaction, str, Actor], Awaitable[None]]
+"""What else ends when the account of this id is disabled, inside that transaction."""
+
+_INSERT: Final = """
+INSERT INTO account (id, email, password_hash, password_changed_us, is_platform_admin, created_us)
+VALUES ($1, $2, $3, $4, $5, $4) ON CONFLICT (email) DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person's account. Times are microseconds since 1970; `email` is lower-case.
+
+    `password_changed_us` tells which password an answer of `sign_in` is about.
+    """
+
+    id: str
+    email: str
+    created_us: int
+    password_changed_us: int | None
+    is_platform_admin: bool = False
+    disabled_us: int | None = None
+
+    @property
+    def is_enabled(self) -> bool:
+        """Tell whether it may sign in."""
+        return self.disabled_us is None
+
+
+class Accounts:
+    """Makes, finds, bars and signs in accounts."""
+
+    def __init__(
+        self,
+        database: Database,
+        audit: AuditLog,
+        clock: Clock,
+        passwords: Passwords,
+        *,
+        throttle: Throttle,
+        sessions: Sessions,
+        tokens: Tokens,
+        endings: Sequence[Ending] = (),
+        is_password_enabled: bool = True,
+    ) -> None:
+        """Work on `database`; `endings` are what other rooms end when an account is disabled.
+
+        Without `is_password_enabled` accounts still have passwords, but nobody signs in by one.
+        """
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+        self._passwords = passwords
+        self._throttle = throttle
+        self._sessions = sessions
+        self._tokens = tokens
+        self._endings = tuple(endings)
+        self.is_password_enabled = is_password_enabled
+        self._refusals = Refusals(audit, clock, Act.SESSION_REFUSED)
+
+    async def create(self, email: str, password: str, actor: Actor, *, is_platform_admin: bool = False) -> Account:
+        """Make an account.
+
+        Raises: BadInput (the address or the password is not acceptable); Conflict (the address has an account).
+        """
+
+        async def alone(_tx: Transaction, account: Account) -> Account:
+            return account
+
+        return await self.create_and(email, password, actor, alone, is_platform_admin=is_platform_admin)
+
+    async def create_and(
+        self,
+        email: str,
+        password: str,
+        actor: Actor,
+        furnish: Callable[[Transaction, Account], Awaitable[T]],
+        *,
+        is_platform_admin: bool = False,
+    ) -> T:
+        """Make an account and do what `furnish` does for it, all or nothing; return what that returns.
+
+        Raises: as `create`, and whatever `furnish` raises.
+        """
+        name = normalise_email(email)
+        check_new_password(password, name)
+        password_hash = await self._passwords.hash(password)
+
+        async def verb(tx: Transaction) -> T:
+            account = await self.create_within(tx, name, password_hash, actor, is_platform_admin=is_platform_admin)
+            return await furnish(tx, account)
+
+        return await self._database.write(verb)
+
+    async def create_within(
+        self, tx: Transaction, email: str, password_hash: str, actor: Actor, *, is_platform_admin: bool = False
+    ) -> Account:
+        """Make an account of a normalised address and a ready hash inside an open transaction."""
+        now_us = self._clock.now_us()
+        account = Account(new_id(), email, now_us, now_us, is_platform_admin)
+        admin = int(is_platform_admin)
+        if await tx.execute(_INSERT, account.id, email, password_hash, account.created_us, admin) != 1:
+            raise Conflict("An account with this e-mail address exists.", hint="Choose another address.")
+        await self._record(tx, Act.ACCOUNT_CREATED, account.id, actor, {"method": "pwd"})
+        if is_platform_admin:
+            await self._record(tx, Act.PLATFORM_ROLE_GRANTED, account.id, actor, {"role": "admin"})
+        return account
+
+    async def by_id(self, account_id: str) -> Account | None:
+        """Return the account of that id, or None."""
+        return (await self.by_ids([account_id])).get(account_id)
+
+    async def by_ids(self, account_ids: Iterable[str]) -> dict[str, Account]:
+        """Return the accounts that exist among `account_ids`, by id."""
+        wanted = list(dict.fromkeys(account_ids))
+        if not wanted:
+            return {}
+        rows = await self._database.fetch(AccountRow.select().where(AccountRow.id.is_in(wanted)))
+        return {row["id"]: _from_row(row) for row in rows}
+
+    async def by_email(self, email: str) -> Account | None:
+        """Return the account of that address, in any case of letters, or None."""
+        name = normalised_or_none(email)
+        row = await self._row_of(name) if name is not None else None
+        return _from_row(row) if row is not None else None
+
+    async def exist(self) -> bool:
+        """Tell whether there is any account."""
+        return await self._database.fetch_one("SELECT id FROM account LIMIT 1") is not None
+
+    async def is_enabled_within(self, tx: Transaction, account_id: str) -> bool:
+        """Tell whether the account exists and is enabled, as `tx` sees it."""
+        query = "SELECT id FROM account WHERE id = $1 AND disabled_us IS NULL"
+        return await tx.fetch_one(query, account_id) is not None
+
+    async def sign_in(self, email: str, password: str, address: str) -> Account:
+        """Return the enabled account whose password this is; `address` is the peer's IP address.
+
+        What it says holds for the password of that moment: give its `password_changed_us` to `Sessions.open`.
+
+        Raises: NotSignedIn (unknown address, wrong password, disabled account: the same sentence after the same work);
+        TooManyRequests (the guess was not looked at); Forbidden (passwords are switched off: nothing was looked at).
+        """
+        if not self.is_password_enabled:
+            await self._refusals.record("password_switched_off", None)
+            raise Forbidden(
+                "Signing in by password is switched off on this server.",
+                hint="Ask whoever runs it: [accounts] password = false stands in its config file.",
+            )
+        name = normalised_or_none(email)
+        row = await self._row_of(name or "")
+        account_id = row["id"] if row is not None else None
+        try:
+            reservation = self._throttle.reserve(name or "", address)
+        except TooManyRequests:
+            await self._refusals.record("throttled", account_id)
+            raise
+        stored = row["password_hash"] if row is not None else None
+        try:
+            verdict = await self._passwords.verify(stored, password)
+        except TooManyRequests:
+            self._throttle.give_back(reservation)
+            raise
+        if row is None or not verdict.fits or row["disabled_us"] is not None:
+            reason = "unknown_account" if row is None else "account_disabled" if verdict.fits else "wrong_password"
+            await self._refusals.record(reason, account_id)
+            raise NotSignedIn("The e-mail address and the password do not fit together.", hint="Check both.")
+        self._throttle.succeeded(reservation)
+        if verdict.is_outdated:
+            await self._renew_hash(row["id"], row["password_hash"], password)
+        return _from_row(row)
+
+    async def set_password(self, account_id: str, password: str, actor: Actor) -> None:
+        """Change the password; every session and API key of the account has ended when this returns.
+
+        Raises: NotFound; BadInput (the password is not acceptable).
+        """
+        account = await self.by_id(account_id)
+        if account is None:
+            raise _no_account()
+        check_new_password(password, account.email)
+        password_hash = await self._passwords.hash(password)
+
+        async def verb(tx: Transaction) -> None:
+            query = "UPDATE account SET password_hash = $1, password_changed_us = $2 WHERE id = $3"
+            if await tx.execute(query, password_hash, self._clock.now_us(), account_id) != 1:
+                raise _no_account()
+            await self._record(tx, Act.ACCOUNT_PASSWORD_CHANGED, account_id, actor, {"method": "pwd"})
+            await self._sessions.end_all(tx, account_id, actor, "password_changed")
+            await self._tokens.end_all(tx, account_id, actor, "password_changed", agents_too=False)
+
+        await self._database.write(verb)
+
+    async def disable(self, account_id: str, actor: Actor) -> None:
+        """Bar the account; its sessions, API keys and agents' tokens have ended when this returns. Twice is as once.
+
+        Raises: NotFound.
+        """
+
+        async def verb(tx: Transaction) -> None:
+            query = "UPDATE account SET disabled_us = $1 WHERE id = $2 AND disabled_us IS NULL"
+            if await tx.execute(query, self._clock.now_us(), account_id) != 1:
+                await self._must_exist(tx, account_id)
+                return
+            await self._record(tx, Act.ACCOUNT_DISABLED, account_id, actor, {})
+            await self._sessions.end_all(tx, account_id, actor, "account_disabled")
+            await self._tokens.end_all(tx, account_id, actor, "account_disabled", agents_too=True)
+            for ending in self._endings:
+                await ending(tx, account_id, actor)
+
+        await self._database.write(verb)
+
+    async def enable(self, account_id: str, actor: Actor) -> None:
+        """Let the account sign in again; what had ended stays ended. Twice is as once.
+
+        Raises: NotFound.
+        """
+
+        async def verb(tx: Transaction) -> None:
+            query = "UPDATE account SET disabled_us = NULL WHERE id = $1 AND disabled_us IS NOT NULL"
+            if await tx.execute(query, account_id) != 1:
+                await self._must_exist(tx, account_id)
+                return
+            await self._record(tx, Act.ACCOUNT_ENABLED, account_id, actor, {})
+
+        await self._database.write(verb)
+
+    async def grant_platform_role(self, account_id: str, actor: Actor) -> None:
+        """Give the role for the installation's own pages, which opens no private content. Twice is as once.
+
+        Raises: NotFound.
+        """
+
+        async def verb(tx: Transaction) -> None:
+            query = "UPDATE account SET is_platform_admin = 1 WHERE id = $1 AND is_platform_admin = 0"
+            if await tx.execute(query, account_id) != 1:
+                await self._must_exist(tx, account_id)
+                return
+            await self._record(tx, Act.PLATFORM_ROLE_GRANTED, account_id, actor, {"role": "admin"})
+
+        await self._database.write(verb)
+
+    async def sweep(self) -> None:
+        """Record refusals that were only counted. To be called once a minute."""
+        await self._refusals.flush()
+
+    async def _renew_hash(self, account_id: str, old: str, password: str) -> None:
+        fresh = await self._passwords.hash(password)
+
+        async def verb(tx: Transaction) -> None:
+            # Not when the password was changed meanwhile. The password stays the same, so no record is due.
+            query = "UPDATE account SET password_hash = $1 WHERE id = $2 AND password_hash = $3"
+            await tx.execute(query, fresh, account_id, old)
+
+        await self._database.write(verb)
+
+    async def _row_of(self, email: str) -> Row | None:
+        return await self._database.fetch_one(AccountRow.select().where(AccountRow.email == email).limit(1))
+
+    async def _must_exist(self, tx: Transaction, account_id: str) -> None:
+        if await tx.fetch_one("SELECT id FROM account WHERE id = $1", account_id) is None:
+            raise _no_account()
+
+    async def _record(self, tx: Transaction, act: Act, account_id: str, actor: Actor, facts: dict[str, JSON]) -> None:
+        event = Event(act=act, ws=SYSTEM, obj_t="account", obj_id=account_id, actor=actor, data=facts)
+        await self._audit.append(tx, event)
+
+
+def _from_row(row: Row) -> Account:
+    return Account(
+        id=row["id"],
+        email=row["email"],
+        created_us=row["created_us"],
+        password_changed_us=row["password_changed_us"],
+        is_platform_admin=bool(row["is_platform_admin"]),
+        disabled_us=row["disabled_us"],
+    )
+
+
+def _no_account() -> NotFound:
+    return NotFound("There is no such account.")

@@ -1,0 +1,193 @@
+"""Passwords: which are accepted, how they are stored, how one is checked.
+
+Rules: 15 to 1,024 characters after NFC (a password may be the only factor), no rule about kinds of characters, no
+truncation, none that is widely known or made of the account's own name. Stored as Argon2id (19 MiB, two passes, one
+lane), about 0.1 s of one core, computed in two threads of their own so that the event loop never waits.
+
+The list `common_passwords.txt.gz` holds the 30,000 passwords of the frequency lists of zxcvbn (PyPI, 4.5.0; MIT
+licence, Dropbox, Inc. and Daniel Wolf; the notice stands at its head).
+
+Source: NIST SP 800-63B-4 section 3.1.1.2; ASVS 5.0 6.2.1 to 6.2.12, 11.4.2; RFC 9106.
+"""
+
+import asyncio
+import base64
+import contextlib
+import gzip
+import itertools
+import secrets
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final, TypeVar
+
+import argon2
+
+from failgate.base.errors import BadInput, TooManyRequests
+
+R = TypeVar("R")
+
+MIN_CHARACTERS: Final = 15
+MAX_CHARACTERS: Final = 1024
+THREADS: Final = 2
+MAX_WAITING: Final = 256  # hashes; at 0.1 s each on two threads the last of them waits 15 s
+_MAX_PARAMETERS: Final = (1 << 20, 16, 16)  # memory KiB, passes, lanes: a stored hash never asks for more
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the password fits, and whether its hash should be made anew with today's cost."""
+
+    fits: bool
+    is_outdated: bool = False
+
+
+def normalise(password: str) -> str:
+    """Return `password` in NFC, so that the same letters typed on another keyboard are the same password."""
+    return unicodedata.normalize("NFC", password)
+
+
+def check_new_password(password: str, email: str) -> None:
+    """Return when `password` may become the password of the account `email`.
+
+    Raises: BadInput (too short, too long, not text, widely known, easily guessed, or made of the e-mail address).
+    """
+    if len(password) > MAX_CHARACTERS * 4:  # before any work on it
+        raise _too_long()
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in password):
+        raise BadInput("The password holds half of a character (a lone surrogate).", hint="Type it again.")
+    text = normalise(password)
+    if len(text) < MIN_CHARACTERS:
+        raise BadInput(
+            f"The password has {len(text)} characters; it needs at least {MIN_CHARACTERS}.",
+            hint="Several words in a row are easy to remember and hard to guess.",
+        )
+    if len(text) > MAX_CHARACTERS:
+        raise _too_long()
+    folded = text.casefold()
+    if _is_made_of_email(folded, email.casefold()):
+        raise BadInput("The password is made of the e-mail address.", hint="Choose one that has nothing to do with it.")
+    if is_widely_known(folded):
+        raise BadInput(
+            "The password is one of those that are tried first.", hint="Put several unrelated words together."
+        )
+
+
+def is_widely_known(folded: str) -> bool:
+    """Tell whether `folded` (NFC, case-folded) is common, two common ones joined, a repetition or a plain sequence."""
+    if len(set(folded)) < 5 or folded in _common():
+        return True
+    if folded in (folded + folded)[1:-1]:  # some shorter text, repeated
+        return True
+    letters = "".join(character for character in folded if character.isalnum())
+    if letters in _common() or (len(letters) >= 8 and _is_sequence(letters)):
+        return True
+    return any(letters[:cut] in _common() and letters[cut:] in _common() for cut in range(3, len(letters) - 2))
+
+
+class Passwords:
+    """Hashes and checks passwords, two at a time, off the event loop."""
+
+    def __init__(self, *, memory_kib: int = 19 * 1024, passes: int = 2, lanes: int = 1) -> None:
+        """Make new hashes with this cost."""
+        self._hasher = argon2.PasswordHasher(
+            time_cost=passes, memory_cost=memory_kib, parallelism=lanes, hash_len=32, salt_len=16
+        )
+        # What an unknown account is checked against: no password fits it, and the work is the same.
+        salt, digest = (_unpadded(secrets.token_bytes(size)) for size in (16, 32))
+        self._nobodys_hash = f"$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${digest}"
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
+        self._waiting = 0
+
+    async def hash(self, password: str) -> str:
+        """Return the Argon2id hash of `password` (NFC) with a fresh salt, as PHC text.
+
+        Raises: TooManyRequests (too many hashes wait already).
+        """
+        return await self._in_thread(lambda: self._hasher.hash(normalise(password)))
+
+    async def verify(self, stored: str | None, password: str) -> Verdict:
+        """Check `password` against `stored`; with None the same work is done and nothing fits.
+
+        Raises: TooManyRequests (too many hashes wait already).
+        """
+        return await self._in_thread(lambda: self._verify(stored, password))
+
+    def close(self) -> None:
+        """Let the running hashes end and release the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _verify(self, stored: str | None, password: str) -> Verdict:
+        # The seam for imported hashes: another scheme is recognised here by its prefix and is always outdated.
+        if len(password) > MAX_CHARACTERS * 4 or any(0xD800 <= ord(character) <= 0xDFFF for character in password):
+            stored, password = None, ""
+        known = stored if stored is not None and _is_argon2id(stored) else self._nobodys_hash
+        try:
+            self._hasher.verify(known, normalise(password))
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return Verdict(fits=False)
+        fits = known is stored
+        return Verdict(fits=fits, is_outdated=fits and self._hasher.check_needs_rehash(known))
+
+    async def _in_thread(self, work: Callable[[], R]) -> R:
+        if self._waiting >= MAX_WAITING:
+            raise TooManyRequests(
+                "Too many people sign in at this moment.", hint="Try again in a few seconds.", retry_after_seconds=5
+            )
+        self._waiting += 1
+        loop = asyncio.get_running_loop()
+        future = self._threads.submit(work)
+        # Counted until the thread is done with it, also when the caller has left.
+        future.add_done_callback(lambda _: self._tell_finished(loop))
+        return await asyncio.wrap_future(future)
+
+    def _tell_finished(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody counts any more
+            loop.call_soon_threadsafe(self._finished)
+
+    def _finished(self) -> None:
+        self._waiting -= 1
+
+
+def _is_argon2id(stored: str) -> bool:
+    if not stored.startswith("$argon2id$"):
+        return False
+    try:
+        cost = argon2.extract_parameters(stored)
+    except argon2.exceptions.InvalidHashError:
+        return False
+    memory, passes, lanes = _MAX_PARAMETERS
+    return cost.memory_cost <= memory and cost.time_cost <= passes and cost.parallelism <= lanes
+
+
+def _is_made_of_email(folded: str, email: str) -> bool:
+    name, _, domain = email.partition("@")
+    rest = folded
+    for part in sorted({email, name, domain, domain.partition(".")[0]}, key=len, reverse=True):
+        if len(part) >= 4:
+            rest = rest.replace(part, "")
+    return len(rest) < 8 and rest != folded
+
+
+def _is_sequence(letters: str) -> bool:
+    steps = {ord(after) - ord(before) for before, after in itertools.pairwise(letters)}
+    # 9 to 0 is one step of a keyboard row: 1234567890123456
+    return steps <= {1, -9} or steps <= {-1, 9} or steps <= {0, 1} or steps <= {0, -1}
+
+
+def _too_long() -> BadInput:
+    return BadInput(f"The password has more than {MAX_CHARACTERS} characters.", hint="Choose a shorter one.")
+
+
+def _unpadded(raw: bytes) -> str:
+    return base64.b64encode(raw).decode().rstrip("=")
+
+
+@lru_cache(maxsize=1)
+def _common() -> frozenset[str]:
+    packed = files("failgate.accounts").joinpath("common_passwords.txt.gz").read_bytes()
+    _, _, words = gzip.decompress(packed).decode().partition("\n---\n")
+    return frozenset(words.split("\n")) - {""}

@@ -1,0 +1,378 @@
+"""Sessions: who is signed in, in a table of our own.
+
+The token is 256 random bits; only its SHA-256 is stored. A session lives 12 hours at most and one hour without a
+request (unless the config says otherwise), by the wall clock and by the monotonic one, whichever says so first. Its
+token changes when a second factor is proven.
+`resolve` answers from memory; what ends a session is forgotten there in the moment of its commit, and open sockets are
+told through `on_closed`.
+
+Source: NIST SP 800-63B-4 section 2.2.3; ASVS 5.0 7.2.1 to 7.4.2.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from failgate.access.principal import ANONYMOUS, Principal
+from failgate.accounts.tables import SessionRow
+from failgate.audit.log import AuditLog
+from failgate.audit.record import SERVER, SYSTEM, Act, Actor, Event
+from failgate.base.cache import ReadThrough
+from failgate.base.canonical import JSON
+from failgate.base.clock import MICROSECONDS, Clock
+from failgate.base.db import Database, Row, Transaction
+from failgate.base.errors import NotFound, NotSignedIn, StepUpRequired
+from failgate.base.ids import new_id
+
+LIFETIME_SECONDS: Final = 12 * 3600
+IDLE_SECONDS: Final = 3600
+TOKEN_CHARACTERS: Final = 43  # 32 bytes as unpadded base64url
+FactorMethod = Literal["otp", "recovery"]
+EndReason = Literal["signed_out", "closed", "expired", "password_changed", "account_disabled", "second_factor_removed"]
+
+_LOAD: Final = """
+SELECT session.*, account.email FROM session JOIN account ON account.id = session.account_id
+WHERE token_sha256 = $1 AND account.disabled_us IS NULL
+"""
+_INSERT: Final = """
+INSERT INTO session (id, account_id, token_sha256, opened_us, seen_us, second_factor_us, awaits_second_factor, auth,
+                     address, user_agent)
+VALUES ($1, $2, $3, $4, $4, NULL, $5, $6, $7, $8)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open session. Times are microseconds since 1970.
+
+    `awaits_second_factor`: the password was right, the account has a second factor, and it was not shown yet. Until
+    then `principal` is anonymous: who forgets to ask gives nothing away.
+    """
+
+    id: str
+    account_id: str
+    email: str
+    opened_us: int
+    seen_us: int
+    second_factor_us: int | None
+    awaits_second_factor: bool
+    auth: tuple[str, ...]
+    address: str
+    user_agent: str
+    principal: Principal
+    token_sha256: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    lifetime_us: int
+    idle_us: int
+
+
+class _Live:
+    """A session in memory, and when it was opened and last seen by both clocks."""
+
+    __slots__ = ("is_touched", "opened_at_us", "seen_at_us", "seen_us", "session")
+
+    def __init__(self, session: Session, now_us: int, now_at_us: int) -> None:
+        self.session = session
+        self.opened_at_us = now_at_us - max(0, now_us - session.opened_us)
+        self.seen_us = session.seen_us
+        self.seen_at_us = now_at_us - max(0, now_us - session.seen_us)
+        self.is_touched = False
+
+    def is_over(self, limits: _Limits, now_us: int, now_at_us: int) -> bool:
+        return (
+            now_at_us - self.opened_at_us >= limits.lifetime_us
+            or now_at_us - self.seen_at_us >= limits.idle_us
+            or now_us - self.session.opened_us >= limits.lifetime_us
+            or now_us - self.seen_us >= limits.idle_us
+        )
+
+
+class Sessions:
+    """Opens, finds and ends sessions."""
+
+    def __init__(
+        self,
+        database: Database,
+        audit: AuditLog,
+        clock: Clock,
+        *,
+        lifetime_seconds: float = LIFETIME_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        """Let a session live `lifetime_seconds` at most, and `idle_seconds` without a request."""
+        self._limits = _Limits(round(lifetime_seconds * MICROSECONDS), round(idle_seconds * MICROSECONDS))
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+        self._live = ReadThrough(self._load)
+        self._callbacks: list[Callable[[str], None]] = []
+
+    async def open(
+        self,
+        account_id: str,
+        address: str,
+        user_agent: str,
+        auth: Iterable[str],
+        *,
+        awaits_second_factor: bool | None = None,
+        password_changed_us: int | None = None,
+    ) -> tuple[str, Session]:
+        """Open a session for an enabled account; return its token (43 characters, shown nowhere else) and itself.
+
+        `auth` lists what was proven. It awaits a second factor when the account has one, unless told otherwise.
+        `password_changed_us` is of the account whose password was checked: a password that was changed since then opens
+        nothing.
+
+        Raises: NotSignedIn (no such account, it is disabled, or its password was changed meanwhile).
+        """
+        token, session_id, methods = secrets.token_urlsafe(32), new_id(), tuple(auth)
+
+        async def verb(tx: Transaction) -> Session:
+            query = "SELECT email, password_changed_us FROM account WHERE id = $1 AND disabled_us IS NULL"
+            account = await tx.fetch_one(query, account_id)
+            if account is None or password_changed_us not in {None, account["password_changed_us"]}:
+                raise _not_signed_in()
+            awaits = awaits_second_factor
+            if awaits is None:
+                query = "SELECT id FROM totp_secret WHERE account_id = $1 AND confirmed_us IS NOT NULL LIMIT 1"
+                awaits = await tx.fetch_one(query, account_id) is not None
+            row: Row = {
+                "id": session_id, "account_id": account_id, "email": account["email"], "token_sha256": _digest(token),
+                "opened_us": self._clock.now_us(), "second_factor_us": None, "awaits_second_factor": int(awaits),
+                "auth": json.dumps(methods), "address": address[:64], "user_agent": _printable(user_agent),
+            }  # fmt: skip
+            row["seen_us"] = row["opened_us"]
+            await tx.execute(
+                _INSERT, session_id, account_id, row["token_sha256"], row["opened_us"], row["awaits_second_factor"],
+                row["auth"], row["address"], row["user_agent"],
+            )  # fmt: skip
+            session = _from_row(row)
+            ends_us = session.opened_us + self._limits.lifetime_us
+            facts: dict[str, JSON] = {"method": " ".join(methods), "expires_us": ends_us}
+            await self._record(tx, Act.SESSION_OPENED, session_id, _actor(session_id, account_id, methods), facts)
+            tx.after_commit(lambda: self._live.put(session.token_sha256, self._live_of(session)))
+            return session
+
+        return token, await self._database.write(verb)
+
+    async def resolve(self, token: str) -> Session | None:
+        """Return the live session of `token` and count this as a sign of life; None when there is none.
+
+        Asks the database only for a token that was not seen since the start.
+        """
+        if len(token) != TOKEN_CHARACTERS or not token.isascii():
+            return None
+        live = await self._live.get(_digest(token))
+        if live is None:
+            return None
+        now_us, now_at_us = self._now()
+        if live.is_over(self._limits, now_us, now_at_us):
+            return None
+        live.seen_us, live.seen_at_us, live.is_touched = now_us, now_at_us, True
+        return live.session
+
+    async def prove_second_factor(self, session: Session, method: FactorMethod) -> str:
+        """Note that the second factor was proven now; return the new token, the old one is void.
+
+        Raises: NotSignedIn (it has ended, or its token was changed meanwhile); StepUpRequired (a backup code completes
+        a sign-in; it is no fresh second factor for a session that is signed in).
+        """
+        if method == "recovery" and not session.awaits_second_factor:
+            raise StepUpRequired(
+                "A backup code is for signing in only.", hint="Use the code of your authenticator app."
+            )
+
+        async def verb(tx: Transaction) -> str:
+            return await self.rotate(tx, session, method)
+
+        return await self._database.write(verb)
+
+    async def rotate(self, tx: Transaction, session: Session, method: FactorMethod) -> str:
+        """Do what `prove_second_factor` does inside the transaction that uses up the proof."""
+        token = secrets.token_urlsafe(32)
+        now_us = self._clock.now_us()
+        auth = session.auth if method in session.auth else (*session.auth, method)
+        # Two proofs of one state of the session: the first changes its token, the second finds it changed.
+        changed = await tx.execute(
+            "UPDATE session SET token_sha256 = $1, second_factor_us = $2, seen_us = $2, awaits_second_factor = 0,"
+            " auth = $3 WHERE id = $4 AND token_sha256 = $5",
+            _digest(token), now_us, json.dumps(auth), session.id, session.token_sha256,
+        )  # fmt: skip
+        if changed != 1:
+            raise _not_signed_in()
+        actor = _actor(session.id, session.account_id, auth)
+        await self._record(tx, Act.SESSION_SECOND_FACTOR_PROVEN, session.id, actor, {"method": method})
+        tx.after_commit(lambda: self._rotated(session, token, auth, now_us))
+        return token
+
+    async def close(
+        self, session: Session | str, *, reason: EndReason = "signed_out", actor: Actor | None = None
+    ) -> None:
+        """End a session (or the one of that id); nothing happens when it has ended already."""
+        session_id = session if isinstance(session, str) else session.id
+
+        async def verb(tx: Transaction) -> None:
+            rows = await tx.fetch("DELETE FROM session WHERE id = $1 RETURNING id, account_id", session_id)
+            await self._ended(tx, rows, reason, actor)
+
+        await self._database.write(verb)
+
+    async def close_own(self, account_id: str, session_id: str, actor: Actor) -> None:
+        """End the session `session_id` of `account_id`.
+
+        Raises: NotFound (there is none, or it is somebody else's: the same answer).
+        """
+
+        async def verb(tx: Transaction) -> None:
+            query = "DELETE FROM session WHERE id = $1 AND account_id = $2 RETURNING id, account_id"
+            rows = await tx.fetch(query, session_id, account_id)
+            if not rows:
+                raise NotFound("There is no such session.")
+            await self._ended(tx, rows, "closed", actor)
+
+        await self._database.write(verb)
+
+    async def end_all(
+        self, tx: Transaction, account_id: str, actor: Actor, reason: EndReason, *, keep: str | None = None
+    ) -> None:
+        """End every session of `account_id` but `keep` (an id), inside the transaction of what causes it."""
+        query = "DELETE FROM session WHERE account_id = $1 AND id <> $2 RETURNING id, account_id"
+        await self._ended(tx, await tx.fetch(query, account_id, keep or ""), reason, actor)
+
+    async def list(self, account_id: str) -> list[Session]:
+        """Return the sessions of `account_id` that have not ended, newest first."""
+        now_us = self._clock.now_us()
+        rows = await self._database.fetch(
+            SessionRow.select()
+            .where(
+                (SessionRow.account_id == account_id)
+                & (SessionRow.opened_us > now_us - self._limits.lifetime_us)
+                & (SessionRow.seen_us > now_us - self._limits.idle_us)
+            )
+            .order_by(SessionRow.id, ascending=False)
+        )
+        return [_from_row({**row, "email": ""}) for row in rows]
+
+    def on_closed(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Call `callback` with the id of each session that ends, right after the commit; return what undoes this."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    async def sweep(self) -> None:
+        """Write down when live sessions were last seen, and end those that are over. To be called once a minute."""
+        now_us, now_at_us = self._now()
+        lives = [live for _, live in self._live.entries()]
+        touched = [live for live in lives if live.is_touched]
+        over = [live.session.id for live in lives if live.is_over(self._limits, now_us, now_at_us)]
+
+        async def verb(tx: Transaction) -> None:
+            for live in touched:
+                await tx.execute("UPDATE session SET seen_us = $1 WHERE id = $2", live.seen_us, live.session.id)
+            rows = await tx.fetch(
+                "DELETE FROM session WHERE opened_us <= $1 OR seen_us <= $2 RETURNING id, account_id",
+                now_us - self._limits.lifetime_us, now_us - self._limits.idle_us,
+            )  # fmt: skip
+            for session_id in over:  # by the monotonic clock, when the wall clock was set back
+                rows += await tx.fetch("DELETE FROM session WHERE id = $1 RETURNING id, account_id", session_id)
+            await self._ended(tx, rows, "expired", SERVER)
+
+        for live in touched:
+            live.is_touched = False
+        await self._database.write(verb)
+
+    def _now(self) -> tuple[int, int]:
+        return self._clock.now_us(), int(self._clock.monotonic() * MICROSECONDS)
+
+    def _live_of(self, session: Session) -> _Live:
+        return _Live(session, *self._now())
+
+    async def _load(self, digest: str) -> _Live | None:
+        row = await self._database.fetch_one(_LOAD, digest)
+        return self._live_of(_from_row(row)) if row is not None else None
+
+    async def _ended(self, tx: Transaction, rows: Sequence[Row], reason: EndReason, actor: Actor | None) -> None:
+        for row in rows:
+            by = actor or _actor(row["id"], row["account_id"], ())
+            await self._record(tx, Act.SESSION_CLOSED, row["id"], by, {"reason": reason})
+        ids = frozenset(row["id"] for row in rows)
+        if ids:
+            tx.after_commit(lambda: self._forget(ids))
+
+    async def _record(self, tx: Transaction, act: Act, session_id: str, actor: Actor, facts: dict[str, JSON]) -> None:
+        await self._audit.append(
+            tx, Event(act=act, ws=SYSTEM, obj_t="session", obj_id=session_id, actor=actor, data=facts)
+        )
+
+    def _rotated(self, session: Session, token: str, auth: tuple[str, ...], now_us: int) -> None:
+        before = self._live.peek(session.token_sha256)
+        self._live.forget(session.token_sha256)
+        principal = _principal(session.id, session.account_id, session.email, auth, now_us)
+        fresh = replace(
+            session, token_sha256=_digest(token),
+            seen_us=now_us, second_factor_us=now_us, awaits_second_factor=False, auth=auth, principal=principal,
+        )  # fmt: skip
+        live = self._live_of(fresh)
+        if before is not None:  # a wall clock that was set back meanwhile lengthens nothing
+            live.opened_at_us = min(live.opened_at_us, before.opened_at_us)
+        self._live.put(fresh.token_sha256, live)
+
+    def _forget(self, ids: frozenset[str]) -> None:
+        self._live.forget_where(lambda _, live: live.session.id in ids)
+        for session_id in ids:
+            for callback in tuple(self._callbacks):
+                callback(session_id)
+
+
+def _actor(session_id: str, account_id: str, auth: tuple[str, ...]) -> Actor:
+    return Actor.of(_principal(session_id, account_id, "", auth, None))
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _principal(
+    session_id: str, account_id: str, email: str, auth: tuple[str, ...], second_factor_us: int | None
+) -> Principal:
+    return Principal(
+        kind="user",
+        account_id=account_id,
+        session_id=session_id,
+        second_factor_us=second_factor_us,
+        auth=auth,
+        label=email,
+    )
+
+
+def _from_row(row: Row) -> Session:
+    auth = tuple(str(method) for method in json.loads(row["auth"]))
+    awaits = bool(row["awaits_second_factor"])
+    full = _principal(row["id"], row["account_id"], row["email"], auth, row["second_factor_us"])
+    return Session(
+        id=row["id"],
+        account_id=row["account_id"],
+        email=row["email"],
+        opened_us=row["opened_us"],
+        seen_us=row["seen_us"],
+        second_factor_us=row["second_factor_us"],
+        awaits_second_factor=awaits,
+        auth=auth,
+        address=row["address"],
+        user_agent=row["user_agent"],
+        principal=ANONYMOUS if awaits else full,
+        token_sha256=row["token_sha256"],
+    )
+
+
+def _printable(user_agent: str) -> str:
+    return "".join(character if " " <= character <= "~" else "?" for character in user_agent)[:256]
+
+
+def _not_signed_in() -> NotSignedIn:
+    return NotSignedIn("You are not signed in.", hint="Sign in again.")

@@ -1,0 +1,85 @@
+"""What is kept of accounts. Secrets are hashed or sealed; no row holds a credential that could be used."""
+
+from piccolo.columns import BigInt, Bytea, SmallInt, Text
+from piccolo.table import Table
+
+
+class AccountRow(Table, tablename="account"):
+    """A person. `email` is lower-case; the row stays when the account is disabled."""
+
+    id = Text(primary_key=True, default="")
+    email = Text(unique=True)
+    password_hash = Text(null=True, default=None)
+    password_changed_us = BigInt(null=True, default=None)
+    is_platform_admin = SmallInt(default=0)
+    created_us = BigInt()
+    disabled_us = BigInt(null=True, default=None)
+
+
+class TotpSecretRow(Table, tablename="totp_secret"):
+    """A TOTP secret, sealed; in use from `confirmed_us` on."""
+
+    id = Text(primary_key=True, default="")
+    account_id = Text()
+    sealed = Bytea()
+    created_us = BigInt()
+    confirmed_us = BigInt(null=True, default=None)
+
+
+class TotpUseRow(Table, tablename="totp_use"):
+    """A time step whose code an account has used; unique for both."""
+
+    id = Text(primary_key=True, default="")
+    account_id = Text()
+    step = BigInt()
+
+
+class BackupCodeRow(Table, tablename="backup_code"):
+    """A backup code by its SHA-256."""
+
+    id = Text(primary_key=True, default="")
+    account_id = Text()
+    code_sha256 = Text()
+    used_us = BigInt(null=True, default=None)
+
+
+class SessionRow(Table, tablename="session"):
+    """An open session by the SHA-256 of its token; closing deletes the row, the audit log remembers."""
+
+    id = Text(primary_key=True, default="")
+    account_id = Text()
+    token_sha256 = Text(unique=True)
+    opened_us = BigInt()
+    seen_us = BigInt()
+    second_factor_us = BigInt(null=True, default=None)
+    awaits_second_factor = SmallInt(default=0)
+    auth = Text()
+    address = Text()
+    user_agent = Text()
+
+
+class TokenRow(Table, tablename="token"):
+    """An API key (`kind` usr, owner an account) or agent token (agt, owner an agent) by the SHA-256 of its text."""
+
+    id = Text(primary_key=True, default="")
+    kind = Text()
+    owner_id = Text()
+    account_id = Text()
+    workspace_id = Text()
+    label = Text()
+    token_sha256 = Text(unique=True)
+    scopes = Text(null=True, default=None)
+    created_us = BigInt()
+    expires_us = BigInt(null=True, default=None)
+    last_used_us = BigInt(null=True, default=None)
+    revoked_us = BigInt(null=True, default=None)
+
+
+class SetupLinkRow(Table, tablename="setup_link"):
+    """The link of the first start by the SHA-256 of its token."""
+
+    id = Text(primary_key=True, default="")
+    token_sha256 = Text(unique=True)
+    minted_us = BigInt()
+    expires_us = BigInt()
+    used_us = BigInt(null=True, default=None)

@@ -1,0 +1,157 @@
+"""How often a credential may be guessed: per account and per address, counted before the guess is looked at.
+
+Pure but for the clock that it is given; kept in memory and bounded. `reserve` counts a guess as wrong in the same step
+in which it allows it (no await between), so two hundred parallel guesses find the same limit as two hundred in a row;
+`succeeded` gives the count back.
+
+Nobody is locked out by strangers: an address from which an account signed in before has a share of its own, so the
+rest of the world can use up only its own part. Both parts together stay at a hundred evaluated guesses an hour.
+"""
+
+import ipaddress
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from failgate.base.clock import Clock
+from failgate.base.errors import TooManyRequests
+
+HOUR_SECONDS: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """At most `most` wrong guesses in `window_seconds`; after `free` in a row each waits twice as long as the last.
+
+    Source: NIST SP 800-63B-4 section 3.2.2 (at most 100 consecutive failures).
+    """
+
+    most: int
+    free: int
+    longest_wait_seconds: float = 60.0
+    window_seconds: float = HOUR_SECONDS
+
+
+ACCOUNT_FROM_ANYWHERE: Final = Limits(most=80, free=5)
+ACCOUNT_FROM_KNOWN_ADDRESS: Final = Limits(most=20, free=5)
+ADDRESS: Final = Limits(most=300, free=100)
+FACTOR: Final = Limits(most=30, free=5)
+
+
+@dataclass(slots=True)
+class _Bucket:
+    guesses: list[float] = field(default_factory=list[float])  # monotonic seconds, oldest first
+    in_a_row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One guess that was allowed and, until it succeeds, counted as wrong."""
+
+    at: float
+    keys: tuple[str, ...]
+    account: str
+    address: str
+
+
+class Throttle:
+    """Counts guesses; forgets after the window."""
+
+    def __init__(self, clock: Clock, *, most_keys: int = 65_536) -> None:
+        """Measure by the monotonic `clock`; remember at most `most_keys` accounts and addresses."""
+        self._clock = clock
+        self._most_keys = most_keys
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def reserve(self, account: str, address: str) -> Reservation:
+        """Count one guess for `account` (any text that names it) from `address` (an IP address).
+
+        Raises: TooManyRequests (nothing is counted then).
+        """
+        place = network_of(address)
+        if (account, place) in self._known:
+            keyed = {f"known {account}": ACCOUNT_FROM_KNOWN_ADDRESS, f"address {place}": ADDRESS}
+        else:
+            keyed = {f"account {account}": ACCOUNT_FROM_ANYWHERE, f"address {place}": ADDRESS}
+        return self._reserve(keyed, account, place)
+
+    def reserve_factor(self, account: str) -> Reservation:
+        """Count one guess at the second factor of `account`.
+
+        Raises: TooManyRequests (nothing is counted then).
+        """
+        return self._reserve({f"factor {account}": FACTOR}, account, "")
+
+    def succeeded(self, reservation: Reservation) -> None:
+        """Give the guess back: it was right. Its address is known for this account from now on."""
+        for key in reservation.keys:
+            bucket = self._buckets.get(key)
+            if bucket is not None and reservation.at in bucket.guesses:
+                bucket.guesses.remove(reservation.at)
+                # The wait ends for who proved themselves; the hour's count of others stays.
+                bucket.in_a_row = bucket.in_a_row - 1 if key.startswith("address ") else 0
+        if reservation.address:
+            self._remember(reservation.account, reservation.address)
+
+    def give_back(self, reservation: Reservation) -> None:
+        """Take the guess back: it was never looked at."""
+        for key in reservation.keys:
+            bucket = self._buckets.get(key)
+            if bucket is not None and reservation.at in bucket.guesses:
+                bucket.guesses.remove(reservation.at)
+                bucket.in_a_row = max(0, bucket.in_a_row - 1)
+
+    def _remember(self, account: str, place: str) -> None:
+        self._known[account, place] = None
+        self._known.move_to_end((account, place))
+        if len(self._known) > self._most_keys:
+            self._known.popitem(last=False)
+
+    def _reserve(self, keyed: dict[str, Limits], account: str, place: str) -> Reservation:
+        now = self._clock.monotonic()
+        wait = max(self._wait(self._buckets.get(key), limits, now) for key, limits in keyed.items())
+        if wait > 0:
+            seconds = int(wait) + 1
+            raise TooManyRequests(
+                f"There were too many tries to sign in; the next one is possible in {seconds} s.",
+                hint="Wait, then try again.",
+                retry_after_seconds=seconds,
+            )
+        for key in keyed:
+            bucket = self._buckets.setdefault(key, _Bucket())
+            self._buckets.move_to_end(key)
+            bucket.guesses.append(now)
+            bucket.in_a_row += 1
+        while len(self._buckets) > self._most_keys:
+            self._buckets.popitem(last=False)
+        return Reservation(at=now, keys=tuple(keyed), account=account, address=place)
+
+    @staticmethod
+    def _wait(bucket: _Bucket | None, limits: Limits, now: float) -> float:
+        if bucket is None:
+            return 0.0
+        while bucket.guesses and bucket.guesses[0] <= now - limits.window_seconds:
+            bucket.guesses.pop(0)
+        if not bucket.guesses:
+            bucket.in_a_row = 0
+            return 0.0
+        if len(bucket.guesses) >= limits.most:
+            return bucket.guesses[0] + limits.window_seconds - now
+        if bucket.in_a_row < limits.free:
+            return 0.0
+        pause = min(2.0 ** min(bucket.in_a_row - limits.free, 16), limits.longest_wait_seconds)
+        return max(0.0, bucket.guesses[-1] + pause - now)
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one place: the IPv4 address, or the /64 network of an IPv6 address; other text as it is."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:64]
+    if parsed.version == 4:
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -1,0 +1,333 @@
+"""API keys and agent tokens: long-lived credentials that are shown once and kept as SHA-256 only.
+
+A plain SHA-256 is right for 256 random bits. `resolve` answers from memory; a revoked token is forgotten there in the
+moment of the commit. How a token is written: `token_text.py`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from failgate.access.principal import Principal
+from failgate.accounts.tables import TokenRow
+from failgate.accounts.token_text import TOKEN_CHARACTERS, Kind, token_id_of, write_token
+from failgate.audit.log import AuditLog
+from failgate.audit.record import Act, Actor, Event
+from failgate.base.cache import ReadThrough
+from failgate.base.clock import Clock
+from failgate.base.db import Database, Row, Transaction
+from failgate.base.errors import BadInput, NotFound
+from failgate.base.ids import new_id
+
+RevokeReason = Literal["revoked", "password_changed", "account_disabled", "agent_disabled", "member_removed"]
+
+MAX_LABEL: Final = 100
+
+_INSERT: Final = """
+INSERT INTO token (id, kind, owner_id, account_id, workspace_id, label, token_sha256, scopes, created_us, expires_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+# The one look over to the table of a neighbouring room: who answers for an agent is decided there.
+_OWNER_OF_AGENT: Final = """
+SELECT owner_account_id FROM agent WHERE id = $1 AND workspace_id = $2 AND disabled_us IS NULL
+"""
+_LOAD: Final = """
+SELECT token.* FROM token JOIN account ON account.id = token.account_id
+WHERE token.token_sha256 = $1 AND token.revoked_us IS NULL AND account.disabled_us IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token without its secret. Times are microseconds since 1970.
+
+    `owner_id` is the account of an API key or the agent of an agent token; `account_id` is who answers for it.
+    """
+
+    id: str
+    kind: Kind
+    owner_id: str
+    account_id: str
+    workspace_id: str
+    label: str
+    scopes: frozenset[str] | None
+    created_us: int
+    expires_us: int | None
+    last_used_us: int | None
+    revoked_us: int | None
+
+
+class _Live:
+    """A token in memory."""
+
+    __slots__ = ("expires_us", "is_touched", "principal", "token_id", "used_us")
+
+    def __init__(self, token: Token) -> None:
+        self.token_id = token.id
+        self.expires_us = token.expires_us
+        self.principal = _principal(token)
+        self.used_us = 0
+        self.is_touched = False
+
+
+class Tokens:
+    """Mints, resolves and revokes tokens."""
+
+    def __init__(self, database: Database, audit: AuditLog, clock: Clock) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+        self._live: ReadThrough[str, _Live] = ReadThrough(self._load)
+        self._callbacks: list[Callable[[str], None]] = []
+
+    async def mint(
+        self,
+        kind: Kind,
+        owner_id: str,
+        workspace_id: str,
+        label: str,
+        expires_us: int | None = None,
+        *,
+        actor: Actor,
+        scopes: Iterable[str] | None = None,
+    ) -> str:
+        """Return the text of a new token of `owner_id` in `workspace_id`; it cannot be read again.
+
+        `owner_id` is an account for `usr`, an agent of that workspace for `agt`. `scopes` limits the token to those
+        permissions; None leaves what the role gives.
+
+        Raises: BadInput (the label, an expiry in the past); NotFound (no such enabled account or agent).
+        """
+
+        async def verb(tx: Transaction) -> str:
+            return await self.mint_within(
+                tx,
+                kind,
+                owner_id,
+                workspace_id,
+                label=label,
+                expires_us=expires_us,
+                actor=actor,
+                scopes=scopes,
+            )
+
+        return await self._database.write(verb)
+
+    async def mint_within(
+        self,
+        tx: Transaction,
+        kind: Kind,
+        owner_id: str,
+        workspace_id: str,
+        *,
+        label: str,
+        expires_us: int | None = None,
+        actor: Actor,
+        scopes: Iterable[str] | None = None,
+    ) -> str:
+        """Do what `mint` does inside an open transaction."""
+        now_us = self._clock.now_us()
+        answering = owner_id if kind == "usr" else await self._owner_of_agent(tx, owner_id, workspace_id)
+        if expires_us is not None and expires_us <= now_us:
+            raise BadInput("The token would expire before it is used.", hint="Choose a time in the future.")
+        query = "SELECT id FROM account WHERE id = $1 AND disabled_us IS NULL"
+        if await tx.fetch_one(query, answering) is None:
+            raise NotFound("There is no such account.")
+        token_id = new_id()
+        text = write_token(kind, token_id)
+        await tx.execute(
+            _INSERT, token_id, kind, owner_id, answering, workspace_id, check_label(label), _digest(text),
+            None if scopes is None else json.dumps(sorted(scopes)), now_us, expires_us,
+        )  # fmt: skip
+        await self._audit.append(
+            tx,
+            Event(
+                act=Act.TOKEN_MINTED,
+                ws=workspace_id,
+                obj_t="token",
+                obj_id=token_id,
+                actor=actor,
+                data={"kind": kind, "owner": owner_id, "expires_us": expires_us},
+            ),
+        )
+        return text
+
+    async def resolve(self, text: str) -> Principal | None:
+        """Return who speaks by the token `text`, or None: malformed, unknown, expired, revoked, its account disabled.
+
+        Asks the database only for a token that was not seen since the start.
+        """
+        if len(text) != TOKEN_CHARACTERS or not text.isascii():
+            return None
+        digest = _digest(text)
+        # What is in memory is there under the digest of its whole text; only a miss pays for the checksum.
+        live = self._live.peek(digest)
+        if live is None:
+            live = await self._live.get(digest) if token_id_of(text) is not None else None
+            if live is None:
+                return None
+        now_us = self._clock.now_us()
+        if live.expires_us is not None and now_us >= live.expires_us:
+            return None
+        live.used_us, live.is_touched = now_us, True
+        return live.principal
+
+    async def revoke(
+        self,
+        token_id: str,
+        actor: Actor,
+        *,
+        workspace_id: str | None = None,
+        owner_id: str | None = None,
+        reason: RevokeReason = "revoked",
+    ) -> None:
+        """End the token `token_id` at once; nothing happens when it has ended.
+
+        `workspace_id` and `owner_id`, when given, must be the token's.
+
+        Raises: NotFound (there is none, or it is another's: the same answer).
+        """
+
+        async def verb(tx: Transaction) -> None:
+            row = await tx.fetch_one("SELECT * FROM token WHERE id = $1", token_id)
+            if (
+                row is None
+                or workspace_id not in {None, row["workspace_id"]}
+                or owner_id not in {None, row["owner_id"]}
+            ):
+                raise NotFound("There is no such token.")
+            await self._end_where(tx, "id = $1", [token_id], actor, reason)
+
+        await self._database.write(verb)
+
+    async def end_all(
+        self, tx: Transaction, account_id: str, actor: Actor, reason: RevokeReason, *, agents_too: bool
+    ) -> None:
+        """End every API key of `account_id`, and with `agents_too` the tokens of agents that it answers for."""
+        where = "account_id = $1" if agents_too else "account_id = $1 AND kind = 'usr'"
+        await self._end_where(tx, where, [account_id], actor, reason)
+
+    async def end_of_agent(self, tx: Transaction, agent_id: str, actor: Actor) -> None:
+        """End every token of the agent `agent_id`."""
+        await self._end_where(tx, "owner_id = $1 AND kind = 'agt'", [agent_id], actor, "agent_disabled")
+
+    async def end_in_workspace(self, tx: Transaction, workspace_id: str, account_id: str, actor: Actor) -> None:
+        """End every token in `workspace_id` for which `account_id` answers."""
+        where = "workspace_id = $1 AND account_id = $2"
+        await self._end_where(tx, where, [workspace_id, account_id], actor, "member_removed")
+
+    async def list_in(self, workspace_id: str) -> list[Token]:
+        """Return the tokens of a workspace that were not revoked, newest first."""
+        query = TokenRow.select().where((TokenRow.workspace_id == workspace_id) & TokenRow.revoked_us.is_null())
+        rows = await self._database.fetch(query.order_by(TokenRow.id, ascending=False))
+        return [_from_row(row) for row in rows]
+
+    async def list(self, owner_id: str) -> list[Token]:
+        """Return the tokens of an account or agent that were not revoked, newest first."""
+        query = TokenRow.select().where((TokenRow.owner_id == owner_id) & TokenRow.revoked_us.is_null())
+        rows = await self._database.fetch(query.order_by(TokenRow.id, ascending=False))
+        return [_from_row(row) for row in rows]
+
+    def on_revoked(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Call `callback` with the id of each token that is revoked, right after the commit; return what undoes it."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    async def sweep(self) -> None:
+        """Write down when tokens were last used. To be called once a minute."""
+        touched = [live for _, live in self._live.entries() if live.is_touched]
+        if not touched:
+            return
+
+        async def verb(tx: Transaction) -> None:
+            for live in touched:
+                await tx.execute("UPDATE token SET last_used_us = $1 WHERE id = $2", live.used_us, live.token_id)
+
+        for live in touched:
+            live.is_touched = False
+        await self._database.write(verb)
+
+    async def _load(self, digest: str) -> _Live | None:
+        row = await self._database.fetch_one(_LOAD, digest)
+        return _Live(_from_row(row)) if row is not None else None
+
+    async def _owner_of_agent(self, tx: Transaction, agent_id: str, workspace_id: str) -> str:
+        row = await tx.fetch_one(_OWNER_OF_AGENT, agent_id, workspace_id)
+        if row is None:
+            raise NotFound("There is no such agent.")
+        return str(row["owner_account_id"])
+
+    async def _end_where(
+        self, tx: Transaction, where: str, args: Sequence[str], actor: Actor, reason: RevokeReason
+    ) -> None:
+        now = len(args) + 1
+        rows = await tx.fetch(
+            f"UPDATE token SET revoked_us = ${now} WHERE {where} AND revoked_us IS NULL"
+            " RETURNING id, kind, workspace_id",
+            *args, self._clock.now_us(),
+        )  # fmt: skip
+        for row in rows:
+            event = Event(
+                act=Act.TOKEN_REVOKED,
+                ws=row["workspace_id"],
+                obj_t="token",
+                obj_id=row["id"],
+                actor=actor,
+                data={"kind": row["kind"], "reason": reason},
+            )
+            await self._audit.append(tx, event)
+        ids = frozenset(str(row["id"]) for row in rows)
+        if ids:
+            tx.after_commit(lambda: self._forget(ids))
+
+    def _forget(self, ids: frozenset[str]) -> None:
+        self._live.forget_where(lambda _, live: live.token_id in ids)
+        for token_id in ids:
+            for callback in tuple(self._callbacks):
+                callback(token_id)
+
+
+def check_label(label: str) -> str:
+    """Return `label` without outer spaces.
+
+    Raises: BadInput (empty, over 100 characters, or with a character that does not print).
+    """
+    text = label.strip()
+    if not text or len(text) > MAX_LABEL or not text.isprintable():
+        raise BadInput(f"The label needs 1 to {MAX_LABEL} printable characters.", hint="Name where it is used.")
+    return text
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _principal(token: Token) -> Principal:
+    if token.kind == "usr":
+        return Principal(
+            kind="api_key", account_id=token.account_id, workspace_id=token.workspace_id, auth=("key",),
+            label=token.label, scopes=token.scopes,
+        )  # fmt: skip
+    return Principal(
+        kind="agent", agent_id=token.owner_id, owner_account_id=token.account_id, workspace_id=token.workspace_id,
+        auth=("token",), label=token.label, scopes=token.scopes,
+    )  # fmt: skip
+
+
+def _from_row(row: Row) -> Token:
+    scopes = row["scopes"]
+    return Token(
+        id=row["id"],
+        kind=row["kind"],
+        owner_id=row["owner_id"],
+        account_id=row["account_id"],
+        workspace_id=row["workspace_id"],
+        label=row["label"],
+        scopes=None if scopes is None else frozenset(str(scope) for scope in json.loads(scopes)),
+        created_us=row["created_us"],
+        expires_us=row["expires_us"],
+        last_used_us=row["last_used_us"],
+        revoked_us=row["revoked_us"],
+    )

@@ -1,0 +1,360 @@
+"""The whole of Failgate, built once, in floor order, and closed in reverse.
+
+`open_services` is the only place that knows every room. A reader who asks "which clock, which store, which policies?"
+finds the answer here and nowhere else.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from failgate import __version__
+from failgate.accounts import tables as account_tables
+from failgate.accounts.accounts import Accounts
+from failgate.accounts.password import Passwords
+from failgate.accounts.second_factors import SecondFactors
+from failgate.accounts.sessions import Sessions
+from failgate.accounts.setup_links import SetupLinks, SignInLinks
+from failgate.accounts.throttle import Throttle
+from failgate.accounts.tokens import Tokens
+from failgate.artifacts import tables as artifact_tables
+from failgate.artifacts.artifacts import ArtifactLimits, Artifacts
+from failgate.audit import tables as audit_tables
+from failgate.audit.follower import Follower
+from failgate.audit.log import AuditLog
+from failgate.audit.record import SERVER, Act, Event
+from failgate.base import tables as base_tables
+from failgate.base.canonical import JSON
+from failgate.base.clock import Clock, SystemClock
+from failgate.base.db import Database
+from failgate.base.errors import FailgateError, StartRefused
+from failgate.base.idempotency import FirstAnswers
+from failgate.base.log import get_logger
+from failgate.base.migrate import Migration, core_migrations, migrate, pending_migrations
+from failgate.base.open_database import open_database, tables_of
+from failgate.base.secretbox import SecretBox
+from failgate.config.model import Config
+from failgate.gate import tables as gate_tables
+from failgate.gate.feed import Feed
+from failgate.gate.gate import Gate
+from failgate.gate.parts import GateLimits
+from failgate.gate.rules import Rules
+from failgate.loader import OpenedPlugins, open_plugins
+from failgate.plugin import Host
+from failgate.redaction import Scanner
+from failgate.reports import tables as report_tables
+from failgate.reports.reports import Reports
+from failgate.workspaces import tables as workspace_tables
+from failgate.workspaces.agents import Agents
+from failgate.workspaces.workspaces import Workspaces
+
+CORE_TABLES = tables_of(
+    account_tables, artifact_tables, audit_tables, base_tables, gate_tables, report_tables, workspace_tables
+)
+SWEEP_SECONDS = 30.0
+LOCK_FILE = "server.lock"
+log = get_logger("failgate.assembly")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every service of one running server; doors receive it, rooms never do."""
+
+    config: Config
+    data_dir: Path
+    clock: Clock
+    db: Database
+    audit: AuditLog
+    accounts: Accounts
+    second_factors: SecondFactors
+    sessions: Sessions
+    tokens: Tokens
+    setup_links: SetupLinks
+    sign_in_links: SignInLinks
+    workspaces: Workspaces
+    agents: Agents
+    artifacts: Artifacts
+    reports: Reports
+    gate: Gate
+    rules: Rules
+    feed: Feed
+    plugins: OpenedPlugins
+    followers: tuple[Follower, ...]
+    first_answers: FirstAnswers
+    is_demo: bool
+
+
+@contextlib.asynccontextmanager
+async def open_services(
+    config: Config,
+    data_dir: Path,
+    *,
+    is_serving: bool = True,
+    is_demo: bool = False,
+    accept_rollback: bool = False,
+    clock: Clock | None = None,
+) -> AsyncIterator[Services]:
+    """Open the data folder and everything over it; close in reverse, also when a step fails.
+
+    `is_serving` is off for a command that works on the folder while no server runs: then no timer, no exporter and no
+    rebuild of the queue.
+
+    Raises: StartRefused and ConfigRefused, naming cause and mend.
+    """
+    clock, data_dir = clock or SystemClock(), Path.cwd() / data_dir
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(hold_data_folder(data_dir))
+        db = await _open_core_database(config, data_dir, clock)
+        stack.push_async_callback(db.close)
+        audit = AuditLog(db, clock, data_dir, origin=config.audit.origin)
+        await audit.open(accept_rollback=accept_rollback)
+        stack.push_async_callback(audit.close)
+        plugins = await stack.enter_async_context(open_plugins(config, _HostMaker(data_dir, clock)))
+        services = await _build(config, data_dir, clock, db, audit, plugins, stack, is_demo=is_demo)
+        if is_serving:
+            await _begin_serving(services, stack)
+        yield services
+
+
+@contextlib.asynccontextmanager
+async def open_plugins_only(config: Config, folder: Path) -> AsyncIterator[OpenedPlugins]:
+    """Open the plugins that `config` names over `folder`, as `serve` would, and nothing else.
+
+    Raises: StartRefused (another server uses the folder, a plugin does not open) and ConfigRefused.
+    """
+    with hold_data_folder(folder):
+        async with open_plugins(config, _HostMaker(folder, SystemClock())) as plugins:
+            yield plugins
+
+
+@contextlib.contextmanager
+def hold_data_folder(folder: Path) -> Iterator[None]:
+    """Make `folder` (mode 0700) and keep every other server and command off it until left.
+
+    Raises: StartRefused (not writable, or another server uses it).
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StartRefused(
+            f"The data folder {folder} cannot be used: {error.strerror}.",
+            hint="Make it writable for this account, or choose another with --data DIR.",
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise StartRefused(
+            f"Another Failgate server uses the data folder {folder}.",
+            hint="Stop it first, or give this one a folder of its own with --data DIR.",
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+async def _open_core_database(config: Config, data_dir: Path, clock: Clock) -> Database:
+    """Open the core's database; SQLite is migrated at once, PostgreSQL only by `failgate migrate`."""
+    db = await open_database(config.database.url_in(data_dir), tables=CORE_TABLES)
+    try:
+        if db.dialect == "sqlite":
+            await migrate(db, core_migrations(), clock)
+        else:
+            _must_be_migrated(await pending_migrations(db, core_migrations()))
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
+def _must_be_migrated(steps: Sequence[Migration]) -> None:
+    if steps:
+        raise StartRefused(
+            f"The PostgreSQL database lacks {len(steps)} migrations, the first is {steps[0].name}.",
+            hint="Run `failgate migrate` with the same config.",
+        )
+
+
+class _HostMaker:
+    """Makes the host of each plugin instance."""
+
+    def __init__(self, data_dir: Path, clock: Clock) -> None:
+        self._data_dir = data_dir
+        self._clock = clock
+
+    def __call__(self, name: str) -> Host:
+        return Host(
+            name=name,
+            data_root=self._data_dir,
+            clock=self._clock,
+            log=get_logger(f"failgate.plugin.{name}"),
+            database_opener=self._open,
+        )
+
+    async def _open(self, path: Path, migrations: Traversable | Path) -> Database:
+        database = await open_database(f"sqlite://{path}")
+        try:
+            await migrate(database, migrations, self._clock)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+
+async def _build(
+    config: Config,
+    data_dir: Path,
+    clock: Clock,
+    db: Database,
+    audit: AuditLog,
+    plugins: OpenedPlugins,
+    stack: contextlib.AsyncExitStack,
+    *,
+    is_demo: bool,
+) -> Services:
+    passwords, throttle = Passwords(), Throttle(clock)
+    stack.callback(passwords.close)
+    sessions = Sessions(
+        db,
+        audit,
+        clock,
+        lifetime_seconds=config.accounts.session_lifetime.seconds,
+        idle_seconds=config.accounts.session_idle.seconds,
+    )
+    tokens = Tokens(db, audit, clock)
+    accounts = Accounts(
+        db,
+        audit,
+        clock,
+        passwords,
+        throttle=throttle,
+        sessions=sessions,
+        tokens=tokens,
+        is_password_enabled=config.accounts.password,
+    )
+    workspaces = Workspaces(db, audit, clock, leavings=[tokens.end_in_workspace])
+    setup_links = SetupLinks(
+        db, audit, clock, accounts=accounts, passwords=passwords, found_workspace=workspaces.create_within
+    )
+    box = SecretBox.open(data_dir / "secrets.key")
+    limits = GateLimits(
+        default_ttl_seconds=round(config.gate.default_ttl.seconds),
+        max_ttl_seconds=round(config.gate.max_ttl.seconds),
+        use_within_seconds=round(config.gate.use_within.seconds),
+        argv_bytes=config.limits.argv.bytes,
+    )
+    feed, scanner = Feed(), Scanner()
+    scanner.prepare()
+    artifacts = Artifacts(
+        db, plugins.artifact_store, clock, ArtifactLimits(artifact_bytes=config.limits.artifact.bytes)
+    )
+    gate = Gate(db, audit, clock, plugins.policies, plugins.rulebook, limits=limits, feed=feed)
+    exporters = plugins.exporters.items()
+    return Services(
+        config=config,
+        data_dir=data_dir,
+        clock=clock,
+        db=db,
+        audit=audit,
+        accounts=accounts,
+        second_factors=SecondFactors(db, audit, clock, box, throttle=throttle, sessions=sessions),
+        sessions=sessions,
+        tokens=tokens,
+        setup_links=setup_links,
+        sign_in_links=SignInLinks(clock),
+        workspaces=workspaces,
+        agents=Agents(db, audit, clock, disablings=[tokens.end_of_agent]),
+        artifacts=artifacts,
+        reports=Reports(
+            db,
+            audit,
+            clock,
+            artifacts,
+            formats=plugins.report_formats,
+            scanner=scanner,
+            command_of=gate.requester_of,
+        ),
+        gate=gate,
+        rules=Rules(db, audit, clock, plugins.rulebook),
+        feed=feed,
+        plugins=plugins,
+        followers=tuple(Follower(db, audit, name, exporter, clock) for name, exporter in exporters),
+        first_answers=FirstAnswers(db, clock.now_us),
+        is_demo=is_demo,
+    )
+
+
+async def _begin_serving(services: Services, stack: contextlib.AsyncExitStack) -> None:
+    """Record what runs, bring the rules and the queue back, start timers and exporters."""
+    await _record_start(services)
+    stack.push_async_callback(_record_stop, services)
+    await services.rules.check()
+    rebuilt = await services.gate.rebuild()
+    log.info("gate.rebuilt", pending=rebuilt.pending, quarantined=rebuilt.quarantined, expired=rebuilt.expired)
+    services.gate.run()
+    stack.push_async_callback(services.gate.close)
+    for follower in services.followers:
+        follower.start()
+        stack.push_async_callback(follower.close)
+    sweeping = asyncio.get_running_loop().create_task(_keep_sweeping(services), name="sweeping")
+    stack.push_async_callback(_end_sweeping, sweeping, services)
+
+
+async def _record_start(services: Services) -> None:
+    for opened in services.plugins.plugins:
+        identity = opened.identity
+        facts: dict[str, JSON] = {"name": identity.name, "version": identity.version, "hash": identity.digest}
+        await services.audit.record(
+            Event(act=Act.PLUGIN_ENABLED, ws="system", obj_t="plugin", obj_id=identity.name, actor=SERVER, data=facts)
+        )
+    await services.audit.record(
+        Event(
+            act=Act.SERVER_STARTED,
+            ws="system",
+            obj_t="server",
+            obj_id="server",
+            actor=SERVER,
+            data={"version": __version__},
+        )
+    )
+
+
+async def _record_stop(services: Services) -> None:
+    await services.audit.record(
+        Event(act=Act.SERVER_STOPPED, ws="system", obj_t="server", obj_id="server", actor=SERVER, data={})
+    )
+
+
+async def _keep_sweeping(services: Services) -> None:
+    await services.artifacts.sweep_orphans()
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        await _sweep(services)
+
+
+async def _sweep(services: Services) -> None:
+    for sweep in (
+        services.sessions.sweep,
+        services.tokens.sweep,
+        services.accounts.sweep,
+        services.second_factors.sweep,
+        services.first_answers.sweep,
+    ):
+        try:
+            await sweep()
+        except FailgateError as error:
+            log.warning("sweep.failed", reason=str(error))
+
+
+async def _end_sweeping(task: asyncio.Task[None], services: Services) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await _sweep(services)

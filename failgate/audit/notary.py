@@ -1,0 +1,194 @@
+"""The notary signs heads, and never one that contradicts an earlier signature.
+
+It compares each head with the last one that it signed (the sidecar): a log never gets shorter and always begins with
+what was signed before. A log that does otherwise refuses the start of the server, unless the operator accepts it aloud.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from failgate.audit.chain import Head
+from failgate.audit.checkpoint import Checkpoint, NoteRejected, read_unverified
+from failgate.audit.nodes import StoredTree
+from failgate.audit.signing import (
+    KEY_FILE,
+    SIDECAR_FILE,
+    Signer,
+    default_origin,
+    make_key,
+    read_key,
+    read_sidecar,
+    write_sidecar,
+)
+from failgate.audit.stored import StoredHead, read_head, read_heads
+from failgate.audit.tree import EMPTY_ROOT
+from failgate.base.db import Database
+from failgate.base.errors import StartRefused, StorageUnavailable
+
+_EMPTY = Head()
+_ACCEPT = "Put the right files back, or start once with --accept-rollback, which writes a record that everybody sees."
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A log that does not continue what was signed: its signed head, what was found, and the sentence about it."""
+
+    log: str
+    signed_size: int
+    signed_root: bytes
+    found_size: int
+    found_root: bytes
+    sentence: str
+
+
+class Notary:
+    """Signs the heads of the logs of one database, with the key and the sidecar in one data folder."""
+
+    def __init__(self, database: Database, data_dir: Path, origin: str | None) -> None:
+        """Keep where things are; `open` reads them."""
+        self._database = database
+        self._tree = StoredTree(database)
+        self._key_path = data_dir / KEY_FILE
+        self._sidecar_path = data_dir / SIDECAR_FILE
+        self._origin = origin
+        self._signer: Signer | None = None
+        self._notes: dict[str, str] = {}
+        self._lock = asyncio.Lock()
+
+    async def open(self, *, accept_rollback: bool = False) -> list[Rollback]:
+        """Read or make key and sidecar, compare every signed head with the database; return what was accepted.
+
+        Raises: StartRefused (the database is behind a signed head or differs from it, a file is missing or damaged).
+        """
+        async with self._lock:
+            if self._signer is not None:
+                return []
+            signer, notes, gaps = await asyncio.to_thread(self._read_files, accept_rollback)
+            found = gaps + await self._rollbacks(signer, notes)
+            if found and not accept_rollback:
+                raise StartRefused(" ".join(rollback.sentence for rollback in found), hint=_ACCEPT)
+            for rollback in found:
+                notes.pop(rollback.log, None)
+            self._signer, self._notes = signer, notes
+            return found
+
+    async def signer(self) -> Signer:
+        """Return the key with its name, opened as `open` does without accepting anything."""
+        if self._signer is None:
+            await self.open()
+        assert self._signer is not None
+        return self._signer
+
+    async def note(self, log: str) -> str:
+        """Return the signed note of the committed head of `log`; it is in the sidecar before it is returned.
+
+        Raises: StorageUnavailable (the database contradicts an earlier signature, the sidecar cannot be written).
+        """
+        signer = await self.signer()
+        async with self._lock:
+            stored = await read_head(self._database, log) or StoredHead(log, 0, _EMPTY)
+            await self._sign(signer, [stored])
+            return self._notes[log]
+
+    async def sign_all(self) -> None:
+        """Sign the head of every log that grew. Raises: as `note`, once the other logs are signed."""
+        signer = await self.signer()
+        async with self._lock:
+            await self._sign(signer, await read_heads(self._database))
+
+    async def _sign(self, signer: Signer, heads: list[StoredHead]) -> None:
+        notes = dict(self._notes)
+        contradicted: list[str] = []
+        for stored in heads:
+            log, head = stored.log, stored.head
+            old = read_unverified(notes[log]) if log in notes else None
+            if old is not None and (old.size, old.root) == (head.size, head.root):
+                continue
+            rollback = None if old is None else await self._rollback(stored, old)
+            if rollback is None:
+                notes[log] = signer.checkpoint(log, head.size, head.root)
+            else:
+                contradicted.append(rollback.sentence)
+        if notes != self._notes:
+            try:
+                await asyncio.to_thread(write_sidecar, self._sidecar_path, notes)
+            except OSError as error:
+                raise StorageUnavailable(
+                    f"{self._sidecar_path} cannot be written: {error.strerror}.",
+                    hint="Free some space, then ask again.",
+                ) from error
+            self._notes = notes
+        if contradicted:
+            raise StorageUnavailable(" ".join(contradicted), hint="Stop the server and run `failgate audit verify`.")
+
+    def _read_files(self, accept_rollback: bool) -> tuple[Signer, dict[str, str], list[Rollback]]:
+        key, notes = read_key(self._key_path), read_sidecar(self._sidecar_path)
+        gaps: list[Rollback] = []
+        if key is not None and notes is None:
+            gaps.append(_gap(f"{self._sidecar_path}, which holds the last signed heads of the audit logs, is missing."))
+        if key is None and notes:
+            gaps.append(_gap(f"{self._key_path}, which signed the audit logs, is missing."))
+        if gaps and not accept_rollback:
+            raise StartRefused(gaps[0].sentence, hint=_ACCEPT)
+        if gaps or notes is None:
+            notes = {}
+            write_sidecar(self._sidecar_path, notes)
+        if key is None:
+            key = make_key(self._key_path)
+        return Signer(key, self._origin or default_origin(key)), notes, gaps
+
+    async def _rollbacks(self, signer: Signer, notes: dict[str, str]) -> list[Rollback]:
+        heads = {stored.log: stored for stored in await read_heads(self._database)}
+        found: list[Rollback] = []
+        for log, note in notes.items():
+            try:
+                signed = signer.signed(log, note)
+            except NoteRejected as error:
+                self._check_origin(signer, log, note)
+                found.append(
+                    _gap(f"The signed head of the log {log} in {self._sidecar_path} is not ours: {error.sentence}", log)
+                )
+                continue
+            rollback = await self._rollback(heads.get(log) or StoredHead(log, 0, _EMPTY), signed)
+            if rollback is not None:
+                found.append(rollback)
+        return found
+
+    def _check_origin(self, signer: Signer, log: str, note: str) -> None:
+        """Refuse a note that our key signed under another name: nothing went back, a setting was changed."""
+        try:
+            before = read_unverified(note).origin.removesuffix(f"/log/{log}")
+            Signer(signer.key, before).signed(log, note)
+        except NoteRejected:
+            return
+        setting = f'[audit] origin is "{self._origin}"' if self._origin else "[audit] origin is not set"
+        mend = (
+            "Remove the setting again." if before == default_origin(signer.key) else f'Set origin = "{before}" again.'
+        )
+        raise StartRefused(
+            f'{setting}, but the audit logs were signed under the name "{before}": who keeps a checkpoint of that name '
+            "could not compare it any more.",
+            hint=mend,
+        )
+
+    async def _rollback(self, stored: StoredHead, signed: Checkpoint) -> Rollback | None:
+        """Return how `stored` fails to continue `signed`, or None when it does continue it."""
+        log, head = stored.log, stored.head
+        if head.size < signed.size:
+            sentence = (
+                f"The audit log {log} has {head.size} records, but {signed.size} were signed: the database went back."
+            )
+        else:
+            try:
+                root = await self._tree.root(stored.number, signed.size, is_fresh=True)
+            except StorageUnavailable:
+                root = EMPTY_ROOT
+            if root == signed.root and (head.size > signed.size or head.root == signed.root):
+                return None
+            sentence = f"The audit log {log} differs from its first {signed.size} records as they were signed."
+        return Rollback(log, signed.size, signed.root, head.size, head.root, sentence)
+
+
+def _gap(sentence: str, log: str = "system") -> Rollback:
+    return Rollback(log, 0, EMPTY_ROOT, 0, EMPTY_ROOT, sentence)

@@ -1,0 +1,93 @@
+"""What the open group commit will write of one log: records are made one by one and written together."""
+
+from binascii import b2a_base64
+from hashlib import sha256
+from itertools import chain
+
+from failgate.audit.chain import Head
+from failgate.audit.places import SEQ_BITS, node_position
+from failgate.audit.record import Event, leaf_of
+from failgate.audit.tree import TILE_HEIGHT, grow
+from failgate.base.db import Transaction
+from failgate.base.log import RequestContext
+
+_ADD_RECORDS = [
+    (
+        width,
+        "INSERT INTO audit_record (position, leaf, leaf_hash, obj_id) VALUES "
+        + ", ".join(f"(${first}, ${first + 1}, ${first + 2}, ${first + 3})" for first in range(1, 4 * width, 4)),
+    )
+    for width in (64, 16, 4, 1)  # rows in one statement
+]
+_ADD_NODE = "INSERT INTO audit_node (position, hash) VALUES ($1, $2)"
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+
+
+class Pending:
+    """The records of one log that the open group commit will write together.
+
+    `head` is the stored one that they follow; `version` is SQLite's mark of the state of the file it was read from. A
+    verb that fails takes back how many of `rows` count, which the transaction's cache knows, not the rows.
+    """
+
+    __slots__ = ("clocks_us", "head", "is_written", "number", "rows", "times_us", "tx", "version")
+
+    def __init__(self, tx: Transaction, number: int, version: int, head: Head) -> None:
+        """Follow `head` of the log with this number."""
+        self.tx = tx
+        self.number = number
+        self.version = version
+        self.head = head
+        self.rows: list[tuple[int, bytes, bytes, str]] = []  # position, leaf, leaf hash, object
+        self.times_us: list[int] = []  # of each row
+        self.clocks_us: list[int] = []  # what the clock said at each
+        self.is_written = False
+
+    def clock_us(self, count: int) -> int:
+        """Return what the clock said at the newest record, when `count` rows count."""
+        return self.clocks_us[count - 1] if count else self.head.clock_us
+
+    def add(self, count: int, event: Event, now_us: int, context: RequestContext | None) -> tuple[int, int]:
+        """Make the record of `event` the row after the first `count`; return its number in the log and its time.
+
+        Raises: EventRefused.
+        """
+        rows = self.rows
+        if len(rows) != count:
+            self._cut(count)
+        if self.is_written:
+            raise RuntimeError("an audit record after the group commit wrote its records: append in the verb instead")
+        head = self.head
+        if count:
+            last, ts_us = rows[-1][2], self.times_us[-1]
+        else:
+            last, ts_us = head.last, head.ts_us
+        ts_us = max(ts_us, now_us)
+        seq = head.size + count
+        prev = b2a_base64(last, newline=False).translate(_TO_URL, b"=").decode("ascii")
+        leaf = leaf_of(event, seq, ts_us, prev, context)
+        rows.append((self.number << SEQ_BITS | seq, leaf, sha256(b"\x00" + leaf).digest(), event.obj_id))
+        self.times_us.append(ts_us)
+        self.clocks_us.append(now_us)
+        return seq, ts_us
+
+    def _cut(self, count: int) -> None:
+        """Drop rows of verbs that failed."""
+        del self.rows[count:], self.times_us[count:], self.clocks_us[count:]
+
+    async def write(self, count: int) -> Head:
+        """Write the first `count` rows and the nodes that they complete, as few statements; return the head after."""
+        self._cut(count)
+        rows, head = self.rows, self.head
+        start = 0
+        for width, statement in _ADD_RECORDS:
+            while count - start >= width:
+                await self.tx.execute(statement, *chain.from_iterable(rows[start : start + width]))
+                start += width
+        peaks, nodes = grow(head.peaks, head.size, [row[2] for row in rows])
+        for node, hashed in nodes:
+            await self.tx.execute(_ADD_NODE, node_position(self.number, node.level // TILE_HEIGHT, node.place), hashed)
+        self.is_written = True
+        if not count:
+            return head
+        return Head(head.size + count, rows[-1][2], peaks, self.times_us[-1], self.clocks_us[-1])

@@ -1,0 +1,301 @@
+"""What an audit record is: the catalogue of acts, what each must state, and the canonical bytes that are hashed.
+
+An event states who did what to which object. Its `data` holds digests, ids, numbers and states: never a command's text,
+a note or a secret. An act that is not in the catalogue, or a member that is missing, misspelt or of another kind,
+refuses the whole transaction, so that nothing happens unrecorded and nothing is recorded under a name nobody reads.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from failgate.access.principal import Principal
+from failgate.audit.leaf import ActorPart, Count, Integer, Leaf, ObjectPart
+from failgate.base.canonical import JSON, base64url
+from failgate.base.clock import MICROSECONDS, to_rfc3339
+from failgate.base.errors import FailgateError
+from failgate.base.log import RequestContext
+
+SYSTEM = "system"  # the log of what belongs to no workspace
+LARGEST_LEAF = 65_535  # bytes; the length of a tile entry is a uint16
+
+Outcome = Literal["ok", "deny", "error"]
+
+
+class EventRefused(FailgateError):
+    """An event that the catalogue does not allow: a mistake of ours, which undoes the change that it belongs to."""
+
+    slug = "event-refused"
+    status = 500
+    title = "The change could not be recorded and was undone"
+
+
+class Act(StrEnum):
+    """Every act. Law of names: `<noun>.<past participle>`."""
+
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_DISABLED = "account.disabled"
+    ACCOUNT_ENABLED = "account.enabled"
+    ACCOUNT_PASSWORD_CHANGED = "account.password_changed"  # noqa: S105  # an act, not a password
+    PLATFORM_ROLE_GRANTED = "platform_role.granted"
+    SESSION_OPENED = "session.opened"
+    SESSION_REFUSED = "session.refused"
+    SESSION_CLOSED = "session.closed"
+    SESSION_SECOND_FACTOR_PROVEN = "session.second_factor_proven"
+    FACTOR_ENROLLED = "factor.enrolled"
+    FACTOR_REFUSED = "factor.refused"
+    FACTOR_REMOVED = "factor.removed"
+    BACKUP_CODE_USED = "backup_code.used"
+    SETUP_COMPLETED = "setup.completed"
+    WORKSPACE_CREATED = "workspace.created"
+    MEMBER_ADDED = "member.added"
+    MEMBER_CHANGED = "member.changed"
+    MEMBER_REMOVED = "member.removed"
+    AGENT_CREATED = "agent.created"
+    AGENT_DISABLED = "agent.disabled"
+    TOKEN_MINTED = "token.minted"  # noqa: S105  # an act, not a token
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105  # an act, not a token
+    COMMAND_CREATED = "command.created"
+    COMMAND_ALLOWED = "command.allowed"
+    COMMAND_REFUSED = "command.refused"
+    VOTE_CAST = "vote.cast"
+    COMMAND_APPROVED = "command.approved"
+    COMMAND_DENIED = "command.denied"
+    COMMAND_EXPIRED = "command.expired"
+    COMMAND_CANCELLED = "command.cancelled"
+    COMMAND_CONSUMED = "command.consumed"
+    COMMAND_FINISHED = "command.finished"
+    COMMAND_QUARANTINED = "command.quarantined"
+    RULE_CREATED = "rule.created"
+    RULE_REVOKED = "rule.revoked"
+    RULE_QUARANTINED = "rule.quarantined"
+    REPORT_BEGUN = "report.begun"
+    REPORT_SEALED = "report.sealed"
+    REPORT_READ = "report.read"
+    REPORT_DELETED = "report.deleted"
+    REPORT_QUARANTINED = "report.quarantined"
+    ARTIFACT_READ = "artifact.read"
+    SERVER_STARTED = "server.started"
+    SERVER_STOPPED = "server.stopped"
+    PLUGIN_ENABLED = "plugin.enabled"
+    ACCESS_DENIED = "access.denied"
+    CLOCK_STEP = "clock.step"
+    ROLLBACK_ACCEPTED = "rollback.accepted"
+
+
+Digest = Annotated[str, msgspec.Meta(min_length=43, max_length=71)]  # SHA-256 as base64url, hex, or hex after "sha256:"
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Word = Annotated[str, msgspec.Meta(max_length=200)]  # a state, a reason of the catalogue, a version
+Microseconds = Count
+
+
+class Maybe:
+    """A member that may be absent or null."""
+
+    def __init__(self, kind: object) -> None:
+        """Keep the `kind` that it has when it is there."""
+        self.kind = kind
+
+
+def _shape(name: str, members: dict[str, object]) -> type[msgspec.Struct]:
+    """Return a struct whose members stand in canonical order, so that encoding one gives canonical bytes."""
+    fields: list[Any] = []
+    for member, kind in sorted(members.items()):
+        if isinstance(kind, Maybe):
+            fields.append((member, kind.kind | None | msgspec.UnsetType, msgspec.UNSET))  # type: ignore[operator]  # a union made at run time
+        else:
+            fields.append((member, kind))
+    return msgspec.defstruct(f"Data_{name.replace('.', '_')}", fields, kw_only=True, forbid_unknown_fields=True)
+
+
+_WORD = Maybe(Word)
+_COUNT = Maybe(Count)
+_ID = Maybe(Id)
+_DIGEST = Maybe(Digest)
+
+# What `data` states for each act. Acts that are not named here state nothing more than who, when and which object.
+MEMBERS: dict[Act, dict[str, object]] = {
+    Act.ACCOUNT_CREATED: {"method": _WORD},
+    Act.ACCOUNT_DISABLED: {"sessions": _COUNT, "reason": _WORD},
+    Act.ACCOUNT_PASSWORD_CHANGED: {"sessions": _COUNT, "method": _WORD},
+    Act.PLATFORM_ROLE_GRANTED: {"role": Word},
+    Act.SESSION_OPENED: {"method": _WORD, "expires_us": _COUNT},
+    Act.SESSION_REFUSED: {"reason": Word, "count": _COUNT},
+    Act.SESSION_CLOSED: {"reason": _WORD},
+    Act.SESSION_SECOND_FACTOR_PROVEN: {"method": _WORD},
+    Act.FACTOR_ENROLLED: {"method": _WORD},
+    Act.FACTOR_REFUSED: {"reason": _WORD, "method": _WORD, "count": _COUNT},
+    Act.FACTOR_REMOVED: {"method": _WORD},
+    Act.BACKUP_CODE_USED: {"left": _COUNT},
+    Act.SETUP_COMPLETED: {"account": _ID, "workspace": _ID},
+    Act.WORKSPACE_CREATED: {"owner": _ID},
+    Act.MEMBER_ADDED: {"role": Word, "account": _ID},
+    Act.MEMBER_CHANGED: {"role": Word, "account": _ID, "role_before": _WORD},
+    Act.MEMBER_REMOVED: {"account": _ID},
+    Act.AGENT_CREATED: {"owner": _ID},
+    Act.TOKEN_MINTED: {"kind": Word, "owner": _ID, "expires_us": _COUNT},
+    Act.TOKEN_REVOKED: {"kind": _WORD, "reason": _WORD},
+    Act.COMMAND_CREATED: {
+        "digest": Digest,
+        "expires_us": Microseconds,
+        "need": Count,
+        "requester": Maybe(Id),
+        "excluded": list[Id],
+        "policy": Digest,
+        "state": Literal["pending"],
+    },
+    Act.COMMAND_ALLOWED: {"digest": Digest, "policy": Digest, "rule": _ID, "use_by_us": Microseconds},
+    Act.COMMAND_REFUSED: {"digest": Digest, "policy": Digest, "rule": _ID},
+    Act.VOTE_CAST: {"digest": Digest, "decision": Literal["approve", "deny"], "vote": _ID},
+    Act.COMMAND_APPROVED: {"digest": Digest, "use_by_us": Microseconds, "approvals": _COUNT},
+    Act.COMMAND_DENIED: {"digest": _DIGEST, "reason": _WORD},
+    Act.COMMAND_EXPIRED: {"digest": _DIGEST, "reason": _WORD},
+    Act.COMMAND_CANCELLED: {"digest": _DIGEST, "reason": _WORD},
+    Act.COMMAND_CONSUMED: {"digest": Digest},
+    Act.COMMAND_FINISHED: {"digest": _DIGEST, "exit_code": Maybe(Integer), "duration_ms": _COUNT, "report": _ID},
+    Act.COMMAND_QUARANTINED: {"digest_found": Maybe(Word), "digest": _DIGEST, "reason": _WORD},
+    Act.RULE_CREATED: {"digest": Digest, "expires_us": _COUNT, "max_uses": _COUNT},
+    Act.RULE_REVOKED: {"digest": _DIGEST},
+    Act.RULE_QUARANTINED: {"digest_found": _WORD, "digest": _DIGEST, "reason": _WORD},
+    Act.REPORT_BEGUN: {
+        "manifest": Digest,
+        "command": _ID,
+        "consent": _WORD,
+        "artifacts": _COUNT,
+        "size_bytes": _COUNT,
+    },
+    Act.REPORT_SEALED: {
+        "manifest": Digest,
+        "artifacts": _COUNT,
+        "size_bytes": _COUNT,
+        "command": _ID,
+        "consent": _WORD,
+    },
+    Act.REPORT_READ: {"manifest": _DIGEST},
+    Act.REPORT_DELETED: {"manifest": _DIGEST, "reason": _WORD},
+    Act.REPORT_QUARANTINED: {"manifest": _DIGEST, "reason": _WORD, "findings": _COUNT},
+    Act.ARTIFACT_READ: {"sha256": Digest, "report": _ID, "first_byte": _COUNT, "last_byte": _COUNT},
+    Act.SERVER_STARTED: {"version": Word, "boot": _ID},
+    Act.SERVER_STOPPED: {"version": _WORD, "boot": _ID},
+    Act.PLUGIN_ENABLED: {"name": Word, "version": Word, "hash": Word},
+    Act.ACCESS_DENIED: {"permission": Word, "reason": Word, "count": _COUNT},
+    Act.CLOCK_STEP: {"from_us": Microseconds, "to_us": Microseconds},
+    Act.ROLLBACK_ACCEPTED: {
+        "signed_size": Count,
+        "signed_root": _DIGEST,
+        "found_size": Count,
+        "found_root": _DIGEST,
+        "reason": _WORD,
+    },
+}
+
+_SHAPES: dict[str, type[msgspec.Struct]] = {str(act): _shape(act, MEMBERS.get(act, {})) for act in Act}
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it: the kind of principal, its id, the methods of its credential, a hash that tells sessions apart."""
+
+    t: str
+    id: str
+    auth: tuple[str, ...] = ()
+    sid_h: str | None = None
+
+    @classmethod
+    def of(cls, principal: Principal) -> "Actor":
+        """Return how `principal` stands in a record; its session appears as a hash only."""
+        return _actor_of(principal.kind, principal.id, principal.auth, principal.session_id)
+
+
+@lru_cache(maxsize=4096)
+def _actor_of(kind: str, identifier: str, auth: tuple[str, ...], session_id: str | None) -> Actor:
+    sid_h = None
+    if session_id is not None:
+        sid_h = base64url(hashlib.sha256(b"failgate session\n" + session_id.encode()).digest()[:12])
+    return Actor(kind, identifier, auth, sid_h)
+
+
+SERVER = Actor("system", "failgate")  # what the server does by itself
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing that happened. `ws` is the id of a workspace, or `system`, and names the log that it goes to.
+
+    `obj_t` and `obj_id` name what it happened to. `req` and `ip` come from the request that is being served when they
+    are None here.
+    """
+
+    act: Act
+    ws: str
+    obj_t: str
+    obj_id: str
+    actor: Actor
+    data: dict[str, JSON] = {}  # msgspec copies the empty default
+    out: Outcome = "ok"
+    req: str | None = None
+    ip: str | None = None
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return to_rfc3339(seconds * MICROSECONDS)[:-7]
+
+
+def timestamp(us: int) -> str:
+    """Return `us` as `clock.to_rfc3339` does, faster."""
+    seconds, rest = divmod(us, MICROSECONDS)
+    return f"{_second(seconds)}{rest:06d}Z"
+
+
+def leaf_of(event: Event, seq: int, ts_us: int, prev: str, context: RequestContext | None = None) -> bytes:
+    """Return the canonical bytes of the record that states `event` as number `seq` of its log.
+
+    `prev` is the base64url leaf hash of the record before; `context` gives `req` and `ip` when the event names none.
+
+    Raises: EventRefused (an act outside the catalogue, a member of `data` that is missing, unknown or of another kind,
+    a text that is not Unicode, more than 65,535 bytes).
+    """
+    shape, actor = _SHAPES.get(event.act), event.actor
+    req, ip = (event.req, event.ip) if context is None else (event.req or context.request_id, event.ip or context.ip)
+    if shape is None:
+        raise EventRefused(f"The audit catalogue has no act {event.act!r}.", hint="Add it to failgate/audit/record.py.")
+    try:
+        leaf = _encode(
+            Leaf(
+                event.act,
+                ActorPart(actor.auth, actor.id, actor.sid_h, actor.t),
+                msgspec.convert(event.data, shape),
+                ip,
+                ObjectPart(event.obj_id, event.obj_t),
+                event.out,
+                prev,
+                req,
+                seq,
+                timestamp(ts_us),
+                1,
+                event.ws,
+            )
+        )
+    except (msgspec.ValidationError, UnicodeEncodeError, TypeError) as error:
+        raise EventRefused(
+            f"The audit event {event.act} cannot be recorded: {error}.",
+            hint="Its members are in failgate/audit/record.py.",
+        ) from error
+    if len(leaf) > LARGEST_LEAF:
+        raise EventRefused(f"The audit event {event.act} has {len(leaf)} bytes; a record holds {LARGEST_LEAF}.")
+    return leaf
+
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def record_of(leaf: bytes) -> dict[str, Any]:
+    """Return the record that `leaf` holds, as JSON values."""
+    return _decode(leaf)

@@ -1,0 +1,149 @@
+"""The signer's two files in the data folder: its key, and the sidecar with the last signed head of each log.
+
+The sidecar lies outside the database, so that a database that was put back to an older state is found out at the next
+start. Both are written whole, made durable and then renamed.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from failgate.audit.checkpoint import Checkpoint, NoteRejected, Verifier, open_checkpoint, sign
+from failgate.base.errors import StartRefused
+
+KEY_FILE = "audit.key"
+SIDECAR_FILE = "audit.heads.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The installation's Ed25519 key and the name under which it signs each log: `<origin>/log/<log>`."""
+
+    key: Ed25519PrivateKey
+    origin: str
+
+    def verifier(self, log: str) -> Verifier:
+        """Return the public key that proves checkpoints of `log`."""
+        return Verifier(f"{self.origin}/log/{log}", self.key.public_key().public_bytes_raw())
+
+    def checkpoint(self, log: str, size: int, root: bytes) -> str:
+        """Return the signed note of this head."""
+        verifier = self.verifier(log)
+        return sign(Checkpoint(verifier.name, size, root).text, verifier, self.key)
+
+    def signed(self, log: str, note: str) -> Checkpoint:
+        """Return the head in `note`, which this key signed for `log`.
+
+        Raises: NoteRejected.
+        """
+        verifier = self.verifier(log)
+        checkpoint = open_checkpoint(note, [verifier])
+        if checkpoint.origin != verifier.name:
+            raise NoteRejected(f"The note is of {checkpoint.origin}, not of {verifier.name}.")
+        return checkpoint
+
+
+def default_origin(key: Ed25519PrivateKey) -> str:
+    """Return a name that no other installation has: it comes from the public key."""
+    return f"failgate-{sha256(key.public_key().public_bytes_raw()).hexdigest()[:16]}"
+
+
+def read_key(path: Path) -> Ed25519PrivateKey | None:
+    """Return the key in the file `path`, or None when there is no file.
+
+    Raises: StartRefused (readable by others, or not an Ed25519 key in PEM).
+    """
+    try:
+        mode = path.stat().st_mode
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StartRefused(
+            f"The audit key {path} cannot be read: {error.strerror}.", hint="Check its owner."
+        ) from error
+    if mode & 0o077:
+        raise StartRefused(f"The audit key {path} is open to other users.", hint=f"Run: chmod 600 {path}")
+    try:
+        key = load_pem_private_key(text, password=None)
+    except (ValueError, TypeError) as error:
+        raise StartRefused(f"The audit key {path} is damaged.", hint="Put it back from a backup.") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise StartRefused(f"The audit key {path} is not an Ed25519 key.", hint="Put it back from a backup.")
+    return key
+
+
+def make_key(path: Path) -> Ed25519PrivateKey:
+    """Make a key and keep it in the new file `path`, readable by its owner alone. An older file is left as it is.
+
+    Raises: FileExistsError, OSError.
+    """
+    key = Ed25519PrivateKey.generate()
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
+    return key
+
+
+def read_sidecar(path: Path) -> dict[str, str] | None:
+    """Return the last signed note of each log, or None when there is no file.
+
+    Raises: StartRefused (damaged).
+    """
+    try:
+        content: Any = json.loads(path.read_bytes())
+        logs: Any = content["logs"]
+        is_damaged = content["v"] != 1 or not all(isinstance(note, str) for note in logs.values())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StartRefused(f"{path} cannot be read: {error.strerror}.", hint="Check its owner.") from error
+    except (ValueError, KeyError, TypeError, AttributeError):
+        is_damaged, logs = True, {}
+    if is_damaged:
+        raise StartRefused(
+            f"{path}, which holds the last signed heads of the audit logs, is damaged.",
+            hint="Put it back from a backup, or remove it and start once with --accept-rollback, which is recorded.",
+        )
+    return cast("dict[str, str]", logs)
+
+
+def write_sidecar(path: Path, notes: Mapping[str, str]) -> None:
+    """Replace the sidecar by one with these notes, at once and for good.
+
+    Raises: OSError; the old file then still stands.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps({"v": 1, "logs": dict(sorted(notes.items()))}, indent=1).encode()
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

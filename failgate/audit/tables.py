@@ -1,0 +1,56 @@
+"""What is kept of the logs. Records and nodes are only ever added; triggers refuse anything else.
+
+The places of both are counted in `places.py`.
+"""
+
+from piccolo.columns import BigInt, Bytea, Text
+from piccolo.table import Table
+
+from failgate.audit.places import NODE_BITS, SEQ_BITS, node_position, record_position
+
+__all__ = [
+    "NODE_BITS",
+    "SEQ_BITS",
+    "AuditCursorRow",
+    "AuditHeadRow",
+    "AuditNodeRow",
+    "AuditRecordRow",
+    "node_position",
+    "record_position",
+]
+
+
+class AuditHeadRow(Table, tablename="audit_head"):
+    """The head of one log. `number` is its own for ever; `peaks` are the 32-byte hashes one after the other."""
+
+    log = Text(primary_key=True, default="")
+    number = BigInt(unique=True)
+    size = BigInt()
+    last_hash = Bytea()
+    peaks = Bytea()
+    ts_us = BigInt()
+    clock_us = BigInt()
+
+
+class AuditRecordRow(Table, tablename="audit_record"):
+    """One record: the canonical bytes that are hashed, their hash, and the object, by which a page is filtered."""
+
+    position = BigInt(primary_key=True, default=0)
+    leaf = Bytea()
+    leaf_hash = Bytea()
+    obj_id = Text()
+
+
+class AuditNodeRow(Table, tablename="audit_node"):
+    """The hash of 256 entries of the level below: of records at level 1, of nodes above. Makes proofs short work."""
+
+    position = BigInt(primary_key=True, default=0)
+    hash = Bytea()
+
+
+class AuditCursorRow(Table, tablename="audit_cursor"):
+    """How far an exporter has delivered a log: `seq` is the first record not yet delivered. Unique for both names."""
+
+    exporter = Text(primary_key=True, default="")
+    log = Text()
+    seq = BigInt()

@@ -1,0 +1,1 @@
+"""Ground floor: the words that every room uses. No business rule lives here."""

@@ -1,0 +1,43 @@
+"""One way to open a database, by its URL."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import unquote, urlsplit
+
+from piccolo.table import Table
+
+from failgate.base.db import Database
+from failgate.base.errors import StartRefused
+from failgate.base.piccolo_engine import bind_tables
+
+
+async def open_database(url: str, *, tables: Sequence[type[Table]] = (), is_exclusive: bool = True) -> Database:
+    """Open the database at `url` and bind the Piccolo `tables` to it.
+
+    `url` is `sqlite:///absolute/path.db` or `postgresql://user@host/name`. `is_exclusive` keeps a second server off a
+    PostgreSQL database; a SQLite file is guarded by the lock of the data folder.
+
+    Raises: StartRefused, naming the cause and the mend.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme == "sqlite":
+        from failgate.base.sqlite import open_sqlite
+
+        database = open_sqlite(Path("/" + unquote(urlsplit(url).path).lstrip("/")))
+    elif scheme in {"postgresql", "postgres"}:
+        from failgate.base.postgres import open_postgres
+
+        database = await open_postgres(url, is_exclusive=is_exclusive)
+    else:
+        raise StartRefused(
+            f"The database URL has the scheme {scheme!r}.", hint="Use sqlite:///path or postgresql://host/name."
+        )
+    bind_tables(database, tables)
+    return database
+
+
+def tables_of(*modules: ModuleType) -> list[type[Table]]:
+    """Return the Piccolo tables that `modules` define, in their order."""
+    values = [value for module in modules for value in vars(module).values()]
+    return [value for value in values if isinstance(value, type) and issubclass(value, Table) and value is not Table]

@@ -1,0 +1,185 @@
+"""SQLite: one connection that writes and alone checkpoints, a few that read.
+
+The writer runs its statements on the event loop's own thread, where they cost microseconds; the commit, which waits for
+the disk, moves to a thread as soon as the disk proves slower than `INLINE_COMMIT_SECONDS`. `synchronous=FULL`: an
+acknowledged change survives power loss, not only a killed process. Exactly one connection writes and checkpoints, which
+also keeps out of the WAL-reset defect of SQLite 3.7.0 to 3.51.2.
+"""
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from failgate.base.db import Database, Row, drive_inline
+from failgate.base.errors import StartRefused, StorageUnavailable
+
+T = TypeVar("T")
+OLDEST_SQLITE = (3, 35, 0)  # RETURNING
+READERS = 3
+INLINE_COMMIT_SECONDS = 0.001  # slower commits leave the event loop's thread
+BUSY_SECONDS = 5.0  # how long the writer waits for another process to leave
+CHECKPOINT_BYTES = 8 * 1024 * 1024  # of write-ahead log, before it is folded into the database
+
+
+def open_sqlite(path: Path) -> Database:
+    """Open the database file `path`, making it when absent.
+
+    Raises: StartRefused (not writable, not a database, a SQLite that is too old).
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StartRefused(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 is needed.", hint="Use a newer Python.")
+    try:
+        writer = SqliteWriter(path)
+    except sqlite3.Error as error:
+        raise StartRefused(
+            f"The database {path} cannot be opened: {error}.",
+            hint="Check that it is a SQLite file and that its folder can be written to.",
+        ) from error
+    return Database("sqlite", writer, SqliteReaders(path))
+
+
+def _connect(path: Path, timeout_seconds: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=timeout_seconds, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    return connection
+
+
+def _rows(cursor: sqlite3.Cursor) -> list[Row]:
+    if cursor.description is None:
+        return []
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+class SqliteWriter:
+    """The one connection that changes the database."""
+
+    def __init__(self, path: Path) -> None:
+        is_new = not path.exists()
+        if is_new:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._connection = _connect(path, 0)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
+        self._wal = path.with_name(path.name + "-wal")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-commit")
+        self.commit_seconds = 0.0
+        self._commits = 0
+        self._is_poisoned = False
+
+    async def begin(self) -> None:
+        """Open an IMMEDIATE transaction; wait up to 5 s for another process."""
+        if self._is_poisoned:
+            raise StorageUnavailable(
+                "The disk failed while a change was made durable.",
+                hint="Restart the server: it verifies what is there.",
+            )
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.01)
+            else:
+                return
+
+    async def fetch(self, sql: str, args: Sequence[Any]) -> list[Row]:
+        """Run one statement on the calling thread; return its rows."""
+        return _rows(self._execute(sql, args))
+
+    async def execute(self, sql: str, args: Sequence[Any]) -> int:
+        """Run one statement on the calling thread; return how many rows it changed."""
+        return self._execute(sql, args).rowcount
+
+    def _execute(self, sql: str, args: Sequence[Any]) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(sql, args)
+        except sqlite3.OperationalError as error:
+            if _is_of_the_disk(error):
+                raise StorageUnavailable(
+                    "The disk did not take the change; nothing was kept.", hint="Free some space, then ask again."
+                ) from error
+            raise
+
+    async def commit(self) -> None:
+        """Commit and wait for the disk; after a failed sync the connection is not trusted again."""
+        started = time.perf_counter()
+        try:
+            if self.commit_seconds < INLINE_COMMIT_SECONDS:
+                self._connection.execute("COMMIT")
+            else:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.execute, "COMMIT")
+        except sqlite3.OperationalError as error:
+            self._is_poisoned = "I/O" in str(error)
+            raise
+        self.commit_seconds += 0.2 * (time.perf_counter() - started - self.commit_seconds)
+
+    async def rollback(self) -> None:
+        """End the transaction without effect."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    async def drive(self, verb: Awaitable[T]) -> T:
+        """Run `verb` to its end without giving the loop away."""
+        return drive_inline(verb)
+
+    async def between(self) -> None:
+        """Fold a long write-ahead log into the database, in the commit thread."""
+        self._commits += 1
+        if self._commits % 64 == 0 and self._wal.stat().st_size > CHECKPOINT_BYTES:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+
+    async def close(self) -> None:
+        """Fold the write-ahead log and close."""
+        self._thread.shutdown(wait=True)
+        self._connection.close()
+
+
+def _is_of_the_disk(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+
+
+class SqliteReaders:
+    """A few threads, each with a connection of its own that cannot write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
+        self._threads = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="sqlite-read")
+
+    async def run(self, sql: str, args: Sequence[Any]) -> list[Row]:
+        """Run one query in a reader's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch, sql, args)
+
+    def _fetch(self, sql: str, args: Sequence[Any]) -> list[Row]:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = _connect(self._path, BUSY_SECONDS)
+            connection.execute("PRAGMA query_only=ON")
+            self._local.connection = connection
+            with self._lock:
+                self._connections.append(connection)
+        return _rows(connection.execute(sql, args))
+
+    async def close(self) -> None:
+        """Close every connection once its query has ended."""
+        self._threads.shutdown(wait=True)
+        for connection in self._connections:
+            connection.close()

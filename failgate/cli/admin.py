@@ -1,0 +1,261 @@
+"""`failgate admin …`: for scripts and operators on the server's own host."""
+
+import asyncio
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from failgate.base.errors import (
+    BadInput,
+    Conflict,
+    FailgateError,
+    NotFound,
+    StartRefused,
+    StorageUnavailable,
+    Unprocessable,
+)
+from failgate.cli.server import config_option, data_option, read_config, run_loop
+
+Request = tuple[str, dict[str, Any]]
+
+email_option = click.option("--email", required=True)
+workspace_option = click.option("--workspace", required=True, help="The workspace's slug.")
+
+
+def _read_when_given(_context: click.Context, _parameter: click.Parameter, is_given: bool) -> str | None:
+    return read_password() if is_given else None
+
+
+password_option = click.option(
+    "--password-stdin",
+    "password",
+    is_flag=True,
+    required=True,
+    callback=_read_when_given,
+    help="Read the password from standard input.",
+)
+
+
+def administrative(command: Callable[..., Request]) -> Callable[..., None]:
+    """Carry out the verb and arguments that `command` returns, and print the answer."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print the answer as a JSON object.")
+    @data_option
+    @config_option
+    @functools.wraps(command)
+    def carried_out(*, as_json: bool, data: Path, config_path: Path | None, **options: Any) -> None:
+        verb, arguments = command(**options)
+        answer = run_loop(carry_out(verb, arguments, data, config_path))
+        if as_json:
+            print(json.dumps(answer))
+            return
+        for name, value in answer.items():
+            print(f"{name}: {value}")
+
+    return carried_out
+
+
+async def carry_out(verb: str, arguments: dict[str, Any], data: Path, config_path: Path | None) -> dict[str, Any]:
+    """Carry out `verb` through the running server, or over the data folder itself; return the answer."""
+    answer = await ask_server(verb, arguments, data)
+    if answer is not None:
+        return answer
+    from failgate.administration import Administration
+    from failgate.assembly import open_services
+
+    async with open_services(read_config(config_path), data, is_serving=False) as services:
+        return await Administration(services).run(verb, arguments)
+
+
+async def ask_server(verb: str, arguments: dict[str, Any], data: Path) -> dict[str, Any] | None:
+    """Carry out `verb` through the running server; None when none runs.
+
+    Raises: StartRefused, FailgateError as the server refuses.
+    """
+    from failgate.web.control import LINE_LIMIT, SOCKET, socket_path
+
+    if not (data / SOCKET).exists():
+        return None
+    try:
+        with socket_path(data) as path:
+            reader, writer = await asyncio.open_unix_connection(path, limit=LINE_LIMIT)
+    except (ConnectionRefusedError, FileNotFoundError):
+        return None  # a socket that a killed server left behind
+    except PermissionError as error:
+        raise StartRefused(
+            f"The server's socket in {data} belongs to another account.",
+            hint="Run as the account that runs the server.",
+        ) from error
+    try:
+        writer.write(json.dumps({"verb": verb, "arguments": arguments}).encode() + b"\n")
+        await writer.drain()
+        line = await reader.readline()
+    finally:
+        writer.close()
+    if not line:
+        raise StartRefused("The server broke off.", hint="Ask again; its log says why.")
+    reply: dict[str, Any] = json.loads(line)
+    if "error" in reply:
+        raise refusal_of(**reply["error"])
+    answer: dict[str, Any] = reply["answer"]
+    return answer
+
+
+def refusal_of(slug: str, sentence: str, hint: str | None) -> FailgateError:
+    """Return the error that the server met, so that it ends this process as it would have without a server."""
+    kinds: list[type[FailgateError]] = [BadInput, NotFound, Conflict, Unprocessable, StorageUnavailable]
+    return next((kind for kind in kinds if kind.slug == slug), FailgateError)(sentence, hint=hint)
+
+
+def read_password() -> str:
+    """Return the password on standard input, without the newline at its end."""
+    text = sys.stdin.read()
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password:
+        raise BadInput("Standard input holds no password.", hint="printf %s PASSWORD | failgate admin …")
+    return password
+
+
+@click.group()
+def admin() -> None:
+    """Accounts, workspaces, agents, keys and rules, from the server's own host."""
+
+
+@admin.group()
+def user() -> None:
+    """Accounts."""
+
+
+@admin.group()
+def workspace() -> None:
+    """Workspaces."""
+
+
+@admin.group()
+def agent() -> None:
+    """Agents."""
+
+
+@admin.group()
+def allow() -> None:
+    """Allowlist rules."""
+
+
+@admin.group(name="platform-role")
+def platform_role() -> None:
+    """The role for the installation's own pages."""
+
+
+@admin.group(name="api-key")
+def api_key() -> None:
+    """API keys."""
+
+
+@admin.command()
+@email_option
+@workspace_option
+@password_option
+@administrative
+def bootstrap(email: str, workspace: str, password: str) -> Request:
+    """Make the first account and its workspace; print an API key."""
+    return "bootstrap", {"email": email, "workspace": workspace, "password": password}
+
+
+@user.command(name="create")
+@email_option
+@password_option
+@click.option("--with-totp", is_flag=True, help="Enrol a TOTP factor and print its secret.")
+@administrative
+def create_user(email: str, password: str, with_totp: bool) -> Request:
+    """Make an account."""
+    return "user.create", {"email": email, "password": password, "with_totp": with_totp}
+
+
+@user.command(name="disable")
+@email_option
+@administrative
+def disable_user(email: str) -> Request:
+    """Disable an account: its sessions and tokens end."""
+    return "user.disable", {"email": email}
+
+
+@user.command(name="enable")
+@email_option
+@administrative
+def enable_user(email: str) -> Request:
+    """Enable an account again."""
+    return "user.enable", {"email": email}
+
+
+@user.command(name="set-password")
+@email_option
+@password_option
+@administrative
+def set_password(email: str, password: str) -> Request:
+    """Set a password: the account's sessions end."""
+    return "user.set_password", {"email": email, "password": password}
+
+
+@workspace.command(name="create")
+@workspace_option
+@click.option("--owner", required=True, help="E-mail of the owner's account.")
+@click.option("--name", help="A name for people; by default the slug.")
+@administrative
+def create_workspace(workspace: str, owner: str, name: str | None) -> Request:
+    """Make a workspace."""
+    return "workspace.create", {"workspace": workspace, "owner": owner, "name": name}
+
+
+@workspace.command(name="add-member")
+@workspace_option
+@email_option
+@click.option("--role", required=True, help="owner, admin, reviewer, developer or auditor.")
+@administrative
+def add_member(workspace: str, email: str, role: str) -> Request:
+    """Give an account a role in a workspace."""
+    return "workspace.add_member", {"workspace": workspace, "email": email, "role": role}
+
+
+@agent.command(name="create")
+@workspace_option
+@click.option("--name", required=True)
+@click.option("--owner", help="E-mail of the account that answers for it; by default the workspace's owner.")
+@administrative
+def create_agent(workspace: str, name: str, owner: str | None) -> Request:
+    """Make an agent; print its token, once."""
+    return "agent.create", {"workspace": workspace, "name": name, "owner": owner}
+
+
+@allow.command(name="add", context_settings={"ignore_unknown_options": True})
+@workspace_option
+@click.option("--exact", is_flag=True, required=True, help="The whole argv, token by token.")
+@click.option("--note", help="Why this command is known to be good.")
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+@administrative
+def add_allow(workspace: str, exact: bool, note: str | None, argv: tuple[str, ...]) -> Request:
+    """Let one exact command pass at once: failgate admin allow add --workspace W --exact -- CMD."""
+    assert exact, "click demands it"
+    return "allow.add", {"workspace": workspace, "argv": list(argv), "note": note}
+
+
+@platform_role.command(name="grant")
+@email_option
+@administrative
+def grant_platform_role(email: str) -> Request:
+    """Give an account the platform role; it reaches no private content by it."""
+    return "platform_role.grant", {"email": email}
+
+
+@api_key.command(name="create")
+@email_option
+@workspace_option
+@click.option("--label", default="command line", show_default=True)
+@administrative
+def create_api_key(email: str, workspace: str, label: str) -> Request:
+    """Make an API key; it is shown once."""
+    return "api_key.create", {"email": email, "workspace": workspace, "label": label}

@@ -1,0 +1,166 @@
+"""`failgate audit …`: prove the log from the data folder, also while a server writes to it."""
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from failgate.base.errors import BadInput, StartRefused
+from failgate.cli.server import config_option, data_option, read_config, run_loop
+from failgate.config.model import Config
+
+TAMPERED, USAGE = 1, 2
+
+
+@click.group()
+def audit() -> None:
+    """Verify the audit log, print its checkpoint."""
+
+
+@audit.command()
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="A checkpoint that was kept elsewhere; may be given again.",
+)
+@click.option("--vkey", "vkeys", multiple=True, help="Key that signed it, when it is not this installation's own.")
+@click.option(
+    "--gate", "is_gate", is_flag=True, help="Fold every command and rule again and compare with what is stored."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the verdicts as a JSON object.")
+@data_option
+@config_option
+def verify(
+    against: tuple[Path, ...],
+    vkeys: tuple[str, ...],
+    is_gate: bool,
+    as_json: bool,
+    data: Path,
+    config_path: Path | None,
+) -> None:
+    """Exit 0 intact, 1 tampered (naming the first bad record), 2 usage, 3 incomplete."""
+    config = read_config(config_path)
+    notes = [(str(path), _read(path)) for path in against]
+    answer: dict[str, Any]
+    try:
+        answer = run_loop(_verify(config, data, notes, vkeys, is_gate=is_gate))
+    except sqlite3.DatabaseError as error:
+        lines = [f"The database file is damaged: {error}."]
+        answer = {"state": "tampered", "exit_code": TAMPERED, "lines": lines}
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        for line in answer["lines"]:
+            print(line)
+        print(f"failgate: the audit log is {answer['state']}")
+    sys.exit(answer["exit_code"])
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"The checkpoint {path} cannot be read: {_reason(error)}.", hint="Give the file of a signed note."
+        ) from error
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return "it is no text" if isinstance(error, UnicodeDecodeError) else (error.strerror or str(error))
+
+
+async def _verify(
+    config: Config, data: Path, notes: Sequence[tuple[str, str]], vkeys: Sequence[str], *, is_gate: bool
+) -> dict[str, Any]:
+    from failgate.audit.checkpoint import NoteRejected
+    from failgate.audit.log import AuditLog
+    from failgate.audit.verification import verify_logs
+    from failgate.base.clock import SystemClock
+    from failgate.base.db import Database
+    from failgate.gate.verification import verify_gate
+
+    def log_of(database: Database) -> AuditLog:
+        return AuditLog(database, SystemClock(), data, origin=config.audit.origin)
+
+    async with _database(config, data) as database:
+        try:
+            verification = await verify_logs(database, data, against=notes, vkeys=vkeys)
+        except NoteRejected as error:
+            hint = error.hint or "Name its key with --vkey."
+            raise BadInput(f"A checkpoint cannot be used: {error.sentence}", hint=hint) from error
+        answer: dict[str, Any] = {
+            "state": verification.state,
+            "exit_code": verification.exit_code,
+            "logs": [
+                {"log": v.log, "size": v.size, "root": v.root.hex(), "state": v.state, "first_bad": v.first_bad}
+                for v in verification.verdicts
+            ],
+            "lines": [verdict.sentence for verdict in verification.verdicts],
+        }
+        if is_gate:
+            found = await verify_gate(database, log_of(database), await _stored_rules(config, data))
+            answer["contradictions"] = [str(each) for each in found]
+            answer["lines"] += answer["contradictions"] or ["gate: every command and rule agrees with its records"]
+            if found:
+                answer |= {"state": "tampered", "exit_code": TAMPERED}
+    return answer
+
+
+@contextlib.asynccontextmanager
+async def _database(config: Config, data: Path) -> AsyncIterator[Any]:
+    """Open the core's database beside a running server: nothing is written, nothing is made."""
+    from failgate.assembly import CORE_TABLES
+    from failgate.base.open_database import open_database
+
+    url = config.database.url_in(data)
+    if url.startswith("sqlite:") and not Path("/" + url.partition(":")[2].lstrip("/")).is_file():
+        raise StartRefused(f"There is no database in {data}.", hint="Name the server's folder with --data DIR.")
+    database = await open_database(url, tables=CORE_TABLES, is_exclusive=False)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+class _RulesOfServer:
+    """The stored rules, as the running server told them."""
+
+    def __init__(self, rows: list[list[str]]) -> None:
+        self._rows = [(row[0], row[1], row[2]) for row in rows]
+
+    async def stored(self) -> Sequence[tuple[str, str, str]]:
+        """Return `(workspace_id, rule_id, digest)` of every row."""
+        return self._rows
+
+
+async def _stored_rules(config: Config, data: Path) -> _RulesOfServer:
+    """Return the stored rules: from the server while it runs, else from the plugin that keeps them."""
+    from failgate.cli.admin import ask_server
+
+    answer = await ask_server("rules.stored", {}, data)
+    if answer is None:
+        from failgate.assembly import open_plugins_only
+
+        async with open_plugins_only(config, data) as plugins:
+            rows = await plugins.rulebook.stored() if plugins.rulebook is not None else []
+            return _RulesOfServer([list(row) for row in rows])
+    return _RulesOfServer(answer["rules"])
+
+
+@audit.command()
+@click.option("--log", default="system", show_default=True, help="`system`, or a workspace's slug.")
+@data_option
+@config_option
+def checkpoint(log: str, data: Path, config_path: Path | None) -> None:
+    """Print the newest signed checkpoint of a log; keep it elsewhere and give it to `verify --against` later."""
+    from failgate.cli.admin import carry_out
+
+    answer = asyncio.run(carry_out("audit.checkpoint", {"log": log}, data, config_path))
+    print(answer["checkpoint"], end="")

@@ -1,0 +1,328 @@
+"""Commands of developers and agents. Each imports what it needs when it is called."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from failgate.client.report_folder import LocalReport
+    from failgate.redaction import Finding
+
+_REST = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+_root = click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Folder that holds .failgate (default: here).",
+)
+
+
+@click.command(context_settings={**_REST, "help_option_names": []}, add_help_option=False)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def run(words: tuple[str, ...]) -> int:
+    """Ask for a command, wait for the verdict, execute it once."""
+    from failgate.client.run import main
+
+    return main(words)
+
+
+@click.command(context_settings=_REST)
+@click.option("--json", "is_json", is_flag=True, help="Messages on stderr as JSON lines.")
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+def capture(argv: tuple[str, ...], is_json: bool) -> int:
+    """Run ARGV; when it fails, keep a redacted report under .failgate/reports. No server is needed."""
+    from failgate.client.capture import capture_command
+    from failgate.client.messages import Messages
+
+    return capture_command(argv, Messages(is_json=is_json))
+
+
+@click.group()
+def report() -> None:
+    """Local reports."""
+
+
+@report.command(name="list")
+@_root
+@click.option("--json", "is_json", is_flag=True, help="Print a list of objects.")
+def list_reports(root: Path, is_json: bool) -> None:
+    """List the reports of this folder, newest first."""
+    from failgate.client.messages import inert
+    from failgate.client.report_folder import reports_under, uploaded_to
+
+    reports = list(reports_under(root))
+    if is_json:
+        _print_json([_summary(one) for one in reports])
+        return
+    for one in reports:
+        sent = "uploaded" if uploaded_to(one) else "local"
+        click.echo(
+            f"{one.manifest.id}  {one.manifest.created_at[:19]}Z  {one.manifest.exit_code:>3}  {sent:<8}  "
+            f"{inert(' '.join(one.manifest.argv))[:100]}"
+        )
+    if not reports:
+        click.echo("No report here yet. Make one: failgate capture -- CMD", err=True)
+
+
+@report.command()
+@_root
+@click.option("--json", "is_json", is_flag=True, help="Print the manifest.")
+@click.argument("name", default="latest")
+def show(root: Path, name: str, is_json: bool) -> None:
+    """Show what report NAME (an id, part of one, or latest) holds."""
+    from failgate.client.report_folder import open_report
+    from failgate.client.review import overview
+
+    one = open_report(root, name)
+    if is_json:
+        _print_json(one.document)
+        return
+    click.echo("\n".join(overview(one)))
+
+
+@report.command()
+@_root
+@click.option("--full", is_flag=True, help="Show every line of each artifact.")
+@click.argument("name", default="latest")
+def review(root: Path, name: str, full: bool) -> None:
+    """Show report NAME with the content of its artifacts, as it would be uploaded."""
+    from failgate.client.report_folder import open_report
+    from failgate.client.review import content, overview
+
+    one = open_report(root, name)
+    click.echo("\n".join([*overview(one), *content(one, is_whole=full)]))
+    click.echo(
+        f"failgate: to share it: failgate report upload {one.manifest.id}\n"
+        f"failgate: to drop it: failgate report delete {one.manifest.id}",
+        err=True,
+    )
+
+
+@report.command()
+@_root
+@click.option("--yes", is_flag=True, help="You looked at it and agree to its upload.")
+@click.option("--command-id", help="Link it to this command of the gate.")
+@click.option("--json", "is_json", is_flag=True, help="Print an object with id and url.")
+@click.argument("name", default="latest")
+def upload(root: Path, name: str, yes: bool, command_id: str | None, is_json: bool) -> int:
+    """Upload report NAME to the workspace, once somebody agreed to exactly this manifest."""
+    from failgate.client.http import Api
+    from failgate.client.report_folder import open_report
+    from failgate.client.review import ask, overview
+    from failgate.client.settings import is_interactive, load_settings
+    from failgate.client.upload import page_of, quarantine_notice, upload_report
+
+    one = open_report(root, name)
+    if not yes:
+        click.echo("\n".join(overview(one)), err=True)
+        if not is_interactive():
+            raise click.UsageError("Nobody can be asked here. Look with failgate report review, then give --yes.")
+        if not ask("upload this report to the workspace?"):
+            click.echo("failgate: not uploaded", err=True)
+            return 1
+    with Api(load_settings(os.environ)) as api:
+        uploaded = upload_report(api, one, "person", command_id)
+        page = page_of(api, uploaded.id)
+        notice = quarantine_notice(api, one, uploaded) if uploaded.is_quarantined else ()
+    for line in notice:
+        click.echo(f"failgate: {line}", err=True)
+    if is_json:
+        _print_json({"id": uploaded.id, "url": page, "state": "quarantined" if notice else "sealed"})
+    elif not notice:
+        click.echo(page)
+    return 1 if notice else 0
+
+
+@report.command()
+@_root
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.argument("name")
+def delete(root: Path, name: str, yes: bool) -> int:
+    """Delete the local report NAME. What was uploaded stays on the server."""
+    from failgate.client.report_folder import delete_report, open_report
+    from failgate.client.review import ask
+    from failgate.client.settings import is_interactive
+
+    one = open_report(root, name)
+    if not yes:
+        if not is_interactive():
+            raise click.UsageError("Nobody can be asked here. Give --yes.")
+        if not ask(f"delete report {one.manifest.id} and its {len(one.manifest.artifacts)} artifacts?"):
+            return 1
+    delete_report(one)
+    click.echo(f"failgate: report {one.manifest.id} is deleted", err=True)
+    return 0
+
+
+@click.command()
+@click.option(
+    "--findings",
+    type=click.Path(allow_dash=True),
+    help="Write findings as JSON lines {rule, start, end, tag} there; - is stdout, without the text.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print one object {text, findings, rules}.")
+@click.argument("file", type=click.Path(allow_dash=True), default="-")
+def redact(file: str, findings: str | None, is_json: bool) -> None:
+    """Print FILE (default: standard input) with its secrets replaced. A safety layer, not a guarantee."""
+    from failgate.redaction import RULES_VERSION, Scanner, environment_secrets
+    from failgate.redaction import redact as redact_text
+
+    with click.open_file(file, "rb") as stream:
+        content: bytes = stream.read()
+    result = redact_text(content.decode("utf-8", "surrogateescape"), Scanner(values=environment_secrets(os.environ)))
+    if is_json:
+        _print_json(
+            {
+                "text": _printable(result.text),
+                "findings": [_finding(one) for one in result.findings],
+                "rules": RULES_VERSION,
+            }
+        )
+        return
+    if findings != "-":
+        sys.stdout.buffer.write(result.text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+    if findings:
+        with click.open_file(findings, "w", encoding="utf-8") as target:
+            target.writelines(f"{_json(_finding(one))}\n" for one in result.findings)
+
+
+@click.group()
+def policy() -> None:
+    """Policies of the gate."""
+
+
+@policy.command(context_settings=_REST)
+@click.option("--json", "is_json", is_flag=True, help="Print {decision, findings}.")
+@click.option("--env", "names", multiple=True, help="As in failgate run.")
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+def explain(argv: tuple[str, ...], names: tuple[str, ...], is_json: bool) -> None:
+    """Say which policy would decide what about ARGV and why; nothing is submitted."""
+    from failgate.client.command import build_call, close_call
+    from failgate.client.http import Api
+    from failgate.client.messages import inert
+    from failgate.client.settings import load_settings
+
+    settings = load_settings(os.environ)
+    call = build_call(argv, os.environ, (*settings.env, *names))
+    close_call(call)
+    with Api(settings) as api:
+        answer = api.call("POST", f"{api.workspace()}/policy/explain", {"command": call.command}).content
+    if is_json:
+        _print_json(answer)
+        return
+    click.echo(inert(str(answer.get("decision"))))
+    for found in answer.get("findings", []):
+        click.echo(
+            f"  {inert(str(found.get('policy')))}: {inert(str(found.get('says')))}, {inert(str(found.get('reason')))}"
+        )
+
+
+@click.command()
+@click.option("--token-stdin", is_flag=True, help="Read a token or API key from standard input.")
+@click.option("--workspace", help="Keep this workspace as the default.")
+@click.argument("url", required=False)
+def login(url: str | None, workspace: str | None, token_stdin: bool) -> None:
+    """Keep the token of this machine in a file that only you can read, after the server accepted it."""
+    from failgate.client.http import Api
+    from failgate.client.keyring import checked_token, store_token
+    from failgate.client.settings import load_settings, store_setting
+
+    if not token_stdin:
+        raise click.UsageError("Give --token-stdin and the token of an agent or an API key on standard input.")
+    environment = {name: value for name, value in os.environ.items() if name != "FAILGATE_TOKEN"}
+    token = checked_token(sys.stdin.readline().strip(), "standard input")
+    settings = load_settings(environment | {"FAILGATE_TOKEN": token})
+    settings = settings._replace(
+        url=url.rstrip("/") if url else settings.url, workspace=workspace or settings.workspace
+    )
+    with Api(settings) as api:
+        answer = api.call("GET", "/api/v1/whoami").content
+    store_token(settings.folder, token)
+    changes = {"url": settings.url} if url else {}
+    named = [one.get("workspace") for one in answer.get("workspaces", [])]
+    chosen = workspace or (named[0] if len(named) == 1 else None)
+    if chosen:
+        changes["workspace"] = chosen
+    if changes:
+        store_setting(settings.folder, changes)
+    click.echo(_who(answer, str(api.address)))
+
+
+@click.command()
+def logout() -> None:
+    """Forget the token of this machine. It stays valid until it is revoked on the server."""
+    from failgate.client.keyring import forget_token, home
+
+    had = forget_token(home(os.environ))
+    click.echo("failgate: the token is forgotten" if had else "failgate: there was no token", err=True)
+
+
+@click.command()
+@click.option("--json", "is_json", is_flag=True, help="Print the server's answer.")
+def whoami(is_json: bool) -> None:
+    """Name who the token speaks for."""
+    from failgate.client.http import Api
+    from failgate.client.settings import load_settings
+
+    with Api(load_settings(os.environ)) as api:
+        answer = api.call("GET", "/api/v1/whoami").content
+    if is_json:
+        _print_json(answer)
+    else:
+        click.echo(_who(answer, str(api.address)))
+
+
+@click.command()
+def version() -> None:
+    """Print the version."""
+    from failgate import __version__
+
+    click.echo(__version__)
+
+
+def _who(answer: dict[str, Any], address: str) -> str:
+    from failgate.client.messages import inert
+
+    rows = [f"{inert(str(answer.get('kind')))} {inert(str(answer.get('label')))} at {address}"]
+    rows += [
+        f"  {inert(str(one.get('workspace')))}: {inert(str(one.get('role')))}" for one in answer.get("workspaces", [])
+    ]
+    return "\n".join(rows)
+
+
+def _summary(one: "LocalReport") -> dict[str, Any]:
+    from failgate.client.report_folder import uploaded_to
+
+    manifest = one.manifest
+    return {
+        "id": manifest.id,
+        "created_at": manifest.created_at,
+        "title": manifest.title,
+        "argv": manifest.argv,
+        "exit_code": manifest.exit_code,
+        "path": str(one.folder),
+        "manifest_sha256": one.manifest_sha256,
+        "uploaded": uploaded_to(one),
+    }
+
+
+def _finding(one: "Finding") -> dict[str, Any]:
+    return {"rule": one.rule, "start": one.start, "end": one.end, "tag": one.tag}
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _json(value: object) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _print_json(value: object) -> None:
+    click.echo(_json(value))

@@ -1,0 +1,107 @@
+"""The table of commands and how one is found: nothing of a command is imported before it is called.
+
+A line of help stands here, so that `failgate --help` loads no room of the product.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from failgate import __version__
+from failgate.base.errors import BadInput, FailgateError, StartRefused
+
+TABLE: dict[str, tuple[str, str]] = {
+    "run": ("failgate.cli.client:run", "Ask for a command, wait for the verdict, execute it once."),
+    "capture": ("failgate.cli.client:capture", "Run a command; when it fails, keep a redacted report here."),
+    "report": ("failgate.cli.client:report", "Local reports: list, show, review, upload, delete."),
+    "redact": ("failgate.cli.client:redact", "Print text with its secrets replaced."),
+    "policy": ("failgate.cli.client:policy", "Ask which policy would say what, submitting nothing."),
+    "login": ("failgate.cli.client:login", "Keep the token of this machine."),
+    "logout": ("failgate.cli.client:logout", "Forget the token of this machine."),
+    "whoami": ("failgate.cli.client:whoami", "Name who the token speaks for."),
+    "serve": ("failgate.cli.server:serve", "Run the server."),
+    "init": ("failgate.cli.server:init", "Write a commented config file."),
+    "check": ("failgate.cli.server:check", "Validate the whole config, up to opened plugins."),
+    "migrate": ("failgate.cli.server:migrate_command", "Bring the database to this version."),
+    "plugins": ("failgate.cli.server:plugins", "List what is enabled, from where, which version and hash."),
+    "admin": ("failgate.cli.admin:admin", "People, workspaces, agents, allowlist, keys."),
+    "audit": ("failgate.cli.audit:audit", "Verify the audit log, print its checkpoint."),
+    "version": ("failgate.cli.client:version", "Print the version."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        del ctx
+        return list(TABLE)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, imported now; None when there is no such name."""
+        del ctx
+        if cmd_name not in TABLE:
+            return None
+        module, _, name = TABLE[cmd_name][0].partition(":")
+        found = getattr(import_module(module), name)
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which name is near."""
+        if args and args[0] not in TABLE and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], TABLE, n=1)
+            hint = f"Did you mean {near[0]}?" if near else "See: failgate --help"
+            raise click.UsageError(f"There is no command {args[0]!a}. {hint}", ctx=None)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in TABLE.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="failgate")
+def failgate() -> None:
+    """Gate what agents run. Keep what fails. Prove what happened."""
+
+
+def carry_out(words: Sequence[str]) -> int:
+    """Carry out the command line `words`; print a mistake as `failgate: sentence hint`; return the exit code."""
+    try:
+        result = failgate.main(args=list(words), prog_name="failgate", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as shown:
+        click.echo(shown.format_message(), err=True)
+        return 2
+    except click.ClickException as mistake:
+        context = getattr(mistake, "ctx", None)
+        see = f" See: {context.command_path} --help" if context is not None else ""
+        click.echo(f"failgate: {mistake.format_message()}{see}", err=True)
+        return mistake.exit_code
+    except click.Abort:
+        click.echo("failgate: stopped", err=True)
+        return 130
+    except FailgateError as error:
+        click.echo(f"failgate: {error}", err=True)
+        return exit_code_of(error)
+    return result if isinstance(result, int) else 0
+
+
+def exit_code_of(error: FailgateError) -> int:
+    """Return what the process ends with: the error's own code, 2 for bad input, 78 for a refused start, else 1."""
+    own = getattr(error, "exit_code", None)
+    if isinstance(own, int):
+        return own
+    if isinstance(error, BadInput):
+        return 2
+    return 78 if isinstance(error, StartRefused) else 1

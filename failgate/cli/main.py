@@ -1,0 +1,37 @@
+"""The `failgate` command: `run` straight away, everything else through click, loaded when it is called."""
+
+import sys
+from collections.abc import Sequence
+
+FAST = {"run": "failgate.client.run"}
+"""Commands that an agent waits for: a module with `main(arguments) -> exit code`, without click."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out the command line `arguments` (default: this process's); return the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if words and words[0] in FAST:
+            from importlib import import_module
+
+            code: int = import_module(FAST[words[0]]).main(words[1:])
+            return code
+        from failgate.cli.commands import carry_out
+
+        return carry_out(words)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _silence_stdout()
+        return 141  # 128 + SIGPIPE, as other programs end when their reader is gone
+
+
+def _silence_stdout() -> None:
+    """Let the last flush of the interpreter go nowhere."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""The operator's commands: serve, init, check, migrate, plugins."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from failgate.administration import Administration
+from failgate.assembly import Services, hold_data_folder, open_services
+from failgate.base.errors import StartRefused
+from failgate.base.migrate import core_migrations, migrate, pending_migrations, shipped
+from failgate.base.open_database import open_database
+from failgate.cli.links import openable_host
+from failgate.config.load import load_config
+from failgate.config.model import Config, is_wildcard
+from failgate.loader import check_config, describe_plugins
+
+DEFAULT_DATA = Path("failgate-data")
+DEFAULT_CONFIG = Path("failgate.toml")
+
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_DATA,
+    show_default=True,
+    help="Folder of everything that the server keeps.",
+)
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="FAILGATE_CONFIG",
+    help="Config file; without one, ./failgate.toml if it is there, else the defaults.",
+)
+
+
+def read_config(path: Path | None, listen: str | None = None, *, with_plugins: bool = False) -> Config:
+    """Return the config of `path`, of ./failgate.toml, or the defaults; `with_plugins` checks their sections too.
+
+    Raises: ConfigRefused with every mistake; StartRefused for a file that cannot be read.
+    """
+    if path is None and DEFAULT_CONFIG.exists():
+        path = DEFAULT_CONFIG
+    config = check_config(path) if with_plugins else load_config(path)
+    return config.with_listen(listen) if listen else config
+
+
+@click.command()
+@config_option
+@data_option
+@click.option("--listen", help="HOST:PORT instead of the config's [server] listen.")
+@click.option("--demo", is_flag=True, help="Throw-away data, a seeded workspace, an agent at work.")
+@click.option("--accept-rollback", is_flag=True, help="Start although the audit log is behind its last checkpoint.")
+def serve(config_path: Path | None, data: Path, listen: str | None, demo: bool, accept_rollback: bool) -> None:
+    """Run the server until SIGTERM or Ctrl-C."""
+    from failgate.base.log import start_logging
+
+    config = read_config(config_path, listen, with_plugins=True)
+    start_logging(config.server.log_format)
+    folder = Path(tempfile.mkdtemp(prefix="failgate-demo-")) if demo else data
+    try:
+        run_loop(_serve(config, folder, is_demo=demo, accept_rollback=accept_rollback))
+    finally:
+        if demo:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_loop(main: Any) -> Any:
+    """Run a coroutine on uvloop where it exists."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+async def _serve(config: Config, data: Path, *, is_demo: bool, accept_rollback: bool) -> None:
+    from failgate.web.control import open_control
+    from failgate.web.serve import serve as serve_web
+
+    async with contextlib.AsyncExitStack() as stack:
+        services = await stack.enter_async_context(
+            open_services(config, data, is_demo=is_demo, accept_rollback=accept_rollback)
+        )
+        administration = Administration(services)
+        await stack.enter_async_context(open_control(administration, data))
+        announcing: list[asyncio.Task[None]] = []
+
+        def announce(host: str, port: int) -> None:
+            task = asyncio.create_task(_announce(services, administration, config, host, port), name="announce")
+            announcing.append(task)
+
+        try:
+            await serve_web(services, on_listening=announce)
+        finally:
+            for task in announcing:
+                task.cancel()
+            for outcome in await asyncio.gather(*announcing, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    raise outcome
+
+
+async def _announce(services: Services, administration: Administration, config: Config, host: str, port: int) -> None:
+    """Say where the server listens, and what a person can do first."""
+    url = config.server.public_url or f"http://{await openable_host(host)}:{port}"
+    print(f"failgate: listening on {url}", flush=True)
+    if is_wildcard(host) and config.server.public_url is None:
+        print(
+            f"failgate: that is port {port} of every address of this machine; set [server] public_url to the name that "
+            "people use",
+            flush=True,
+        )
+    if services.is_demo:
+        await _run_demo(services, administration, url)
+    elif not await services.accounts.exist():
+        token = await services.setup_links.mint()
+        print(f"failgate: first start: open {url}/setup?token={token} within 30 minutes", flush=True)
+
+
+async def _run_demo(services: Services, administration: Administration, url: str) -> None:
+    from failgate.cli.demo import DemoAgent, seed_demo
+
+    team = await seed_demo(services, administration, url)
+    print("failgate: demo: throw-away data, gone when the server stops", flush=True)
+    for email, link in team.links.items():
+        print(f"failgate: demo: sign in as {email}: {link}", flush=True)
+    await DemoAgent(services.data_dir / "agent", url, team.token).run()
+
+
+@click.command()
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_CONFIG)
+def init(path: Path, force: bool) -> None:
+    """Write a commented config file."""
+    if path.exists() and not force:
+        raise StartRefused(f"{path} is there already.", hint="Use --force to replace it.")
+    try:
+        path.write_text(shipped("config/failgate.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as error:
+        raise StartRefused(f"{path} cannot be written: {error.strerror}.", hint="Choose another path.") from error
+    print(f"failgate: wrote {path}; every setting in it shows its default.")
+
+
+@click.command()
+@config_option
+@data_option
+def check(config_path: Path | None, data: Path) -> None:
+    """Validate the config as `serve` would, up to opened plugins; exit code 2 when there is a mistake."""
+    from failgate.assembly import open_plugins_only
+
+    config = read_config(config_path, with_plugins=True)
+
+    async def walk() -> list[str]:
+        with tempfile.TemporaryDirectory(prefix="failgate-check-") as folder:
+            async with open_plugins_only(config, Path(folder)) as plugins:
+                return [str(opened.identity) for opened in plugins.plugins]
+
+    names = run_loop(walk())
+    print(f"failgate: the configuration is good; plugins: {', '.join(names)}; data folder: {data}")
+
+
+@click.command(name="migrate")
+@config_option
+@data_option
+@click.option("--check", "only_check", is_flag=True, help="Say what would run; exit code 1 when something would.")
+def migrate_command(config_path: Path | None, data: Path, only_check: bool) -> None:
+    """Bring the database up to date."""
+    config = read_config(config_path)
+    url = config.database.url_in(data)
+
+    async def run() -> list[str]:
+        with hold_data_folder(data):
+            database = await open_database(url)
+            try:
+                if only_check:
+                    return [step.name for step in await pending_migrations(database, core_migrations())]
+                return await migrate(database, core_migrations())
+            finally:
+                await database.close()
+
+    names = run_loop(run())
+    if only_check:
+        print(f"failgate: {len(names)} migrations would run: {', '.join(names) or 'none'}")
+        sys.exit(1 if names else 0)
+    print(f"failgate: applied {', '.join(names) or 'nothing: the database is up to date'}")
+
+
+@click.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+def plugins(config_path: Path | None, as_json: bool) -> None:
+    """Show the plugins: which are enabled, from where, which version and hash."""
+    described = describe_plugins(read_config(config_path))
+    if as_json:
+        print(json.dumps(described, indent=2))
+        return
+    for plugin in described:
+        state = "enabled" if plugin.get("enabled") else "installed, not enabled"
+        print(f"{plugin['name']:<16} {plugin.get('version') or '-':<10} {state}")

@@ -1,0 +1,45 @@
+"""Whether a report may leave this machine: a person says so now, or said so once and for all in the settings."""
+
+from failgate.base.errors import FailgateError
+from failgate.client.http import Api
+from failgate.client.messages import Messages, inert
+from failgate.client.report_folder import LocalReport
+from failgate.client.settings import Settings, is_interactive
+from failgate.client.upload import Agreed, page_of, quarantine_notice, upload_report
+
+
+def offer_upload(
+    api: Api, report: LocalReport, settings: Settings, messages: Messages, command_id: str | None
+) -> str | None:
+    """Upload `report` when that is agreed; return its id on the server. What goes wrong is said, nothing is raised."""
+    agreed = _agreed(report, settings, messages)
+    if agreed is None:
+        return None
+    try:
+        uploaded = upload_report(api, report, agreed, command_id)
+    except FailgateError as error:
+        messages.say("upload-failed", f"the report was not uploaded: {inert(str(error))}")
+        messages.say("upload-hint", f"try again: failgate report upload {report.manifest.id}")
+        return None
+    if uploaded.is_quarantined:
+        sentence, hint = quarantine_notice(api, report, uploaded)
+        messages.say("quarantined", sentence, id=uploaded.id)
+        messages.say("quarantined-hint", hint)
+    else:
+        messages.say("uploaded", f"report uploaded: {page_of(api, uploaded.id)}", id=uploaded.id)
+    return uploaded.id
+
+
+def _agreed(report: LocalReport, settings: Settings, messages: Messages) -> Agreed | None:
+    if settings.upload == "always":
+        return "standing"
+    if settings.upload == "never":
+        return None
+    if not is_interactive():
+        messages.say("upload-hint", f"to share it: failgate report upload {report.manifest.id} --yes")
+        return None
+    from failgate.client.review import ask, overview
+
+    for line in overview(report):
+        messages.say("review", line)
+    return "person" if ask("upload this report to the workspace?") else None

@@ -1,0 +1,349 @@
+"""JSON over HTTP/1.1 on one connection, as small as it can be.
+
+`http.client` is not used: importing it loads `ssl` and the parsers of e-mail and doubles the start-up time of every
+command that an agent runs. Redirects and proxies are refused: whoever could send one would receive the token.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import IO, Any, NamedTuple, Self
+
+from failgate.client.address import Address, parse_address
+from failgate.client.exits import NotConfigured, Refused, Unreachable
+from failgate.client.messages import inert
+from failgate.client.settings import Settings
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
+LARGEST_HEAD_BYTES = 64 * 1024
+LARGEST_BODY_BYTES = 16 * 1024 * 1024
+_PIECE = 64 * 1024
+_VERSION = "failgate-client"
+
+Tick = Callable[[], None]
+
+
+class Answer(NamedTuple):
+    """What the server answered: its status and the JSON object of its body (empty when there was none)."""
+
+    status: int
+    content: dict[str, Any]
+
+
+class Lost(Unreachable):
+    """The connection was refused or broke; the request may or may not have been taken."""
+
+
+class Strange(Unreachable):
+    """Something answered that is not this server: no HTTP, a redirect, no JSON."""
+
+
+class Api:
+    """Calls the server with this machine's token. One connection, kept open between calls; no thread safety."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Check the address and that a token may travel there; connect at the first call.
+
+        Raises: NotConfigured.
+        """
+        if settings.token is None:
+            raise NotConfigured(
+                "There is no token for this machine.", hint="Set FAILGATE_TOKEN, or: failgate login --token-stdin"
+            )
+        self.address: Address = parse_address(settings.url)
+        if not (self.address.is_tls or self.address.is_loopback or settings.is_http_accepted):
+            raise NotConfigured(
+                f"{self.address} is plain HTTP to another machine: the token could be read on the way.",
+                hint="Use https, or set insecure_http = true in client.toml.",
+            )
+        self._token = settings.token
+        self._workspace = settings.workspace
+        self._socket: socket.socket | None = None
+        self._rest = b""
+        self.was_connected = False
+
+    def __enter__(self) -> Self:
+        """Give itself; leaving the block closes the connection."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self.close()
+
+    def workspace(self) -> str:
+        """Return the path of the workspace; asks the server for it when none is named and there is only one.
+
+        Raises: NotConfigured, and what `call` raises.
+        """
+        if self._workspace is None:
+            named = [one.get("workspace") for one in self.call("GET", "/api/v1/whoami").content.get("workspaces", [])]
+            if len(named) != 1 or not isinstance(named[0], str):
+                raise NotConfigured(f"This token belongs to {len(named)} workspaces.", hint="Set FAILGATE_WORKSPACE.")
+            self._workspace = named[0]
+        if not self._workspace.replace("-", "").replace("_", "").isalnum() or not self._workspace.isascii():
+            raise NotConfigured(f"FAILGATE_WORKSPACE is {self._workspace!r}, which is no workspace's short name.")
+        return f"/api/v1/workspaces/{self._workspace}"
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        seconds: float = ANSWER_SECONDS,
+        idempotency_key: str | None = None,
+        tick: Tick | None = None,
+    ) -> Answer:
+        """Send one request and return its answer of 200 to 299. `tick` is called about once a second meanwhile.
+
+        A connection that was kept open and turns out dead is opened once more.
+
+        Raises: Refused (a problem document), Lost, Strange.
+        """
+        content = b""
+        headers = ""
+        if body is not None:
+            import json
+
+            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            headers = "Content-Type: application/json\r\n"
+        if idempotency_key is not None:
+            headers += f"Idempotency-Key: {idempotency_key}\r\n"
+        head = self._head(method, path, len(content), headers)
+        was_open = self._socket is not None
+        try:
+            return self._exchange([head + content], seconds, tick)
+        except Lost:
+            if not was_open or (method == "POST" and idempotency_key is None):
+                raise
+        return self._exchange([head + content], seconds, tick)
+
+    def put_file(self, path: str, stream: IO[bytes], size: int) -> Answer:
+        """Send `size` bytes of `stream` as the body of a PUT.
+
+        Raises: Refused, Lost, Strange.
+        """
+        head = self._head("PUT", path, size, "Content-Type: application/octet-stream\r\n")
+
+        def pieces() -> Iterator[bytes]:
+            yield head
+            left = size
+            while left > 0 and (piece := stream.read(min(left, 1 << 20))):
+                left -= len(piece)
+                yield piece
+
+        return self._exchange(pieces(), ANSWER_SECONDS, None)
+
+    def close(self) -> None:
+        """Close the connection; the next call opens a new one."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+        self._rest = b""
+
+    def _head(self, method: str, path: str, size: int, headers: str) -> bytes:
+        return (
+            f"{method} {self.address.prefix}{path} HTTP/1.1\r\nHost: {self.address.authority}\r\n"
+            f"User-Agent: {_VERSION}\r\nAccept: application/json\r\nAuthorization: Bearer {self._token}\r\n"
+            f"{headers}Content-Length: {size}\r\n\r\n"
+        ).encode("ascii")
+
+    def _exchange(self, pieces: "list[bytes] | Iterator[bytes]", seconds: float, tick: Tick | None) -> Answer:
+        try:
+            link = self._socket or self._connect()
+            link.settimeout(ANSWER_SECONDS)
+            for piece in pieces:
+                link.sendall(piece)
+            answer, is_kept = self._read_answer(link, time.monotonic() + seconds, tick)
+        except (OSError, EOFError) as error:
+            self.close()
+            raise Lost(
+                f"{self.address} did not answer: {_reason(error)}.", hint="Check FAILGATE_URL and that the server runs."
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+        if not is_kept:
+            self.close()
+        return _accepted(answer, self.address)
+
+    def _connect(self) -> socket.socket:
+        link = _connected(self.address)
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.address.is_tls:
+            import ssl
+
+            link = ssl.create_default_context().wrap_socket(link, server_hostname=self.address.host)
+        self._socket = link
+        self._rest = b""
+        self.was_connected = True
+        return link
+
+    def _receive(self, link: socket.socket, deadline: float, tick: Tick | None) -> bytes:
+        """Return the next bytes. Raises: EOFError when the other side closed, TimeoutError after `deadline`."""
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("no answer in time")
+            link.settimeout(min(left, 1.0) if tick else left)
+            try:
+                piece = link.recv(_PIECE)
+            except TimeoutError:
+                if tick:
+                    tick()
+                continue
+            if not piece:
+                raise EOFError("it closed the connection")
+            return piece
+
+    def _read_answer(self, link: socket.socket, deadline: float, tick: Tick | None) -> "tuple[_Raw, bool]":
+        while True:
+            while b"\r\n\r\n" not in self._rest:
+                if len(self._rest) > LARGEST_HEAD_BYTES:
+                    raise Strange(f"{self.address} answered with a head of more than {LARGEST_HEAD_BYTES} bytes.")
+                self._rest += self._receive(link, deadline, tick)
+            head, _, self._rest = self._rest.partition(b"\r\n\r\n")
+            status, headers = _parsed_head(head, self.address)
+            if status >= 200:
+                break
+        body, is_framed = self._read_body(link, deadline, status, headers)
+        is_kept = is_framed and "close" not in headers.get("connection", "").lower()
+        return _Raw(status, headers, body), is_kept
+
+    def _read_body(
+        self, link: socket.socket, deadline: float, status: int, headers: dict[str, str]
+    ) -> tuple[bytes, bool]:
+        if status in (204, 304):
+            return b"", True
+        if "chunked" in headers.get("transfer-encoding", "").lower():
+            return self._read_chunks(link, deadline), True
+        length = headers.get("content-length")
+        if length is None:
+            body = self._rest
+            try:
+                while len(body) <= LARGEST_BODY_BYTES:
+                    body += self._receive(link, deadline, None)
+            except EOFError:
+                return body, False
+        elif length.isascii() and length.isdigit() and int(length) <= LARGEST_BODY_BYTES:
+            return self._take(link, deadline, int(length)), True
+        raise Strange(f"{self.address} answered with a body that is too large or has no length.")
+
+    def _read_chunks(self, link: socket.socket, deadline: float) -> bytes:
+        body = bytearray()
+        while True:
+            while b"\r\n" not in self._rest:
+                self._rest += self._receive(link, deadline, None)
+            line, _, self._rest = self._rest.partition(b"\r\n")
+            try:
+                size = int(line.split(b";")[0], 16)
+            except ValueError:
+                raise Strange(f"{self.address} answered with a chunk without a size.") from None
+            if size < 0 or len(body) + size > LARGEST_BODY_BYTES:
+                raise Strange(f"{self.address} answered with a body that is too large.")
+            if size == 0:
+                while self._take(link, deadline, 2) != b"\r\n":  # trailers are read and dropped
+                    while b"\r\n" not in self._rest:
+                        self._rest += self._receive(link, deadline, None)
+                    self._rest = self._rest.partition(b"\r\n")[2]
+                return bytes(body)
+            body += self._take(link, deadline, size + 2)[:-2]
+
+    def _take(self, link: socket.socket, deadline: float, size: int) -> bytes:
+        pieces = [self._rest]
+        have = len(self._rest)
+        while have < size:
+            piece = self._receive(link, deadline, None)
+            pieces.append(piece)
+            have += len(piece)
+        whole = b"".join(pieces)
+        self._rest = whole[size:]
+        return whole[:size]
+
+
+def _connected(address: Address) -> socket.socket:
+    """Return a connection to the first address of the host that takes one.
+
+    The host is given as bytes: a text would load the codec for international names, which it is not (it is ASCII).
+    """
+    failure: OSError = OSError("the host has no address")
+    for family, kind, protocol, _, place in socket.getaddrinfo(
+        address.host.encode("ascii"), address.port, 0, socket.SOCK_STREAM
+    ):
+        link = socket.socket(family, kind, protocol)
+        try:
+            link.settimeout(CONNECT_SECONDS)
+            link.connect(place)
+        except OSError as error:
+            link.close()
+            failure = error
+            continue
+        return link
+    raise failure
+
+
+class _Raw(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def _parsed_head(head: bytes, address: Address) -> tuple[int, dict[str, str]]:
+    first, *lines = head.decode("latin-1").split("\r\n")
+    parts = first.split(" ", 2)
+    if len(parts) < 2 or parts[0] not in ("HTTP/1.1", "HTTP/1.0") or not (parts[1].isdigit() and len(parts[1]) == 3):
+        raise Strange(f"{address} does not speak HTTP.", hint="Check FAILGATE_URL: http or https, host and port.")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if parts[0] == "HTTP/1.0":
+        headers.setdefault("connection", "close")
+    return int(parts[1]), headers
+
+
+def _accepted(raw: _Raw, address: Address) -> Answer:
+    if 300 <= raw.status < 400:
+        where = inert(raw.headers.get("location", "elsewhere")[:200])
+        raise Strange(
+            f"{address} redirects to {where}; a token does not follow redirects.",
+            hint="Set FAILGATE_URL to the server itself.",
+        )
+    content = _parsed_body(raw, address)
+    if raw.status < 300:
+        return Answer(raw.status, content)
+    problem = str(content.get("type", "")).removeprefix("urn:failgate:error:")
+    sentence = content.get("detail") or content.get("title") or f"The server answered with status {raw.status}."
+    hint = content.get("hint")
+    raise Refused(
+        raw.status,
+        problem,
+        inert(str(sentence)[:2000]),
+        hint=inert(str(hint)[:1000]) if hint else None,
+        members=content,
+    )
+
+
+def _parsed_body(raw: _Raw, address: Address) -> dict[str, Any]:
+    if not raw.body:
+        return {}
+    import json
+
+    try:
+        content = json.loads(raw.body)
+    except (ValueError, RecursionError):
+        content = None
+    if isinstance(content, dict):
+        return content
+    if raw.status >= 500:
+        raise Lost(f"{address} answered with status {raw.status}.", hint="Ask whoever runs the server.")
+    raise Strange(
+        f"{address} answered with something that is not JSON.", hint="Check that FAILGATE_URL is a Failgate server."
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno) if error.errno > 0 else str(error)
+    return str(error)

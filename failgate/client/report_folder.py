@@ -1,0 +1,193 @@
+"""Reports as folders: `.failgate/reports/<id>/manifest.json` beside its artifacts, each named by its SHA-256.
+
+A report appears whole or not at all: it is written beside, brought to disk, then renamed.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Self, cast
+
+import msgspec
+
+from failgate.base.canonical import canonical
+from failgate.base.errors import BadInput, NotFound, Unprocessable
+from failgate.base.ids import is_id
+from failgate.wire.reports import ArtifactKind, Manifest, ManifestArtifact
+
+REPORTS = Path(".failgate") / "reports"
+MANIFEST = "manifest.json"
+UPLOADED = "uploaded.json"
+_LARGEST_MANIFEST = 4 * 1024 * 1024
+
+
+class LocalReport(NamedTuple):
+    """A report on this machine: its folder, its manifest as it lies there and as understood, its digest in hex."""
+
+    folder: Path
+    document: dict[str, Any]
+    manifest: Manifest
+    manifest_sha256: str
+
+
+class ReportWriter:
+    """Writes one report; `finish` makes it visible, leaving the `with` block before that makes it vanish."""
+
+    def __init__(self, root: Path, report_id: str) -> None:
+        """Begin report `report_id` under `root` (the folder that holds `.failgate`)."""
+        self._reports = root / REPORTS
+        self.report_id = report_id
+        self._fresh = self._reports / f".{report_id}.{os.getpid()}.new"
+        self.artifacts: list[ManifestArtifact] = []
+
+    def __enter__(self) -> Self:
+        """Make the folder that nobody sees yet."""
+        _make_private(self._reports.parent)
+        _make_private(self._reports)
+        ignore = self._reports.parent / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="ascii")  # a report is never committed by accident
+        self._fresh.mkdir(mode=0o700)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what was not finished."""
+        shutil.rmtree(self._fresh, ignore_errors=True)
+
+    def add(self, name: str, kind: ArtifactKind, media_type: str, content: bytes, truncated_bytes: int = 0) -> None:
+        """Put `content` (redacted already) beside the manifest."""
+        digest = hashlib.sha256(content).hexdigest()
+        if all(artifact.sha256 != digest for artifact in self.artifacts):
+            _write(self._fresh / digest, content)
+        self.artifacts.append(ManifestArtifact(name, kind, media_type, len(content), digest, truncated_bytes))
+
+    def finish(self, manifest: Manifest) -> LocalReport:
+        """Write `manifest`, bring everything to disk and let the report appear."""
+        document = cast("dict[str, Any]", msgspec.to_builtins(manifest))
+        text = canonical(document)
+        _write(self._fresh / MANIFEST, text)
+        _sync(self._fresh)
+        final = self._reports / self.report_id
+        self._fresh.rename(final)
+        _sync(self._reports)
+        return LocalReport(final, document, manifest, hashlib.sha256(text).hexdigest())
+
+
+def reports_under(root: Path) -> Iterator[LocalReport]:
+    """Yield the reports under `root`, newest first. One that cannot be read is left out."""
+    folder = root / REPORTS
+    names = (
+        sorted((entry.name for entry in folder.iterdir() if is_id(entry.name)), reverse=True) if folder.is_dir() else []
+    )
+    for name in names:
+        try:
+            yield open_report(root, name)
+        except (NotFound, Unprocessable):
+            continue
+
+
+def open_report(root: Path, name: str) -> LocalReport:
+    """Return the report `name`: an id, its beginning or end when only one fits, or `latest`.
+
+    Raises: NotFound, BadInput (several fit), Unprocessable (the folder does not hold what its manifest says).
+    """
+    if not is_id(name):
+        name = _only(root, name)
+    folder = root / REPORTS / name
+    try:
+        text = _read(folder / MANIFEST, _LARGEST_MANIFEST)
+    except OSError as error:
+        raise NotFound(
+            f"There is no report {name} under {root / REPORTS}.", hint="See: failgate report list"
+        ) from error
+    try:
+        document = msgspec.json.decode(text)
+        manifest = msgspec.convert(document, Manifest)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Unprocessable(
+            f"The manifest of report {name} cannot be read: {error}.", hint="Delete the report."
+        ) from error
+    return LocalReport(folder, document, manifest, hashlib.sha256(canonical(document)).hexdigest())
+
+
+def artifact_bytes(report: LocalReport, artifact: ManifestArtifact) -> bytes:
+    """Return the bytes of `artifact`.
+
+    Raises: Unprocessable (they are missing or are not those of the manifest).
+    """
+    if len(artifact.sha256) != 64 or not artifact.sha256.isalnum():
+        raise Unprocessable(f"The artifact {artifact.name!a} has no usable digest.", hint="Delete the report.")
+    try:
+        content = _read(report.folder / artifact.sha256, artifact.size_bytes)
+    except OSError as error:
+        raise Unprocessable(
+            f"The artifact {artifact.name!a} is missing: {error.strerror}.", hint="Delete the report."
+        ) from error
+    if len(content) != artifact.size_bytes or hashlib.sha256(content).hexdigest() != artifact.sha256:
+        raise Unprocessable(f"The artifact {artifact.name!a} was changed after its capture.", hint="Delete the report.")
+    return content
+
+
+def delete_report(report: LocalReport) -> None:
+    """Remove the report; it disappears at once, its bytes right after."""
+    gone = report.folder.with_name(f".{report.folder.name}.{os.getpid()}.gone")
+    report.folder.rename(gone)
+    shutil.rmtree(gone)
+
+
+def uploaded_to(report: LocalReport) -> dict[str, str] | None:
+    """Return where this report was uploaded (`id`, `url`, `at`), or None."""
+    try:
+        found = msgspec.json.decode(_read(report.folder / UPLOADED, 4096), type=dict[str, str])
+    except (OSError, msgspec.DecodeError):
+        return None
+    return found
+
+
+def note_upload(report: LocalReport, facts: dict[str, str]) -> None:
+    """Remember that the report was uploaded."""
+    fresh = report.folder / f"{UPLOADED}.new"
+    _write(fresh, canonical(facts))
+    fresh.replace(report.folder / UPLOADED)
+
+
+def _only(root: Path, part: str) -> str:
+    folder = root / REPORTS
+    names = sorted(entry.name for entry in folder.iterdir() if is_id(entry.name)) if folder.is_dir() else []
+    if part in ("latest", "last"):
+        fitting = names[-1:]
+    else:
+        fitting = [name for name in names if len(part) >= 4 and (name.startswith(part) or name.endswith(part))]
+    if len(fitting) > 1:
+        raise BadInput(f"{len(fitting)} reports fit {part!a}.", hint="Write more of the id.")
+    if not fitting:
+        raise NotFound(f"There is no report {part!a} under {folder}.", hint="See: failgate report list")
+    return fitting[0]
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(descriptor)
+
+
+def _read(path: Path, most: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        return stream.read(most + 1)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

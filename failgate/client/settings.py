@@ -1,0 +1,115 @@
+"""What the client is told: by the environment first, then by `client.toml` in its own folder."""
+# ruff: noqa: PTH103, PTH105, PTH118, PTH123 -- pathlib would slow the start
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+from failgate.client.exits import NotConfigured
+from failgate.client.keyring import checked_token, home, stored_token
+
+DEFAULT_URL = "http://127.0.0.1:8440"
+SETTINGS_FILE = "client.toml"
+UPLOAD = ("always", "ask", "never")
+_KEYS = {"url": str, "workspace": str, "upload": str, "env": list, "insecure_http": bool}
+
+
+class Settings(NamedTuple):
+    """Everything that the commands of the client need to know.
+
+    `upload` is one of `UPLOAD`; `env` are further names of variables that a command gets; with `is_http_accepted` the
+    token may travel without TLS to an address that is not of this machine.
+    """
+
+    url: str
+    workspace: str | None
+    token: str | None
+    folder: str
+    upload: str
+    env: tuple[str, ...]
+    is_http_accepted: bool
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """Return the settings of this process.
+
+    Raises: NotConfigured (a file that cannot be read or has an unknown key, a token file that others can read).
+    """
+    folder = home(environment)
+    kept = _kept(os.path.join(folder, SETTINGS_FILE))
+    upload = environment.get("FAILGATE_UPLOAD") or kept.get("upload", "ask")
+    if upload not in UPLOAD:
+        raise NotConfigured(
+            f"FAILGATE_UPLOAD (or `upload` in {SETTINGS_FILE}) is {upload!r}.", hint="It is always, ask or never."
+        )
+    token = environment.get("FAILGATE_TOKEN")
+    return Settings(
+        url=(environment.get("FAILGATE_URL") or kept.get("url") or DEFAULT_URL).rstrip("/"),
+        workspace=environment.get("FAILGATE_WORKSPACE") or kept.get("workspace"),
+        token=checked_token(token.strip(), "FAILGATE_TOKEN") if token else stored_token(folder),
+        folder=folder,
+        upload=upload,
+        env=tuple(kept.get("env", ())),
+        is_http_accepted=kept.get("insecure_http", False),
+    )
+
+
+def _kept(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(65536)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise NotConfigured(f"{path} cannot be read: {error.strerror}.") from error
+    import tomllib
+
+    try:
+        kept = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise NotConfigured(f"{path} is no TOML: {error}.") from error
+    for key, value in kept.items():
+        if key not in _KEYS:
+            raise NotConfigured(f"{path}: {key}: no such setting.", hint=_nearest(key))
+        if not isinstance(value, _KEYS[key]) or (
+            isinstance(value, list) and not _are_texts(cast("list[object]", value))
+        ):
+            raise NotConfigured(f"{path}: {key} is not of the right kind.", hint=f"It is a {_KEYS[key].__name__}.")
+    return kept
+
+
+def _are_texts(values: list[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _nearest(key: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, _KEYS, n=1)
+    return f'Did you mean "{near[0]}"?' if near else f"There are {', '.join(sorted(_KEYS))}."
+
+
+def store_setting(folder: str, changes: Mapping[str, str]) -> None:
+    """Keep `changes` (key to text) in `client.toml`, beside what stands there."""
+    path = os.path.join(folder, SETTINGS_FILE)
+    kept = _kept(path) | dict(changes)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    fresh = f"{path}.{os.getpid()}.new"
+    lines = [f"{key} = {_toml(value)}\n" for key, value in sorted(kept.items())]
+    with open(
+        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8"
+    ) as stream:
+        stream.writelines(lines)
+    os.replace(fresh, path)
+
+
+def _toml(value: object) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)  # of texts, lists of texts and booleans JSON is TOML
+
+
+def is_interactive() -> bool:
+    """Tell whether a person can be asked: stdin and stderr are a terminal."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()

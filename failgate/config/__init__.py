@@ -1,0 +1,1 @@
+"""The one config file: every key typed, every mistake reported at once with its line."""

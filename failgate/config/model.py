@@ -1,0 +1,327 @@
+"""Every key of the config file, with its type, its default and its bounds; `config/failgate.toml` explains them.
+
+What a key means together with others stands in the `__post_init__` of its section.
+"""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from failgate.base.errors import StartRefused
+from failgate.base.secret import Secret
+from failgate.config.bounds import Between, Fits
+from failgate.config.errors import SettingRefused
+from failgate.config.source import Source
+from failgate.config.units import Duration, Size
+
+INSTANCE_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+InstanceName = Annotated[str, msgspec.Meta(pattern=INSTANCE_PATTERN, max_length=64)]
+_HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})\Z", re.ASCII)
+_ORIGIN = re.compile(r"[^\s+]{1,200}\Z")
+
+
+def split_listen(listen: str) -> tuple[str, int]:
+    """Return address and port of HOST:PORT or [IPV6]:PORT.
+
+    Raises: ValueError.
+    """
+    found = _HOST_PORT.match(listen)
+    if not found or int(found["port"]) > 65535:
+        raise ValueError('takes HOST:PORT with a port up to 65535: say "127.0.0.1:8440" or "[::1]:8440"')
+    return found["v6"] or found["host"], int(found["port"])
+
+
+def is_loopback_host(host: str) -> bool:
+    """Tell whether `host` names this machine alone; a name other than `localhost` never does."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_wildcard(host: str) -> bool:
+    """Tell whether `host` stands for every address of this machine, which nobody can open in a browser."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def machine_name() -> str:
+    """Return this machine's own name in lower case, by which others may reach it."""
+    return socket.gethostname().lower() or "localhost"
+
+
+def _check_web_origin(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_origin = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        rest = (parts.path, parts.query, parts.fragment, parts.username, parts.password)
+    except ValueError:
+        is_origin, rest = False, ("", "", "", None, None)
+    if not is_origin or any(rest) or re.search(r"[\s\\?#@]", url):
+        raise ValueError('takes scheme, host and port alone: say "https://failgate.example"')
+
+
+def _check_network(network: str) -> None:
+    try:
+        ipaddress.ip_network(network)
+    except ValueError:
+        raise ValueError('neither an address nor a network: say "10.0.0.7" or "10.0.0.0/8"') from None
+
+
+def _check_database_url(url: str | Secret) -> None:
+    text = url if isinstance(url, str) else url.reveal()
+    if not re.match(r"sqlite:///[^?#]|postgres(ql)?://", text):
+        raise ValueError('say "sqlite:////absolute/file.sqlite" or "postgresql://user@host/database"')
+    if isinstance(url, str) and urlsplit(text).password:
+        raise ValueError('a password does not stand in this file: say url = { env = "NAME" }')
+
+
+def _check_log_origin(origin: str) -> None:
+    """Refuse an origin that no checkpoint could carry. Source: https://c2sp.org/tlog-checkpoint."""
+    if not _ORIGIN.match(origin):
+        raise ValueError('takes 1 to 200 characters without space or plus: say "failgate.example"')
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A section of the file."""
+
+
+class ServerSection(Section, frozen=True):
+    """`[server]`: where it listens and what it believes of the network."""
+
+    listen: Annotated[str, Fits(split_listen)] = "127.0.0.1:8440"
+    public_url: Annotated[str, Fits(_check_web_origin)] | None = None
+    trusted_proxies: tuple[Annotated[str, Fits(_check_network)], ...] = ()
+    allow_loopback: bool = False
+    allow_plain_http: bool = False
+    header_timeout: Annotated[Duration, Between("1s", "5m")] = Duration("10s")
+    log_format: Literal["json", "console"] = "json"
+
+    def __post_init__(self) -> None:
+        """Refuse plain HTTP where strangers could listen (MISSION E11).
+
+        Raises: SettingRefused.
+        """
+        if not (self.is_loopback or self.allow_plain_http or self._is_behind_tls_proxy):
+            raise SettingRefused(
+                "listen",
+                f"{self.listen} is reachable from other machines and would speak plain HTTP: listen on 127.0.0.1, or "
+                "set an https public_url with the trusted_proxies that end TLS, or set allow_plain_http = true",
+            )
+        url = urlsplit(self.public_url or "")
+        if url.scheme == "http" and not (is_loopback_host(url.hostname or "") or self.allow_plain_http):
+            raise SettingRefused(
+                "public_url", "plain http would show sessions to the network: say https, or set allow_plain_http = true"
+            )
+
+    @property
+    def host(self) -> str:
+        """Return the address part of `listen`, without brackets."""
+        return split_listen(self.listen)[0]
+
+    @property
+    def port(self) -> int:
+        """Return the port of `listen`; 0 lets the system choose one."""
+        return split_listen(self.listen)[1]
+
+    @property
+    def is_loopback(self) -> bool:
+        """Tell whether only this machine can reach `listen`."""
+        return is_loopback_host(self.host)
+
+    @property
+    def base_url(self) -> str:
+        """Return the URL that links are built from, without a slash at its end: `public_url`, else http at `listen`.
+
+        A wildcard is named by this machine's name.
+        """
+        if self.public_url is not None:
+            return self.public_url
+        return f"http://{machine_name()}:{self.port}" if is_wildcard(self.host) else f"http://{self.listen}"
+
+    @property
+    def _is_behind_tls_proxy(self) -> bool:
+        return bool(self.trusted_proxies) and (self.public_url or "").startswith("https://")
+
+
+class DatabaseSection(Section, frozen=True):
+    """`[database]`: where the core's tables are."""
+
+    url: Annotated[str | Secret, Fits(_check_database_url)] | None = None
+
+    def url_in(self, data_dir: Path) -> str:
+        """Return the URL; without one, of the SQLite file `failgate.sqlite` in `data_dir`."""
+        if isinstance(self.url, Secret):
+            return self.url.reveal()
+        return self.url or f"sqlite://{quote(str(data_dir.absolute() / 'failgate.sqlite'))}"
+
+
+class AuditSection(Section, frozen=True):
+    """`[audit]`: how the log is named and which exporters follow it."""
+
+    exporters: tuple[InstanceName, ...] = ()
+    origin: Annotated[str, Fits(_check_log_origin)] | None = None
+
+
+class AccountsSection(Section, frozen=True):
+    """`[accounts]`: how people sign in and for how long."""
+
+    password: bool = True
+    session_lifetime: Annotated[Duration, Between("1m", "90d")] = Duration("12h")
+    session_idle: Annotated[Duration, Between("1m", "90d")] = Duration("1h")
+
+    def __post_init__(self) -> None:
+        """Refuse an idle time that could never end a session.
+
+        Raises: SettingRefused.
+        """
+        if self.session_idle > self.session_lifetime:
+            raise SettingRefused("session_idle", f"must not exceed session_lifetime, which is {self.session_lifetime}")
+
+
+class SsoSection(Section, frozen=True):
+    """`[sso]`: nothing to set yet."""
+
+
+class ArtifactsSection(Section, frozen=True):
+    """`[artifacts]`: which plugin instance keeps the bytes."""
+
+    store: InstanceName = "filesystem"
+
+
+class ReportsSection(Section, frozen=True):
+    """`[reports]`: which formats arrive."""
+
+    formats: tuple[InstanceName, ...] = ("capture",)
+
+
+class GateSection(Section, frozen=True):
+    """`[gate]`: which policies judge, how long a request waits, how long an approval may be used."""
+
+    policies: tuple[InstanceName, ...] = ("allowlist", "quorum")
+    default_ttl: Annotated[Duration, Between("1s", "24h")] = Duration("60s")
+    max_ttl: Annotated[Duration, Between("1s", "24h")] = Duration("24h")
+    use_within: Annotated[Duration, Between("1s", "24h")] = Duration("60s")
+
+    def __post_init__(self) -> None:
+        """Refuse a default that no request could be given.
+
+        Raises: SettingRefused.
+        """
+        if self.default_ttl > self.max_ttl:
+            raise SettingRefused("default_ttl", f"must not exceed max_ttl, which is {self.max_ttl}")
+
+
+class NotifySection(Section, frozen=True):
+    """`[notify]`: nothing to set yet."""
+
+
+class LimitsSection(Section, frozen=True):
+    """`[limits]`: what is refused as too large."""
+
+    json_body: Annotated[Size, Between("1KiB", "64MiB")] = Size("1MiB")
+    artifact: Annotated[Size, Between("1KiB", "1TiB")] = Size("1GiB")
+    argv: Annotated[Size, Between("1KiB", "2MiB")] = Size("64KiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One plugin instance that the config names.
+
+    `use` is the plugin, `settings` the instance's own table, `path` where the plugin is named.
+    """
+
+    name: str
+    use: str
+    settings: Mapping[str, Any]
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A place that names an instance: the slot it must provide, the setting, the path of the name."""
+
+    instance: str
+    slot: Literal["artifact_store", "approval_policy", "report_formats", "audit_exporter"]
+    setting: str
+    path: tuple[str | int, ...]
+
+
+def references_of(
+    artifacts: ArtifactsSection, gate: GateSection, reports: ReportsSection, audit: AuditSection
+) -> list[Reference]:
+    """Return the references of these sections, in the order in which their instances are opened."""
+    lists: tuple[
+        tuple[Literal["approval_policy", "report_formats", "audit_exporter"], str, str, tuple[str, ...]], ...
+    ] = (
+        ("approval_policy", "gate", "policies", gate.policies),
+        ("report_formats", "reports", "formats", reports.formats),
+        ("audit_exporter", "audit", "exporters", audit.exporters),
+    )
+    found = [Reference(artifacts.store, "artifact_store", "[artifacts] store", ("artifacts", "store"))]
+    for slot, section, key, names in lists:
+        found += [
+            Reference(name, slot, f"[{section}] {key}", (section, key, place)) for place, name in enumerate(names)
+        ]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file. Instances are opened in this order: sections of the file, then those that only a slot names."""
+
+    source: Source
+    server: ServerSection = field(default_factory=ServerSection)
+    database: DatabaseSection = field(default_factory=DatabaseSection)
+    audit: AuditSection = field(default_factory=AuditSection)
+    accounts: AccountsSection = field(default_factory=AccountsSection)
+    sso: SsoSection = field(default_factory=SsoSection)
+    artifacts: ArtifactsSection = field(default_factory=ArtifactsSection)
+    reports: ReportsSection = field(default_factory=ReportsSection)
+    gate: GateSection = field(default_factory=GateSection)
+    notify: NotifySection = field(default_factory=NotifySection)
+    limits: LimitsSection = field(default_factory=LimitsSection)
+    instances: tuple[Instance, ...] = ()
+
+    @property
+    def references(self) -> tuple["Reference", ...]:
+        """Return every place where the config names an instance for a slot."""
+        return tuple(references_of(self.artifacts, self.gate, self.reports, self.audit))
+
+    def with_listen(self, listen: str) -> "Config":
+        """Return this config listening at `listen` (HOST:PORT) instead.
+
+        Raises: StartRefused for what `[server] listen` would not take.
+        """
+        try:
+            split_listen(listen)
+            return replace(self, server=msgspec.structs.replace(self.server, listen=listen))
+        except SettingRefused as refusal:
+            raise StartRefused(f"--listen {listen}: {refusal.sentence}") from None
+        except ValueError as refusal:
+            raise StartRefused(f"--listen {listen}: {refusal}") from None
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "server": ServerSection,
+    "database": DatabaseSection,
+    "audit": AuditSection,
+    "accounts": AccountsSection,
+    "sso": SsoSection,
+    "artifacts": ArtifactsSection,
+    "reports": ReportsSection,
+    "gate": GateSection,
+    "notify": NotifySection,
+    "limits": LimitsSection,
+}

@@ -1,0 +1,268 @@
+"""The gate: what agents ask for, what people decide, what is used, in order. Every verb is durable when it returns.
+
+`submitting`, `deciding`, `using` and `recovery` hold the verbs; this module joins them over one set of parts, reads,
+waits and keeps time.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from failgate.access.principal import Principal
+from failgate.audit.log import AuditLog
+from failgate.base.clock import MICROSECONDS, Clock
+from failgate.base.db import Database
+from failgate.base.errors import BadInput, FailgateError
+from failgate.base.idempotency import FirstAnswers, Repeated, RequestKey
+from failgate.base.ids import is_id
+from failgate.base.log import get_logger
+from failgate.gate.deciding import Deciding
+from failgate.gate.electorate import Electorate, Members
+from failgate.gate.feed import Feed
+from failgate.gate.parts import GateLimits, Parts, Write
+from failgate.gate.policy import ApprovalPolicy, Rulebook
+from failgate.gate.queue import Queue
+from failgate.gate.recovery import Rebuilt, rebuild
+from failgate.gate.steady import SteadyTime
+from failgate.gate.stored import MAX_PAGE, Receipt, Stored, load, load_page, not_found, receipt_of, view_of
+from failgate.gate.submitting import Submitting
+from failgate.gate.using import Using
+from failgate.wire.gate import (
+    CommandPage,
+    CommandView,
+    Consume,
+    Explanation,
+    Outcome,
+    State,
+    Submission,
+    Vote,
+)
+
+MAX_WAIT_SECONDS: Final = 55.0
+TICK_SECONDS: Final = 1.0  # how long a jump of the wall clock may go unnoticed
+_log = get_logger("failgate.gate")
+
+
+class Gate:
+    """The gate of one server."""
+
+    def __init__(
+        self,
+        db: Database,
+        audit: AuditLog,
+        clock: Clock,
+        policies: Mapping[str, ApprovalPolicy],
+        rulebook: Rulebook | None = None,
+        *,
+        electorate: Electorate | None = None,
+        limits: GateLimits | None = None,
+        feed: Feed | None = None,
+    ) -> None:
+        """Be ready for `rebuild`. `policies` are asked in their order; without any, every command is denied."""
+        limits = limits or GateLimits()
+        self.feed = feed or Feed()
+        self._queue = Queue(limits.max_pending, limits.max_pending_bytes)
+        self._time = SteadyTime(clock)
+        self._parts = Parts(
+            db,
+            audit,
+            self._time,
+            self._queue,
+            self.feed,
+            limits,
+            electorate or Members(),
+            dict(policies),
+            rulebook,
+            FirstAnswers(db, self._time.now_us),
+        )
+        self._submitting = Submitting(self._parts)
+        self._deciding = Deciding(self._parts)
+        self._using = Using(self._parts)
+        self._timer: asyncio.Task[None] | None = None
+
+    async def rebuild(self) -> Rebuilt:
+        """Fill the queue from storage: what differs from its audit records is quarantined, what is overdue expires.
+
+        Call it once, before the first verb.
+        """
+        return await rebuild(self._parts)
+
+    async def submit(
+        self,
+        principal: Principal,
+        workspace_id: str,
+        submission: Submission,
+        idempotency_key: str | None = None,
+    ) -> CommandView:
+        """Take a command in: it is allowed or refused by a policy at once, or pending.
+
+        The same `idempotency_key` of the same principal gives the first answer again.
+
+        Raises: Unprocessable (foreign digest, a command that cannot be executed, a key used for another body),
+        TooLarge, TooManyRequests (the queue is full), StorageUnavailable (nothing was kept).
+        """
+        return self._view(await self._submitting.submit(principal, workspace_id, submission, idempotency_key))
+
+    async def ask(self, principal: Principal, workspace_id: str, submission: Submission) -> Receipt:
+        """Take a command in as `submit` does; return only what its agent has to know, which costs far less.
+
+        Raises: as `submit`.
+        """
+        return receipt_of(await self._submitting.submit(principal, workspace_id, submission, None), self._time.now_us())
+
+    async def explain(self, principal: Principal, workspace_id: str, command: dict[str, Any]) -> Explanation:
+        """Return what the policies would say of the raw `command` now; nothing is kept.
+
+        Raises: Unprocessable, TooLarge.
+        """
+        return await self._submitting.explain(principal, workspace_id, command)
+
+    async def view(self, workspace_id: str, command_id: str, principal: Principal) -> CommandView:
+        """Return the request with its command. An agent sees its own only.
+
+        Raises: NotFound (absent, of another workspace, of another agent: the same answer).
+        """
+        return self._view(await self._read(workspace_id, command_id, principal), with_command=True)
+
+    async def wait(
+        self, workspace_id: str, command_id: str, principal: Principal, seconds: float | None
+    ) -> CommandView:
+        """Return the request as soon as it is no longer pending, at the latest after `seconds`.
+
+        `seconds` is cut to the range 0 to 55; None waits for as long as it takes, or until the gate closes.
+
+        Raises: NotFound.
+        """
+        limit = None if seconds is None else max(0.0, min(seconds, MAX_WAIT_SECONDS))
+        with self._queue.watch(command_id) as changed:
+            stored = await self._read(workspace_id, command_id, principal)
+            if stored.state == "pending" and limit != 0:
+                await asyncio.wait([changed], timeout=limit)
+                stored = await self._read(workspace_id, command_id, principal)
+        return self._view(stored)
+
+    async def page(
+        self, workspace_id: str, state: State | None = None, limit: int = 50, after: str | None = None
+    ) -> CommandPage:
+        """Return the workspace's requests, newest first, those after the id `after`; at most 200 in a page.
+
+        Raises: BadInput (a limit or a cursor that is none).
+        """
+        if not 1 <= limit <= MAX_PAGE:
+            raise BadInput(f"limit is {limit}; it has to lie between 1 and {MAX_PAGE}.")
+        if after is not None and not is_id(after):
+            raise BadInput("after is no identifier.", hint="Send the `next` of the page before.")
+        stored = await load_page(
+            self._parts.db, workspace_id, state=state, limit=limit + 1, before=after, now_us=self._time.now_us()
+        )
+        items = [self._view(each) for each in stored[:limit]]
+        return CommandPage(items, items[-1].id if len(stored) > limit else None)
+
+    def pending(self, workspace_id: str) -> list[CommandView]:
+        """Return the workspace's pending requests from memory, oldest first, without those whose time has gone by."""
+        now_us = self._time.now_us()
+        return [self._view(each) for each in self._queue.of_workspace(workspace_id) if now_us < each.expires_us]
+
+    async def requester_of(self, workspace_id: str, command_id: str) -> str | None:
+        """Return the id of the principal that asked for the command, or None when the workspace has no such one."""
+        stored = await load(self._parts.db, workspace_id, command_id)
+        return None if stored is None else stored.requester_id
+
+    async def vote(
+        self, principal: Principal, workspace_id: str, command_id: str, vote: Vote, key: RequestKey | None = None
+    ) -> CommandView:
+        """Count a person's decision; see `Deciding.vote` for its law and its errors.
+
+        Of this and the next three: a `key` that had its effect before gives the first answer again.
+        """
+        return await self._once(
+            key, lambda write: self._deciding.vote(principal, workspace_id, command_id, vote, write)
+        )
+
+    async def cancel(
+        self, principal: Principal, workspace_id: str, command_id: str, key: RequestKey | None = None
+    ) -> CommandView:
+        """Withdraw a pending request; see `Deciding.cancel`."""
+        return await self._once(key, lambda write: self._deciding.cancel(principal, workspace_id, command_id, write))
+
+    async def consume(
+        self, principal: Principal, workspace_id: str, command_id: str, consume: Consume, key: RequestKey | None = None
+    ) -> CommandView:
+        """Use an approval, for the only time; see `Using.consume`."""
+        return await self._once(
+            key, lambda write: self._using.consume(principal, workspace_id, command_id, consume, write)
+        )
+
+    async def outcome(
+        self, principal: Principal, workspace_id: str, command_id: str, outcome: Outcome, key: RequestKey | None = None
+    ) -> CommandView:
+        """Keep how the execution ended, once; see `Using.outcome`."""
+        return await self._once(
+            key, lambda write: self._using.outcome(principal, workspace_id, command_id, outcome, write)
+        )
+
+    async def expire_due(self) -> int:
+        """Expire every pending request whose time has gone by; return how many."""
+        return await self._deciding.expire_due()
+
+    def pending_count(self) -> int:
+        """Return how many requests wait for people, for the metrics."""
+        return len(self._queue)
+
+    def is_frozen(self) -> bool:
+        """Tell whether the wall clock went back so far that nothing is approved, for the health page."""
+        return self._time.is_frozen()
+
+    def run(self) -> None:
+        """Start the timer that expires requests."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().create_task(self._keep_time(), name="gate-timer")
+
+    async def close(self) -> None:
+        """Stop the timer, end every subscription and wake everybody who waits. Pending requests stay stored."""
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.wait([self._timer])
+            self._timer = None
+        self._queue.release()
+        self.feed.close()
+
+    async def _once(self, key: RequestKey | None, act: Callable[[Write], Awaitable[Stored]]) -> CommandView:
+        parts = self._parts
+        if key is None:
+            return self._view(await act(parts.db.write))
+        known = await parts.answers.answer(key, CommandView)
+        if known is not None:
+            return known
+        try:
+            return self._view(await act(lambda verb: parts.db.write(parts.answers.claiming(key, verb, self._view))))
+        except Repeated:
+            return await parts.answers.repeated(key, CommandView)
+
+    def _view(self, stored: Stored, *, with_command: bool = False) -> CommandView:
+        return view_of(stored, self._time.now_us(), with_command=with_command)
+
+    async def _read(self, workspace_id: str, command_id: str, principal: Principal) -> Stored:
+        stored = self._queue.get(command_id)
+        if stored is None or stored.workspace_id != workspace_id:
+            stored = await load(self._parts.db, workspace_id, command_id) if is_id(command_id) else None
+        if stored is None or (principal.kind == "agent" and stored.requester_id != principal.id):
+            raise not_found()
+        return stored
+
+    async def _keep_time(self) -> None:
+        while True:
+            try:
+                await self.expire_due()
+            except FailgateError as error:
+                _log.error("gate.timer_failed", error=error.slug)
+                await asyncio.sleep(TICK_SECONDS)
+            next_us = self._queue.next_expiry_us()
+            seconds = None
+            if next_us is not None:
+                seconds = min(TICK_SECONDS, max(0.005, (next_us - self._time.now_us()) / MICROSECONDS))
+            self._queue.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._queue.changed.wait()

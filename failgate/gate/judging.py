@@ -1,0 +1,165 @@
+"""Asking the policies. A policy that fails, answers nonsense or stays silent for 2 seconds denies, by its name."""
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Coroutine, Generator, Mapping
+from functools import partial
+from time import monotonic
+from types import CoroutineType, coroutine
+from typing import Any, Generic, TypeGuard, TypeVar, cast
+
+import msgspec
+
+from failgate.base.canonical import canonical
+from failgate.base.errors import Unprocessable
+from failgate.base.log import get_logger
+from failgate.gate.command import digest_of_body
+from failgate.gate.policy import ApprovalPolicy, CommandContext, Finding
+from failgate.wire.gate import Command
+from failgate.wire.gate import Finding as WireFinding
+
+T = TypeVar("T")
+JUDGE_SECONDS = 2.0
+MAX_NEED = 100
+_SAYS = frozenset({"allow", "ask", "deny", "abstain"})
+_log = get_logger("failgate.gate")
+
+
+async def judge_all(
+    policies: Mapping[str, ApprovalPolicy], command: Command, context: CommandContext, seconds: float = JUDGE_SECONDS
+) -> list[tuple[str, Finding]]:
+    """Return what each policy says, in the order of `policies`; one that fails or answers later than `seconds` denies.
+
+    Never raises for a policy's fault.
+    """
+    findings: list[tuple[str, Finding]] = []
+    for name, policy in policies.items():
+        started = monotonic()
+        try:
+            said: object = begin(policy.judge(command, context))
+            if isinstance(said, Unfinished):
+                said = await said.within(seconds)
+        except TimeoutError:
+            finding = _failed(name, _late(seconds))
+        except Exception as error:  # noqa: BLE001  # a policy's fault must fail closed
+            _log.error("policy.failed", policy=name, error=type(error).__name__)
+            finding = _failed(name, f"failed ({type(error).__name__})")
+        else:
+            if monotonic() - started > seconds:
+                finding = _failed(name, _late(seconds))
+            else:
+                finding = said if _is_sound(said) else _failed(name, "gave no usable answer")
+        findings.append((name, finding))
+    return findings
+
+
+def _is_sound(finding: object) -> TypeGuard[Finding]:
+    """Tell whether it is a finding, by its members too: a plugin's types are not checked when it runs."""
+    if not isinstance(finding, Finding):
+        return False
+    says, reason, need = cast("tuple[object, object, object]", (finding.says, finding.reason, finding.need))
+    return says in _SAYS and isinstance(reason, str) and type(need) is int and 0 <= need <= MAX_NEED
+
+
+def _late(seconds: float) -> str:
+    return f"did not answer within {seconds:g} seconds"
+
+
+def _failed(name: str, what: str) -> Finding:
+    reason = f"policy {name} {what}"
+    _log.warning("policy.silenced", policy=name, reason=reason)
+    return Finding("deny", reason)
+
+
+class Unfinished(Generic[T]):
+    """An answer that takes time; `waits_for` is what its coroutine has yielded."""
+
+    __slots__ = ("_answer", "_waits_for")
+
+    def __init__(self, answer: Awaitable[T], waits_for: object = None) -> None:
+        """Go on with `answer` when `within` is awaited."""
+        self._answer = answer
+        self._waits_for = waits_for
+
+    async def within(self, seconds: float) -> T:
+        """Return the answer. Raises: TimeoutError after `seconds`; whatever the answer raises."""
+        answer = self._answer
+        async with asyncio.timeout(seconds):
+            return await (_continued(answer, self._waits_for) if isinstance(answer, CoroutineType) else answer)
+
+
+def begin(answer: Awaitable[T]) -> T | Unfinished[T]:
+    """Return what `answer` gives when it gives it at once, which costs no task and no timer; else what is left of it.
+
+    Raises: whatever `answer` raises.
+    """
+    if not isinstance(answer, CoroutineType):
+        return Unfinished(answer)
+    try:
+        waits_for = answer.send(None)
+    except StopIteration as stop:
+        return cast("T", stop.value)
+    return Unfinished(answer, waits_for)
+
+
+@coroutine
+def _continued(started: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
+    """Go on with a coroutine that was started by hand and has yielded `waits_for`."""
+    while True:
+        try:
+            sent = yield waits_for
+        except BaseException as error:  # noqa: BLE001  # the coroutine decides what it means
+            resume = partial(started.throw, error)
+        else:
+            resume = partial(started.send, sent)
+        try:
+            waits_for = resume()
+        except StopIteration as stop:
+            return cast("T", stop.value)
+
+
+class Snapshots:
+    """The policies' settings as they are frozen into a request: canonical text and its digest."""
+
+    def __init__(self, policies: Mapping[str, ApprovalPolicy]) -> None:
+        """Ask `policies` in their order."""
+        self._policies = policies
+        self._kept: dict[str, tuple[dict[str, object], str, str]] = {}
+
+    def take(self, workspace_id: str) -> tuple[str, str]:
+        """Return `(text, digest)` of what the policies would apply in the workspace now.
+
+        Raises: Unprocessable naming the policy whose snapshot fails or has no canonical form.
+        """
+        current: dict[str, object] = {}
+        for name, policy in self._policies.items():
+            try:
+                current[name] = policy.snapshot(workspace_id)
+            except Exception as error:
+                raise Unprocessable(f"Policy {name} cannot tell its settings.", hint="Ask the operator.") from error
+        kept = self._kept.get(workspace_id)
+        if kept is not None and kept[0] == current:
+            return kept[1], kept[2]
+        octets = canonical(current)
+        text, digest = octets.decode(), digest_of_body(octets)
+        self._kept[workspace_id] = (copy.deepcopy(current), text, digest)
+        return text, digest
+
+
+_encode_findings = msgspec.json.Encoder().encode
+_decode_findings = msgspec.json.Decoder(list[WireFinding]).decode
+
+
+def to_wire(findings: tuple[tuple[str, Finding], ...]) -> list[WireFinding]:
+    """Return `findings` as the API shows them."""
+    return [WireFinding(name, finding.says, finding.reason, finding.need) for name, finding in findings]
+
+
+def findings_text(findings: list[WireFinding]) -> str:
+    """Return `findings` as the JSON that a row keeps."""
+    return _encode_findings(findings).decode()
+
+
+def stored_findings(text: str) -> list[WireFinding]:
+    """Return the findings that a row keeps."""
+    return _decode_findings(text)

@@ -1,0 +1,94 @@
+"""What the gate's verbs work with, and the one way to tell the rest of the server what happened."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from failgate.audit.log import Appended, AuditLog
+from failgate.audit.record import Actor
+from failgate.base.canonical import JSON
+from failgate.base.db import Database, Transaction
+from failgate.base.errors import Conflict
+from failgate.base.idempotency import FirstAnswers
+from failgate.gate import lifecycle as life
+from failgate.gate.command import MAX_ARGV_BYTES
+from failgate.gate.electorate import Electorate
+from failgate.gate.feed import Feed, Happened
+from failgate.gate.journal import record_event
+from failgate.gate.policy import ApprovalPolicy, Rulebook
+from failgate.gate.queue import Queue
+from failgate.gate.steady import SteadyTime
+from failgate.gate.stored import Stored, view_of
+from failgate.wire.gate import State
+
+Write = Callable[[Callable[[Transaction], Awaitable[Stored]]], Awaitable[Stored]]
+"""How a verb is written: `Database.write`, or one that claims an idempotency key in the same transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateLimits:
+    """What the operator may set. Seconds, counts and bytes.
+
+    `default_ttl_seconds` is how long a request waits when it does not say; `max_ttl_seconds` shortens a longer wish;
+    `use_within_seconds` is how long an approval may wait to be used; `argv_bytes` bounds all arguments together.
+    """
+
+    default_ttl_seconds: int = 60
+    max_ttl_seconds: int = 86_400
+    use_within_seconds: int = 60
+    argv_bytes: int = MAX_ARGV_BYTES
+    policy_seconds: float = 2.0
+    max_pending: int = 20_000
+    max_pending_bytes: int = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The gate's parts, made once by `Gate`."""
+
+    db: Database
+    audit: AuditLog
+    time: SteadyTime
+    queue: Queue
+    feed: Feed
+    limits: GateLimits
+    electorate: Electorate
+    policies: Mapping[str, ApprovalPolicy]
+    rulebook: Rulebook | None
+    answers: FirstAnswers
+
+    async def append(
+        self, tx: Transaction, stored: Stored, event: life.Event, actor: Actor, facts: Mapping[str, JSON] | None = None
+    ) -> Appended:
+        """Append the audit record of `event`, which happens to `stored`, in the transaction that makes it happen."""
+        return await self.audit.append(
+            tx,
+            record_event(event, workspace_id=stored.workspace_id, command_id=stored.id, actor=actor, facts=facts),
+        )
+
+    def tell(self, tx: Transaction, stored: Stored, happened: Happened) -> None:
+        """Let queue, waiters and feed know of `stored` as it is now, once the transaction is durable."""
+        tx.after_commit(partial(self._tell_now, stored, happened))
+
+    def _tell_now(self, stored: Stored, happened: Happened) -> None:
+        self.queue.put(stored)
+        if self.feed.has_readers(stored.workspace_id):
+            self.feed.publish(stored.workspace_id, happened, view_of(stored, self.time.now_us()))
+
+
+class Overdue(Exception):  # internal: tells the caller to write down the expiry first
+    """A verb met a request whose time has gone by; its transaction is taken back."""
+
+
+def conflict(state: State) -> Conflict:
+    """Return the answer to a verb that the request's `state` forbids."""
+    return Conflict(f"The command is {state}.", hint="Submit it again if it is still wanted.", state=state)
+
+
+def foreign_digest(stored: Stored) -> Conflict:
+    """Return the answer to a digest of another call."""
+    return Conflict(
+        "The digest is not the digest of this command: nothing was changed.",
+        hint="Read the command again and decide on what it says now.",
+        state=stored.state,
+    )

@@ -1,0 +1,135 @@
+"""The contract of approval policies, and the law by which their findings combine. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from failgate.base.canonical import digest_of
+from failgate.wire.gate import Command, Rule, RuleView
+
+Says = Literal["allow", "ask", "deny", "abstain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one policy says of a command.
+
+    `ask` demands `need` approvals by distinct people; `deny` ends it; `allow` lets it pass at once; `abstain` says
+    nothing. `rule_id` names the allowlist rule behind an `allow` or a `deny`.
+    """
+
+    says: Says
+    reason: str
+    need: int = 0
+    rule_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """What a policy may know of a request besides the command itself."""
+
+    workspace_id: str
+    agent_id: str | None
+    requester_account_id: str | None
+    now_us: int
+
+
+class ApprovalPolicy(Protocol):
+    """A policy plugin's part. It answers within 2 seconds and raises nothing: otherwise the gate denies, naming it."""
+
+    async def judge(self, command: Command, context: CommandContext) -> Finding:
+        """Say what this policy thinks of `command`. Must not change anything."""
+        ...
+
+    def snapshot(self, workspace_id: str) -> dict[str, object]:
+        """Return what this policy would apply now, as JSON values: it is frozen into each request that it judges."""
+        ...
+
+
+class Rulebook(Protocol):
+    """A policy plugin's store of rules. The gate writes the audit record before it calls `add` or `revoke`.
+
+    `rule_digest` is the digest that `stored` answers.
+    """
+
+    async def add(self, workspace_id: str, rule_id: str, rule: Rule, *, created_by: str, created_us: int) -> None:
+        """Make `rule` effective under the id that its audit record carries. Adding an id again changes nothing."""
+        ...
+
+    async def revoke(self, workspace_id: str, rule_id: str) -> bool:
+        """End a rule; False when there was none."""
+        ...
+
+    async def rules(self, workspace_id: str) -> Sequence[RuleView]:
+        """Return the effective rules, oldest first."""
+        ...
+
+    async def stored(self) -> Sequence[tuple[str, str, str]]:
+        """Return `(workspace_id, rule_id, digest)` of every row, digest over the rule as `rule_digest` gives it."""
+        ...
+
+    async def quarantine(self, rule_id: str) -> None:
+        """Take a rule out of effect because it differs from its audit record."""
+        ...
+
+    async def use(self, workspace_id: str, rule_id: str) -> bool:
+        """Count one use of a rule, durably where `max_uses` limits it; False when the rule is spent, expired or gone.
+
+        The gate calls it once for each command that the rule lets pass, before that is acknowledged.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """The law's answer over all findings: `allow`, `ask` with `need` people, or `deny`, and why."""
+
+    decision: Literal["allow", "ask", "deny"]
+    need: int
+    reason: str
+    findings: tuple[tuple[str, Finding], ...]
+
+
+def combine(findings: Sequence[tuple[str, Finding]]) -> Combined:
+    """Combine what the policies said: deny beats allow, allow beats ask, and silence is a denial.
+
+    `findings` are (policy name, finding) in the order of the config. Among several askers the largest `need` counts, at
+    least one person. The order changes nothing but which of two equal findings gives the sentence: the first.
+    """
+    kept = tuple(findings)
+    for name, finding in kept:
+        if finding.says == "deny":
+            return Combined("deny", 0, f"{name}: {finding.reason}", kept)
+    for name, finding in kept:
+        if finding.says == "allow":
+            return Combined("allow", 0, f"{name}: {finding.reason}", kept)
+    asking = [(name, finding) for name, finding in kept if finding.says == "ask"]
+    if not asking:
+        return Combined("deny", 0, "no policy asks for anyone", kept)
+    name, finding = max(asking, key=lambda asked: asked[1].need)
+    return Combined("ask", max(1, finding.need), f"{name}: {finding.reason}", kept)
+
+
+def rule_digest(workspace_id: str, rule_id: str, rule: Rule, *, created_by: str, created_us: int) -> str:
+    """Return the digest that binds a rule to its audit record: base64url(SHA-256(RFC 8785 bytes)), unpadded.
+
+    It covers everything that decides what the rule lets pass, where and until when; the count of its uses moves and
+    stays outside. A rulebook computes it from what it has stored, the gate from what it was asked to keep.
+
+    Raises: Unprocessable when the rule has no canonical form.
+    """
+    return digest_of(
+        {
+            "v": 1,
+            "ws": workspace_id,
+            "id": rule_id,
+            "kind": rule.kind,
+            "effect": rule.effect,
+            "argv": rule.argv,
+            "note": rule.note,
+            "ttl_seconds": rule.ttl_seconds,
+            "max_uses": rule.max_uses,
+            "created_by": created_by,
+            "created_us": created_us,
+        }
+    )

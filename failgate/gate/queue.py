@@ -1,0 +1,108 @@
+"""The queue in memory: what is pending, when it expires, and who waits for it. The database stays the truth.
+
+It changes only after a commit, in commit order, and is rebuilt from storage at start (`recovery.py`).
+"""
+
+import asyncio
+import heapq
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from failgate.base.errors import TooManyRequests
+from failgate.gate.stored import Stored
+
+
+class Queue:
+    """Every pending request of every workspace, by its id."""
+
+    def __init__(self, max_pending: int, max_bytes: int) -> None:
+        """Hold at most `max_pending` requests and `max_bytes` of their commands."""
+        self._max_pending = max_pending
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._pending: dict[str, Stored] = {}
+        self._expiries: list[tuple[int, str]] = []
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self.changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Return how many requests are pending."""
+        return len(self._pending)
+
+    def get(self, command_id: str) -> Stored | None:
+        """Return the pending request, or None when it is not pending."""
+        return self._pending.get(command_id)
+
+    def of_workspace(self, workspace_id: str) -> list[Stored]:
+        """Return the workspace's pending requests, oldest first."""
+        return [stored for stored in self._pending.values() if stored.workspace_id == workspace_id]
+
+    def admit(self, size_bytes: int) -> None:
+        """Let one more request of `size_bytes` in.
+
+        Raises: TooManyRequests when the queue is full.
+        """
+        if len(self._pending) >= self._max_pending or self._bytes + size_bytes > self._max_bytes:
+            raise TooManyRequests(
+                f"{len(self._pending)} commands wait for a decision already; the queue is full.",
+                retry_after_seconds=5,
+                hint="Let the reviewers decide first.",
+            )
+
+    def put(self, stored: Stored) -> None:
+        """Keep `stored`: queue it while it is pending, let it go when it is not; wake those who wait for the change."""
+        before = self._pending.get(stored.id)
+        if stored.state == "pending":
+            self._pending[stored.id] = stored
+            if before is None:
+                self._bytes += len(stored.body)
+                heapq.heappush(self._expiries, (stored.expires_us, stored.id))
+                self.changed.set()
+            return
+        if before is not None:
+            del self._pending[stored.id]
+            self._bytes -= len(before.body)
+        for waiter in self._waiters.pop(stored.id, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def due(self, now_us: int, limit: int) -> list[Stored]:
+        """Return up to `limit` pending requests whose time has gone by, the longest overdue first. They stay queued."""
+        overdue: list[Stored] = []
+        kept: list[tuple[int, str]] = []
+        while self._expiries and self._expiries[0][0] <= now_us and len(overdue) < limit:
+            entry = heapq.heappop(self._expiries)
+            stored = self._pending.get(entry[1])
+            if stored is not None:
+                overdue.append(stored)
+                kept.append(entry)
+        for entry in kept:
+            heapq.heappush(self._expiries, entry)
+        return overdue
+
+    def next_expiry_us(self) -> int | None:
+        """Return when the next pending request expires, or None when none is pending."""
+        while self._expiries and self._expiries[0][1] not in self._pending:
+            heapq.heappop(self._expiries)
+        return self._expiries[0][0] if self._expiries else None
+
+    @contextmanager
+    def watch(self, command_id: str) -> Generator["asyncio.Future[None]"]:
+        """Give a future that is done once the request is no longer pending."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(command_id, set()).add(waiter)
+        try:
+            yield waiter
+        finally:
+            waiting = self._waiters.get(command_id)
+            if waiting is not None:
+                waiting.discard(waiter)
+                if not waiting:
+                    del self._waiters[command_id]
+
+    def release(self) -> None:
+        """Wake everybody who waits: the server stops."""
+        for waiters in list(self._waiters.values()):
+            for waiter in tuple(waiters):
+                if not waiter.done():
+                    waiter.set_result(None)

@@ -1,0 +1,208 @@
+"""A command is asked for: parsed, judged, kept and audited in one transaction. The hottest verb of the product."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from failgate.access.principal import Principal
+from failgate.audit.record import Actor
+from failgate.base.canonical import JSON
+from failgate.base.clock import MICROSECONDS
+from failgate.base.db import Transaction
+from failgate.base.errors import FailgateError, Unprocessable
+from failgate.base.idempotency import Repeated, RequestKey, request_key
+from failgate.base.ids import new_id
+from failgate.base.log import get_logger
+from failgate.gate import lifecycle as life
+from failgate.gate.command import ParsedCommand, check_text, check_ttl, parse_command
+from failgate.gate.feed import Happened
+from failgate.gate.judging import Snapshots, Unfinished, begin, findings_text, judge_all, to_wire
+from failgate.gate.parts import Parts
+from failgate.gate.policy import Combined, CommandContext, Finding, combine
+from failgate.gate.stored import INSERT, Stored, load, not_found, texts_text, values_of
+from failgate.wire.gate import Command, Explanation, Submission
+
+REJUDGE: Final = 3  # how often a rule that was spent meanwhile leads to asking the policies again
+_log = get_logger("failgate.gate")
+_HAPPENED: Mapping[str, Happened] = {"allow": "allowed", "ask": "created", "deny": "refused"}
+
+
+class _Asking(msgspec.Struct, frozen=True):
+    principal: Principal
+    workspace_id: str
+    parsed: ParsedCommand
+    reason: str | None
+    ttl_us: int
+
+
+class Submitting:
+    """Takes commands in."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with `parts`."""
+        self._parts = parts
+        self._snapshots = Snapshots(parts.policies)
+
+    async def submit(
+        self, principal: Principal, workspace_id: str, submission: Submission, idempotency_key: str | None
+    ) -> Stored:
+        """Keep the command as allowed, refused or pending, durably and audited, and return it."""
+        parsed = parse_command(submission.command, self._parts.limits.argv_bytes)
+        if submission.digest != parsed.digest:
+            raise Unprocessable(
+                "The digest does not fit the command: nothing was kept.",
+                hint="digest is base64url(SHA-256(RFC 8785 bytes of command)) without padding.",
+                expected=parsed.digest,
+            )
+        check_text("reason", submission.reason)
+        asking = _Asking(principal, workspace_id, parsed, submission.reason, self._ttl_us(submission.ttl_seconds))
+        if idempotency_key is None:
+            return await self._take_in(asking, None)
+        body = [submission.digest, submission.reason, submission.ttl_seconds]
+        key = request_key(idempotency_key, principal.id, ("commands.submit", workspace_id), body)
+        first = await self._parts.answers.answer(key, str)
+        if first is None:
+            try:
+                return await self._take_in(asking, key)
+            except Repeated:
+                first = await self._parts.answers.repeated(key, str)
+        return await self._first(workspace_id, first)
+
+    async def _first(self, workspace_id: str, command_id: str) -> Stored:
+        """Return the command that the key made, as it is now."""
+        stored = await load(self._parts.db, workspace_id, command_id)
+        if stored is None:
+            raise not_found()
+        return stored
+
+    async def _take_in(self, asking: _Asking, key: RequestKey | None) -> Stored:
+        snapshot, policy = self._snapshots.take(asking.workspace_id)
+        combined = await self._decide(asking.parsed.command, asking.principal, asking.workspace_id)
+        if combined.decision == "ask":
+            self._parts.queue.admit(len(asking.parsed.body))
+        now_us = self._parts.time.now_us()
+        event = self._event(asking, combined, policy, now_us)
+        frozen = (snapshot, findings_text(to_wire(combined.findings)))
+        stored = _stored(asking, life.apply(None, event), combined, frozen, now_us)
+        await self._keep(asking, stored, event, combined, key)
+        return stored
+
+    async def explain(self, principal: Principal, workspace_id: str, raw: dict[str, Any]) -> Explanation:
+        """Return what the policies would say of the command now; nothing is kept and no use of a rule is counted."""
+        parsed = parse_command(raw, self._parts.limits.argv_bytes)
+        combined = combine(await self._ask_policies(parsed.command, principal, workspace_id))
+        return Explanation(combined.decision, to_wire(combined.findings))
+
+    def _ttl_us(self, wish: int | None) -> int:
+        if wish is None:
+            wish = self._parts.limits.default_ttl_seconds
+        else:
+            check_ttl(wish)
+        return min(wish, self._parts.limits.max_ttl_seconds) * MICROSECONDS
+
+    async def _ask_policies(
+        self, command: Command, principal: Principal, workspace_id: str
+    ) -> list[tuple[str, Finding]]:
+        context = CommandContext(
+            workspace_id,
+            principal.agent_id,
+            principal.account_id or principal.owner_account_id,
+            self._parts.time.now_us(),
+        )
+        return await judge_all(self._parts.policies, command, context, self._parts.limits.policy_seconds)
+
+    async def _decide(self, command: Command, principal: Principal, workspace_id: str) -> Combined:
+        """Return the law's answer; a rule that lets the command pass has counted this use."""
+        combined = combine(())
+        for _ in range(REJUDGE):
+            combined = combine(await self._ask_policies(command, principal, workspace_id))
+            if combined.decision != "allow" or await self._count_uses(workspace_id, combined):
+                return combined
+        return Combined("deny", 0, "the rule that would let it pass cannot be used", combined.findings)
+
+    async def _count_uses(self, workspace_id: str, combined: Combined) -> bool:
+        rulebook = self._parts.rulebook
+        for _, finding in combined.findings:
+            if finding.says != "allow" or finding.rule_id is None:
+                continue
+            if rulebook is None:
+                return False
+            try:
+                is_usable = begin(rulebook.use(workspace_id, finding.rule_id))
+                if isinstance(is_usable, Unfinished):
+                    is_usable = await is_usable.within(self._parts.limits.policy_seconds)
+            except FailgateError:
+                raise
+            except Exception as error:  # noqa: BLE001  # a rulebook's fault must fail closed
+                _log.error("rulebook.failed", error=type(error).__name__)
+                is_usable = False
+            if not is_usable:
+                return False
+        return True
+
+    def _event(self, asking: _Asking, combined: Combined, policy: str, now_us: int) -> life.Beginning:
+        command_id, digest, requester = new_id(), asking.parsed.digest, asking.principal.id
+        if combined.decision == "allow":
+            use_by_us = now_us + self._parts.limits.use_within_seconds * MICROSECONDS
+            return life.Allowed(command_id, digest, policy, requester, use_by_us)
+        if combined.decision == "deny":
+            return life.Refused(command_id, digest, policy, requester)
+        accounts = (asking.principal.account_id, asking.principal.owner_account_id)
+        excluded = frozenset(account for account in accounts if account is not None)
+        return life.Asked(command_id, digest, now_us + asking.ttl_us, combined.need, policy, requester, excluded)
+
+    async def _keep(
+        self, asking: _Asking, stored: Stored, event: life.Event, combined: Combined, key: RequestKey | None
+    ) -> None:
+        parts, actor, values = self._parts, Actor.of(asking.principal), values_of(stored)
+        facts, happened = _rule_facts(combined), _HAPPENED[combined.decision]
+
+        async def keep(tx: Transaction) -> None:
+            if key is not None:
+                await parts.answers.claim(tx, key, stored.id)
+            await parts.append(tx, stored, event, actor, facts)
+            await tx.execute(INSERT, *values)
+            parts.tell(tx, stored, happened)
+
+        await parts.db.write(keep)
+
+
+def _stored(asking: _Asking, request: life.Request, combined: Combined, frozen: tuple[str, str], now_us: int) -> Stored:
+    """Return the row of `request`; `frozen` are the texts of the policies' snapshot and findings."""
+    principal, is_decided = asking.principal, request.state != "pending"
+    return Stored(
+        id=request.id,
+        workspace_id=asking.workspace_id,
+        state=request.state,
+        digest=request.digest,
+        body=asking.parsed.body,
+        reason=asking.reason,
+        requester_kind=principal.kind,
+        requester_id=principal.id,
+        requester_account_id=principal.account_id or principal.owner_account_id,
+        requester_label=principal.label,
+        host=asking.parsed.command.host,
+        excluded=texts_text(sorted(request.excluded)).decode() if request.excluded else "[]",
+        need=request.need,
+        policy=request.policy,
+        policy_snapshot=frozen[0],
+        findings=frozen[1],
+        created_us=now_us,
+        expires_us=request.expires_us,
+        decided_us=now_us if is_decided else None,
+        decided_by=_deciders(combined) if is_decided else None,
+        note=combined.reason if combined.decision == "deny" else None,
+        use_by_us=request.use_by_us,
+    )
+
+
+def _rule_facts(combined: Combined) -> dict[str, JSON] | None:
+    for _, finding in combined.findings:
+        if finding.rule_id is not None and finding.says == combined.decision:
+            return {"rule": finding.rule_id}
+    return None
+
+
+def _deciders(combined: Combined) -> str:
+    return texts_text([name for name, finding in combined.findings if finding.says == combined.decision]).decode()

@@ -1,0 +1,138 @@
+"""The proof of the gate, for `audit verify --gate`: fold every request's records again and compare with its row."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from failgate.audit.log import AuditLog
+from failgate.audit.stored import StoredRecord
+from failgate.base.db import Database
+from failgate.gate import lifecycle as life
+from failgate.gate.evidence import differences
+from failgate.gate.journal import COMMAND, GATE_ACTS, event_of
+from failgate.gate.rules import RULE, Proven, prove_rule
+from failgate.gate.stored import SELECT_AFTER, Stored, with_votes
+
+PAGE: Final = 1000
+_RULE_PREFIX: Final = "rule."
+
+
+class StoredRules(Protocol):
+    """What is verified of a rulebook: the rows that it keeps."""
+
+    async def stored(self) -> Sequence[tuple[str, str, str]]:
+        """Return `(workspace_id, rule_id, digest)` of every row."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A command or rule whose row says something else than its records; `seq` is the last record about it, if any."""
+
+    kind: str
+    id: str
+    log: str
+    seq: int | None
+    sentence: str
+
+    def __str__(self) -> str:
+        """Return it as one line for people."""
+        place = "no record" if self.seq is None else f"record {self.seq}"
+        return f"{self.kind} {self.id}: {self.sentence} ({place} of log {self.log})"
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the records tell of one request so far."""
+
+    log: str
+    seq: int
+    request: life.Request | None
+    fault: str | None = None
+
+
+async def verify_gate(db: Database, audit: AuditLog, rulebook: StoredRules | None = None) -> list[Contradiction]:
+    """Return every contradiction between the audit logs and what is stored of commands and rules; empty when intact.
+
+    It says nothing of the logs' own hashes: verify those first.
+    """
+    commands: dict[str, _Told] = {}
+    rules: dict[str, tuple[str, int, Proven]] = {}
+    for head in await audit.heads():
+        async for stored in _all_records(audit, head.log):
+            record = stored.record
+            if record["act"] in GATE_ACTS:
+                _tell(commands, stored, record)
+            elif record["act"].startswith(_RULE_PREFIX):
+                proven = rules.get(record["obj"]["id"], (head.log, 0, Proven()))[2]
+                rules[record["obj"]["id"]] = (head.log, stored.seq, prove_rule(proven, record))
+    found = [contradiction async for contradiction in _commands(db, commands)]
+    if rulebook is not None:
+        found.extend(await _rules(rulebook, rules))
+    return found
+
+
+async def _all_records(audit: AuditLog, log: str) -> AsyncIterator[StoredRecord]:
+    after: int | None = None
+    while page := await audit.records(log, after, PAGE):
+        for stored in page:
+            yield stored
+        after = page[-1].seq
+
+
+def _tell(commands: dict[str, _Told], stored: StoredRecord, record: dict[str, Any]) -> None:
+    event, command_id = event_of(record), record["obj"]["id"]
+    if event is None:
+        return
+    told = commands.setdefault(command_id, _Told(stored.log, stored.seq, None))
+    if told.fault is not None:
+        return
+    told.seq = stored.seq
+    if told.log != stored.log:
+        told.fault = f"the logs {told.log} and {stored.log} both tell of it"
+        return
+    try:
+        told.request = life.apply(told.request, event)
+    except life.IllegalTransition as error:
+        told.fault = f"{record['act']} is impossible here: {error}"
+
+
+async def _commands(db: Database, commands: dict[str, _Told]) -> AsyncIterator[Contradiction]:
+    async for stored in _all_rows(db):
+        told = commands.pop(stored.id, None)
+        if told is None:
+            yield Contradiction(
+                COMMAND, stored.id, stored.workspace_id, None, "it is stored, and no record tells of it"
+            )
+        elif told.fault is not None or told.request is None:
+            yield Contradiction(COMMAND, stored.id, told.log, told.seq, told.fault or "its beginning is not recorded")
+        elif told.log != stored.workspace_id:
+            yield Contradiction(COMMAND, stored.id, told.log, told.seq, "it is stored in another workspace")
+        elif told.request.state != "quarantined" or stored.state != "quarantined":
+            for fault in differences(stored, told.request):
+                yield Contradiction(COMMAND, stored.id, told.log, told.seq, fault)
+    for command_id, told in commands.items():
+        yield Contradiction(COMMAND, command_id, told.log, told.seq, told.fault or "it is recorded, and not stored")
+
+
+async def _all_rows(db: Database) -> AsyncIterator[Stored]:
+    after = ""
+    while rows := await db.fetch(SELECT_AFTER, after, PAGE):
+        for stored in await with_votes(db, rows):
+            yield stored
+        after = rows[-1]["id"]
+
+
+async def _rules(rulebook: StoredRules, rules: dict[str, tuple[str, int, Proven]]) -> list[Contradiction]:
+    found: list[Contradiction] = []
+    for workspace_id, rule_id, digest in await rulebook.stored():
+        log, seq, proven = rules.get(rule_id, (workspace_id, None, Proven()))
+        if proven.digest is None:
+            found.append(Contradiction(RULE, rule_id, log, None, "it is stored, and no record tells of it"))
+        elif log != workspace_id:
+            found.append(Contradiction(RULE, rule_id, log, seq, "it is stored in another workspace"))
+        elif proven.digest != digest:
+            found.append(Contradiction(RULE, rule_id, log, seq, "it differs from its record"))
+        elif proven.is_over:
+            found.append(Contradiction(RULE, rule_id, log, seq, "it is in effect, and its records say that it ended"))
+    return found

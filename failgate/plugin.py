@@ -1,0 +1,244 @@
+"""The public plugin API: everything that a plugin imports from Failgate stands here, and nothing else does.
+
+A plugin is a value, not a registration:
+
+```python
+@asynccontextmanager
+async def open_quiet_hours(config: QuietHours, host: Host) -> AsyncIterator[Provides]:
+    yield Provides(approval_policy=QuietHoursPolicy(config, host.clock))
+
+plugin = Plugin(name="quiet-hours", config=QuietHours, open=open_quiet_hours)
+```
+
+Its distribution names it in the entry-point group `failgate.plugins.v1`; the operator names it in the config file.
+Until both are true it is not even imported. The contracts of the slots live with the rooms that need them; here they
+are gathered.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from failgate.artifacts.store import ArtifactStore, Incoming
+from failgate.audit.exporter import AuditExporter, ExportedRecord
+from failgate.base.clock import Clock, to_rfc3339
+from failgate.base.db import Database, Row, Transaction
+from failgate.base.errors import (
+    BadInput,
+    Conflict,
+    FailgateError,
+    NotFound,
+    StartRefused,
+    StorageUnavailable,
+    TooLarge,
+    Unprocessable,
+)
+from failgate.base.migrate import migrate
+from failgate.base.open_database import open_database
+from failgate.base.secret import Secret
+from failgate.config.bounds import Between, Fits
+from failgate.config.errors import SettingRefused
+from failgate.config.units import Duration, Size
+from failgate.gate.policy import ApprovalPolicy, CommandContext, Finding, Rulebook, rule_digest
+from failgate.reports.format import ReportFormat
+from failgate.wire.gate import Command, Rule, RuleView
+from failgate.wire.reports import Manifest
+
+__all__ = [
+    "API_VERSION",
+    "ENTRY_POINT_GROUP",
+    "ApprovalPolicy",
+    "ArtifactStore",
+    "AuditExporter",
+    "BadInput",
+    "Between",
+    "Clock",
+    "Command",
+    "CommandContext",
+    "Conflict",
+    "Database",
+    "DatabaseOpener",
+    "Duration",
+    "ExportedRecord",
+    "FailgateError",
+    "Finding",
+    "Fits",
+    "Health",
+    "Host",
+    "Incoming",
+    "Manifest",
+    "NoSettings",
+    "NotFound",
+    "Plugin",
+    "Provides",
+    "ReportFormat",
+    "Row",
+    "Rule",
+    "RuleView",
+    "Rulebook",
+    "Secret",
+    "SettingRefused",
+    "Size",
+    "StartRefused",
+    "StorageUnavailable",
+    "TooLarge",
+    "Transaction",
+    "Unprocessable",
+    "rule_digest",
+    "to_rfc3339",
+]
+
+API_VERSION = 1
+ENTRY_POINT_GROUP = f"failgate.plugins.v{API_VERSION}"
+
+NAME_PATTERN = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+_NAME = re.compile(NAME_PATTERN + r"\Z", re.ASCII)
+
+Health = Callable[[], Awaitable[str | None]]
+"""Answers None while everything works, else one sentence for the operator. It answers within 2 seconds."""
+
+SettingsT_contra = TypeVar("SettingsT_contra", bound=msgspec.Struct, contravariant=True)
+ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
+
+
+class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The config of a plugin that has no settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provides:
+    """What an opened plugin gives; every slot is typed and a name that is not a slot is an error.
+
+    An `approval_policy`, `artifact_store`, `audit_exporter` or `report_formats` works only for an instance that the
+    config names in `[gate] policies`, `[artifacts] store`, `[audit] exporters` or `[reports] formats`.
+    """
+
+    report_formats: Sequence[ReportFormat] = ()
+    artifact_store: ArtifactStore | None = None
+    approval_policy: ApprovalPolicy | None = None
+    rulebook: Rulebook | None = None
+    audit_exporter: AuditExporter | None = None
+    health: Health | None = None
+
+
+class DatabaseOpener(Protocol):
+    """How the host opens a plugin's own database."""
+
+    async def __call__(self, path: Path, migrations: Traversable | Path) -> Database:
+        """Open the database at `path`, bring it to the newest of `migrations`, return it."""
+        ...
+
+
+async def open_own_database(path: Path, migrations: Traversable | Path) -> Database:
+    """Open the SQLite file at the absolute `path`, made when absent, and bring it to the newest of `migrations`.
+
+    Raises: StartRefused (not writable, or written by a newer version).
+    """
+    database = await open_database(f"sqlite://{quote(str(path))}")
+    try:
+        await migrate(database, migrations)
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What Failgate gives to one opened plugin: nothing of another plugin, nothing of the core's database.
+
+    `name` is the instance's name in the config; `clock` the only source of time; `log` is bound to the instance.
+    """
+
+    name: str
+    data_root: Path
+    clock: Clock
+    log: FilteringBoundLogger
+    database_opener: DatabaseOpener = open_own_database
+
+    @property
+    def data_dir(self) -> Path:
+        """Return this instance's own folder; it exists afterwards and survives restarts. It and its parent are 0700.
+
+        Raises: StartRefused when it cannot be made.
+        """
+        folder = self.data_root.absolute() / "plugins" / self.name
+        try:
+            self.data_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for place in (folder.parent, folder):
+                place.mkdir(mode=0o700, exist_ok=True)
+                if place.stat().st_mode & 0o077:
+                    place.chmod(0o700)
+        except OSError as error:
+            raise StartRefused(
+                f"The folder {folder} of plugin {self.name} cannot be made: {error.strerror}.",
+                hint="Make its parent writable for the account that runs Failgate, or choose another --data folder.",
+            ) from error
+        return folder
+
+    @asynccontextmanager
+    async def open_database(self, name: str, migrations: Traversable | Path) -> AsyncIterator[Database]:
+        """Open this instance's own SQLite database `name`, migrated to the newest of `migrations`; closed on leaving.
+
+        `name` is letters, digits and hyphens; the file is `<data_dir>/<name>.sqlite`. `migrations` is a folder of
+        `NNNN_word.sql` files, read as the core's own: `importlib.resources.files(__package__) / "migrations"`.
+
+        Raises: StartRefused (not writable, or written by a newer version), ValueError for another kind of name.
+        """
+        if not _NAME.match(name):
+            raise ValueError(f"{name!r} does not name a database: use lower-case letters, digits and hyphens")
+        database = await self.database_opener(self.data_dir / f"{name}.sqlite", migrations)
+        try:
+            yield database
+        finally:
+            await database.close()
+
+
+class Open(Protocol[SettingsT_contra]):
+    """A plugin's one verb: open with these settings, yield what it provides, close when left."""
+
+    def __call__(self, config: SettingsT_contra, host: Host, /) -> AbstractAsyncContextManager[Provides]:
+        """Return the context in which the plugin is open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin(Generic[ConfigT]):
+    """A plugin: its name, the struct of its settings, how it opens. Making one does nothing.
+
+    `config` is a frozen msgspec struct that forbids unknown fields; it has no field `use`, which chooses the plugin.
+    `open` is an asynchronous context manager: what it yields works until it is left.
+    """
+
+    name: str
+    config: type[ConfigT]
+    open: Open[ConfigT]
+
+    def __post_init__(self) -> None:
+        """Refuse a value that could not be opened.
+
+        Raises: TypeError naming the part.
+        """
+        name: Any = self.name
+        if not (isinstance(name, str) and _NAME.match(name)):
+            raise TypeError(f"Plugin(name={name!r}): use lower-case letters, digits and hyphens")
+        struct: Any = self.config
+        if not (isinstance(struct, type) and issubclass(struct, msgspec.Struct)):
+            raise TypeError(f"Plugin({self.name!r}): config must be a msgspec.Struct class, not {struct!r}")
+        rules = struct.__struct_config__
+        if not (rules.forbid_unknown_fields and rules.frozen):
+            raise TypeError(
+                f"Plugin({self.name!r}): declare {struct.__name__} with frozen=True and forbid_unknown_fields=True"
+            )
+        if "use" in struct.__struct_fields__ or "use" in struct.__struct_encode_fields__:
+            raise TypeError(f"Plugin({self.name!r}): the setting name `use` belongs to Failgate; choose another")
+        if not callable(self.open):
+            raise TypeError(f"Plugin({self.name!r}): open must be an asynchronous context manager function")

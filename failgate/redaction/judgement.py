@@ -1,0 +1,168 @@
+"""Whether a text that has the form of a secret is one: entropy, placeholders, words of a programming language."""
+
+import re
+from collections.abc import Callable
+from math import log2
+
+type_words = frozenset(
+    b"string str bytes bool boolean integer number object undefined required optional password passwd secret token "
+    b"none null true false "
+    b"changeme default disabled enabled unknown missing invalid expired incorrect redacted hidden masked "
+    b"placeholder value "
+    b"text varchar char example sample dummy empty yourpassword yoursecret yourtoken mypassword username".split()
+)
+_PLACEHOLDER = re.compile(
+    rb"(?i)(?:[x*.\-_0#?]+$|[<$\[]|\{\{|%.{1,40}%?$|(?:your|my|insert|replace|enter|change|put|some|fake|dummy)[ _-])"
+)
+_PLACEHOLDER_INSIDE = re.compile(rb"(?i)[x*]{6}|redacted|placeholder|your[_-]|\.\.\.$")
+_CODE = re.compile(
+    rb"^(?:\(.*|(?:self|this|os|process|request|req|config|settings|args|options|opts|ctx|env|secrets|vars|params|data|var|local|module|std|response|res)"
+    rb"[.\[].*|[A-Za-z_][\w.]*[\[(].*|[A-Za-z_]\w*(?:::|->)[A-Za-z_].*|await .*|new .*|function.*|lambda .*)$",
+    re.DOTALL,
+)
+_DOTTED = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_NAME = re.compile(rb"[\w\-. ]*")
+_HARMLESS_ENDINGS = (
+    b"id",
+    b"ids",
+    b"name",
+    b"names",
+    b"url",
+    b"uri",
+    b"source",
+    b"length",
+    b"size",
+    b"path",
+    b"file",
+    b"type",
+    b"count",
+    b"version",
+    b"endpoint",
+    b"expiry",
+    b"chars",
+    b"results",
+    b"host",
+)
+_HARMLESS_BEGINNINGS = (b"keyword", b"keys", b"author", b"keyframe", b"authority", b"keyboard", b"keyvault")
+_MEASURED_BYTES = 128
+_DIGITS = b"0123456789"
+_KEY_LINE = re.compile(rb"[A-Za-z0-9+/=]{16}")
+_WORDS = re.compile(rb"[\-_./: ]")
+_WORD = re.compile(rb"(?:[A-Za-z]{1,14}\d{0,5}|\d{1,12})?")
+_IDENTIFIER = re.compile(rb"[A-Za-z_]+(?:[._\-/ ][A-Za-z_]+)*[?!:;,.]*")
+_PLACES = (b"/", b"./", b"~/", b"{", b"http://", b"https://", b"arn:")
+_LISTED = re.compile(rb"[\w.\-/ ]*")
+_FLAG = re.compile(rb"--?[A-Za-z][\w-]*")
+
+Judge = Callable[[bytes, bytes], bool]
+"""(name, secret) -> is it a secret? `name` is what stands between the anchor and the secret."""
+
+
+def _digits(secret: bytes) -> int:
+    return len(secret) - len(secret.translate(None, _DIGITS))
+
+
+def entropy(secret: bytes) -> float:
+    """Return the Shannon entropy of the first 128 bytes of `secret` in bits a byte: from 0 to 7."""
+    secret = secret[:_MEASURED_BYTES]
+    length = len(secret)
+    counts = [secret.count(byte) for byte in set(secret)]
+    return log2(length) - sum([count * log2(count) for count in counts if count > 1]) / length if length else 0.0
+
+
+def is_varied(secret: bytes, least: float) -> bool:
+    """Tell whether the entropy of `secret` is at least `least`; quick where it has too few different bytes."""
+    return least <= 0 or (len(set(secret[:_MEASURED_BYTES])) >= 2**least and entropy(secret) >= least)
+
+
+def not_a_placeholder(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` is more than `xxxx`, `<token>`, `${TOKEN}`, `***` and the like."""
+    tail = secret[-12:]
+    return len(set(tail)) > 2 or len(set(secret)) > 5 or (len(set(secret)) > 1 and tail.strip(b"xX*.0-_#") != b"")
+
+
+def has_digits(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` has at least six digits: tokens that begin like a word do."""
+    return not_a_placeholder(_name, secret) and _digits(secret) >= 6
+
+
+def is_opaque(name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` looks random: letters and digits mixed, no placeholder, no code, no path."""
+    if not (_digits(secret) or is_varied(secret, 4.2)):  # first, since it is quick
+        return False
+    return is_given(name, secret) and not secret.startswith(_PLACES)
+
+
+def is_key(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret`, which begins with the header of a key, has a line of one after it."""
+    return _KEY_LINE.search(secret, secret.find(b"KEY") + 3) is not None
+
+
+def is_given(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` is a value rather than a placeholder, a variable, a call or a type."""
+    if (
+        _PLACEHOLDER.match(secret)
+        or _PLACEHOLDER_INSIDE.search(secret)
+        or _CODE.match(secret)
+        or _FLAG.fullmatch(secret)
+    ):
+        return False
+    if _DOTTED.fullmatch(secret) and _digits(secret) * 8 < len(secret):
+        return False
+    return secret.lower().strip(b"\"'.,;:!?)") not in type_words and len(set(secret)) > 2
+
+
+def is_chosen(name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` may be a password that a person chose: given, and not just words."""
+    if not is_given(name, secret) or (b"," in name and _LISTED.fullmatch(secret)):
+        return False
+    if not _IDENTIFIER.fullmatch(secret):
+        return True
+    return name.rstrip(b" \t")[-1:] in b"\"'`" or (name.endswith(b"=") and name[:-1].isupper())
+
+
+def is_password(name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` may be a chosen password and is no path and no address."""
+    return is_chosen(name, secret) and not secret.startswith((b"/", b"~/", b"http://", b"https://"))
+
+
+def is_credential(name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret`, a pair `user:password`, has a password rather than a group id or a word of a manual."""
+    user, _, password = secret.partition(b":")
+    user, password = user.strip(b"\"'"), password.strip(b"\"'")
+    if not password:
+        return is_opaque(name, user) and _digits(user) > 1
+    return is_given(name, password) and not password.isdigit() and password not in (b"pass", b"test", b"pwd")
+
+
+def is_in_address(name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret`, a password or a pair `user:password`, is given in an address."""
+    password = secret.partition(b":")[2] or secret
+    return is_given(name, secret) and is_given(name, password) and password != b"pass"
+
+
+def is_assigned(name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` looks random and `name` does not end like that of an identifier, a size or a place."""
+    named = _NAME.match(name)
+    if _is_worded(secret):
+        return False
+    return is_opaque(name, secret) and not (
+        named is not None and named[0].lower().rstrip(b" _-.").endswith(_HARMLESS_ENDINGS)
+    )
+
+
+def is_random(name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` looks random enough to be a key although its name only ends in `key`."""
+    return (
+        is_assigned(name, secret)
+        and not name.lower().startswith(_HARMLESS_BEGINNINGS)
+        and _digits(secret) >= 2
+        and b" " not in secret
+        and not secret.startswith((b"-", b"."))
+    )
+
+
+def _is_worded(secret: bytes) -> bool:
+    """Tell whether `secret` is made of words and small numbers, as in `linux-x64-node-modules`."""
+    parts = _WORDS.split(secret)
+    return len(parts) > 1 and all(_WORD.fullmatch(part) for part in parts)

@@ -1,0 +1,254 @@
+"""Where the secrets are: candidates by keyword, judged, without overlaps, replaced by a tag.
+
+Everything works on bytes: lower-casing ASCII keeps offsets, and output of programs need not be UTF-8. Escape
+sequences of terminals are set aside before the search, so that a colour in the middle of a token does not hide it.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import sys
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from failgate.redaction.catalogue import RULES
+from failgate.redaction.judgement import is_varied
+from failgate.redaction.prefilter import Possible, Prefilter, prefilter_of
+from failgate.redaction.rules import Rule
+
+_ESCAPES = re.compile(
+    rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]"
+    rb"|\][^\x07\x1b]{0,2048}(?:\x07|\x1b\\)|[PX^_][^\x1b]{0,2048}\x1b\\|[ -/]{0,4}[0-~])"
+)
+_TAG = re.compile(rb"\[redacted:[a-z0-9-]{1,40}:[0-9a-f]{8}\]")
+_WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+_LONGEST_KEYWORD = 32
+PATIENCE_BYTES = 256 * 1024
+"""As much text as can be searched without RE2 in the time that it takes to load."""
+ENVIRONMENT = "environment"
+
+
+class Finding(NamedTuple):
+    """One secret: `start` and `end` are offsets (characters in `redact`, bytes in `redact_bytes`) in the given text."""
+
+    rule: str
+    start: int
+    end: int
+    tag: str
+
+
+class Redacted(NamedTuple):
+    """A text without its secrets, and what was found in the text as it was given."""
+
+    text: str
+    findings: list[Finding]
+
+
+class Candidate(NamedTuple):
+    """A span of plain bytes that a rule names a secret."""
+
+    start: int
+    end: int
+    precedence: int
+    rule: str
+
+
+class Plain(NamedTuple):
+    """Bytes without terminal escapes, and where the pieces came from: ascending (offset here, offset there)."""
+
+    content: bytes
+    here: list[int]
+    there: list[int]
+
+    def origin(self, offset: int) -> int:
+        """Return the offset in the original of the byte at `offset`."""
+        at = bisect_right(self.here, offset) - 1
+        return self.there[at] + offset - self.here[at]
+
+
+class Scanner:
+    """Finds secrets by the rules and by given values; names each by a tag that does not reveal it.
+
+    The same secret has the same tag for the same `key` (32 bytes; default: fresh for this object), and without the key
+    a tag cannot be tried against guesses.
+    """
+
+    def __init__(
+        self,
+        *,
+        values: Mapping[str, bytes] | None = None,
+        key: bytes | None = None,
+        rules: tuple[Rule, ...] = RULES,
+        patience_bytes: int = PATIENCE_BYTES,
+    ) -> None:
+        """Take `values`: spellings of known secrets, each with its secret (see `environment_secrets`).
+
+        After `patience_bytes` of text RE2 is loaded, if it is there, and speeds up what follows; `prepare` does it now.
+        """
+        self._key = key if key is not None else secrets.token_bytes(32)
+        self._rules = rules
+        self._matchers: list[Matcher | None] = [None] * len(rules)
+        self._keywords = [tuple(word.encode() for word in rule.keywords) for rule in rules]
+        self._meanings = {spelling.encode(): secret for spelling, secret in (values or {}).items() if spelling}
+        self._values = tuple(sorted(self._meanings, key=len, reverse=True))
+        self._prefilter: Prefilter | None = None
+        self._patience = patience_bytes
+
+    def prepare(self) -> bool:
+        """Load the prefilter now, as a server does; return whether RE2 is there; findings are the same."""
+        self._patience = sys.maxsize
+        self._prefilter = prefilter_of(self._rules)
+        return self._prefilter is not None
+
+    def tag(self, rule: str, secret: bytes) -> str:
+        """Return `[redacted:<rule>:<8 hex>]`: the same for the same secret and key."""
+        secret = self._meanings.get(secret, secret)
+        return f"[redacted:{rule}:{hmac.new(self._key, secret, hashlib.sha256).hexdigest()[:8]}]"
+
+    def candidates(self, content: bytes) -> list[Candidate]:
+        """Return every span in `content` (plain bytes) that is a secret, sorted by start, overlaps included."""
+        found = [*self._by_value(content), *self._by_rule(content)]
+        if found and b"[redacted:" in content:
+            tags = [match.span() for match in _TAG.finditer(content)]
+            found = [one for one in found if not any(start < one.end and one.start < end for start, end in tags)]
+        found.sort(key=lambda one: (one.start, one.precedence, -one.end))
+        return found
+
+    def _by_value(self, content: bytes) -> Iterator[Candidate]:
+        for value in self._values:
+            at = content.find(value)
+            while at >= 0:
+                yield Candidate(at, at + len(value), -1, ENVIRONMENT)
+                at = content.find(value, at + len(value))
+
+    def _by_rule(self, content: bytes) -> Iterator[Candidate]:
+        done: dict[tuple[int, bytes], int] = {}
+        for start, end, rules in self._windows(content):
+            lowered = content[start : end + _LONGEST_KEYWORD].lower()
+            for at_rule in rules:
+                matcher = self._matchers[at_rule] or self._matcher(at_rule)
+                is_bounded = matcher.rule.is_bounded
+                for keyword in self._keywords[at_rule]:
+                    at = lowered.find(keyword, max(0, done.get((at_rule, keyword), 0) - start))
+                    while 0 <= at < end - start:
+                        here = start + at
+                        at += 1
+                        if not (is_bounded and here and content[here - 1] in _WORD):
+                            match = matcher.match(content, here)
+                            candidate = match and matcher.judged(match)
+                            if candidate:
+                                yield candidate
+                                done[at_rule, keyword] = candidate.end
+                                at = max(at, candidate.end - start)
+                        at = lowered.find(keyword, at)
+
+    def _windows(self, content: bytes) -> Iterable[Possible]:
+        self._patience -= len(content)
+        if self._patience < 0:
+            self.prepare()
+        if self._prefilter is None:
+            return (Possible(0, len(content), range(len(self._rules))),)
+        return self._prefilter.possible(content)
+
+    def _matcher(self, at_rule: int) -> "Matcher":
+        matcher = self._matchers[at_rule] = Matcher(self._rules[at_rule], at_rule)
+        return matcher
+
+
+class Matcher:
+    """A rule with its pattern compiled, which takes longer than to search a small text for all keywords."""
+
+    def __init__(self, rule: Rule, precedence: int) -> None:
+        """Compile."""
+        self.rule = rule
+        self.match = re.compile(rule.pattern.encode()).match
+        self._precedence = precedence
+
+    def judged(self, match: re.Match[bytes]) -> Candidate | None:
+        """Return what `match` found if it is a secret."""
+        rule = self.rule
+        content, at = match.string, match.start()
+        group = match.lastindex if rule.group and match.lastindex else rule.group
+        start, end = match.span(group)
+        secret = match[group]
+        if not is_varied(secret, rule.entropy) or not rule.judge(content[at:start], secret):
+            return None
+        letters, most = rule.leading
+        if most:
+            least = max(0, at - most)
+            start = least + len(content[least:at].rstrip(letters.encode()))
+        return Candidate(start, end, self._precedence, rule.id)
+
+
+def plain_of(content: bytes) -> Plain:
+    """Return `content` without terminal escape sequences."""
+    if b"\x1b" not in content:
+        return Plain(content, [0], [0])
+    pieces: list[bytes] = []
+    here, there = [0], [0]
+    size = at = 0
+    for match in _ESCAPES.finditer(content):
+        pieces.append(content[at : match.start()])
+        size += match.start() - at
+        at = match.end()
+        here.append(size)
+        there.append(at)
+    pieces.append(content[at:])
+    return Plain(b"".join(pieces), here, there)
+
+
+def without_overlaps(candidates: list[Candidate]) -> Iterator[Candidate]:
+    """Yield the candidates so that none overlaps: the first stays, of a later one the part that reaches beyond it."""
+    end = 0
+    for one in candidates:
+        if one.end > end:
+            yield one if one.start >= end else one._replace(start=end)
+            end = one.end
+
+
+def redact_bytes(content: bytes, scanner: Scanner) -> tuple[bytes, list[Finding]]:
+    """Return `content` with every secret replaced by its tag, and the findings with offsets in bytes of `content`."""
+    plain = plain_of(content)
+    return replaced(content, plain, without_overlaps(scanner.candidates(plain.content)), scanner)
+
+
+def replaced(
+    content: bytes, plain: Plain, chosen: Iterable[Candidate], scanner: Scanner
+) -> tuple[bytes, list[Finding]]:
+    """Return `content` with the `chosen` spans of `plain` replaced; escapes inside a span stay, after its tag."""
+    pieces: list[bytes] = []
+    findings: list[Finding] = []
+    at = 0
+    for one in chosen:
+        start, end = plain.origin(one.start), plain.origin(one.end - 1) + 1
+        tag = scanner.tag(one.rule, plain.content[one.start : one.end])
+        pieces += [content[at:start], tag.encode(), *_ESCAPES.findall(content[start:end])]
+        findings.append(Finding(one.rule, start, end, tag))
+        at = end
+    pieces.append(content[at:])
+    return b"".join(pieces), findings
+
+
+def redact(text: str, scanner: Scanner) -> Redacted:
+    """Return `text` with every secret replaced by its tag, and the findings with offsets in characters of `text`.
+
+    Doing it twice changes nothing more. Lone surrogates pass through.
+    """
+    content = text.encode("utf-8", "surrogatepass")
+    clean, findings = redact_bytes(content, scanner)
+    if not findings:
+        return Redacted(text, [])
+    if len(content) != len(text):
+        findings = list(_in_characters(content, findings))
+    return Redacted(clean.decode("utf-8", "surrogatepass"), findings)
+
+
+def _in_characters(content: bytes, findings: list[Finding]) -> Iterator[Finding]:
+    at = characters = 0
+    for one in findings:
+        start = characters + len(content[at : one.start].decode("utf-8", "surrogatepass"))
+        characters = start + len(content[one.start : one.end].decode("utf-8", "surrogatepass"))
+        at = one.end
+        yield one._replace(start=start, end=characters)

@@ -1,0 +1,73 @@
+"""Secrets replaced in a stream, whatever the sizes of its chunks."""
+
+from failgate.redaction.scanner import Candidate, Finding, Scanner, plain_of, replaced, without_overlaps
+
+HOLD_BYTES = 24 * 1024
+"""More than the longest secret of any rule (a test measures it): what is held back until its end was seen."""
+CONTEXT_BYTES = 256
+"""How much of what was let go stays visible to the rules that look at what stands before."""
+
+
+class RedactingStream:
+    """Takes bytes in chunks and gives them back without secrets, later by up to two `HOLD_BYTES`.
+
+    Same result as `redact_bytes` over the whole. `findings` has offsets in bytes of the input.
+    """
+
+    def __init__(self, scanner: Scanner) -> None:
+        """Start at offset 0."""
+        self.findings: list[Finding] = []
+        self._scanner = scanner
+        self._held = bytearray()
+        self._context = 0
+        self._offset = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take `chunk`; return what can be let go."""
+        self._held += chunk
+        if len(self._held) - self._context < 2 * HOLD_BYTES:
+            return b""
+        return self._let_go(HOLD_BYTES)
+
+    def finish(self) -> bytes:
+        """Return the rest. Nothing may be fed afterwards."""
+        return self._let_go(0)
+
+    def _let_go(self, hold: int) -> bytes:
+        held = bytes(self._held)
+        plain = plain_of(held)
+        first = _offset_in_plain(plain.here, plain.there, self._context)
+        candidates = [one for one in self._scanner.candidates(plain.content) if one.start >= first]
+        cut = len(plain.content)
+        if hold:
+            cut = _uncut(candidates, max(first, cut - hold))
+        chosen = list(without_overlaps([one for one in candidates if one.start < cut]))
+        end = len(held) if not hold else (plain.origin(cut - 1) + 1 if cut > first else self._context)
+        clean, findings = replaced(held[:end], plain, chosen, self._scanner)
+        if self._context:
+            clean = clean[self._context :]
+        shift = self._offset - self._context
+        self.findings += [one._replace(start=one.start + shift, end=one.end + shift) for one in findings]
+        self._offset += end - self._context
+        keep = max(0, end - CONTEXT_BYTES)
+        del self._held[:keep]
+        self._context = end - keep
+        return clean
+
+
+def _uncut(candidates: list[Candidate], cut: int) -> int:
+    """Return the greatest offset up to `cut` that lies inside no candidate."""
+    for one in reversed(candidates):
+        if one.start < cut < one.end:
+            cut = one.start
+    return cut
+
+
+def _offset_in_plain(here: list[int], there: list[int], offset: int) -> int:
+    """Return the plain offset of the first byte that comes from `offset` of the original or later."""
+    result = 0
+    for at, origin in zip(here, there, strict=True):
+        if origin <= offset:
+            result = at + offset - origin
+    following = [at for at, origin in zip(here, there, strict=True) if origin > offset]
+    return min([result, *following[:1]])

@@ -1,0 +1,72 @@
+"""Redaction again on receipt: what the server still finds in a manifest or an artifact, as counts by rule."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+
+from failgate.redaction import RULES_VERSION, RedactingStream, Scanner
+
+INLINE_BYTES = 64 * 1024  # more than this is scanned off the loop
+_TEXT_KINDS = frozenset({"output", "diff", "environment", "source"})
+_SNIFF_BYTES = 8192
+
+
+async def scan_text(text: str, scanner: Scanner) -> dict[str, int]:
+    """Return how often each rule found something in `text`."""
+    inspection = ArtifactInspection(scanner, is_text=True)
+    await inspection.feed(text.encode("utf-8", "surrogatepass"))
+    return dict((await inspection.finish())[0])
+
+
+def inspection_for(kind: str, media_type: str, scanner: Scanner) -> "ArtifactInspection":
+    """Return an inspection for an artifact: text kinds are always scanned, others when their first bytes hold no NUL.
+
+    The sender's word alone decides nothing: an output called `application/octet-stream` is scanned all the same.
+    """
+    return ArtifactInspection(scanner, is_text=kind in _TEXT_KINDS or media_type.startswith("text/"))
+
+
+class ArtifactInspection:
+    """Counts findings while bytes stream by; findings themselves are dropped at once."""
+
+    def __init__(self, scanner: Scanner, *, is_text: bool) -> None:
+        self._stream = RedactingStream(scanner)
+        self._counts: Counter[str] = Counter()
+        self._is_text: bool | None = True if is_text else None
+
+    async def feed(self, piece: bytes) -> None:
+        """See the next piece."""
+        if self._is_text is None and piece:
+            self._is_text = b"\0" not in piece[:_SNIFF_BYTES]
+        if not self._is_text:
+            return
+        if len(piece) > INLINE_BYTES:
+            await asyncio.to_thread(self._stream.feed, piece)
+        else:
+            self._stream.feed(piece)
+        self._count()
+
+    async def finish(self) -> tuple[Mapping[str, int], str]:
+        """Return the counts by rule, and the name of the rule set (empty when nothing was scanned)."""
+        if not self._is_text:
+            return {}, ""
+        self._stream.finish()
+        self._count()
+        return dict(self._counts), RULES_VERSION
+
+    def _count(self) -> None:
+        self._counts.update(finding.rule for finding in self._stream.findings)
+        self._stream.findings.clear()
+
+
+def summary(findings: Mapping[str, int]) -> str:
+    """Return `rule:count` pairs in at most 200 characters, for an audit record: no text of what was found."""
+    return ",".join(f"{rule}:{count}" for rule, count in sorted(findings.items()))[:200]
+
+
+def merged(*findings: Mapping[str, int]) -> dict[str, int]:
+    """Return the sums by rule."""
+    total: Counter[str] = Counter()
+    for one in findings:
+        total.update(one)
+    return dict(total)

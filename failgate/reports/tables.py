@@ -1,0 +1,46 @@
+"""What is kept of a report: its manifest as sent, who uploaded it, which artifacts it names."""
+
+from piccolo.columns import BigInt, Text
+from piccolo.table import Table
+
+
+class ReportRow(Table, tablename="report"):
+    """One report; the key is `(workspace_id, id)`, so a workspace's list is read in order without another index.
+
+    `manifest` is the RFC 8785 text of the object as it was sent; `uploader_t` and `uploader_id` are the actor of the
+    audit record; `uploader_owner_id` is the account that answers for an agent; `findings` is JSON `{rule: count}`.
+    """
+
+    id = Text(primary_key=True)
+    workspace_id = Text()
+    state = Text()
+    format = Text()
+    title = Text()
+    exit_code = BigInt()
+    manifest_id = Text()
+    manifest_sha256 = Text()
+    manifest = Text()
+    uploader_t = Text()
+    uploader_id = Text()
+    uploader_owner_id = Text(null=True, default=None)
+    uploader_label = Text()
+    command_id = Text(null=True, default=None)
+    consent_by = Text()
+    consent_at = Text()
+    findings = Text()
+    created_us = BigInt()
+    sealed_us = BigInt(null=True, default=None)
+
+
+class ReportArtifactRow(Table, tablename="report_artifact"):
+    """One artifact that a manifest names; `artifact_id` is set once its bytes are in the store."""
+
+    report_id = Text(primary_key=True)
+    workspace_id = Text()
+    position = BigInt()
+    name = Text()
+    kind = Text()
+    media_type = Text()
+    size_bytes = BigInt()
+    sha256 = Text()
+    artifact_id = Text(null=True, default=None)

@@ -1,0 +1,1 @@
+"""Every door: HTML, JSON, WebSocket. The only rooms that speak HTTP."""

@@ -1,0 +1,89 @@
+"""The audit log's doors: read, never write. Source: `AUDIT.md` section 8 points 2 and 3."""
+
+from typing import Annotated, Any, cast
+
+import msgspec
+from litestar import Request, Response
+from litestar.params import QueryParameter
+
+from failgate.audit.proof import Proof, tlog_proof
+from failgate.web.context import services_of, visit_of
+
+Asking = Request[Any, Any, Any]
+_LARGEST = 2**53 - 1
+Seq = Annotated[int, QueryParameter(name="seq", ge=0, le=_LARGEST, description="The number of the record.")]
+Old = Annotated[int, QueryParameter(name="old", ge=0, le=_LARGEST, description="The size of the smaller tree.")]
+AfterSeq = Annotated[
+    int | None,
+    QueryParameter(name="after", ge=0, le=_LARGEST, description="Records behind this number; else from the start."),
+]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=1000, description="How many at most.")]
+Size = Annotated[int | None, QueryParameter(ge=0, le=_LARGEST, description="The size of the tree; else the newest.")]
+_TEXT = "text/plain"
+
+
+class RecordView(msgspec.Struct, frozen=True):
+    """One record: `leaf` is base64url of the bytes that are hashed, `record` the same for people."""
+
+    seq: int
+    leaf: str
+    record: dict[str, Any]
+
+
+class RecordPage(msgspec.Struct, frozen=True):
+    """`GET audit/records`. `next` is the `after` of the next page, or null at the end."""
+
+    records: list[RecordView]
+    next: int | None
+
+
+class ProofView(msgspec.Struct, frozen=True):
+    """A proof: its hashes in base64, from the leaf upward; they lead to the root of the tree of `size` records.
+
+    `checkpoint` is the newest signed note. It states this size, unless a smaller one was asked for: then
+    `audit/proof/consistency?old=size` leads on to it. A smaller tree is not signed again.
+    """
+
+    hashes: list[str]
+    size: int
+    checkpoint: str
+
+
+async def records(request: Asking, after: AfterSeq = None, limit: Limit = 100) -> RecordPage:
+    """List records in their order."""
+    found = await services_of(request).audit.records(visit_of(request).here().id, after, limit)
+    views = [msgspec.convert(one.as_json(), RecordView) for one in found]
+    return RecordPage(views, views[-1].seq if len(views) == limit else None)
+
+
+async def checkpoint(request: Asking) -> Response[str]:
+    """Answer the newest checkpoint as a signed note."""
+    note = await services_of(request).audit.checkpoint(visit_of(request).here().id)
+    return Response(note, media_type=_TEXT)
+
+
+async def inclusion(request: Asking, seq: Seq, size: Size = None) -> Response[ProofView]:
+    """Prove that record `seq` is in the tree of `size` records, or in that of the newest checkpoint.
+
+    As `text/plain` in the C2SP form, and then always for the newest checkpoint.
+    """
+    log, audit = visit_of(request).here().id, services_of(request).audit
+    if _wants_text(request):
+        text = tlog_proof(seq, await audit.inclusion(log, seq))
+        return cast("Response[ProofView]", Response(text, media_type=_TEXT))
+    return Response(_shown(await audit.inclusion(log, seq, size)))
+
+
+async def consistency(request: Asking, old: Old, new: Size = None) -> Response[ProofView]:
+    """Prove that the tree of `new` records (that of the newest checkpoint without) begins with the tree of `old`."""
+    log, audit = visit_of(request).here().id, services_of(request).audit
+    return Response(_shown(await audit.consistency(log, old, new)))
+
+
+def _shown(proof: Proof) -> ProofView:
+    return msgspec.convert(proof.as_json(), ProofView)
+
+
+def _wants_text(request: Asking) -> bool:
+    accept = request.headers.get("accept", "")
+    return "text/plain" in accept and "application/json" not in accept

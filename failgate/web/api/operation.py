@@ -1,0 +1,81 @@
+"""Doors for whoever operates this server: is it alive, is it ready, what does it count."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+
+from failgate.assembly import Services
+from failgate.audit.record import SYSTEM
+from failgate.web.context import services_of, stop_of
+from failgate.web.metrics import MEDIA_TYPE, Metrics
+
+_LONGEST_CHECK_SECONDS = 2.0
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One part of the server: `problem` is a sentence for the operator, or null while it works."""
+
+    name: str
+    problem: str | None
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether this server takes work."""
+
+    is_ready: bool
+    failing: list[str]
+
+
+async def healthz() -> Response[bytes]:
+    """Answer 200 while the process answers at all."""
+    return Response(b"ok\n", media_type="text/plain")
+
+
+async def readyz(request: Request[Any, Any, Any]) -> Response[Readiness]:
+    """Answer 200 when database, audit log and plugins work; 503 with the names of those that do not."""
+    checks = await run_checks(services_of(request))
+    failing = [check.name for check in checks if check.problem is not None]
+    if stop_of(request).is_set:
+        failing.append("stopping")
+    return Response(Readiness(is_ready=not failing, failing=failing), status_code=503 if failing else 200)
+
+
+async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Answer every counter in the text format of Prometheus, to this machine and to the platform role."""
+    counters: Metrics = request.app.state.metrics
+    for follower in services_of(request).followers:
+        lag = await follower.lag()
+        counters.exporter(follower.name, lag.records, lag.seconds, is_failing=follower.failure is not None)
+    return Response(counters.text(), media_type=MEDIA_TYPE)
+
+
+async def run_checks(services: Services) -> list[Check]:
+    """Return what each part of the server says of itself; a part that is silent for two seconds has a problem."""
+    checks = [
+        _database(services),
+        _ask("audit", _audit(services)),
+        *(_ask(f"plugin {name}", health()) for name, health in services.plugins.health.items()),
+    ]
+    return list(await asyncio.gather(*checks))
+
+
+async def _database(services: Services) -> Check:
+    return Check("database", None if services.db.is_healthy() else "The database takes no change.")
+
+
+async def _audit(services: Services) -> str | None:
+    await services.audit.size(SYSTEM)
+    return None
+
+
+async def _ask(name: str, answer: Awaitable[str | None]) -> Check:
+    try:
+        async with asyncio.timeout(_LONGEST_CHECK_SECONDS):
+            return Check(name, await answer)
+    except TimeoutError:
+        return Check(name, "It does not answer.")
+    except Exception as error:  # noqa: BLE001 - a part that fails is what this door tells
+        return Check(name, f"It fails: {type(error).__name__}.")

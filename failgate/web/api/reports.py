@@ -1,0 +1,134 @@
+"""The reports' doors: begin, upload what is missing, seal, read, delete. Bytes are only ever an attachment.
+
+Nothing that was uploaded is rendered by this origin: a fixed safe type, `attachment`, `sandbox`.
+Sources: RFC 9110 section 14 (ranges), RFC 6266 and RFC 8187 (file names).
+"""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from litestar import Request, Response
+from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Stream
+
+from failgate.base.errors import Unprocessable
+from failgate.web.api.gate import After
+from failgate.web.api.idempotency import IdempotencyKey, key_of
+from failgate.web.context import services_of, stop_of, visit_of
+from failgate.web.errors import OtherStatus
+from failgate.web.forms import pieces_of
+from failgate.web.headers import SANDBOX
+from failgate.web.stop import Stop
+from failgate.wire.reports import BeginReport, BegunReport, DeletedReport, ReportPage, ReportView
+
+Asking = Request[Any, Any, Any]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=100, description="How many at most.")]
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
+
+
+async def begin(request: Asking, data: JSONBody[BeginReport], idempotency_key: IdempotencyKey = None) -> BegunReport:
+    """Begin a report with its manifest and consent; answers the digests that have to be uploaded."""
+    visit = visit_of(request)
+    key = key_of(request, idempotency_key, data)
+    return await services_of(request).reports.begin(visit.principal, visit.here().id, data, key)
+
+
+async def put_artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) -> BegunReport:  # noqa: A002
+    """Upload one artifact as raw bytes; answers what is still missing."""
+    visit, services = visit_of(request), services_of(request)
+    pieces = pieces_of(request, services.config.limits.artifact.bytes)
+    return await services.reports.put_artifact(visit.principal, visit.here().id, id, sha256, pieces)
+
+
+async def seal(request: Asking, id: FromPath[str], idempotency_key: IdempotencyKey = None) -> ReportView:  # noqa: A002
+    """Seal a report whose artifacts are all there."""
+    visit = visit_of(request)
+    key = key_of(request, idempotency_key)
+    return await services_of(request).reports.seal(visit.principal, visit.here().id, id, key)
+
+
+async def listing(request: Asking, limit: Limit = 50, after: After = None) -> ReportPage:
+    """List reports, the newest first."""
+    visit = visit_of(request)
+    return await services_of(request).reports.page(visit.principal, visit.here().id, limit, after)
+
+
+async def one(request: Asking, id: FromPath[str]) -> ReportView:  # noqa: A002 - the path's word
+    """Answer one report with its manifest; the reading is on record."""
+    visit = visit_of(request)
+    return await services_of(request).reports.view(visit.principal, visit.here().id, id)
+
+
+async def artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) -> Response[Any]:  # noqa: A002
+    """Download an artifact, or one range of its bytes; the reading is on record before the first byte."""
+    visit = visit_of(request)
+    opened = await services_of(request).reports.open_artifact(visit.principal, visit.here().id, id, sha256)
+    span = byte_range(request.headers.get("range"), opened.size_bytes)
+    start, stop = span or (0, opened.size_bytes)
+    pieces = await opened.read(start, stop)
+    headers = download_headers(opened.name, sha256, start, stop, opened.size_bytes, is_part=span is not None)
+    return Stream(
+        _until_stopped(pieces, stop_of(request)),
+        status_code=206 if span is not None else 200,
+        headers=headers,
+        media_type="application/octet-stream",
+    )
+
+
+async def delete(request: Asking, id: FromPath[str]) -> DeletedReport:  # noqa: A002 - the path's word
+    """Delete a report and the artifacts that no other report names; answers the receipt."""
+    visit = visit_of(request)
+    return await services_of(request).reports.delete(visit.principal, visit.here().id, id)
+
+
+def byte_range(text: str | None, size_bytes: int) -> tuple[int, int] | None:
+    """Return the one range (start, exclusive stop) that a `Range` header asks for; None for the whole.
+
+    Several ranges, other units and malformed ones are answered with the whole, as RFC 9110 section 14.2 allows.
+
+    Raises: OtherStatus 416 when the range begins behind the end.
+    """
+    found = _RANGE.fullmatch(text.replace(" ", "")) if text else None
+    if found is None or found.group(0) == "bytes=-":
+        return None
+    first, last = found.groups()
+    if not first:
+        length = min(int(last), size_bytes)
+        start, stop = size_bytes - length, size_bytes
+    else:
+        start = int(first)
+        stop = min(int(last) + 1, size_bytes) if last else size_bytes
+        if last and int(last) < start:
+            return None
+    if start >= size_bytes or start == stop:
+        raise OtherStatus(416, "The range lies behind the end.", {"content-range": f"bytes */{size_bytes}"})
+    return start, stop
+
+
+def download_headers(
+    name: str, sha256: str, start: int, stop: int, size_bytes: int, *, is_part: bool
+) -> dict[str, str]:
+    """Return the headers under which bytes that somebody uploaded are harmless in a browser."""
+    plain = (
+        "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)[:100].lstrip(".") or "artifact"
+    )
+    headers = {
+        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name[:200], safe='')}",
+        "content-security-policy": SANDBOX,
+        "content-length": str(stop - start),
+        "accept-ranges": "bytes",
+        "etag": f'"{sha256}"',
+    }
+    if is_part:
+        headers["content-range"] = f"bytes {start}-{stop - 1}/{size_bytes}"
+    return headers
+
+
+async def _until_stopped(pieces: AsyncIterator[bytes], stop: Stop) -> AsyncIterator[bytes]:
+    """Yield `pieces`; break off when the server stops: a cut answer is seen as cut by its length."""
+    async for piece in pieces:
+        if stop.is_set:
+            raise Unprocessable("The server is stopping.", hint="Ask again for the rest.")
+        yield piece

@@ -1,0 +1,176 @@
+"""The application, built from the table of doors. It does not start with a door that is not fully declared.
+
+From outside to inside: `request_log` (id, host, headers, log, last resort), Litestar's router, `guard`, the handler. A
+route that stands in the application but not in the table, whoever added it, stops the start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from litestar import Litestar
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler, WebsocketRouteHandler
+from litestar.routes import ASGIRoute, HTTPRoute, WebSocketRoute
+
+from failgate.access.permission import Permission
+from failgate.base.errors import FailgateError, StartRefused
+from failgate.web.api.openapi import openapi_config, operation_of, problem_responses, security_of
+from failgate.web.asgi import App, Receive, Scope, Send
+from failgate.web.context import visit_in
+from failgate.web.denials import Denials
+from failgate.web.door import Door
+from failgate.web.errors import answer_error
+from failgate.web.forms import StrictRequest
+from failgate.web.guard import guard
+from failgate.web.headers import allowed_hosts
+from failgate.web.live.sockets import OpenSockets
+from failgate.web.metrics import Metrics
+from failgate.web.request_log import RequestLog
+from failgate.web.stop import Stop
+
+if TYPE_CHECKING:
+    from failgate.assembly import Services
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+class Application:
+    """The ASGI application of one server, and what its server needs to know of it."""
+
+    def __init__(self, services: Services, doors: Sequence[Door]) -> None:
+        """Build it from `doors`.
+
+        Raises: StartRefused, naming the door and the mend.
+        """
+        check_doors(doors)
+        self.services = services
+        self.stop = Stop()
+        self.metrics = Metrics()
+        self.denials = Denials(services.audit, services.clock)
+        self.sockets = OpenSockets(services.sessions, services.tokens)
+        self.litestar = Litestar(
+            route_handlers=[_handler(door) for door in doors],
+            guards=[guard],
+            request_class=StrictRequest,
+            exception_handlers={FailgateError: answer_error, Exception: answer_error},
+            after_exception=[_remember_refusal],
+            openapi_config=openapi_config(),
+            logging_config=None,
+            debug=False,
+            state=State(
+                {
+                    "services": services,
+                    "stop": self.stop,
+                    "metrics": self.metrics,
+                    "denials": self.denials,
+                    "sockets": self.sockets,
+                    "doors": tuple(doors),
+                }
+            ),
+        )
+        check_routes(self.litestar)
+        self.metrics.watch(
+            "failgate_pending_commands",
+            "Commands that wait for people.",
+            (),
+            lambda: {(): services.gate.pending_count()},
+        )
+        server = services.config.server
+        self._app: App = RequestLog(
+            cast("App", self.litestar),
+            self.metrics,
+            allowed_hosts(server.host, server.public_url),
+            is_https=(server.public_url or "").startswith("https://"),
+            trusted_proxies=server.trusted_proxies,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request or socket."""
+        await self._app(scope, receive, send)
+
+    async def close(self) -> None:
+        """Return when what was begun beside the answers is done."""
+        self.sockets.close()
+        await self.denials.close()
+
+
+def check_doors(doors: Sequence[Door]) -> None:
+    """Check every door, and that no two share a name or a place.
+
+    Raises: StartRefused.
+    """
+    names: set[str] = set()
+    places: set[tuple[str, str]] = set()
+    for door in doors:
+        door.check()
+        place = (door.method, _PARAMETER.sub("{}", door.path))
+        if door.name in names or place in places:
+            raise StartRefused(
+                f"The door {door.name!r} ({door.method} {door.path}) stands twice in the table.",
+                hint="Keep one of them in failgate/web/routes.py.",
+            )
+        names.add(door.name)
+        places.add(place)
+
+
+def check_routes(app: Litestar) -> None:
+    """Check that every route of `app` is a door of ours with a permission.
+
+    Raises: StartRefused, naming the route.
+    """
+    for route in app.routes:
+        for handler in _handlers(route):
+            door: object = handler.opt.get("door")
+            permission: object = getattr(door, "permission", None)
+            if not isinstance(door, Door) or not isinstance(permission, Permission):
+                raise StartRefused(
+                    f"The route {route.path} ({handler.handler_name}) declares no permission.",
+                    hint="Add it to the table in failgate/web/routes.py.",
+                )
+
+
+def _handlers(route: Any) -> list[BaseRouteHandler]:
+    if isinstance(route, HTTPRoute):
+        # Litestar answers OPTIONS itself; the guard lets nobody reach that answer, for it stands at no door.
+        return [handler for handler in route.route_handlers if set(handler.http_methods) != {"OPTIONS"} or handler.opt]
+    assert isinstance(route, WebSocketRoute | ASGIRoute)
+    return [route.route_handler]
+
+
+class _HttpHandler(HTTPRouteHandler):
+    """A handler that shows itself to the guard: Litestar shows a copy, which costs more than the guard."""
+
+    async def authorize_connection(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        """Let the connection pass, or raise what the guard raises."""
+        for each in self.resolve_guards():
+            await cast("Awaitable[None]", each(connection, self))
+
+
+def _handler(door: Door) -> BaseRouteHandler:
+    path = _PARAMETER.sub(r"{\1:str}", door.path)
+    options: Mapping[str, Any] = {"door": door}
+    if door.method == "WS":
+        return WebsocketRouteHandler(path, name=door.name, opt=dict(options))(door.handler)
+    return _HttpHandler(
+        path,
+        http_method=cast("Any", door.method),
+        name=door.name,
+        opt=dict(options),
+        status_code=door.status,
+        include_in_schema=door.is_documented,
+        operation_id=door.name.replace(".", "_").replace("-", "_"),
+        operation_class=operation_of(door),
+        responses=problem_responses(door),
+        security=security_of(door),
+        tags=[door.tag],
+    )(door.handler)
+
+
+async def _remember_refusal(error: Exception, scope: Any) -> None:
+    """Keep why a socket is refused, so that the handshake is answered with it."""
+    if scope["type"] == "websocket":
+        visit_in(scope).refusal = error

@@ -1,0 +1,56 @@
+"""The cookies: their names, their attributes, and nothing else about sessions.
+
+Under https each name carries the prefix `__Host-`, which a sibling domain cannot set.
+Source: RFC 6265bis section 4.1.3.
+"""
+
+from http.cookies import CookieError, SimpleCookie
+
+SESSION = "fg_session"
+FORM = "fg_form"
+_MAX_COOKIE_BYTES = 4096
+
+
+def cookie_name(base: str, *, is_https: bool) -> str:
+    """Return the name under which the cookie `base` travels."""
+    return f"__Host-{base}" if is_https else base
+
+
+def session_cookie(token: str, *, is_https: bool) -> str:
+    """Return the `Set-Cookie` value that keeps the session `token` until the browser ends."""
+    return _set(SESSION, token, is_https=is_https)
+
+
+def ended_session_cookie(*, is_https: bool) -> str:
+    """Return the `Set-Cookie` value that removes the session cookie."""
+    return _set(SESSION, "", is_https=is_https) + "; Max-Age=0"
+
+
+def form_cookie(key: str, *, is_https: bool) -> str:
+    """Return the `Set-Cookie` value that binds the forms of a visitor without a session to `key`."""
+    return _set(FORM, key, is_https=is_https)
+
+
+def read_cookie(header: str | None, base: str, *, is_https: bool) -> str | None:
+    """Return the value of the cookie `base` in a `Cookie` header; None when absent, sent twice, or oversized."""
+    if not header or len(header) > 4 * _MAX_COOKIE_BYTES:
+        return None
+    name = cookie_name(base, is_https=is_https)
+    found = [value for key, _, value in (part.strip().partition("=") for part in header.split(";")) if key == name]
+    if len(found) != 1 or not found[0] or len(found[0]) > _MAX_COOKIE_BYTES:
+        return None
+    return found[0]
+
+
+def _set(base: str, value: str, *, is_https: bool) -> str:
+    cookie: SimpleCookie = SimpleCookie()
+    name = cookie_name(base, is_https=is_https)
+    try:
+        cookie[name] = value
+    except CookieError as error:  # pragma: no cover - our tokens are URL-safe
+        raise ValueError(str(error)) from None
+    morsel = cookie[name]
+    morsel["path"], morsel["httponly"], morsel["samesite"] = "/", True, "Lax"
+    if is_https:
+        morsel["secure"] = True
+    return morsel.OutputString()

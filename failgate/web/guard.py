@@ -1,0 +1,249 @@
+"""The one guard. It stands at every door, decides by `failgate.access.decision`, and lets nobody through by default.
+
+In this order: the path is written as paths of ours are; who speaks, by bearer token or session cookie; whether a
+browser sent it from a page of ours; which workspace and role; the decision; the fresh second factor. A workspace that
+does not exist and one that the visitor is no member of raise the same error at the same point.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qs
+
+from litestar.connection import ASGIConnection, Request
+from litestar.handlers import BaseRouteHandler
+
+from failgate.access.decision import Decision, decide
+from failgate.access.permission import Permission
+from failgate.access.principal import ANONYMOUS, Principal
+from failgate.access.role import Role
+from failgate.base.clock import MICROSECONDS
+from failgate.base.errors import BadInput, Forbidden, NotFound, NotSignedIn, StepUpRequired
+from failgate.base.ids import is_id
+from failgate.web import csrf
+from failgate.web.asgi import Scope
+from failgate.web.context import Visit, services_of, visit_of
+from failgate.web.cookies import FORM, SESSION, read_cookie
+from failgate.web.denials import Denials
+from failgate.web.door import Door
+from failgate.web.errors import OtherStatus
+from failgate.web.forms import read_form
+from failgate.web.headers import header, own_origins
+from failgate.workspaces.workspaces import is_slug
+
+if TYPE_CHECKING:
+    from failgate.assembly import Services
+
+STEP_UP_SECONDS = 300
+_LONGEST_TOKEN = 256
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_WRITTEN: dict[str, Callable[[str], bool]] = {
+    "workspace": is_slug,
+    "id": is_id,
+    "sha256": lambda text: _SHA256.fullmatch(text) is not None,
+}
+_NOT_SIGNED_IN = "The credential is missing or not valid."
+_SIGN_IN = "Sign in, or send Authorization: Bearer with a token that is neither expired nor revoked."
+
+
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let the visitor pass the door that `handler` stands at, or raise the error that says why not.
+
+    Afterwards the visit names principal, workspace and role.
+
+    Raises: NotFound, NotSignedIn, Forbidden, StepUpRequired, CrossSite, BadInput, TooLarge, WrongMediaType.
+    """
+    door = handler.opt.get("door")
+    if connection.scope.get("method") == "OPTIONS":
+        raise OtherStatus(405, "This path does not take this method.")
+    if not isinstance(door, Door):
+        raise NotFound("A door that is not in the table.")
+    visit = visit_of(connection)
+    visit.door = door
+    _check_path(connection.path_params)
+    services = services_of(connection)
+    scope = cast("Scope", connection.scope)
+    by_cookie = await _identify(scope, visit, door, services)
+    await _check_site(connection, visit, door, services, by_cookie=by_cookie)
+    await admit(scope, visit, door, services, connection.app.state.denials)
+
+
+async def admit(scope: Scope, visit: Visit, door: Door, services: Services, denials: Denials) -> None:
+    """Decide whether the visitor, who is identified, may pass `door`; note a denial in the log of its workspace.
+
+    Raises: NotFound, NotSignedIn, Forbidden, StepUpRequired.
+    """
+    principal = visit.principal
+    if door.is_open_to_loopback and _is_loopback(scope):
+        return
+    if door.workspace is not None:
+        if principal.kind == "anonymous":
+            raise NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
+        visit.workspace, visit.role = await _membership(scope, principal, door, services)
+    decision = await _decide(visit, door, services)
+    if not decision.allowed:
+        if visit.workspace is not None and decision.reason != "second_factor_needed":
+            denials.note(visit.workspace.id, principal, door, decision.reason)
+        raise _refusal(decision)
+    if door.is_sensitive and principal.kind == "user":
+        await check_step_up(visit, door, services)
+
+
+async def check_step_up(visit: Visit, door: Door, services: Services) -> None:
+    """Check that the person behind this session has shown a second factor within the last five minutes.
+
+    A person who has enrolled none is let through only at doors of their own account: there is nothing to show yet.
+
+    Raises: StepUpRequired.
+    """
+    proven_us = visit.principal.second_factor_us
+    if proven_us is not None and 0 <= services.clock.now_us() - proven_us <= STEP_UP_SECONDS * MICROSECONDS:
+        return
+    if await services.second_factors.has(visit.principal.account_id or ""):
+        raise StepUpRequired("This needs a second factor of the last five minutes.", hint="Show it at /signin/code.")
+    if not door.permission.startswith("account:"):
+        raise StepUpRequired("This needs a second factor.", hint="Enrol one at /account/second-factor.")
+
+
+async def may_still(visit: Visit, permission: Permission, services: Services) -> bool:
+    """Tell whether the visitor of an open socket has `permission` now: asked again for every message.
+
+    A token is resolved again. A session is not, for that would count as a sign of life: `OpenSockets` closes the
+    sockets of a session in the moment when it ends.
+    """
+    if visit.session is None and visit.credential is not None:
+        visit.principal = await services.tokens.resolve(visit.credential) or ANONYMOUS
+    if visit.workspace is not None:
+        visit.role = await _role(visit.principal, visit.workspace.id, services)
+        return decide(visit.principal, permission, workspace_id=visit.workspace.id, role=visit.role).allowed
+    return decide(visit.principal, permission).allowed
+
+
+async def _identify(scope: Scope, visit: Visit, door: Door, services: Services) -> bool:
+    """Fill in who speaks; return whether a cookie says so. A bearer token that is not valid is never passed over."""
+    authorization = header(scope, b"authorization")
+    if authorization is not None and "bearer" in door.accepted:
+        scheme, _, token = authorization.partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token.startswith("fg_") or len(token) > _LONGEST_TOKEN:
+            raise NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
+        principal = await services.tokens.resolve(token)
+        if principal is None:
+            raise NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
+        visit.principal, visit.credential = principal, token
+        return False
+    if "cookie" not in door.accepted:
+        return False
+    cookies = header(scope, b"cookie")
+    visit.form_key = read_cookie(cookies, FORM, is_https=visit.is_https)
+    visit.credential = read_cookie(cookies, SESSION, is_https=visit.is_https)
+    visit.principal, visit.session = await _resolve(visit, services)
+    return visit.credential is not None
+
+
+async def _resolve(visit: Visit, services: Services) -> tuple[Principal, Any]:
+    if visit.credential is None:
+        return ANONYMOUS, None
+    if visit.credential.startswith("fg_"):
+        return await services.tokens.resolve(visit.credential) or ANONYMOUS, None
+    session = await services.sessions.resolve(visit.credential)
+    return (session.principal, session) if session is not None else (ANONYMOUS, None)
+
+
+async def _check_site(
+    connection: ASGIConnection[Any, Any, Any, Any], visit: Visit, door: Door, services: Services, *, by_cookie: bool
+) -> None:
+    scope = cast("Scope", connection.scope)
+    if door.method != "WS" and (door.is_safe or (not by_cookie and door.kind != "page")):
+        return
+    origin = header(scope, b"origin")
+    origins = own_origins(scope, services.config.server.public_url)
+    if door.method == "WS":
+        if by_cookie or origin is not None:
+            csrf.check_socket_origin(origin, origins)
+        return
+    csrf.check_origin(header(scope, b"sec-fetch-site"), origin, origins)
+    if door.kind == "page":
+        request = cast("Request[Any, Any, Any]", connection)
+        visit.form = await read_form(request)
+        key = visit.credential if visit.session is not None else visit.form_key
+        csrf.check_form_token(visit.form.get(csrf.FIELD), key)
+
+
+async def _membership(scope: Scope, principal: Principal, door: Door, services: Services) -> tuple[Any, Role]:
+    if door.workspace == "credential":
+        workspace = await services.workspaces.by_id(principal.workspace_id) if principal.workspace_id else None
+    else:
+        slug = _slug(scope, door)
+        workspace = await services.workspaces.by_slug(slug) if slug is not None else None
+    role = await _role(principal, workspace.id, services) if workspace is not None else None
+    if workspace is None or role is None:
+        raise NotFound("No such workspace.")
+    return workspace, role
+
+
+async def _role(principal: Principal, workspace_id: str, services: Services) -> Role | None:
+    if principal.workspace_id is not None and principal.workspace_id != workspace_id:
+        return None
+    if principal.kind == "agent":
+        return Role.AGENT if principal.workspace_id == workspace_id else None
+    if principal.account_id is None:
+        return None
+    return await services.workspaces.role_of(workspace_id, principal.account_id)
+
+
+async def _decide(visit: Visit, door: Door, services: Services) -> Decision:
+    workspace_id = visit.workspace.id if visit.workspace is not None else None
+    is_platform_admin = False
+    if door.permission.startswith("platform:") and visit.principal.account_id is not None:
+        account = await services.accounts.by_id(visit.principal.account_id)
+        is_platform_admin = account is not None and account.is_platform_admin
+    decision = decide(
+        visit.principal,
+        door.permission,
+        workspace_id=workspace_id,
+        role=visit.role,
+        is_platform_admin=is_platform_admin,
+    )
+    if door.own_permission is None or decision.reason != "role_lacks_it" or visit.principal.kind != "agent":
+        return decision
+    return decide(visit.principal, door.own_permission, workspace_id=workspace_id, role=visit.role)
+
+
+def _refusal(decision: Decision) -> Exception:
+    match decision.reason:
+        case "not_signed_in":
+            return NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
+        case "not_a_member" | "other_workspace" | "platform_role_needed":
+            return NotFound("Not a member.")
+        case "second_factor_needed":
+            return StepUpRequired("This needs a second factor in this session.", hint="Enrol one, or show it.")
+        case _:
+            return Forbidden("Your role does not allow this.", hint="Ask an owner or admin of the workspace.")
+
+
+def _slug(scope: Scope, door: Door) -> str | None:
+    if door.workspace == "path":
+        return cast("str", scope["path_params"]["workspace"])
+    try:
+        given = parse_qs(scope["query_string"].decode("ascii"), max_num_fields=16).get("workspace", [])
+    except ValueError:
+        raise BadInput("The query is malformed.") from None
+    return given[0] if len(given) == 1 and is_slug(given[0]) else None
+
+
+def _check_path(parameters: dict[str, Any]) -> None:
+    for name, value in parameters.items():
+        is_written = _WRITTEN.get(name)
+        if is_written is not None and not is_written(str(value)):
+            raise NotFound("The path is not written as paths of ours are.")
+
+
+def _is_loopback(scope: Scope) -> bool:
+    """Tell whether the peer is this machine itself, and not somebody behind a proxy on it."""
+    client: tuple[str, int] | None = scope.get("client")
+    if not client or any(name in {b"x-forwarded-for", b"forwarded", b"x-real-ip"} for name, _ in scope["headers"]):
+        return False
+    return client[0] == "::1" or client[0].startswith("127.")

@@ -1,0 +1,142 @@
+"""The security headers of every answer, and whose host name it was asked under.
+
+What a handler sets itself stays (an artifact is sandboxed, a static file is cached): the middleware fills in the rest.
+Sources: W3C CSP Level 3; OWASP ASVS 5.0 sections 3.4 and 14.3.
+"""
+
+import secrets
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+from failgate.base.errors import BadInput
+from failgate.config.model import is_wildcard, machine_name
+from failgate.web.asgi import Message, Scope, Send
+from failgate.web.context import Visit
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_CSP = (
+    "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'nonce-{nonce}'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "object-src 'none'; require-trusted-types-for 'script'; trusted-types failgate"
+)
+SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
+_FIXED: tuple[tuple[bytes, bytes], ...] = (
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"cache-control", b"no-store"),
+)
+_STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+_HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+def new_nonce() -> str:
+    """Return a fresh nonce of 144 bits."""
+    return secrets.token_urlsafe(18)
+
+
+def security_headers(nonce: str, *, is_https: bool, is_trustworthy: bool) -> list[tuple[bytes, bytes]]:
+    """Return the headers that every answer carries.
+
+    `is_trustworthy` tells whether a browser sends Fetch Metadata here (https, or a loopback name). Elsewhere the
+    referrer policy lets a form of ours name its origin, which is the only proof that is left.
+    """
+    headers = [
+        *_FIXED,
+        (b"content-security-policy", _CSP.format(nonce=nonce).encode()),
+        (b"referrer-policy", b"no-referrer" if is_trustworthy else b"same-origin"),
+    ]
+    return [*headers, _HSTS] if is_https else headers
+
+
+def sending_headers(scope: Scope, visit: Visit, send: Send) -> Send:
+    """Return a `send` whose every answer, also to a handshake, carries the security headers and pending cookies."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] in _STARTS:
+            given: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+            names = {name.lower() for name, _ in given}
+            ours = security_headers(visit.nonce, is_https=visit.is_https, is_trustworthy=_is_trustworthy(scope, visit))
+            given += [pair for pair in ours if pair[0] not in names]
+            given.append((b"x-request-id", visit.request_id.encode()))
+            given += [(b"set-cookie", cookie.encode("latin-1")) for cookie in visit.set_cookies]
+            message = {**message, "headers": given}
+        await send(message)
+
+    return send_with_headers
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Return the header `name` (lower case) of an ASGI `scope`; None when absent.
+
+    Raises: BadInput (it stands twice).
+    """
+    found: bytes | None = None
+    for key, value in scope["headers"]:
+        if key == name:
+            if found is not None:
+                raise BadInput(f"The header {name.decode()} stands twice.")
+            found = value
+    return None if found is None else found.decode("latin-1")
+
+
+def host_name(host: str) -> str:
+    """Return the name in a `Host` header in lower case, without its port; IPv6 addresses keep their brackets."""
+    if host.startswith("["):
+        return host.partition("]")[0].lower() + "]"
+    return host.partition(":")[0].lower().rstrip(".")
+
+
+def allowed_hosts(listen_host: str, public_url: str | None) -> frozenset[str]:
+    """Return the names under which this server answers: its own address, its public name, and the loopback names.
+
+    A wildcard is no name; there it is the machine's name.
+    """
+    names = set(LOOPBACK_NAMES)
+    if is_wildcard(listen_host):
+        names.add(machine_name())
+    elif listen_host:
+        names.add(f"[{listen_host}]".lower() if ":" in listen_host else listen_host.lower())
+    if public_url:
+        name = urlsplit(public_url).hostname or ""
+        names.add(f"[{name}]" if ":" in name else name)
+    return frozenset(names)
+
+
+def check_host(scope: Scope, names: Collection[str]) -> None:
+    """Check that the request names a host of ours, so that a name that an attacker points at us is worth nothing.
+
+    The address that the peer connected to is allowed too: a rebound name is never written as that address.
+
+    Raises: BadInput.
+    Source: RFC 9112 section 3.2.
+    """
+    host = header(scope, b"host")
+    if not host:
+        raise BadInput("The request names no host.", hint="Send a Host header.")
+    name = host_name(host)
+    server: tuple[str, Any] | None = scope.get("server")
+    if name in names or (server is not None and name.strip("[]") == server[0].lower()):
+        return
+    raise BadInput(
+        "The request names a host that this server does not answer for.",
+        hint="Use its own address, or set [server] public_url to the name that people use.",
+    )
+
+
+def own_origins(scope: Scope, public_url: str | None) -> frozenset[str]:
+    """Return the origins that count as ours for the request in `scope`, whose host has been checked."""
+    scheme = "https" if scope["scheme"] in {"https", "wss"} else "http"
+    origins = {f"{scheme}://{header(scope, b'host')}"}
+    if public_url:
+        parts = urlsplit(public_url)
+        origins.add(f"{parts.scheme}://{parts.netloc}")
+    return frozenset(origins)
+
+
+def _is_trustworthy(scope: Scope, visit: Visit) -> bool:
+    names = [value for key, value in scope["headers"] if key == b"host"]
+    return visit.is_https or (len(names) == 1 and host_name(names[0].decode("latin-1")) in LOOPBACK_NAMES)

@@ -1,0 +1,185 @@
+"""The agent's socket: ask, hear the verdict, use it, tell how it ended. The hottest path of the server.
+
+Frames of one socket are done one after another, in their order; verdicts come between them. Each frame is authorized
+anew. It works on ASGI messages directly: a wrapper for each message would cost more than the decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from litestar import WebSocket
+
+from failgate.access.permission import Permission
+from failgate.base.errors import BadInput, FailgateError, NotSignedIn, TooManyRequests
+from failgate.web.context import services_of, visit_of
+from failgate.web.errors import note_error, problem_of
+from failgate.web.guard import may_still
+from failgate.web.live.frames import Cancel, Decided, Done, Finish, Incoming, Ref, Refused, Submit, Submitted, Use
+from failgate.web.live.sockets import CREDENTIAL_ENDED, OpenSockets
+from failgate.web.metrics import Metrics
+from failgate.web.strict_json import convert, decode
+
+if TYPE_CHECKING:
+    from failgate.wire.gate import CommandView
+
+FRAME_BYTES = 65_536
+MAX_WATCHED = 1024  # pending commands of one socket
+UNSUPPORTED = 1003
+
+_encode = msgspec.json.Encoder().encode
+_KINDS: dict[str, Any] = {"submit": Submit, "consume": Use, "outcome": Finish, "cancel": Cancel}
+
+
+async def agent_socket(socket: WebSocket[Any, Any, Any]) -> None:
+    """Serve one agent until it leaves, its token ends or the server stops."""
+    speaking = _Agent(socket)
+    sockets: OpenSockets = socket.app.state.sockets
+    metrics: Metrics = socket.app.state.metrics
+    with sockets.register(visit_of(socket), speaking.end):
+        await socket.accept()
+        speaking.take_wire()
+        metrics.socket_opened("live.agent")
+        try:
+            await speaking.listen()
+        finally:
+            metrics.socket_closed("live.agent")
+            await speaking.forget()
+
+
+class _Agent:
+    """One agent's open socket."""
+
+    __slots__ = ("_gate", "_receive", "_send", "_services", "_tasks", "_visit", "_workspace_id")
+
+    def __init__(self, socket: WebSocket[Any, Any, Any]) -> None:
+        self._visit = visit_of(socket)
+        self._services = services_of(socket)
+        self._gate = self._services.gate
+        self._workspace_id = self._visit.here().id
+        self._receive = socket.receive
+        self._send = socket.send
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def take_wire(self) -> None:
+        """Speak below all layers: an open socket needs none of them, and each costs at every message."""
+        if self._visit.wire is not None:
+            self._receive, self._send = cast("Any", self._visit.wire)
+
+    async def listen(self) -> None:
+        """Do frame after frame until the socket is closed."""
+        while True:
+            message = cast("dict[str, Any]", await self._receive())
+            if message["type"] != "websocket.receive":
+                return
+            text = message.get("text")
+            if text is None:
+                await self._close(UNSUPPORTED, "send text")
+                return
+            answer = await self._answer(text)
+            if answer is None:
+                await self._close(CREDENTIAL_ENDED, "the token is not valid any more")
+                return
+            await self._tell(answer)
+
+    async def forget(self) -> None:
+        """Watch nothing any more."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def end(self) -> None:
+        """Close: the token was revoked."""
+        self._spawn(self._close(CREDENTIAL_ENDED, "the token is not valid any more"))
+
+    async def _answer(self, text: str) -> bytes | None:
+        """Do one frame; return the answer, or None when its sender may not speak any more."""
+        ref: Ref | None = None
+        try:
+            value = decode(text, FRAME_BYTES)
+            ref = _ref(value)
+            return await self._do(convert(value, _kind(value)))
+        except NotSignedIn:
+            return None
+        except FailgateError as error:
+            return self._refused(error, ref)
+        except Exception as error:  # noqa: BLE001 - one frame that fails does not end the socket
+            note_error(error)
+            return self._refused(error, ref)
+
+    async def _do(self, frame: Incoming) -> bytes:
+        gate, workspace_id = self._gate, self._workspace_id
+        if isinstance(frame, Submit):
+            await self._authorize(Permission.WORKSPACE_COMMAND_SUBMIT)
+            if len(self._tasks) >= MAX_WATCHED:
+                raise TooManyRequests("This agent waits for too many commands.", retry_after_seconds=1)
+            asked = await gate.ask(self._visit.principal, workspace_id, frame)
+            if asked.state == "pending":
+                self._spawn(self._watch(asked.id, frame.ref))
+            return _encode(Submitted(asked.id, asked.state, asked.digest, asked.expires_at, frame.ref, asked.verdict))
+        if isinstance(frame, Cancel):
+            await self._authorize(Permission.WORKSPACE_COMMAND_SUBMIT)
+            view = await gate.cancel(self._visit.principal, workspace_id, frame.id)
+            return _encode(Done("cancelled", view.id, view.state, frame.ref))
+        await self._authorize(Permission.WORKSPACE_COMMAND_CONSUME)
+        if isinstance(frame, Use):
+            view = await gate.consume(self._visit.principal, workspace_id, frame.id, frame)
+            return _encode(Done("consumed", view.id, view.state, frame.ref))
+        view = await gate.outcome(self._visit.principal, workspace_id, frame.id, frame)
+        return _encode(Done("finished", view.id, view.state, frame.ref))
+
+    async def _authorize(self, permission: Permission) -> None:
+        if not await may_still(self._visit, permission, self._services):
+            raise NotSignedIn("The token is not valid any more.")
+
+    async def _watch(self, command_id: str, ref: Ref | None) -> None:
+        """Tell the verdict of a pending command, once."""
+        view: CommandView
+        while True:
+            view = await self._gate.wait(self._workspace_id, command_id, self._visit.principal, None)
+            if view.state != "pending":
+                break
+        await self._tell(_encode(Decided(view.id, view.state, view.digest, ref, view.verdict)))
+
+    async def _tell(self, octets: bytes) -> None:
+        await self._send({"type": "websocket.send", "text": octets.decode(), "bytes": None})
+
+    async def _close(self, code: int, reason: str) -> None:
+        await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(_quietly(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _refused(self, error: Exception, ref: Ref | None) -> bytes:
+        _, document, _ = problem_of(error, self._visit.request_id)
+        return _encode(Refused(document, ref))
+
+
+def _ref(value: Any) -> Ref | None:
+    if not isinstance(value, dict):
+        raise BadInput("A frame is a JSON object.", hint='Send {"type": …}.')
+    ref: object = cast("dict[str, object]", value).get("ref")
+    return ref if isinstance(ref, str | int) and not isinstance(ref, bool) else None
+
+
+def _kind(value: dict[str, Any]) -> Any:
+    """Return the struct of the frame `value`: choosing among all of them would cost msgspec seven times as much."""
+    named: object = value.get("type")
+    return _KINDS.get(named, Incoming) if isinstance(named, str) else Incoming
+
+
+async def _quietly(work: Any) -> None:
+    """Do `work` beside the frames; a socket that is gone, or a failure, ends it alone."""
+    try:
+        await work
+    except FailgateError:
+        return
+    except Exception as error:  # noqa: BLE001 - nobody awaits this task
+        if type(error).__name__ not in {"ClientDisconnected", "WebSocketDisconnect"}:
+            note_error(error)

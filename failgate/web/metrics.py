@@ -1,0 +1,89 @@
+"""What is counted, in a registry of our own: requests by door, open sockets, pending commands, the exporters' lag.
+
+Labels are names of doors, never paths: an attacker cannot make new series.
+"""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+MEDIA_TYPE = "text/plain; version=0.0.4"
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+Reading = Callable[[], dict[tuple[str, ...], float]]
+
+
+class Metrics:
+    """The counters of one server."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "failgate_requests", "Answered requests.", ("door", "method", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "failgate_request_seconds", "Time until the answer was complete.", ("door",),
+            registry=self._registry, buckets=_BUCKETS,
+        )  # fmt: skip
+        self._known: dict[
+            tuple[str, str, int], tuple[Counter, Histogram]
+        ] = {}  # to look one up costs more than to count
+        self._sockets = Gauge("failgate_open_sockets", "Open WebSockets.", ("door",), registry=self._registry)
+        self._lag_records = Gauge(
+            "failgate_audit_lag_records", "Records not yet delivered.", ("exporter",), registry=self._registry
+        )
+        self._lag_seconds = Gauge(
+            "failgate_audit_lag_seconds", "How long the oldest of them waits.", ("exporter",), registry=self._registry
+        )
+        self._failing = Gauge(
+            "failgate_audit_exporter_failing", "1 while delivery fails.", ("exporter",), registry=self._registry
+        )
+
+    def request(self, door: str, method: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        known = self._known.get((door, method, status))
+        if known is None:
+            counter, histogram = self._requests.labels(door, method, str(status)), self._seconds.labels(door)
+            known = self._known[door, method, status] = counter, histogram
+        known[0].inc()
+        known[1].observe(seconds)
+
+    def socket_opened(self, door: str) -> None:
+        """Count a socket in."""
+        self._sockets.labels(door).inc()
+
+    def socket_closed(self, door: str) -> None:
+        """Count a socket out."""
+        self._sockets.labels(door).dec()
+
+    def watch(self, name: str, help_text: str, labels: tuple[str, ...], read: Reading) -> None:
+        """Ask `read` for the gauge `name` whenever somebody looks: values by their labels."""
+        self._registry.register(_Watched(name, help_text, labels, read))
+
+    def exporter(self, name: str, records: int, seconds: float, *, is_failing: bool) -> None:
+        """Note how far an audit exporter is behind."""
+        self._lag_records.labels(name).set(records)
+        self._lag_seconds.labels(name).set(seconds)
+        self._failing.labels(name).set(int(is_failing))
+
+    def text(self) -> bytes:
+        """Return everything in the text format of Prometheus."""
+        return generate_latest(self._registry)
+
+
+class _Watched(Collector):
+    def __init__(self, name: str, help_text: str, labels: tuple[str, ...], read: Reading) -> None:
+        self._name, self._help, self._labels, self._read = name, help_text, labels, read
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Return no sample: reading is left for when somebody looks."""
+        return [GaugeMetricFamily(self._name, self._help, labels=self._labels)]
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        """Return the values of this moment."""
+        family = GaugeMetricFamily(self._name, self._help, labels=self._labels)
+        for labels, value in self._read().items():
+            family.add_metric(list(labels), value)
+        return [family]

@@ -1,0 +1,1 @@
+"""The pages: each handler asks one service, builds a value for its template, and shows it."""

@@ -1,0 +1,92 @@
+"""What stands around every page: who is signed in, in which workspace, and the ways that are open to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from failgate.access.permission import Permission
+from failgate.access.role import GRANTS, Role
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """One way in the navigation; `icon` names a drawing of parts/icons.html."""
+
+    label: str
+    href: str
+    icon: str
+    is_current: bool = False
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A workspace of the viewer and the viewer's role in it."""
+
+    slug: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The frame of a page. `nonce` lets its scripts and styles run; `version` changes their addresses with them."""
+
+    title: str
+    nonce: str
+    csrf_token: str
+    version: str
+    email: str | None = None
+    is_demo: bool = False
+    workspace: Place | None = None
+    workspaces: tuple[Place, ...] = ()
+    nav: tuple[NavItem, ...] = ()
+
+
+_ROOMS: Final = (
+    ("queue", "Queue", Permission.WORKSPACE_COMMAND_READ),
+    ("commands", "Commands", Permission.WORKSPACE_COMMAND_READ),
+    ("reports", "Reports", Permission.WORKSPACE_REPORT_READ),
+    ("agents", "Agents", Permission.WORKSPACE_AGENT_READ),
+    ("audit", "Audit", Permission.WORKSPACE_AUDIT_READ),
+    ("members", "Members", Permission.WORKSPACE_MEMBER_READ),
+)
+
+
+def navigation(place: Place | None, current: str, waiting: int | None = None) -> tuple[NavItem, ...]:
+    """Return the ways from the room `current`: inside a workspace those that the role may enter, else one's own."""
+    if place is None:
+        return (
+            NavItem("Workspaces", "/", "home", current == "overview"),
+            NavItem("Account", "/account", "account", current == "account"),
+        )
+    granted = GRANTS[Role(place.role)]
+    return tuple(
+        NavItem(label, f"/w/{place.slug}/{room}", room, room == current, waiting if room == "queue" else None)
+        for room, label, permission in _ROOMS
+        if permission in granted
+    )
+
+
+def entry_room(role: str) -> str:
+    """Return the room in which a member with `role` begins."""
+    granted = GRANTS[Role(role)]
+    return next((room for room, _, permission in _ROOMS if permission in granted), "members")
+
+
+def may(role: str) -> str:
+    """Return in a few words what a role may do."""
+    said = {
+        Role.OWNER: "decides, configures, reads the log",
+        Role.ADMIN: "decides, configures",
+        Role.REVIEWER: "decides on commands",
+        Role.DEVELOPER: "asks, reads",
+        Role.AUDITOR: "reads, the log too",
+        Role.AGENT: "asks only",
+    }
+    return said[Role(role)]
+
+
+def place_in(places: Sequence[Place], slug: str) -> Place | None:
+    """Return the place named `slug` among `places`."""
+    return next((place for place in places if place.slug == slug), None)

@@ -1,0 +1,88 @@
+"""The queue: what waits, the request that is looked at, and the vote of a browser without scripts."""
+
+from typing import Annotated, Literal, cast
+
+from litestar.params import FromPath, QueryParameter
+
+from failgate.access.permission import Permission
+from failgate.base.errors import BadInput
+from failgate.web.context import Visit, services_of, visit_of
+from failgate.web.pages.frame import Frame
+from failgate.web.pages.queue_view import QueueView, queue_view
+from failgate.web.pages.showing import Asking, Page, frame_of, grants
+from failgate.web.pages.views import Standing
+from failgate.web.render import page, redirect
+from failgate.wire.gate import CommandView, Vote
+
+DECIDED = 60  # how many of the newest requests the recent ones and the chart are taken from
+Chosen = Annotated[str | None, QueryParameter(name="c", max_length=64)]
+Full = Annotated[bool, QueryParameter(name="full")]
+Part = Annotated[str | None, QueryParameter(name="part", max_length=16)]
+
+
+async def queue(request: Asking, chosen: Chosen = None, full: Full = False, part: Part = None) -> Page:  # noqa: FBT002 - a query parameter
+    """Show what waits; with `c` that request, with `part=panes` without the frame, for the page that stands open."""
+    visit = visit_of(request)
+    view = await _view(request, visit, chosen, is_full=full)
+    frame: Frame = await frame_of(request, "Queue", "queue")
+    return page("queue/panes.html" if part == "panes" else "queue.html", frame=frame, view=view)
+
+
+async def vote(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word
+    """Count the vote of a form; the page then says what stands."""
+    visit = visit_of(request)
+    decision = visit.form.get("decision")
+    if decision not in {"approve", "deny"}:
+        raise BadInput("The form says neither approve nor deny.", hint="Use the buttons of the page.")
+    cast_vote = Vote(
+        decision=cast("Literal['approve', 'deny']", decision),
+        digest=visit.form.get("digest", ""),
+        note=visit.form.get("note", "").strip() or None,
+    )
+    await services_of(request).gate.vote(visit.principal, visit.here().id, id, cast_vote)
+    return redirect(f"/w/{visit.here().slug}/queue?c={id}")
+
+
+async def _view(request: Asking, visit: Visit, chosen: str | None, *, is_full: bool) -> QueueView:
+    services, workspace_id = services_of(request), visit.here().id
+    waiting = services.gate.pending(workspace_id)
+    newest = await services.gate.page(workspace_id, None, DECIDED)
+    selected_id = chosen or min(waiting, key=_expiry, default=None)
+    selected: CommandView | None = None
+    if selected_id is not None:
+        number = selected_id if isinstance(selected_id, str) else selected_id.id
+        selected = await services.gate.view(workspace_id, number, visit.principal)
+    return queue_view(
+        waiting,
+        [command for command in newest.items if command.state != "pending"],
+        selected,
+        now_us=services.clock.now_us(),
+        standing=await standing_of(request, visit, selected),
+        viewer=visit.principal.label,
+        is_chosen=chosen is not None,
+        is_full=is_full,
+        server_url=str(request.base_url).rstrip("/"),
+    )
+
+
+async def _is_own(request: Asking, visit: Visit, command: CommandView) -> bool:
+    """Tell whether the visitor asked for `command`, or answers for the agent that did."""
+    agents = await services_of(request).agents.list(visit.here().id)
+    owners = {agent.name: agent.owner_account_id for agent in agents}
+    return command.agent == visit.principal.label or owners.get(command.agent) == visit.principal.account_id
+
+
+def _expiry(command: CommandView) -> str:
+    return command.expires_at
+
+
+async def standing_of(request: Asking, visit: Visit, command: CommandView | None) -> Standing:
+    """Return whether the visitor may vote on `command`, and if not, why; the gate decides all the same."""
+    if not grants(visit, Permission.WORKSPACE_COMMAND_VOTE):
+        return "role"
+    if command is not None and await _is_own(request, visit, command):
+        return "own"
+    if visit.principal.second_factor_us is not None:
+        return "vote"
+    has_factor = await services_of(request).second_factors.has(visit.principal.account_id or "")
+    return "prove" if has_factor else "enrol"

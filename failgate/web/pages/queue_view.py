@@ -1,0 +1,211 @@
+"""The queue as its page shows it: who waits, how fast it is decided, and the story of one request. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+from failgate.web.pages.text import MICROSECONDS, Moment, duration, microseconds, moment, moment_of, span
+from failgate.web.pages.views import CommandDetail, RequestRow, Standing, detail_of, row_of
+from failgate.wire.gate import CommandView
+
+STATES: Final = ("pending", "approved", "executed", "denied", "expired", "cancelled", "quarantined")
+RECENT: Final = 8  # decided requests below those that wait
+BARS: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of a chart; `share` of its height between 0 and 1."""
+
+    share: float
+    is_bad: bool
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """A small chart and what it says in words."""
+
+    bars: tuple[Bar, ...]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How fast people answered lately: the median, how many, and one bar for each answer, oldest first."""
+
+    decided: int
+    median: str
+    spark: Spark
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """The queue. `pane` is what a phone shows: `list`, or `detail` when a request was chosen."""
+
+    pane: str
+    now_iso: str
+    waiting: tuple[RequestRow, ...]
+    oldest: str
+    recent: tuple[RequestRow, ...]
+    pulse: Pulse
+    selected: CommandDetail | None
+    server_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One filter that can be chosen."""
+
+    label: str
+    href: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommandsView:
+    """A page of the history."""
+
+    choices: tuple[Choice, ...]
+    rows: tuple[RequestRow, ...]
+    next_href: str | None
+    empty: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a request's story; `kind` chooses the colour of its point."""
+
+    headline: str
+    detail: str
+    at: Moment
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPageView:
+    """One request with its story."""
+
+    now_iso: str
+    command: CommandDetail
+    timeline: tuple[Step, ...]
+    may_read_audit: bool
+    audit_label: str = "Its records in the audit log"
+
+
+def queue_view(
+    waiting: Sequence[CommandView],
+    decided: Sequence[CommandView],
+    selected: CommandView | None,
+    *,
+    now_us: int,
+    standing: Standing,
+    viewer: str | None,
+    is_chosen: bool,
+    is_full: bool,
+    server_url: str,
+) -> QueueView:
+    """Return the queue: what expires first stands first; without a chosen request the first is shown."""
+    rows = sorted((row_of(command, now_us, viewer) for command in waiting), key=lambda row: row.expires.us)
+    shown = selected or next((command for command in waiting if rows and command.id == rows[0].id), None)
+    oldest = min((row.created.us for row in rows), default=now_us)
+    detail = detail_of(shown, now_us, standing=standing, viewer=viewer, is_full=is_full) if shown else None
+    return QueueView(
+        pane="detail" if is_chosen and shown else "list",
+        now_iso=moment(now_us, now_us).iso,
+        waiting=tuple(rows),
+        oldest=span((now_us - oldest) // MICROSECONDS),
+        recent=tuple(row_of(command, now_us, viewer) for command in decided[:RECENT]),
+        pulse=pulse_of(decided),
+        selected=detail,
+        server_url=server_url,
+    )
+
+
+def pulse_of(decided: Iterable[CommandView]) -> Pulse:
+    """Return how fast people answered, from decided requests, newest first; not what a policy decided alone."""
+    answered = [
+        ((microseconds(command.verdict.decided_at) - microseconds(command.created_at)) // 1000, command)
+        for command in decided
+        if command.verdict and command.votes
+    ][:BARS]
+    answered.reverse()
+    longest = max((took for took, _ in answered), default=0) or 1
+    bars = tuple(
+        Bar(max(took, 0) / longest, c.state == "denied", f"{duration(max(took, 0))}: {c.state}, {c.agent}")
+        for took, c in answered
+    )
+    middle = duration(int(median(took for took, _ in answered))) if answered else "none"
+    label = f"Time to answer of the last {len(bars)} decisions, oldest first; median {middle}"
+    return Pulse(len(bars), middle, Spark(bars, label))
+
+
+def commands_view(
+    page: Sequence[CommandView],
+    next_after: str | None,
+    *,
+    slug: str,
+    state: str | None,
+    now_us: int,
+    viewer: str | None,
+) -> CommandsView:
+    """Return a page of the history of the workspace `slug`, filtered by `state` when given."""
+    base = f"/w/{slug}/commands"
+    choices = [Choice("All", base, state is None)]
+    choices += [Choice(word.capitalize(), f"{base}?state={word}", word == state) for word in STATES]
+    where = f"state={state}&" if state else ""
+    return CommandsView(
+        tuple(choices),
+        tuple(row_of(command, now_us, viewer) for command in page),
+        f"{base}?{where}after={next_after}" if next_after else None,
+        f"No command is {state}" if state else "No agent has asked yet",
+    )
+
+
+def command_page_view(
+    command: CommandView, *, now_us: int, standing: Standing, viewer: str | None, is_full: bool, may_read_audit: bool
+) -> CommandPageView:
+    """Return one request with its story."""
+    detail = detail_of(command, now_us, standing=standing, viewer=viewer, is_full=is_full)
+    return CommandPageView(moment(now_us, now_us).iso, detail, timeline_of(command, now_us), may_read_audit)
+
+
+def timeline_of(command: CommandView, now_us: int) -> tuple[Step, ...]:
+    """Return what happened to `command`, oldest first."""
+    steps = [Step("Asked", f"by {command.agent} on {command.host}", moment_of(command.created_at, now_us), "wait")]
+    for vote in command.votes:
+        is_yes = vote.decision == "approve"
+        said = f"“{vote.note}”" if vote.note else ""
+        headline = f"{vote.reviewer} {'approved' if is_yes else 'denied'}"
+        steps.append(Step(headline, said, moment_of(vote.at, now_us), "ok" if is_yes else "bad"))
+    verdict, outcome = command.verdict, command.outcome
+    if verdict:
+        is_yes = verdict.decision == "approve"
+        by = (
+            f"by policy {verdict.policy}"
+            if not verdict.by
+            else f"{len(verdict.by)} of {command.need} needed"
+            if is_yes
+            else ""
+        )
+        headline = "Approved" if is_yes else "Denied"
+        steps.append(Step(headline, by, moment_of(verdict.decided_at, now_us), "ok" if is_yes else "bad"))
+    elif command.state in {"expired", "cancelled", "quarantined"}:
+        at = moment(min(microseconds(command.expires_at), now_us), now_us)
+        steps.append(
+            Step(command.state.capitalize(), "nothing ran", at, "bad" if command.state == "quarantined" else "")
+        )
+    if outcome and verdict:
+        started = microseconds(verdict.decided_at)
+        ended = moment(min(started + outcome.duration_ms * 1000, now_us), now_us)
+        words = "Ended" if not outcome.exit_code else "Failed"
+        steps.append(
+            Step(
+                f"{words} with exit code {outcome.exit_code}",
+                f"after {duration(outcome.duration_ms)}",
+                ended,
+                "bad" if outcome.exit_code else "ok",
+            )
+        )
+    return tuple(steps)

@@ -1,0 +1,46 @@
+"""The reports of failures."""
+
+from typing import Annotated
+
+from litestar.params import FromPath, QueryParameter
+
+from failgate.reports.reading import OpenedArtifact
+from failgate.web.context import services_of, visit_of
+from failgate.web.pages.report_view import SHOWN_BYTES, Content, report_page_view, reports_view, shown_artifacts
+from failgate.web.pages.showing import Asking, Page, show
+
+After = Annotated[str | None, QueryParameter(name="after", max_length=64)]
+PAGE = 50
+
+
+async def listing(request: Asking, after: After = None) -> Page:
+    """List reports, newest first."""
+    visit, services = visit_of(request), services_of(request)
+    found = await services.reports.page(visit.principal, visit.here().id, PAGE, after)
+    view = reports_view(found.items, found.next, slug=visit.here().slug, now_us=services.clock.now_us())
+    return await show(request, "reports.html", view, title="Reports", room="reports")
+
+
+async def one(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word
+    """Show one report; that it was read is on record before anything is shown."""
+    visit, services = visit_of(request), services_of(request)
+    report = await services.reports.view(visit.principal, visit.here().id, id)
+    contents: dict[str, Content] = {}
+    for sha256 in shown_artifacts(report):
+        opened = await services.reports.open_artifact(visit.principal, visit.here().id, id, sha256)
+        contents[sha256] = await _content(opened)
+    view = report_page_view(report, contents, slug=visit.here().slug, now_us=services.clock.now_us())
+    return await show(request, "report.html", view, title=report.title, room="reports")
+
+
+async def _content(opened: OpenedArtifact) -> Content:
+    """Return the beginning and the end of an artifact, all of it when it is small."""
+    size = opened.size_bytes
+    if size <= SHOWN_BYTES:
+        return Content(await _read(opened, 0, size), b"", 0)
+    start, end = SHOWN_BYTES // 4, size - 3 * SHOWN_BYTES // 4
+    return Content(await _read(opened, 0, start), await _read(opened, end, size), end - start)
+
+
+async def _read(opened: OpenedArtifact, start: int, stop: int) -> bytes:
+    return b"".join([piece async for piece in await opened.read(start, stop)])

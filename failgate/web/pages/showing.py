@@ -1,0 +1,67 @@
+"""From a visit to a page: the frame around it, and the answer that carries both."""
+
+from typing import Any
+
+from litestar import Request, Response
+
+from failgate.access.permission import Permission
+from failgate.access.role import GRANTS, Role
+from failgate.web.context import Visit, services_of, visit_of
+from failgate.web.cookies import session_cookie
+from failgate.web.errors import own_path
+from failgate.web.pages.frame import Frame, Place, navigation
+from failgate.web.render import csrf_token, page, redirect, static_version
+
+Asking = Request[Any, Any, Any]
+Page = Response[bytes]
+
+
+async def show(request: Asking, template: str, view: object, *, title: str, room: str = "", status: int = 200) -> Page:
+    """Return `template` with `view` inside the frame of this visit; `room` is marked in the navigation."""
+    return page(template, status=status, frame=await frame_of(request, title, room), view=view)
+
+
+async def frame_of(request: Asking, title: str, room: str) -> Frame:
+    """Return the frame of a page for this visit."""
+    visit, services = visit_of(request), services_of(request)
+    account_id = visit.principal.account_id
+    memberships = await services.workspaces.memberships(account_id) if account_id else []
+    places = tuple(Place(one.workspace.slug, one.workspace.name, one.role.value) for one in memberships)
+    place = waiting = None
+    if visit.workspace is not None and visit.role is not None:
+        place = Place(visit.workspace.slug, visit.workspace.name, visit.role.value)
+        waiting = len(services.gate.pending(visit.workspace.id))
+    return Frame(
+        title=title,
+        nonce=visit.nonce,
+        csrf_token=csrf_token(request),
+        version=static_version(),
+        email=visit.session.email if visit.session else None,
+        is_demo=services.is_demo,
+        workspace=place,
+        workspaces=places,
+        nav=navigation(place, room, waiting),
+    )
+
+
+def grants(visit: Visit, permission: Permission) -> bool:
+    """Tell whether the visitor's role in this workspace gives `permission`."""
+    return visit.role is not None and permission in GRANTS[Role(visit.role)]
+
+
+def next_of(request: Asking) -> str:
+    """Return where to go next: the field `next` of the form or the query, when it is a path of our own, else `/`."""
+    return own_path(visit_of(request).form.get("next") or request.query_params.get("next"))
+
+
+def enter(visit: Visit, token: str, path: str) -> Page:
+    """Return the answer that keeps the session `token` in the browser and goes to `path`."""
+    visit.set_cookies.append(session_cookie(token, is_https=visit.is_https))
+    return redirect(path)
+
+
+def account_of(visit: Visit) -> str:
+    """Return the account of the visitor; a door without one is a mistake of ours."""
+    if visit.principal.account_id is None:
+        raise LookupError("this door has no account")
+    return visit.principal.account_id

@@ -1,0 +1,384 @@
+"""What the queue and the command pages show, as plain values built from wire structs. Pure.
+
+Templates read these and nothing else, so what a reviewer sees can be tested without a browser.
+"""
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from failgate.gate.rendering import Part, render_token, unrender
+from failgate.gate.rendering import warnings as rendering_warnings
+from failgate.web.pages.text import Moment, duration, initials, left, microseconds, moment, moment_of
+from failgate.wire.gate import CommandView, Finding
+
+Standing = Literal["vote", "enrol", "prove", "role", "own", "voted"]
+
+TOKEN_LIMIT: Final = 480  # characters of one token beyond which its middle is collapsed
+TOKEN_ENDS: Final = 160  # characters that stay visible at either end of it
+ARGV_LIMIT: Final = 80  # tokens beyond which the rest is collapsed
+PREVIEW_TOKENS: Final = 24
+PREVIEW_CHARACTERS: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of inert text as templates read it."""
+
+    text: str
+    is_unusual: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """One token. With a `middle`, that part is collapsed (`middle_bytes`); `is_late`: the whole token is."""
+
+    head: tuple[Text, ...]
+    middle: tuple[Text, ...]
+    tail: tuple[Text, ...]
+    size_bytes: int
+    middle_bytes: int
+    unusual: int
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FactView:
+    """A fact of the call, and a remark of ours beside it."""
+
+    label: str
+    parts: tuple[Text, ...]
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VariableView:
+    """A variable that is passed on."""
+
+    name: tuple[Text, ...]
+    text: tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VoteLine:
+    """A vote that was cast."""
+
+    reviewer: str
+    decision: str
+    at: Moment
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """How it ended, in words; `kind` is `ok`, `bad`, `wait` or empty and chooses the colour."""
+
+    kind: str
+    symbol: str
+    headline: str
+    sentence: str
+    at: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """A request in a list."""
+
+    id: str
+    preview: tuple[tuple[Text, ...], ...]
+    agent: str
+    host: str
+    created: Moment
+    expires: Moment
+    left: str
+    need: int
+    have: int
+    unusual: int
+    risk: int | None
+    is_voted: bool
+    outcome_word: str
+    decided: Moment
+    decided_by: str
+    exit_code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDetail:
+    """Everything about one request. `version` changes whenever what is shown changes."""
+
+    id: str
+    version: str
+    state: str
+    outcome_word: str
+    is_pending: bool
+    digest: str
+    digest_short: str
+    agent: str
+    initials: str
+    host: str
+    created: Moment
+    expires: Moment
+    left: str
+    risk: int | None
+    risk_reasons: tuple[str, ...]
+    tokens: tuple[TokenView, ...]
+    token_count: int
+    late_tokens: int
+    late_bytes: int
+    has_collapsed: bool
+    unusual: int
+    warnings: tuple[str, ...]
+    environment_warnings: tuple[str, ...]
+    can_copy: bool
+    shell_text: str
+    words: tuple[Text, ...]
+    facts: tuple[FactView, ...]
+    environment: tuple[VariableView, ...]
+    findings: tuple[Finding, ...]
+    votes: tuple[VoteLine, ...]
+    need: int
+    have: int
+    open_seats: int
+    waiting_for: str
+    if_approved: str
+    if_approved_short: str
+    standing: Standing
+    verdict: VerdictView | None
+    report_id: str | None
+
+
+def texts(value: str) -> tuple[Text, ...]:
+    """Return `value` as inert text."""
+    return tuple(Text(part.text, part.unusual) for part in render_token(value))
+
+
+_WRITTEN_OUT: Final = re.compile(
+    "(\N{MATHEMATICAL LEFT ANGLE BRACKET}[^\N{MATHEMATICAL RIGHT ANGLE BRACKET}]*.)", re.DOTALL
+)
+
+
+def parts_of(rendered: str) -> tuple[Part, ...]:
+    """Return the rendering of one token in parts; what was written out is marked: no bracket stands for itself."""
+    return tuple(Part(text, unusual=bool(place % 2)) for place, text in enumerate(_WRITTEN_OUT.split(rendered)) if text)
+
+
+def token_view(rendered: str, size_bytes: int, *, is_late: bool, is_full: bool) -> TokenView:
+    """Return one token from its rendering. A long one's middle is collapsed, unless `is_full`."""
+    parts = parts_of(rendered)
+    unusual = sum(part.unusual for part in parts)
+    if is_full or len(rendered) <= TOKEN_LIMIT:
+        return TokenView(_shown(parts), (), (), size_bytes, 0, unusual, is_late)
+    head, rest = _cut(parts, TOKEN_ENDS)
+    middle, tail = _cut(rest, sum(len(part.text) for part in rest) - TOKEN_ENDS)
+    middle_bytes = sum(len(part.text.encode("utf-8", "surrogatepass")) for part in middle)
+    return TokenView(_shown(head), _shown(middle), _shown(tail), size_bytes, middle_bytes, unusual, is_late)
+
+
+def _shown(parts: Sequence[Part]) -> tuple[Text, ...]:
+    return tuple(Text(part.text, part.unusual) for part in parts)
+
+
+def _cut(parts: Sequence[Part], length: int) -> tuple[list[Part], list[Part]]:
+    """Cut `parts` after about `length` characters, never inside a character that is written out."""
+    before: list[Part] = []
+    for place, part in enumerate(parts):
+        if length <= 0:
+            return before, list(parts[place:])
+        if len(part.text) > length and not part.unusual:
+            rest = [Part(part.text[length:], unusual=False), *parts[place + 1 :]]
+            return [*before, Part(part.text[:length], unusual=False)], rest
+        before.append(part)
+        length -= len(part.text)
+    return before, []
+
+
+def preview(rendering: Sequence[str]) -> tuple[tuple[Text, ...], ...]:
+    """Return the beginning of a command for one line of a list: a sign-post, never what is decided on."""
+    shown: list[tuple[Text, ...]] = []
+    room = PREVIEW_CHARACTERS
+    for rendered in rendering[:PREVIEW_TOKENS]:
+        parts, rest = _cut(parts_of(rendered), room)
+        shown.append((*_shown(parts), *((_MORE,) if rest else ())))
+        room -= sum(len(part.text) for part in parts) + 1
+        if room <= 0:
+            return tuple(shown)
+    return (*shown, (_MORE,)) if len(shown) < len(rendering) else tuple(shown)
+
+
+_MORE: Final = Text("…", is_unusual=False)
+
+
+def row_of(command: CommandView, now_us: int, viewer: str | None) -> RequestRow:
+    """Return `command` as a row of a list, seen by the reviewer `viewer` (their e-mail)."""
+    verdict = command.verdict
+    ended = verdict.decided_at if verdict else command.created_at if command.state == "pending" else command.expires_at
+    return RequestRow(
+        id=command.id,
+        preview=preview(command.rendering),
+        agent=command.agent,
+        host=command.host,
+        created=moment_of(command.created_at, now_us),
+        expires=moment_of(command.expires_at, now_us),
+        left=left(microseconds(command.expires_at), now_us),
+        need=command.need,
+        have=approvals(command),
+        unusual=sum(part.unusual for rendered in command.rendering for part in parts_of(rendered)),
+        risk=command.risk.score,
+        is_voted=any(vote.reviewer == viewer for vote in command.votes),
+        outcome_word=outcome_word(command),
+        decided=moment(min(microseconds(ended), now_us), now_us),
+        decided_by=", ".join(verdict.by) or verdict.policy if verdict else "",
+        exit_code=command.outcome.exit_code if command.outcome else None,
+    )
+
+
+def outcome_word(command: CommandView) -> str:
+    """Return the state in one word; an execution that failed is `failed`."""
+    return "failed" if command.outcome and command.outcome.exit_code else command.state
+
+
+def approvals(command: CommandView) -> int:
+    """Return how many approvals were cast."""
+    return sum(vote.decision == "approve" for vote in command.votes)
+
+
+def detail_of(
+    command: CommandView, now_us: int, *, standing: Standing, viewer: str | None, is_full: bool
+) -> CommandDetail:
+    """Return `command` for the page on which it is decided. `is_full` collapses nothing."""
+    argv, have = unrender(command.rendering), approvals(command)
+    is_pending = command.state == "pending"
+    shown = len(argv) if is_full else ARGV_LIMIT
+    tokens = tuple(
+        token_view(rendered, len(token.encode("utf-8", "surrogatepass")), is_late=place >= shown, is_full=is_full)
+        for place, (rendered, token) in enumerate(zip(command.rendering, argv, strict=True))
+    )
+    late = tokens[shown:]
+    is_plain = not any(token.unusual for token in tokens)
+    body: dict[str, Any] = command.command or {}
+    has_voted = any(vote.reviewer == viewer for vote in command.votes)
+    return CommandDetail(
+        id=command.id,
+        version=f"{command.state}-{len(command.votes)}-{standing}-{bool(command.outcome)}-{bool(is_full)}",
+        state=command.state,
+        outcome_word=outcome_word(command),
+        is_pending=is_pending,
+        digest=command.digest,
+        digest_short=command.digest[:10],
+        agent=command.agent,
+        initials=initials(command.agent),
+        host=command.host,
+        created=moment_of(command.created_at, now_us),
+        expires=moment_of(command.expires_at, now_us),
+        left=left(microseconds(command.expires_at), now_us),
+        risk=command.risk.score,
+        risk_reasons=tuple(command.risk.reasons),
+        tokens=tokens,
+        token_count=len(tokens),
+        late_tokens=len(late),
+        late_bytes=sum(token.size_bytes for token in late),
+        has_collapsed=bool(late) or any(token.middle for token in tokens),
+        unusual=sum(token.unusual for token in tokens),
+        warnings=tuple(rendering_warnings(argv)),
+        environment_warnings=tuple(rendering_warnings((), _environment(body))),
+        can_copy=is_plain,
+        shell_text=shlex.join(argv) if is_plain else "",
+        words=texts(command.reason) if command.reason else (),
+        facts=facts_of(command),
+        environment=tuple(VariableView(texts(n), texts(v)) for n, v in sorted(_environment(body).items())),
+        findings=tuple(command.findings),
+        votes=tuple(VoteLine(v.reviewer, v.decision, moment_of(v.at, now_us), v.note) for v in command.votes),
+        need=command.need,
+        have=have,
+        open_seats=max(0, min(command.need - have, 6)),
+        waiting_for=command.waiting_for,
+        if_approved=if_approved(command),
+        if_approved_short=if_approved_short(command),
+        standing="voted" if standing == "vote" and has_voted else standing,
+        verdict=None if is_pending else verdict_of(command, now_us),
+        report_id=command.outcome.report_id if command.outcome else None,
+    )
+
+
+def _environment(body: dict[str, Any]) -> dict[str, str]:
+    env = body.get("env")
+    return {str(name): str(value) for name, value in env.items()} if isinstance(env, dict) else {}
+
+
+def facts_of(command: CommandView) -> tuple[FactView, ...]:
+    """Return program, directory, host and user of the call."""
+    body: dict[str, Any] = command.command or {}
+    exe = body.get("exe")
+    found: list[FactView] = []
+    if isinstance(exe, dict):
+        found.append(FactView("Program", texts(str(exe.get("path"))), f"sha256 {str(exe.get('sha256'))[:12]}…"))
+    else:
+        found.append(FactView("Program", (), "the agent did not say which file this would be"))
+    if "cwd" in body:
+        known = "the same folder is checked before it runs" if body.get("cwd_dev_ino") else ""
+        found.append(FactView("Directory", texts(str(body["cwd"])), known))
+    user = f"uid {body['uid']}" if body.get("uid") is not None else ""
+    found.append(FactView("Host, user", texts(command.host), user))
+    if body.get("stdin_sha256"):
+        found.append(FactView("Input", texts(f"sha256 {str(body['stdin_sha256'])[:12]}…"), "read from standard input"))
+    return tuple(found)
+
+
+def if_approved(command: CommandView) -> str:
+    """Return what an approval brings about, in full."""
+    runs = f"uns once, exactly as shown, on {command.host} only, within a minute of the decision."
+    ends = "It is recorded; a failure is captured as a report."
+    if command.need - approvals(command) <= 1:
+        return f"R{runs} {ends}"
+    return f"Your approval counts as one of {command.need}; nothing runs before the others. Then it r{runs} {ends}"
+
+
+def if_approved_short(command: CommandView) -> str:
+    """Return what an approval brings about, for the bar of the decision."""
+    have = approvals(command)
+    if command.need - have <= 1:
+        return f"Your approval decides: it runs once on {command.host}."
+    return f"Your approval is {have + 1} of {command.need}."
+
+
+def verdict_of(command: CommandView, now_us: int) -> VerdictView:
+    """Return how a request that waits no longer has ended."""
+    verdict, outcome = command.verdict, command.outcome
+    by = ", ".join(verdict.by) if verdict and verdict.by else f"policy {verdict.policy}" if verdict else ""
+    note = f" “{verdict.note}”" if verdict and verdict.note else ""
+    at = moment_of(verdict.decided_at, now_us) if verdict else None
+    if outcome and outcome.exit_code:
+        ended = f"signal {outcome.signal}" if outcome.signal else f"exit code {outcome.exit_code}"
+        return VerdictView(
+            "bad",
+            "warn",
+            f"Executed, failed with {ended}",
+            f"After {duration(outcome.duration_ms)}. Approved by {by}.",
+            at,
+        )
+    if outcome:
+        return VerdictView(
+            "ok", "check", "Executed", f"Exit code 0 after {duration(outcome.duration_ms)}. Approved by {by}.", at
+        )
+    words: dict[str, tuple[str, str, str, str]] = {
+        "approved": ("ok", "check", "Approved", f"By {by}.{note} The agent has not run it yet."),
+        "executed": (
+            "ok",
+            "check",
+            "Approved, running",
+            f"By {by}.{note} The agent took it; the outcome is not known yet.",
+        ),
+        "denied": ("bad", "cross", "Denied", f"By {by}.{note} Nothing ran."),
+        "expired": ("wait", "clock", "Expired", "Nobody decided in time, or it was not used in time. Nothing ran."),
+        "cancelled": ("", "cross", "Cancelled", "The agent does not ask any longer. Nothing ran."),
+        "quarantined": (
+            "bad",
+            "warn",
+            "Quarantined",
+            "What is stored differs from its audit record. It cannot be approved.",
+        ),
+    }
+    kind, symbol, headline, sentence = words[command.state]
+    return VerdictView(kind, symbol, headline, sentence, at)

@@ -1,0 +1,94 @@
+"""The table of every door: name, method, path, handler, permission. A security review reads this page.
+
+`app.py` builds the application from it and refuses to start with a door that is not here; `tests/web/test_routes.py`
+pins it. A new door is a line here; the doors of pages stand in `failgate/web/pages/doors.py` and are joined at the end.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypedDict, Unpack
+
+from failgate.access.permission import Permission as P  # noqa: N817  # as the matrix of roles has it
+from failgate.web.api import audit, gate, openapi, operation, reports, rules, static, whoami
+from failgate.web.door import Credential, Door
+from failgate.web.live import agent, reviewer
+from failgate.web.pages.doors import PAGES
+
+_WORKSPACE: Final = "/api/v1/workspaces/{workspace}"
+_BEARER: Final = frozenset[Credential]({"bearer"})
+_COOKIE: Final = frozenset[Credential]({"cookie"})
+
+
+class _More(TypedDict, total=False):
+    own_permission: P
+    is_sensitive: bool
+    status: int
+
+
+def _api(name: str, method: str, path: str, handler: Callable[..., Any], needs: P, **more: Unpack[_More]) -> Door:
+    """Return a door of the JSON API inside a workspace."""
+    where = _WORKSPACE + path
+    return Door(
+        name=name, method=method, path=where, handler=handler, permission=needs, kind="api", is_documented=True, **more
+    )
+
+
+def _open(name: str, path: str, handler: Callable[..., Any], **more: Any) -> Door:
+    """Return a door that anybody may read."""
+    kind = more.pop("kind", "operation")
+    return Door(name=name, method="GET", path=path, handler=handler, permission=P.PUBLIC_PAGE_READ, kind=kind, **more)
+
+
+OPERATION: Final = (
+    _open("operation.alive", "/healthz", operation.healthz),
+    _open("operation.ready", "/readyz", operation.readyz),
+    Door(
+        name="operation.metrics", method="GET", path="/metrics", handler=operation.metrics,
+        permission=P.PLATFORM_METRICS_READ, kind="operation", is_open_to_loopback=True,
+    ),
+    _open("openapi.document", "/api/openapi.json", openapi.document, kind="api"),
+    _open("openapi.reader", "/api/docs", openapi.reader, kind="page"),
+    _open("static.file", "/static/{name:path}", static.static_file),
+)  # fmt: skip
+
+API: Final = (
+    Door(
+        name="whoami.read", method="GET", path="/api/v1/whoami", handler=whoami.whoami,
+        permission=P.ACCOUNT_SELF_READ, kind="api", is_documented=True,
+    ),
+    _api("commands.submit", "POST", "/commands", gate.submit, P.WORKSPACE_COMMAND_SUBMIT, status=201),
+    _api("commands.list", "GET", "/commands", gate.listing, P.WORKSPACE_COMMAND_READ),
+    _api("commands.read", "GET", "/commands/{id}", gate.one, P.WORKSPACE_COMMAND_READ,
+         own_permission=P.WORKSPACE_COMMAND_SUBMIT),
+    _api("commands.vote", "POST", "/commands/{id}/votes", gate.vote, P.WORKSPACE_COMMAND_VOTE),
+    _api("commands.cancel", "POST", "/commands/{id}/cancel", gate.cancel, P.WORKSPACE_COMMAND_SUBMIT),
+    _api("commands.consume", "POST", "/commands/{id}/consume", gate.consume, P.WORKSPACE_COMMAND_CONSUME),
+    _api("commands.finish", "POST", "/commands/{id}/outcome", gate.outcome, P.WORKSPACE_COMMAND_CONSUME),
+    _api("policy.explain", "POST", "/policy/explain", gate.explain, P.WORKSPACE_COMMAND_SUBMIT),
+    _api("rules.list", "GET", "/rules", rules.listing, P.WORKSPACE_RULE_READ),
+    _api("rules.create", "POST", "/rules", rules.create, P.WORKSPACE_RULE_WRITE, status=201, is_sensitive=True),
+    _api("rules.revoke", "DELETE", "/rules/{id}", rules.revoke, P.WORKSPACE_RULE_WRITE, status=204, is_sensitive=True),
+    _api("reports.begin", "POST", "/reports", reports.begin, P.WORKSPACE_REPORT_CREATE, status=201),
+    _api("reports.upload", "PUT", "/reports/{id}/artifacts/{sha256}", reports.put_artifact, P.WORKSPACE_REPORT_CREATE),
+    _api("reports.seal", "POST", "/reports/{id}/seal", reports.seal, P.WORKSPACE_REPORT_CREATE),
+    _api("reports.list", "GET", "/reports", reports.listing, P.WORKSPACE_REPORT_READ),
+    _api("reports.read", "GET", "/reports/{id}", reports.one, P.WORKSPACE_REPORT_READ),
+    _api("reports.download", "GET", "/reports/{id}/artifacts/{sha256}", reports.artifact, P.WORKSPACE_REPORT_READ),
+    _api("reports.delete", "DELETE", "/reports/{id}", reports.delete, P.WORKSPACE_REPORT_DELETE),
+    _api("audit.records", "GET", "/audit/records", audit.records, P.WORKSPACE_AUDIT_READ),
+    _api("audit.checkpoint", "GET", "/audit/checkpoint", audit.checkpoint, P.WORKSPACE_AUDIT_READ),
+    _api("audit.inclusion", "GET", "/audit/proof/inclusion", audit.inclusion, P.WORKSPACE_AUDIT_READ),
+    _api("audit.consistency", "GET", "/audit/proof/consistency", audit.consistency, P.WORKSPACE_AUDIT_READ),
+)  # fmt: skip
+
+LIVE: Final = (
+    Door(
+        name="live.agent", method="WS", path="/api/v1/agent", handler=agent.agent_socket,
+        permission=P.WORKSPACE_COMMAND_SUBMIT, kind="live", credentials=_BEARER, workspace_from="credential",
+    ),
+    Door(
+        name="live.reviewer", method="WS", path="/api/v1/live", handler=reviewer.reviewer_socket,
+        permission=P.WORKSPACE_COMMAND_READ, kind="live", credentials=_COOKIE, workspace_from="query",
+    ),
+)  # fmt: skip
+
+DOORS: Final[tuple[Door, ...]] = (*OPERATION, *API, *LIVE, *PAGES)

@@ -1,0 +1,178 @@
+"""The server itself: one process, one loop, uvicorn below and our application above.
+
+It stops within a second: long polls and streams are woken, sockets closed with 1001, and what is still running then is
+cancelled and waited for. Nothing is printed; everything is logged to stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import uvicorn
+
+from failgate.base.errors import StartRefused
+from failgate.base.log import get_logger
+from failgate.web.app import Application
+from failgate.web.door import Door
+from failgate.web.protocol import HttpProtocol, SocketProtocol
+from failgate.web.routes import DOORS
+
+if TYPE_CHECKING:
+    from failgate.assembly import Services
+
+FRAME_BYTES = 65_536
+PING_SECONDS = 30.0
+KEEP_ALIVE_SECONDS = 15
+STOP_SECONDS = 0.4  # for answers that are on their way
+CANCEL_SECONDS = 0.3  # for what was cancelled to clean up
+BACKLOG = 4096
+
+log = get_logger(__name__)
+OnListening = Callable[[str, int], None]
+
+
+async def serve(
+    services: Services,
+    *,
+    on_listening: OnListening | None = None,
+    doors: Sequence[Door] = DOORS,
+    has_signals: bool = True,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then return; with `has_signals` off, until the task is cancelled.
+
+    `on_listening` is called once with the address and the real port, when requests are answered.
+
+    Raises: StartRefused (the port is taken, the address is not ours, a door is not fully declared).
+    """
+    application = Application(services, doors)
+    server = services.config.server
+    listener = listen(server.host, server.port)
+    try:
+        await _Server(application, listener, server.header_timeout.seconds, on_listening).run_until_stopped(
+            has_signals=has_signals
+        )
+    finally:
+        listener.close()
+        await application.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket at `host` and `port`; 0 lets the system choose.
+
+    Raises: StartRefused, naming the port and the mend.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _cannot_listen(host, port, error) from error
+    listener.setblocking(False)  # noqa: FBT003  # as sockets have it
+    return listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> StartRefused:
+    if error.errno == errno.EADDRINUSE:
+        return StartRefused(
+            f"The port {port} at {host} is taken by another program.",
+            hint="Stop that program, or choose another port: --listen HOST:PORT or [server] listen.",
+        )
+    if error.errno == errno.EACCES:
+        return StartRefused(
+            f"The port {port} at {host} is reserved for the system.",
+            hint="Choose a port of 1024 or more: --listen HOST:PORT or [server] listen.",
+        )
+    return StartRefused(
+        f"This machine cannot listen at {host}, port {port}: {error.strerror or error}.",
+        hint="Name an address of this machine: --listen HOST:PORT or [server] listen.",
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, told when to stop and what to wake first."""
+
+    def __init__(
+        self, application: Application, listener: socket.socket, header_seconds: float, on_listening: OnListening | None
+    ) -> None:
+        protocol = type("HttpProtocolOfServer", (HttpProtocol,), {"header_seconds": header_seconds})
+        super().__init__(
+            uvicorn.Config(
+                cast("Any", application),  # uvicorn's word for an application is private
+                http=protocol,
+                ws=SocketProtocol,
+                ws_max_size=FRAME_BYTES,
+                ws_ping_interval=PING_SECONDS,
+                ws_ping_timeout=PING_SECONDS,
+                ws_per_message_deflate=False,
+                lifespan="on",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                interface="asgi3",
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                backlog=BACKLOG,
+            )
+        )
+        self.config.timeout_graceful_shutdown = cast("int", STOP_SECONDS)  # a float does, it is only waited for
+        self._application = application
+        self._listener = listener
+        self._on_listening = on_listening
+
+    async def run_until_stopped(self, *, has_signals: bool) -> None:
+        """Serve; return when the server has stopped."""
+        with self._stopping_signals() if has_signals else contextlib.nullcontext():
+            try:
+                await self._serve([self._listener])
+            except asyncio.CancelledError:
+                if self.started:
+                    await self.shutdown([self._listener])
+                raise
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say where."""
+        await super().startup(sockets)
+        host, port = self._listener.getsockname()[:2]
+        log.info("server.listening", host=host, port=port)
+        if self._on_listening is not None:
+            self._on_listening(host, port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wake everybody who waits, let answers finish, cancel the rest and wait for it."""
+        self._application.stop.set()
+        for connection in list(self.server_state.connections):
+            _forget_idle(connection)
+        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=CANCEL_SECONDS)
+        log.info("server.stopped")
+
+    @contextlib.contextmanager
+    def _stopping_signals(self) -> Generator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def _forget_idle(connection: object) -> None:
+    """Let go of a connection on which no complete request has arrived: there is nothing to answer."""
+    if isinstance(connection, HttpProtocol):
+        connection.close_if_unused()

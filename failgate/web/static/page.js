@@ -1,0 +1,30 @@
+// What every page can do: copy, print, keep its relative times right.
+import { age, setClock } from "./countdown.js";
+
+document.addEventListener("click", async (event) => {
+  const target = event.target instanceof Element ? event.target : null;
+  if (target?.closest("[data-print]")) print();
+  const button = target?.closest("[data-copy]");
+  if (!(button instanceof HTMLElement)) return;
+  const label = button.lastChild;
+  const before = label?.textContent ?? "";
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy ?? "");
+    if (label) label.textContent = "Copied";
+  } catch {
+    if (label) label.textContent = "Not allowed here";
+  }
+  setTimeout(() => {
+    if (label) label.textContent = before;
+  }, 1600);
+});
+
+setClock(document.querySelector("[data-now]")?.getAttribute("data-now") ?? undefined);
+setInterval(age, 10000);
+
+// A menu that was opened closes when one clicks elsewhere.
+document.addEventListener("pointerdown", (event) => {
+  for (const menu of document.querySelectorAll("details.switcher[open]")) {
+    if (event.target instanceof Node && !menu.contains(event.target)) menu.removeAttribute("open");
+  }
+});

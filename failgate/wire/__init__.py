@@ -1,0 +1,1 @@
+"""What crosses the network, as msgspec structs; shared by server and client, without behaviour."""

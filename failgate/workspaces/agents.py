@@ -1,0 +1,149 @@
+"""Agents: programs that ask in a workspace, and the account that answers for each.
+
+Their tokens live in `accounts`; what disabling an agent ends there comes as a callable.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from failgate.audit.log import AuditLog
+from failgate.audit.record import Act, Actor, Event
+from failgate.base.cache import ReadThrough
+from failgate.base.canonical import JSON
+from failgate.base.clock import Clock
+from failgate.base.db import Database, Row, Transaction
+from failgate.base.errors import BadInput, Conflict, NotFound
+from failgate.base.ids import new_id
+from failgate.workspaces.tables import AgentRow
+
+Disabling = Callable[[Transaction, str, Actor], Awaitable[None]]
+"""What else ends when the agent of this id is disabled, inside that transaction."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._ -]{0,62}[A-Za-z0-9])?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent. Times are microseconds since 1970."""
+
+    id: str
+    workspace_id: str
+    name: str
+    owner_account_id: str
+    created_us: int
+    disabled_us: int | None = None
+
+    @property
+    def is_enabled(self) -> bool:
+        """Tell whether it may ask."""
+        return self.disabled_us is None
+
+
+class Agents:
+    """Makes, finds and disables agents."""
+
+    def __init__(
+        self, database: Database, audit: AuditLog, clock: Clock, *, disablings: Sequence[Disabling] = ()
+    ) -> None:
+        """Work on `database`; `disablings` are what other rooms end when an agent is disabled."""
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+        self._disablings = tuple(disablings)
+        self._known = ReadThrough(self._load, limit=10_000)
+
+    async def create(self, workspace_id: str, name: str, owner_account_id: str, actor: Actor) -> Agent:
+        """Make an agent for which `owner_account_id`, a member of the workspace, answers.
+
+        Raises: BadInput (the name); NotFound (the owner is no member); Conflict (the name is taken there).
+        """
+
+        async def verb(tx: Transaction) -> Agent:
+            return await self.create_within(tx, workspace_id, name, owner_account_id, actor)
+
+        return await self._database.write(verb)
+
+    async def create_within(
+        self, tx: Transaction, workspace_id: str, name: str, owner_account_id: str, actor: Actor
+    ) -> Agent:
+        """Do what `create` does inside an open transaction."""
+        agent = Agent(new_id(), workspace_id, check_agent_name(name), owner_account_id, self._clock.now_us())
+        query = "SELECT id FROM membership WHERE workspace_id = $1 AND account_id = $2"
+        if await tx.fetch_one(query, workspace_id, owner_account_id) is None:
+            raise NotFound("There is no such member.", hint="An agent belongs to a member of its workspace.")
+        inserted = await tx.execute(
+            "INSERT INTO agent (id, workspace_id, name, owner_account_id, created_us) VALUES ($1, $2, $3, $4, $5)"
+            " ON CONFLICT (workspace_id, name) DO NOTHING",
+            agent.id, workspace_id, agent.name, owner_account_id, agent.created_us,
+        )  # fmt: skip
+        if inserted != 1:
+            raise Conflict(f"The workspace has an agent named {agent.name}.", hint="Choose another name.")
+        await self._record(tx, Act.AGENT_CREATED, (workspace_id, agent.id), actor, {"owner": owner_account_id})
+        return agent
+
+    async def by_id(self, agent_id: str) -> Agent | None:
+        """Return the agent of that id, disabled or not, or None; from memory after the first time."""
+        return await self._known.get(agent_id)
+
+    async def list(self, workspace_id: str) -> Sequence[Agent]:
+        """Return the agents of the workspace, the earliest first."""
+        query = AgentRow.select().where(AgentRow.workspace_id == workspace_id).order_by(AgentRow.id)
+        return [_agent(row) for row in await self._database.fetch(query)]
+
+    async def disable(self, workspace_id: str, agent_id: str, actor: Actor) -> None:
+        """Let the agent ask no more; its tokens have ended when this returns. Twice is as once.
+
+        Raises: NotFound (there is none in this workspace).
+        """
+
+        async def verb(tx: Transaction) -> None:
+            query = "SELECT disabled_us FROM agent WHERE id = $1 AND workspace_id = $2"
+            row = await tx.fetch_one(query, agent_id, workspace_id)
+            if row is None:
+                raise NotFound("There is no such agent.")
+            if row["disabled_us"] is not None:
+                return
+            await tx.execute("UPDATE agent SET disabled_us = $1 WHERE id = $2", self._clock.now_us(), agent_id)
+            await self._record(tx, Act.AGENT_DISABLED, (workspace_id, agent_id), actor, {})
+            for disabling in self._disablings:
+                await disabling(tx, agent_id, actor)
+            tx.after_commit(lambda: self._known.forget(agent_id))
+
+        await self._database.write(verb)
+
+    async def _load(self, agent_id: str) -> Agent | None:
+        rows = await self._database.fetch(AgentRow.select().where(AgentRow.id == agent_id))
+        return _agent(rows[0]) if rows else None
+
+    async def _record(
+        self, tx: Transaction, act: Act, pair: tuple[str, str], actor: Actor, facts: dict[str, JSON]
+    ) -> None:
+        workspace_id, agent_id = pair
+        event = Event(act=act, ws=workspace_id, obj_t="agent", obj_id=agent_id, actor=actor, data=facts)
+        await self._audit.append(tx, event)
+
+
+def check_agent_name(text: str) -> str:
+    """Return `text`.
+
+    Raises: BadInput (not 1 to 64 ASCII letters, digits and, between them, `.`, `_`, `-` and spaces).
+    """
+    if _NAME.fullmatch(text) is None:
+        raise BadInput(
+            "The name of an agent has 1 to 64 of A-Z, a-z, 0-9, and between them . _ - and spaces.",
+            hint="Write it like build-bot.",
+        )
+    return text
+
+
+def _agent(row: Row) -> Agent:
+    return Agent(
+        id=row["id"],
+        workspace_id=row["workspace_id"],
+        name=row["name"],
+        owner_account_id=row["owner_account_id"],
+        created_us=row["created_us"],
+        disabled_us=row["disabled_us"],
+    )

@@ -1,0 +1,34 @@
+"""What is kept of workspaces, memberships and agents."""
+
+from piccolo.columns import BigInt, Text
+from piccolo.table import Table
+
+
+class WorkspaceRow(Table, tablename="workspace"):
+    """A workspace; `slug` stands in addresses and never changes its meaning."""
+
+    id = Text(primary_key=True, default="")
+    slug = Text(unique=True)
+    name = Text()
+    created_us = BigInt()
+
+
+class MembershipRow(Table, tablename="membership"):
+    """An account's role in a workspace; one for each pair."""
+
+    id = Text(primary_key=True, default="")
+    workspace_id = Text()
+    account_id = Text()
+    role = Text()
+    added_us = BigInt()
+
+
+class AgentRow(Table, tablename="agent"):
+    """A program that asks; `owner_account_id` answers for it."""
+
+    id = Text(primary_key=True, default="")
+    workspace_id = Text()
+    name = Text()
+    owner_account_id = Text()
+    created_us = BigInt()
+    disabled_us = BigInt(null=True, default=None)

@@ -1,0 +1,337 @@
+"""Workspaces and who belongs to them.
+
+Names in addresses (slugs) and roles are answered from memory and forgotten in the moment of their change. Who may
+change whose role is decided here from the actor's own membership: an administrator makes no owners and touches none.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from failgate.access.role import Role
+from failgate.audit.log import AuditLog
+from failgate.audit.record import Act, Actor, Event
+from failgate.base.cache import ReadThrough
+from failgate.base.canonical import JSON
+from failgate.base.clock import Clock
+from failgate.base.db import Database, Row, Transaction
+from failgate.base.errors import BadInput, Conflict, Forbidden, NotFound
+from failgate.base.ids import new_id
+from failgate.workspaces.tables import MembershipRow, WorkspaceRow
+
+Leaving = Callable[[Transaction, str, str, Actor], Awaitable[None]]
+"""What else ends when an account leaves: workspace id, account id, actor; inside that transaction."""
+
+# The server itself, and who has access to its host: they stand above the roles of a workspace.
+OPERATORS: Final = frozenset({"system", "operator"})
+MIN_SLUG: Final = 2
+MAX_SLUG: Final = 40
+MAX_NAME: Final = 100
+_SLUG: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9])*", re.ASCII)
+# Words that stand, or may one day stand, where a slug stands in an address or a log's name.
+RESERVED: Final = frozenset(
+    {
+        "account",
+        "admin",
+        "api",
+        "audit",
+        "device",
+        "failgate",
+        "healthz",
+        "internal",
+        "login",
+        "logout",
+        "me",
+        "metrics",
+        "new",
+        "null",
+        "oauth",
+        "platform",
+        "public",
+        "readyz",
+        "root",
+        "s",
+        "scim",
+        "security",
+        "security-txt",
+        "self",
+        "settings",
+        "setup",
+        "share",
+        "signin",
+        "signout",
+        "sso",
+        "static",
+        "system",
+        "undefined",
+        "w",
+        "well-known",
+        "workspace",
+        "workspaces",
+        "x",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace; `created_us` is microseconds since 1970."""
+
+    id: str
+    slug: str
+    name: str
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """An account's role in a workspace, since `added_us` (microseconds since 1970)."""
+
+    workspace: Workspace
+    role: Role
+    added_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who belongs to a workspace, in which role, since `added_us` (microseconds since 1970)."""
+
+    account_id: str
+    role: Role
+    added_us: int
+
+
+class Workspaces:
+    """Makes and finds workspaces and changes who belongs to them."""
+
+    def __init__(self, database: Database, audit: AuditLog, clock: Clock, *, leavings: Sequence[Leaving] = ()) -> None:
+        """Work on `database`; `leavings` are what other rooms end when an account leaves a workspace."""
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+        self._leavings = tuple(leavings)
+        self._by_slug = ReadThrough(self._load_by_slug, limit=10_000)
+        self._by_id = ReadThrough(self._load_by_id, limit=10_000)
+        self._roles = ReadThrough(self._load_role)
+
+    async def create(self, slug: str, name: str, owner_id: str, actor: Actor) -> Workspace:
+        """Make a workspace that `owner_id` owns.
+
+        Raises: BadInput (slug or name); Conflict (the slug is taken).
+        """
+
+        async def verb(tx: Transaction) -> Workspace:
+            return await self.create_within(tx, slug, name, owner_id, actor)
+
+        return await self._database.write(verb)
+
+    async def create_within(self, tx: Transaction, slug: str, name: str, owner_id: str, actor: Actor) -> Workspace:
+        """Do what `create` does inside an open transaction."""
+        workspace = Workspace(new_id(), check_slug(slug), check_name(name), self._clock.now_us())
+        inserted = await tx.execute(
+            "INSERT INTO workspace (id, slug, name, created_us) VALUES ($1, $2, $3, $4) ON CONFLICT (slug) DO NOTHING",
+            workspace.id, workspace.slug, workspace.name, workspace.created_us,
+        )  # fmt: skip
+        if inserted != 1:
+            raise Conflict(f"A workspace named {slug} exists.", hint="Choose another short name.")
+        await self._audit.append(
+            tx,
+            Event(
+                act=Act.WORKSPACE_CREATED,
+                ws=workspace.id,
+                obj_t="workspace",
+                obj_id=workspace.id,
+                actor=actor,
+                data={"owner": owner_id},
+            ),
+        )
+        await self._insert_member(tx, workspace.id, owner_id, Role.OWNER, actor)
+        return workspace
+
+    async def by_slug(self, slug: str) -> Workspace | None:
+        """Return the workspace of that slug, or None; from memory after the first time."""
+        return await self._by_slug.get(slug) if is_slug(slug) else None
+
+    async def by_id(self, workspace_id: str) -> Workspace | None:
+        """Return the workspace of that id, or None; from memory after the first time."""
+        return await self._by_id.get(workspace_id)
+
+    async def list(self) -> "Sequence[Workspace]":
+        """Return every workspace, by slug."""
+        rows = await self._database.fetch(WorkspaceRow.select().order_by(WorkspaceRow.slug))
+        return [_workspace(row) for row in rows]
+
+    async def role_of(self, workspace_id: str, account_id: str) -> Role | None:
+        """Return the role of `account_id` in the workspace, or None; from memory after the first time."""
+        return await self._roles.get((workspace_id, account_id))
+
+    async def role_within(self, tx: Transaction, workspace_id: str, account_id: str) -> Role | None:
+        """Return the role as `tx` sees it; for a decision that rests on it."""
+        row = await tx.fetch_one(_ROLE, workspace_id, account_id)
+        return Role(row["role"]) if row is not None else None
+
+    async def memberships(self, account_id: str) -> Sequence[Membership]:
+        """Return the workspaces of `account_id` and its role in each, by slug."""
+        rows = await self._database.fetch(
+            "SELECT workspace.*, membership.role, membership.added_us FROM membership"
+            " JOIN workspace ON workspace.id = membership.workspace_id WHERE account_id = $1 ORDER BY slug",
+            account_id,
+        )
+        return [Membership(_workspace(row), Role(row["role"]), row["added_us"]) for row in rows]
+
+    async def members(self, workspace_id: str) -> Sequence[Member]:
+        """Return the members of the workspace, the earliest first."""
+        query = MembershipRow.select().where(MembershipRow.workspace_id == workspace_id).order_by(MembershipRow.id)
+        rows = await self._database.fetch(query)
+        return [Member(row["account_id"], Role(row["role"]), row["added_us"]) for row in rows]
+
+    async def add_member(self, workspace_id: str, account_id: str, role: Role, actor: Actor) -> None:
+        """Make `account_id` (which exists) a member.
+
+        Raises: NotFound (no such workspace); Conflict (a member already); Forbidden (the actor may not give this role).
+        """
+
+        async def verb(tx: Transaction) -> None:
+            await self._must_grant(tx, workspace_id, actor, role)
+            await self._insert_member(tx, workspace_id, account_id, role, actor)
+
+        await self._database.write(verb)
+
+    async def change_role(self, workspace_id: str, account_id: str, role: Role, actor: Actor) -> None:
+        """Give a member another role; the old one has ended when this returns.
+
+        Raises: NotFound (no such member); Conflict (the last owner); Forbidden (the actor may not take or give it).
+        """
+
+        async def verb(tx: Transaction) -> None:
+            before = await self._must_be_member(tx, workspace_id, account_id)
+            await self._must_grant(tx, workspace_id, actor, before, role)
+            if before is role:
+                return
+            if before is Role.OWNER:
+                await self._must_keep_an_owner(tx, workspace_id, account_id)
+            query = "UPDATE membership SET role = $1 WHERE workspace_id = $2 AND account_id = $3"
+            await tx.execute(query, role.value, workspace_id, account_id)
+            facts: dict[str, JSON] = {"role": role.value, "role_before": before.value}
+            await self._record_member(tx, Act.MEMBER_CHANGED, (workspace_id, account_id), actor, facts)
+
+        await self._database.write(verb)
+
+    async def remove_member(self, workspace_id: str, account_id: str, actor: Actor) -> None:
+        """End a membership, and with it what `leavings` name.
+
+        Raises: NotFound (no such member); Conflict (the last owner); Forbidden (the actor may not take this role).
+        """
+
+        async def verb(tx: Transaction) -> None:
+            before = await self._must_be_member(tx, workspace_id, account_id)
+            if actor.id != account_id:
+                await self._must_grant(tx, workspace_id, actor, before)
+            if before is Role.OWNER:
+                await self._must_keep_an_owner(tx, workspace_id, account_id)
+            query = "DELETE FROM membership WHERE workspace_id = $1 AND account_id = $2"
+            await tx.execute(query, workspace_id, account_id)
+            await self._record_member(tx, Act.MEMBER_REMOVED, (workspace_id, account_id), actor, {})
+            for leaving in self._leavings:
+                await leaving(tx, workspace_id, account_id, actor)
+
+        await self._database.write(verb)
+
+    async def _insert_member(
+        self, tx: Transaction, workspace_id: str, account_id: str, role: Role, actor: Actor
+    ) -> None:
+        inserted = await tx.execute(
+            "INSERT INTO membership (id, workspace_id, account_id, role, added_us) VALUES ($1, $2, $3, $4, $5)"
+            " ON CONFLICT (workspace_id, account_id) DO NOTHING",
+            new_id(), workspace_id, account_id, role.value, self._clock.now_us(),
+        )  # fmt: skip
+        if inserted != 1:
+            raise Conflict("This account is a member already.", hint="Change its role instead.")
+        await self._record_member(tx, Act.MEMBER_ADDED, (workspace_id, account_id), actor, {"role": role.value})
+
+    async def _must_be_member(self, tx: Transaction, workspace_id: str, account_id: str) -> Role:
+        role = await self.role_within(tx, workspace_id, account_id)
+        if role is None:
+            raise NotFound("There is no such member.")
+        return role
+
+    async def _must_grant(self, tx: Transaction, workspace_id: str, actor: Actor, *roles: Role) -> None:
+        if await tx.fetch_one("SELECT id FROM workspace WHERE id = $1", workspace_id) is None:
+            raise NotFound("There is no such workspace.")
+        if actor.t in OPERATORS:
+            return
+        giver = await self.role_within(tx, workspace_id, actor.id)
+        if giver is None or not all(may_grant(giver, role) for role in roles):
+            raise Forbidden("Your role does not give or take this role.", hint="Ask an owner of the workspace.")
+
+    async def _must_keep_an_owner(self, tx: Transaction, workspace_id: str, account_id: str) -> None:
+        query = "SELECT id FROM membership WHERE workspace_id = $1 AND role = 'owner' AND account_id <> $2 LIMIT 1"
+        if await tx.fetch_one(query, workspace_id, account_id) is None:
+            raise Conflict("This is the last owner of the workspace.", hint="Make somebody else an owner first.")
+
+    async def _load_by_slug(self, slug: str) -> Workspace | None:
+        rows = await self._database.fetch(WorkspaceRow.select().where(WorkspaceRow.slug == slug))
+        return _workspace(rows[0]) if rows else None
+
+    async def _load_by_id(self, workspace_id: str) -> Workspace | None:
+        rows = await self._database.fetch(WorkspaceRow.select().where(WorkspaceRow.id == workspace_id))
+        return _workspace(rows[0]) if rows else None
+
+    async def _load_role(self, pair: tuple[str, str]) -> Role | None:
+        row = await self._database.fetch_one(_ROLE, *pair)
+        return Role(row["role"]) if row is not None else None
+
+    async def _record_member(
+        self, tx: Transaction, act: Act, pair: tuple[str, str], actor: Actor, facts: dict[str, JSON]
+    ) -> None:
+        workspace_id, account_id = pair
+        stated: dict[str, JSON] = {**facts, "account": account_id}
+        event = Event(act=act, ws=workspace_id, obj_t="account", obj_id=account_id, actor=actor, data=stated)
+        await self._audit.append(tx, event)
+        tx.after_commit(lambda: self._roles.forget(pair))
+
+
+_ROLE: Final = "SELECT role FROM membership WHERE workspace_id = $1 AND account_id = $2"
+
+
+def may_grant(giver: Role, given: Role) -> bool:
+    """Tell whether a member with role `giver` may give or take the role `given`."""
+    return giver is Role.OWNER or (giver is Role.ADMIN and given is not Role.OWNER)
+
+
+def is_slug(text: str) -> bool:
+    """Tell whether `text` is written like a slug, reserved words included."""
+    return MIN_SLUG <= len(text) <= MAX_SLUG and _SLUG.fullmatch(text) is not None
+
+
+def check_slug(text: str) -> str:
+    """Return `text`.
+
+    Raises: BadInput (not written like a slug, or reserved).
+    """
+    if not is_slug(text):
+        raise BadInput(
+            f"The short name of a workspace has {MIN_SLUG} to {MAX_SLUG} of a-z, 0-9 and single hyphens between them.",
+            hint="Write it like payments-team.",
+        )
+    if text in RESERVED:
+        raise BadInput(f"The short name {text} is reserved.", hint="Choose another one.")
+    return text
+
+
+def check_name(text: str) -> str:
+    """Return `text` without outer spaces.
+
+    Raises: BadInput (empty, over 100 characters, or with a character that does not print).
+    """
+    name = text.strip()
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise BadInput(
+            f"A name has 1 to {MAX_NAME} printable characters.", hint="Shorten it or remove control characters."
+        )
+    return name
+
+
+def _workspace(row: Row) -> Workspace:
+    return Workspace(id=row["id"], slug=row["slug"], name=row["name"], created_us=row["created_us"])

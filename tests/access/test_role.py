@@ -1,0 +1,49 @@
+"""The matrix of roles, as `docs/roles.md` prints it, and what must never be in it."""
+
+import pytest
+
+from failgate.access.permission import Permission as P  # noqa: N817  # as the matrix of roles has it
+from failgate.access.role import GRANTS, Role
+
+PINNED = {
+    P.WORKSPACE_COMMAND_SUBMIT: "owner admin reviewer developer agent",
+    P.WORKSPACE_COMMAND_READ: "owner admin reviewer developer auditor",
+    P.WORKSPACE_COMMAND_VOTE: "owner admin reviewer",
+    P.WORKSPACE_COMMAND_CONSUME: "owner admin reviewer developer agent",
+    P.WORKSPACE_RULE_READ: "owner admin reviewer developer auditor",
+    P.WORKSPACE_RULE_WRITE: "owner admin",
+    P.WORKSPACE_REPORT_READ: "owner admin reviewer developer",
+    P.WORKSPACE_REPORT_CREATE: "owner admin reviewer developer agent",
+    P.WORKSPACE_REPORT_DELETE: "owner admin",
+    P.WORKSPACE_AGENT_READ: "owner admin reviewer developer",
+    P.WORKSPACE_AGENT_WRITE: "owner admin",
+    P.WORKSPACE_MEMBER_READ: "owner admin reviewer developer auditor",
+    P.WORKSPACE_MEMBER_WRITE: "owner admin",
+    P.WORKSPACE_AUDIT_READ: "owner auditor",
+    P.WORKSPACE_SETTINGS_READ: "owner admin reviewer developer",
+    P.WORKSPACE_SETTINGS_WRITE: "owner admin",
+}
+
+
+@pytest.mark.parametrize("permission", list(P))
+def test_a_permission_is_given_by_exactly_the_roles_that_were_reviewed(permission: P) -> None:
+    """B4: a grant that nobody reviewed fails here first; a permission outside of workspaces is no role's."""
+    granted = [role.value for role in Role if permission in GRANTS[role]]
+    assert sorted(granted) == sorted(PINNED.get(permission, "").split())
+
+
+def test_every_role_has_its_row() -> None:
+    assert set(GRANTS) == set(Role)
+
+
+def test_an_agent_neither_votes_nor_reads_nor_writes_rules() -> None:
+    """E8: who asks is never who decides, nor who writes the exception."""
+    assert {P.WORKSPACE_COMMAND_SUBMIT, P.WORKSPACE_COMMAND_CONSUME, P.WORKSPACE_REPORT_CREATE} == GRANTS[Role.AGENT]
+
+
+def test_an_auditor_changes_nothing() -> None:
+    assert {permission.rpartition(":")[2] for permission in GRANTS[Role.AUDITOR]} == {"read"}
+
+
+def test_an_admin_does_not_read_the_log_that_watches_admins() -> None:
+    assert GRANTS[Role.OWNER] - GRANTS[Role.ADMIN] == {P.WORKSPACE_AUDIT_READ}

@@ -1,0 +1,83 @@
+"""The room of accounts as assembly builds it, on both engines, with cheap hashes and a clock that stands still."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from failgate.access.role import Role
+from failgate.accounts.accounts import Account, Accounts
+from failgate.accounts.password import Passwords
+from failgate.accounts.second_factors import SecondFactors
+from failgate.accounts.sessions import Sessions
+from failgate.accounts.setup_links import SetupLinks
+from failgate.accounts.throttle import Throttle
+from failgate.accounts.tokens import Tokens
+from failgate.audit.log import AuditLog
+from failgate.audit.record import Actor
+from failgate.base.clock import FrozenClock
+from failgate.base.db import Database
+from failgate.base.secretbox import SecretBox
+from failgate.workspaces.agents import Agents
+from failgate.workspaces.workspaces import Workspaces
+
+OPERATOR = Actor(t="operator", id="host")
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass
+class Room:
+    database: Database
+    audit: AuditLog
+    clock: FrozenClock
+    passwords: Passwords
+    throttle: Throttle
+    box: SecretBox
+    sessions: Sessions
+    tokens: Tokens
+    accounts: Accounts
+    second_factors: SecondFactors
+    workspaces: Workspaces
+    agents: Agents
+    setup_links: SetupLinks
+    operator: Actor = OPERATOR
+    password: str = PASSWORD
+    workspaces_owner: Role = Role.OWNER
+
+    async def account(self, email: str = "ann@example.com") -> Account:
+        return await self.accounts.create(email, PASSWORD, OPERATOR)
+
+    async def acts(self, log: str = "system") -> list[str]:
+        return [record["act"] for record in await self.records(log)]
+
+    async def records(self, log: str = "system") -> list[dict]:
+        return [stored.record for stored in await self.audit.records(log, None, 1000)]
+
+    async def everything(self) -> str:
+        """Every cell of every table of ours, as text: for searching it for secrets."""
+        tables = ("account", "totp_secret", "totp_use", "backup_code", "session", "token", "setup_link", "audit_record")
+        rows = [await self.database.fetch(f"SELECT * FROM {table}") for table in tables]
+        return json.dumps(rows, default=lambda cell: bytes(cell).decode("latin-1"))
+
+
+@pytest.fixture
+async def room(database: Database, clock: FrozenClock, tmp_path: Path):
+    audit = AuditLog(database, clock, tmp_path)
+    passwords = Passwords(memory_kib=8, passes=1)
+    throttle = Throttle(clock)
+    box = SecretBox.open(tmp_path / "secrets.key")
+    sessions = Sessions(database, audit, clock)
+    tokens = Tokens(database, audit, clock)
+    accounts = Accounts(database, audit, clock, passwords, throttle=throttle, sessions=sessions, tokens=tokens)
+    second_factors = SecondFactors(database, audit, clock, box, throttle=throttle, sessions=sessions)
+    workspaces = Workspaces(database, audit, clock, leavings=(tokens.end_in_workspace,))
+    agents = Agents(database, audit, clock, disablings=(tokens.end_of_agent,))
+    setup_links = SetupLinks(
+        database, audit, clock, accounts=accounts, passwords=passwords, found_workspace=workspaces.create_within
+    )
+    yield Room(
+        database, audit, clock, passwords, throttle, box, sessions, tokens, accounts, second_factors,
+        workspaces, agents, setup_links,
+    )  # fmt: skip
+    passwords.close()

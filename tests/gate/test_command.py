@@ -1,0 +1,115 @@
+"""What is a command, and what is refused with which words. E8."""
+
+import pytest
+
+from failgate.base.canonical import digest_of
+from failgate.base.errors import FailgateError, TooLarge, Unprocessable
+from failgate.gate.command import check_ttl, parse_command, stored_command
+
+GOOD = {"v": 1, "argv": ["git", "status"], "cwd": "/srv", "env": {"LANG": "C"}, "host": "ci-7"}
+
+
+def test_a_command_keeps_its_canonical_text_and_its_digest():
+    raw = {**GOOD, "uid": 1000, "nonce": "n", "exe": {"path": "/usr/bin/git", "sha256": "0" * 64}}
+    parsed = parse_command(raw)
+    assert parsed.digest == digest_of(raw)
+    assert parsed.command.argv == ["git", "status"]
+    assert stored_command(parsed.body) == parsed.command
+    assert parse_command(dict(reversed(raw.items()))).body == parsed.body
+
+
+def test_a_null_that_is_written_out_is_another_call_than_one_that_is_left_out():
+    assert parse_command({**GOOD, "uid": None}).digest != parse_command(GOOD).digest
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"argv": []}, "empty"),
+        ({"argv": [""]}, "argv[0]"),
+        ({"argv": ["a\0b"]}, "NUL"),
+        ({"argv": ["a", "\0"]}, "argv[1]"),
+        ({"argv": ["\ud800"]}, "U+D800"),
+        ({"argv": ["é\udfff"]}, "U+DFFF"),
+        ({"argv": "ls"}, "argv"),
+        ({"argv": ["ls", 1]}, "argv"),
+        ({"argv": ["ls", None]}, "argv"),
+        ({"env": {"A": "\0"}}, "env[A]"),
+        ({"env": {"A": "\ud800"}}, "env[A]"),
+        ({"env": {"A=B": "x"}}, "A=B"),
+        ({"env": {"": "x"}}, "env"),
+        ({"env": {"1A": "x"}}, "1A"),
+        ({"env": {"A\n": "x"}}, "env"),
+        ({"env": {"\ud800": "x"}}, "env"),
+        ({"env": {"A": 1}}, "env"),
+        ({"cwd": "srv"}, "cwd"),
+        ({"cwd": ""}, "cwd"),
+        ({"cwd": "/a\0"}, "cwd"),
+        ({"host": ""}, "host"),
+        ({"host": "a b"}, "host"),
+        ({"host": "h\n"}, "host"),
+        ({"v": 2}, "v"),
+        ({"v": "1"}, "v"),
+        ({"v": True}, "v"),
+        ({"uid": -1}, "uid"),
+        ({"uid": 2**32}, "uid"),
+        ({"uid": 1.0}, "uid"),
+        ({"exe": {"path": "/bin/ls", "sha256": "F" * 64}}, "exe.sha256"),
+        ({"exe": {"path": "/bin/ls\0", "sha256": "0" * 64}}, "exe.path"),
+        ({"stdin_sha256": "x"}, "stdin_sha256"),
+        ({"nonce": "\ud800"}, "nonce"),
+        ({"shell": True}, "shell"),
+        ({"\ud800": 1}, "surrogate"),
+    ],
+)
+def test_what_cannot_be_executed_is_refused_by_its_name(change, word):
+    with pytest.raises(Unprocessable) as refused:
+        parse_command({**GOOD, **change})
+    assert word in str(refused.value)
+    str(refused.value).encode()
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("missing", ["v", "argv", "cwd", "env", "host"])
+def test_a_missing_member_is_named(missing):
+    with pytest.raises(Unprocessable, match=missing):
+        parse_command({name: member for name, member in GOOD.items() if name != missing})
+
+
+@pytest.mark.parametrize(
+    ("change", "limit"),
+    [
+        ({"argv": ["echo", "x" * 100_000]}, "65536"),
+        ({"argv": ["x" * 65_537]}, "65536"),
+        ({"argv": ["é" * 32_769]}, "65536"),
+        ({"argv": ["x"] * 4097}, "4096"),
+        ({"env": {f"A{n}": "" for n in range(513)}}, "512"),
+        ({"env": {"A": "x" * 600_000}}, "524288"),
+        ({"cwd": "/" + "x" * 4096}, "4096"),
+    ],
+)
+def test_what_is_too_large_is_refused_by_its_limit(change, limit):
+    with pytest.raises(TooLarge, match=limit):
+        parse_command({**GOOD, **change})
+
+
+@pytest.mark.parametrize("argv", [["x" * 65_536], ["é" * 32_768], ["x"] * 4096, ["ls", ""], ["\x01" * 65_536]])
+def test_what_is_as_large_as_the_limit_passes(argv):
+    assert parse_command({**GOOD, "argv": argv}).command.argv == argv
+
+
+def test_the_operator_may_set_the_limit_of_the_arguments():
+    assert parse_command({**GOOD, "argv": ["x" * 100_000]}, 200_000).digest
+    with pytest.raises(TooLarge, match="1024"):
+        parse_command({**GOOD, "argv": ["x" * 1025]}, 1024)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"v":1}', '{"argv":["\\ud800"]}'])
+def test_a_stored_text_that_is_no_command_is_an_error_of_ours(text):
+    with pytest.raises(FailgateError):
+        stored_command(text)
+
+
+@pytest.mark.parametrize("seconds", [1, 60, 86_400])
+def test_a_time_to_live_within_a_day_passes(seconds):
+    check_ttl(seconds)

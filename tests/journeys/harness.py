@@ -1,0 +1,156 @@
+"""A real server in a process of its own, a real command line, a real browser."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+CHROMIUM = Path(os.environ.get("FAILGATE_CHROMIUM", "/usr/bin/chromium"))
+BROWSER_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FAILGATE_")}
+    return {**kept, "NO_COLOR": "1", "PYTHONWARNINGS": "error", **extra}
+
+
+def failgate(
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    timeout: float = 60,
+):
+    """Run the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "failgate", *arguments],
+        env=clean_environment(**(env or {})),
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+class Server:
+    """`failgate serve` on a free port of the loopback address."""
+
+    def __init__(
+        self, data: Path, *, database_url: str | None = None, config: str = "", arguments: tuple[str, ...] = ()
+    ) -> None:
+        self.data = data
+        self.config = data.parent / f"{data.name}.toml"
+        text = config
+        if database_url is not None and database_url.startswith("postgresql"):
+            text = f'[database]\nurl = "{database_url}"\n{config}'
+        self.config.write_text(text)
+        self.arguments = arguments
+        self.lines: list[str] = []
+        self.logs: list[str] = []
+        self.url = ""
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, timeout: float = 20) -> "Server":
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "failgate",
+                "serve",
+                "--config",
+                str(self.config),
+                "--data",
+                str(self.data),
+                "--listen",
+                "127.0.0.1:0",
+                *self.arguments,
+            ],
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines, self.logs = [], []
+        for stream, kept in ((self.process.stdout, self.lines), (self.process.stderr, self.logs)):
+            Thread(target=_read_to_end, args=(stream, kept), daemon=True).start()
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            found = [m[1] for line in list(self.lines) if (m := re.search(r"listening on (http\S+)", line))]
+            if found:
+                self.url = found[0]
+                return self
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise AssertionError("the server did not start:\n" + "".join(self.lines + self.logs))
+
+    def line(self, pattern: str, timeout: float = 10) -> re.Match[str]:
+        """Wait for a printed line that matches."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for line in list(self.lines):
+                if match := re.search(pattern, line):
+                    return match
+            time.sleep(0.01)
+        raise AssertionError(f"no line like {pattern!r} in\n" + "".join(self.lines))
+
+    def stop(self, sig: int = signal.SIGTERM, timeout: float = 10) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
+
+    def kill(self) -> None:
+        assert self.process is not None
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+
+    def admin(self, *arguments: str, stdin: str | None = None) -> dict:
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        place = ("--json", "--data", str(self.data), "--config", str(self.config))
+        result = failgate("admin", *arguments[:end], *place, *arguments[end:], stdin=stdin)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def verify(self, *arguments: str):
+        return failgate("audit", "verify", *arguments, "--data", str(self.data), "--config", str(self.config))
+
+
+def _read_to_end(stream, kept: list[str]) -> None:
+    with stream:
+        for line in stream:
+            kept.append(line)
+
+
+@contextmanager
+def running(server: Server):
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=BROWSER_OPTIONS)
+        try:
+            yield chromium
+        finally:
+            chromium.close()

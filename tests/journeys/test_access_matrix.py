@@ -1,0 +1,532 @@
+"""Every door crossed with every kind of visitor and of workspace, at a real server: what the table says is what happens.
+
+What is expected is computed here from the table of doors and the one decision; what happens is read off the wire.
+"""
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from failgate.access.decision import decide
+from failgate.access.permission import Permission as P  # noqa: N817  # as the matrix of roles has it
+from failgate.access.principal import ANONYMOUS, Principal
+from failgate.access.role import Role
+from failgate.base.ids import new_id
+from failgate.web.csrf import form_token
+from failgate.web.door import Door
+from failgate.web.routes import DOORS
+from tests.journeys import team
+from tests.journeys.harness import Server
+from tests.journeys.team import PASSWORD, Person, Visitor, ask, person, program, sign_in, stranger, submission
+from tests.journeys.test_bad_input import consented, manifest
+
+Expected = Literal["let in", "not signed in", "nothing there", "role lacks it", "second factor"]
+LACKS = "Your role does not allow this."
+CONTENT = b"1 failed in 0.1s\n"
+SHA = hashlib.sha256(CONTENT).hexdigest()
+# Not from this machine itself, so that what is open to it is not open here.
+ELSEWHERE = {"x-forwarded-for": "198.51.100.7"}
+
+BODIES: dict[str, Any] = {
+    "commands.submit": {"command": {}, "digest": "x"},
+    "commands.vote": {"decision": "deny", "digest": "x"},
+    "commands.consume": {"digest": "x"},
+    "commands.finish": {"digest": "x", "exit_code": 0, "duration_ms": 1},
+    "policy.explain": {"command": {}},
+    "rules.create": {"kind": "exact", "effect": "allow", "argv": [""]},
+    "reports.begin": {"manifest": {}, "consent": {"manifest_sha256": "", "by": "person", "at": ""}},
+}
+QUERIES = {"audit.inclusion": "seq=0", "audit.consistency": "old=1", "live.reviewer": "workspace={workspace}"}
+# What a visitor who is let in meets there. Each body is one that changes nothing: behind the guard it is refused by
+# name, so that a door which forgets its guard is seen by the difference.
+LET_IN: dict[str, set[int]] = {
+    "commands.submit": {422},
+    "commands.vote": {409},
+    "commands.cancel": {404},
+    "commands.consume": {404, 409},
+    "commands.finish": {404, 409},
+    "policy.explain": {422},
+    "rules.create": {422},
+    "rules.revoke": {404},
+    "reports.begin": {422},
+    "reports.upload": {404},
+    "reports.seal": {404},
+    "reports.delete": {404},
+    "operation.metrics": {200},
+    "static.file": {200},
+    "page.setup": {404},
+    "page.setup_complete": {404},
+    "page.signin": {200, 303},
+    "page.signin_password": {401, 429},
+    "page.signin_code": {200, 303},
+    "page.signin_prove": {303, 401, 429},
+    "page.signin_link": {200},
+    "page.signin_redeem": {401},
+    "page.second_factor_begin": {200, 409},
+    "page.second_factor_confirm": {401, 409, 429},
+    "page.session_close": {404},
+    "page.vote": {409},
+    "live.agent": {101},
+    "live.reviewer": {101},
+}
+ABSENT_ID = {
+    "commands.cancel",
+    "rules.revoke",
+    "reports.upload",
+    "reports.seal",
+    "reports.delete",
+    "page.session_close",
+}
+
+
+@dataclass
+class Speaker:
+    """A visitor: what they carry, and what is true of them."""
+
+    client: Visitor
+    principal: Principal
+    roles: dict[str, Role] = field(default_factory=dict)
+    is_platform_admin: bool = False
+    is_ended: bool = False
+    token: str | None = None
+
+
+@dataclass
+class World:
+    """One server and everybody who knocks."""
+
+    server: Server
+    speakers: dict[str, Speaker]
+    ids: dict[str, str]
+
+    def url(self, door: Door, workspace: str, *, identifier: str | None = None) -> str:
+        kind = door.name.partition(".")[0].removeprefix("page").strip("s") or _noun(door)
+        chosen = identifier or (new_id() if door.name in ABSENT_ID else self.ids.get(kind, new_id()))
+        path = door.path.replace("{workspace}", workspace).replace("{id}", chosen).replace("{sha256}", SHA)
+        query = QUERIES.get(door.name, "").replace("{workspace}", workspace)
+        return path.replace("{name:path}", "failgate.css") + (f"?{query}" if query else "")
+
+
+def _noun(door: Door) -> str:
+    return "report" if "/reports/" in door.path else "command"
+
+
+ROLES = {"developer": Role.DEVELOPER, "reviewer": Role.REVIEWER, "admin": Role.ADMIN, "auditor": Role.AUDITOR}
+VISITORS = (
+    "anonymous", "developer", "reviewer without second factor", "reviewer", "admin", "owner", "auditor", "agent token",
+    "API key of an owner", "API key of a reviewer", "platform admin", "owner of another workspace", "disabled account",
+    "key of a disabled account",
+)  # fmt: skip
+SAMPLE = (
+    "anonymous",
+    "reviewer without second factor",
+    "agent token",
+    "owner of another workspace",
+    "disabled account",
+)
+# The decision does not depend on the database: a smaller crowd knocks where PostgreSQL stands behind the door.
+CROWD = [*(("sqlite", visitor) for visitor in VISITORS), *(("postgres", visitor) for visitor in SAMPLE)]
+crossed = pytest.mark.parametrize(("world", "visitor"), CROWD, indirect=["world"])
+
+
+def user(who: Person, *, has_factor: bool = True) -> Principal:
+    return Principal("user", account_id=who.id, second_factor_us=1 if has_factor else None)
+
+
+def populate(server: Server, stack: contextlib.ExitStack) -> World:
+    """Make two workspaces, everybody of the list, and something to find in `acme`."""
+    key = team.found_acme(server)["api_key"]
+    people = {name: person(server, name, role.value) for name, role in ROLES.items()}
+    plain = person(server, "plain", "reviewer", with_totp=False)
+    keeper = person(server, "keeper", "developer", with_totp=False)
+    second = person(server, "second", "owner")
+    platform, foreign = person(server, "platform"), person(server, "foreign")
+    team.admin(server, "platform_role.grant", email=platform.email)
+    team.admin(server, "workspace.create", workspace="other", owner=foreign.email)
+    agent = team.admin(server, "agent.create", workspace="acme", name="ci", owner=keeper.email)
+    reviewers_key = team.admin(
+        server, "api_key.create", email=people["reviewer"].email, workspace="acme", label="scripts"
+    )["api_key"]
+
+    def browser(who: Person) -> Visitor:
+        return stack.enter_context(sign_in(server, who))
+
+    def script(token: str) -> Visitor:
+        return stack.enter_context(program(server, token))
+
+    def key_of(who_id: str) -> Principal:
+        return Principal("api_key", account_id=who_id, workspace_id="acme")
+
+    gone = person(server, "gone", "owner")
+    gone_key = team.admin(server, "api_key.create", email=gone.email, workspace="acme", label="k")["api_key"]
+    gone_browser = browser(gone)
+    assert gone_browser.get("/api/v1/whoami").status_code == 200
+    team.admin(server, "user.disable", email=gone.email)
+    speakers = {
+        "anonymous": Speaker(stack.enter_context(stranger(server, origin=server.url)), ANONYMOUS),
+        "reviewer without second factor": Speaker(
+            browser(plain), user(plain, has_factor=False), {"acme": Role.REVIEWER}
+        ),
+        "owner": Speaker(browser(second), user(second), {"acme": Role.OWNER}),
+        "agent token": Speaker(
+            script(agent["token"]),
+            Principal("agent", agent_id=agent["agent"], owner_account_id=keeper.id, workspace_id="acme"),
+            {"acme": Role.AGENT},
+            token=agent["token"],
+        ),
+        "API key of an owner": Speaker(script(key), key_of("first"), {"acme": Role.OWNER}, token=key),
+        "API key of a reviewer": Speaker(
+            script(reviewers_key), key_of(people["reviewer"].id), {"acme": Role.REVIEWER}, token=reviewers_key
+        ),
+        "platform admin": Speaker(browser(platform), user(platform), is_platform_admin=True),
+        "owner of another workspace": Speaker(browser(foreign), user(foreign), {"other": Role.OWNER}),
+        "disabled account": Speaker(gone_browser, ANONYMOUS, is_ended=True),
+        "key of a disabled account": Speaker(script(gone_key), ANONYMOUS, is_ended=True, token=gone_key),
+    }
+    for name, role in ROLES.items():
+        speakers[name] = Speaker(browser(people[name]), user(people[name]), {"acme": role})
+    return World(server, speakers, _things(speakers["agent token"].client, server, key))
+
+
+def _things(agent: Visitor, server: Server, owner_key: str) -> dict[str, str]:
+    """Make a pending command, a sealed report and a rule in `acme`; return their ids by what they are."""
+    view = ask(agent, ttl_seconds=3600)
+    begun = agent.post(f"{team.WHERE}/reports", json=consented(manifest(CONTENT))).json()
+    agent.put(f"{team.WHERE}/reports/{begun['id']}/artifacts/{SHA}", content=CONTENT)
+    assert agent.post(f"{team.WHERE}/reports/{begun['id']}/seal").json()["state"] == "sealed"
+    with program(server, owner_key) as owner:
+        rule = owner.post(f"{team.WHERE}/rules", json={"kind": "exact", "effect": "allow", "argv": ["/bin/x"]}).json()
+    return {"command": view["id"], "digest": view["digest"], "report": begun["id"], "rule": rule["id"]}
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp(request.param)
+    with team.served(request.param, lambda: request.getfixturevalue("postgres_server"), folder) as server:
+        with contextlib.ExitStack() as stack:
+            yield populate(server, stack)
+
+
+# What the table says
+
+
+def expected(door: Door, speaker: Speaker, workspace: str) -> Expected:
+    """Compute the answer from the door, the roles and the decision."""
+    principal = speaker.principal
+    carries = "bearer" if speaker.token is not None else "cookie"
+    if carries not in door.accepted:
+        principal = ANONYMOUS
+    elif speaker.is_ended and carries == "bearer":
+        return "not signed in"  # a bearer token that is not valid is never passed over
+    role = speaker.roles.get(workspace) if principal is not ANONYMOUS else None
+    if door.workspace == "credential":
+        workspace, role = "acme", speaker.roles.get("acme") if principal is not ANONYMOUS else None
+    if door.workspace is not None:
+        if principal is ANONYMOUS:
+            return "not signed in"
+        if role is None:
+            return "nothing there"
+    known = workspace if door.workspace is not None else None
+    found = decide(
+        principal, door.permission, workspace_id=known, role=role, is_platform_admin=speaker.is_platform_admin
+    )
+    if door.own_permission is not None and principal.kind == "agent" and found.reason == "role_lacks_it":
+        found = decide(principal, door.own_permission, workspace_id=known, role=role)
+    if found.allowed:
+        has_factor = principal.second_factor_us is not None
+        return "second factor" if door.is_sensitive and principal.kind == "user" and not has_factor else "let in"
+    reasons: dict[str, Expected] = {
+        "not_signed_in": "not signed in",
+        "platform_role_needed": "nothing there",
+        "second_factor_needed": "second factor",
+    }
+    return reasons.get(found.reason, "role lacks it")
+
+
+# What happens
+
+
+def knock(world: World, speaker: Speaker, door: Door, path: str) -> httpx.Response:
+    """Ask at `door` as a browser or a program does, with a body that changes nothing."""
+    if door.method == "WS":
+        return knock_for_a_socket(world, speaker, path)
+    how: dict[str, Any] = {"headers": ELSEWHERE | ({"accept": "text/html"} if door.kind == "page" else {})}
+    if door.name in BODIES:
+        how["json"] = BODIES[door.name]
+    elif door.method == "PUT":
+        how["content"] = b"x"
+    elif door.method == "POST" and door.kind == "page":
+        how["data"] = fields_of(world, speaker)
+        how["headers"] |= {"origin": world.server.url}
+    return speaker.client.request(door.method, path, **how)
+
+
+def fields_of(world: World, speaker: Speaker) -> dict[str, str]:
+    """Return a form that is one of this visit: what is tested is the permission, not the wall before it."""
+    client = speaker.client
+    if speaker.principal.kind != "user" and "fg_form" not in client.cookies:
+        client.get("/signin")
+    keyed = client.cookies.get("fg_session") if speaker.principal.kind == "user" else client.cookies.get("fg_form")
+    return {
+        "csrf_token": form_token(keyed or ""),
+        "decision": "approve",
+        "digest": "x",
+        "email": "nobody@acme.example",
+        "password": PASSWORD,
+        "token": "x" * 43,
+        "code": "00000x",
+    }
+
+
+def knock_for_a_socket(world: World, speaker: Speaker, path: str) -> httpx.Response:
+    headers = ELSEWHERE | ({"authorization": f"Bearer {speaker.token}"} if speaker.token else {})
+    if cookie := speaker.client.cookies.get("fg_session"):
+        headers["cookie"] = f"fg_session={cookie}"
+    url = world.server.url.replace("http", "ws", 1) + path
+    try:
+        with connect(url, additional_headers=headers, origin=world.server.url, proxy=None):  # type: ignore[arg-type]
+            return httpx.Response(101)
+    except InvalidStatus as refused:
+        answer = refused.response
+        return httpx.Response(
+            answer.status_code, headers=list(answer.headers.raw_items()), content=bytes(answer.body or b"")
+        )
+
+
+def fits(door: Door, wanted: Expected, answer: httpx.Response) -> bool:
+    """Tell whether `answer` is what `wanted` looks like at this kind of door."""
+    code, where = answer.status_code, answer.headers.get("location", "")
+    if wanted == "let in":
+        return code in LET_IN.get(door.name, {200})
+    if wanted == "not signed in":
+        if door.kind == "page":
+            return code == 303 and re.fullmatch(r"/signin(\?next=\S+)?", where) is not None
+        return code == 401 and answer.headers["www-authenticate"].startswith("Bearer")
+    if wanted == "second factor":
+        if door.kind == "page":
+            return code == 303 and where.startswith("/signin/code")
+        return code == 403 and answer.json()["type"] == "urn:failgate:error:step-up-required"
+    if wanted == "role lacks it":
+        return code == 403 and LACKS in answer.text
+    return code == 404 and "There is nothing here" in answer.text
+
+
+def body_of(answer: httpx.Response) -> bytes:
+    """Return the body without the nonce of its page, and without the request id except where there shall be none."""
+    nonce = re.search(r"'nonce-([^']+)'", answer.headers.get("content-security-policy", ""))
+    body = answer.content.replace(nonce[1].encode(), b"NONCE") if nonce else answer.content
+    return body if answer.status_code == 404 else body.replace(answer.headers["x-request-id"].encode(), b"ID")
+
+
+def shape_of(answer: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
+    """Return everything of an answer that is not different each time: request id, date, nonce."""
+    headers = [
+        (name.lower(), re.sub(r"'nonce-[^']+'", "NONCE", value))
+        for name, value in answer.headers.multi_items()
+        if name.lower() not in {"x-request-id", "date"}
+    ]
+    return answer.status_code, body_of(answer), headers
+
+
+KNOCKED = [door for door in DOORS if door.name != "page.signout"]
+MALFORMED = ("ACME", "acme%00", "a" * 300, "%E2%80%AE", "-")
+
+
+@crossed
+def test_every_door_answers_as_the_table_says(world: World, visitor: str) -> None:
+    """F4 F5 F11 F12 E22: own, foreign and missing workspace, at every door."""
+    speaker = world.speakers[visitor]
+    wrong = []
+    for door in KNOCKED:
+        for workspace in ("acme", "other", "absent") if door.workspace in {"path", "query"} else ("acme",):
+            wanted = expected(door, speaker, workspace)
+            if workspace == "other" and wanted == "let in" and "{id}" in door.path:
+                wanted = "nothing there"  # its own workspace, and an id of another
+            answer = knock(world, speaker, door, world.url(door, workspace))
+            if not fits(door, wanted, answer):
+                wrong.append(
+                    f"{door.name} in {workspace}: {wanted}, and it was {answer.status_code} {answer.text[:200]}"
+                )
+    assert wrong == [], "\n".join(wrong)[:3000]
+
+
+@crossed
+def test_a_foreign_workspace_cannot_be_told_from_a_missing_or_misspelt_one(world: World, visitor: str) -> None:
+    """F5: the same status, headers and bytes."""
+    speaker = world.speakers[visitor]
+    foreign = "acme" if "other" in speaker.roles else "other"
+    wrong = []
+    for door in KNOCKED:
+        if door.workspace not in {"path", "query"}:
+            continue
+        seen = shape_of(knock(world, speaker, door, world.url(door, foreign)))
+        names = ("absent", "zz-9", *MALFORMED) if expected(door, speaker, foreign) == "nothing there" else ("absent",)
+        for other in names:
+            shape = shape_of(knock(world, speaker, door, world.url(door, other)))
+            if without(shape, other) != without(seen, foreign):
+                wrong.append(f"{door.name}: {foreign} {seen}, {other} {shape}")
+    assert wrong == [], "\n".join(wrong)[:3000]
+
+
+def without(shape: tuple[int, bytes, list[tuple[str, str]]], slug: str) -> object:
+    """Return the shape without the name that the visitor wrote into the address: `next` says it back to them alone."""
+    status, body, headers = shape
+    return (
+        status,
+        body,
+        [(name, value.replace(f"/{slug}/", "/") if name == "location" else value) for name, value in headers],
+    )
+
+
+def test_a_foreign_thing_in_ones_own_workspace_is_a_missing_one(world: World) -> None:
+    """F5: ids in the path, the query, the body and the header."""
+    speaker = world.speakers["owner of another workspace"]
+    for door in KNOCKED:
+        if "{id}" not in door.path or "{workspace}" not in door.path:
+            continue
+        missing = shape_of(knock(world, speaker, door, world.url(door, "other", identifier=new_id())))
+        assert missing[0] == 404, door.name
+        for kind in ("command", "report", "rule"):
+            foreign = knock(world, speaker, door, world.url(door, "other", identifier=world.ids[kind]))
+            assert shape_of(foreign) == missing, door.name
+    client, where = speaker.client, "/api/v1/workspaces/other"
+
+    def pair(method: str, path: str, **how: Any) -> tuple[httpx.Response, httpx.Response]:
+        def filled(with_id: str) -> httpx.Response:
+            given = json.loads(json.dumps(how).replace("ID", with_id))
+            return client.request(method, path.replace("ID", with_id), **given)
+
+        return filled(world.ids["command"]), filled(new_id())
+
+    def linked(command_id: str) -> httpx.Response:
+        return client.post(f"{where}/reports", json=consented(manifest(CONTENT)) | {"command_id": command_id})
+
+    for foreign, missing in (
+        pair("GET", "/w/other/queue?c=ID"),
+        pair("GET", f"{where}/commands?after=ID"),
+        pair("GET", f"{where}/rules?after=ID"),
+        (linked(world.ids["command"]), linked(new_id())),
+    ):
+        assert foreign.status_code == missing.status_code
+        if foreign.status_code != 200:
+            assert without_request_id(foreign) == without_request_id(missing)
+    named = client.get(f"{where}/commands", headers={"x-workspace": "acme", "x-original-url": "/w/acme/queue"})
+    assert named.json()["items"] == []
+
+
+def without_request_id(answer: httpx.Response) -> object:
+    if answer.headers["content-type"] != "application/problem+json":
+        return body_of(answer)
+    return {key: value for key, value in answer.json().items() if key != "request_id"}
+
+
+@crossed
+def test_malformed_identifiers_are_missing_ones(world: World, visitor: str) -> None:
+    speaker = world.speakers[visitor]
+    known = new_id()
+    misspelt = (known.upper(), known[:-1], "0", "%00", "..%2F..%2Fetc", "%27%20OR%201=1--", "x" * 2000, f"{known}%0A")
+    wrong = []
+    for door in KNOCKED:
+        if "{id}" not in door.path:
+            continue
+        missing: dict[str, object] = {}
+        for text in misspelt:
+            answer = knock(world, speaker, door, world.url(door, "acme", identifier=text))
+            missing[text] = shape_of(answer)
+            if answer.status_code != 404:
+                wrong.append(f"{door.name} {text[:20]}: {answer.status_code}")
+        if len({repr(one) for one in missing.values()}) != 1:
+            wrong.append(f"{door.name}: {missing}")
+    assert wrong == [], "\n".join(wrong)[:3000]
+
+
+# The four sentences that the table has to keep, said once more without it
+
+
+def command_now(world: World) -> dict[str, Any]:
+    return world.speakers["owner"].client.get(f"{team.WHERE}/commands/{world.ids['command']}").json()
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_nobody_decides_without_a_second_factor_nor_by_a_key_nor_as_an_agent(world: World, decision: str) -> None:
+    """E4 E22: with the right digest, by the API and by the form."""
+    api = f"{team.WHERE}/commands/{world.ids['command']}/votes"
+    page = f"/w/acme/commands/{world.ids['command']}/votes"
+    body = {"decision": decision, "digest": world.ids["digest"]}
+    for visitor in VISITORS:
+        if visitor in {"reviewer", "admin", "owner"}:
+            continue
+        speaker = world.speakers[visitor]
+        assert speaker.client.post(api, json=body).status_code in {401, 403, 404}, visitor
+        answer = speaker.client.post(page, data=fields_of(world, speaker) | body)
+        assert answer.status_code in {303, 403, 404}, visitor
+        if answer.status_code == 303:
+            assert answer.headers["location"].startswith("/signin"), visitor
+    seen = command_now(world)
+    assert (seen["state"], seen["votes"]) == ("pending", [])
+
+
+def test_the_platform_is_not_the_owners_and_its_role_opens_no_private_content(world: World) -> None:
+    """F12."""
+    for visitor in VISITORS:
+        speaker = world.speakers[visitor]
+        answer = speaker.client.get("/metrics", headers=ELSEWHERE)
+        assert (answer.status_code == 200) == (visitor == "platform admin"), visitor
+    platform = world.speakers["platform admin"].client
+    private = (*world.ids.values(), "builder", "1 failed", "ci", "keeper@acme.example")
+    for door in DOORS:
+        if door.method != "GET" or door.workspace is None:
+            continue
+        answer = platform.get(world.url(door, "acme"))
+        assert answer.status_code == 404, door.name
+        assert not any(word in answer.text for word in private if len(word) > 3), door.name
+    for path in ("/", "/account", "/account/sessions", "/api/v1/whoami"):
+        answer = platform.get(path)
+        assert answer.status_code == 200
+        assert "/w/" not in answer.text, path
+    assert platform.get("/api/v1/whoami").json()["workspaces"] == []
+
+
+def test_signing_out_ends_the_session_and_no_other(world: World) -> None:
+    """The one door that the matrix does not knock at: it would end everybody's."""
+    who = person(world.server, f"leaver-{world.server.url.rpartition(':')[2]}", "reviewer")
+    with sign_in(world.server, who) as one, sign_in(world.server, who) as other:
+        kept = team.session_of(one)
+        left = one.post("/signout", data={"csrf_token": form_token(kept)}, headers={"origin": world.server.url})
+        assert (left.status_code, left.headers["location"]) == (303, "/signin")
+        one.cookies.set("fg_session", kept)
+        assert one.get("/api/v1/whoami").status_code == 401
+        assert other.get("/api/v1/whoami").status_code == 200
+    with stranger(world.server, origin=world.server.url) as nobody:
+        assert nobody.post("/signout", data={"csrf_token": ""}).status_code == 403
+        assert team.form(nobody, "/signin", email=who.email, password="wrong " + PASSWORD).status_code == 401
+
+
+def test_every_door_is_knocked_at() -> None:
+    """A new door is in the matrix by itself; what it answers to those it lets in has to be said when that is not 200."""
+    assert {door.permission for door in DOORS} <= set(P)
+    stray = (set(LET_IN) | set(BODIES) | set(QUERIES) | ABSENT_ID) - {door.name for door in DOORS}
+    assert stray == set()
+    assert len(KNOCKED) == len(DOORS) - 1
+
+
+def test_a_body_that_names_more_than_it_may_is_refused_by_the_name(world: World) -> None:
+    """B4: nothing about who, where or in which state is taken from a body."""
+    agent = world.speakers["agent token"].client
+    for stray in ({"state": "approved"}, {"workspace": "other"}, {"need": 0}, {"agent": "x"}, {"verdict": {}}):
+        answer = agent.post(f"{team.WHERE}/commands", json=submission() | stray)
+        assert (answer.status_code, answer.json()["member"]) == (400, next(iter(stray)))
+    reviewer = world.speakers["reviewer"].client
+    body = {"decision": "approve", "digest": world.ids["digest"], "account_id": new_id()}
+    answer = reviewer.post(f"{team.WHERE}/commands/{world.ids['command']}/votes", json=body)
+    assert (answer.status_code, answer.json()["member"]) == (400, "account_id")
+    assert command_now(world)["votes"] == []

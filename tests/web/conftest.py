@@ -1,0 +1,134 @@
+"""A real server over real services, on loopback; people, tokens and workspaces to knock at its doors with."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from failgate.access.role import Role
+from failgate.assembly import Services, open_services
+from failgate.audit.record import Actor
+from failgate.config.load import load_config
+from failgate.web.door import Door
+from failgate.web.routes import DOORS
+from failgate.web.serve import serve
+
+OPERATOR = Actor(t="operator", id="host")
+PASSWORD = "correct horse battery staple 7"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    services: Services
+    host: str
+    port: int
+    task: asyncio.Task[None]
+
+    @property
+    def origin(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def client(self, **how: Any) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.origin, trust_env=False, timeout=10, **how)
+
+    async def stop(self) -> float:
+        """Stop it as a signal would; return how long that took in seconds."""
+        began = asyncio.get_running_loop().time()
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+        return asyncio.get_running_loop().time() - began
+
+
+Serve = Callable[..., contextlib.AbstractAsyncContextManager[Running]]
+
+
+@contextlib.asynccontextmanager
+async def running(services: Services, doors: Sequence[Door] = DOORS) -> AsyncIterator[Running]:
+    ready: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(
+        serve(services, doors=doors, has_signals=False, on_listening=lambda host, port: ready.set_result((host, port)))
+    )
+    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    host, port = ready.result()
+    one = Running(services, host, port, task)
+    try:
+        yield one
+    finally:
+        await one.stop()
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    config = load_config(None, {}).with_listen("127.0.0.1:0")
+    async with open_services(config, tmp_path / "data") as opened:
+        yield opened
+
+
+def with_server(services: Services, **settings: Any) -> Services:
+    """Return the services with other settings of `[server]`."""
+    config = replace(services.config, server=msgspec.structs.replace(services.config.server, **settings))
+    return replace(services, config=config)
+
+
+@pytest.fixture
+async def server(services: Services) -> AsyncIterator[Running]:
+    async with running(services) as one:
+        yield one
+
+
+@dataclass(frozen=True)
+class People:
+    """Two workspaces; in `acme` one account of each role, an agent, an API key of the owner; in `other` one owner."""
+
+    accounts: dict[str, str]
+    acme: str
+    other: str
+    agent: str
+    key: str
+
+
+async def populate(services: Services) -> People:
+    accounts: dict[str, str] = {}
+    for name in ("owner", "admin", "reviewer", "developer", "auditor", "foreign", "nobody"):
+        email = f"{name}@example.org"  # nobody signs in by password here, and a hash takes its time
+        account = await services.db.write(
+            lambda tx, email=email: services.accounts.create_within(tx, email, "not a hash", OPERATOR)
+        )
+        accounts[name] = account.id
+    acme = await services.workspaces.create("acme", "Acme", accounts["owner"], OPERATOR)
+    other = await services.workspaces.create("other", "Other", accounts["foreign"], OPERATOR)
+    by = Actor(t="user", id=accounts["owner"])
+    for name in ("admin", "reviewer", "developer", "auditor"):
+        await services.workspaces.add_member(acme.id, accounts[name], Role(name), by)
+    agent = await services.agents.create(acme.id, "builder", accounts["owner"], OPERATOR)
+    return People(
+        accounts=accounts,
+        acme=acme.id,
+        other=other.id,
+        agent=await services.tokens.mint("agt", agent.id, acme.id, label="builder", actor=OPERATOR),
+        key=await services.tokens.mint("usr", accounts["owner"], acme.id, label="key", actor=OPERATOR),
+    )
+
+
+@pytest.fixture
+async def people(services: Services) -> People:
+    return await populate(services)
+
+
+async def session_of(services: Services, account_id: str, *, is_proven: bool = False) -> str:
+    """Return the token of a fresh session; with a second factor that was just proven when wanted."""
+    token, session = await services.sessions.open(account_id, "127.0.0.1", "tests", ("pwd",))
+    if is_proven:
+        return await services.sessions.prove_second_factor(session, "otp")
+    return token

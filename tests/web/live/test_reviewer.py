@@ -1,0 +1,115 @@
+"""The reviewers' socket over a real server. # B3"""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from failgate.audit.record import Actor
+from failgate.base.canonical import digest_of
+from failgate.wire.gate import Submission
+from tests.web.conftest import session_of
+
+
+@contextlib.asynccontextmanager
+async def watching(server, token, workspace="acme"):
+    url = f"ws://{server.host}:{server.port}/api/v1/live?workspace={workspace}"
+    headers = {"cookie": f"fg_session={token}"}
+    async with connect(url, origin=server.origin, additional_headers=headers, proxy=None) as socket:
+        yield socket
+
+
+async def submit(server, people, workspace="acme"):
+    services = server.services
+    principal = await services.tokens.resolve(people.agent)
+    body = {"v": 1, "argv": ["/usr/bin/rm", "x"], "cwd": "/", "env": {}, "host": "h"}
+    return await services.gate.submit(principal, people.acme, Submission(command=body, digest=digest_of(body)))
+
+
+async def hear(socket):
+    async with asyncio.timeout(5):
+        return json.loads(await socket.recv())
+
+
+async def test_a_new_request_arrives_by_itself(server, people):
+    token = await session_of(server.services, people.accounts["reviewer"])
+    async with watching(server, token) as socket:
+        view = await submit(server, people)
+        event = await hear(socket)
+    assert event["type"] == "command"
+    assert event["event"] == "created"
+    assert event["command"]["id"] == view.id
+
+
+@pytest.mark.parametrize("workspace", ["other", "absent", "", "ACME", "acme&workspace=other"])
+async def test_no_other_workspace_can_be_watched(server, people, workspace):
+    token = await session_of(server.services, people.accounts["reviewer"])
+    with pytest.raises(InvalidStatus) as refused:
+        async with watching(server, token, workspace):
+            pass
+    assert refused.value.response.status_code == 404
+
+
+async def test_without_a_session_it_is_401(server, people):
+    with pytest.raises(InvalidStatus) as refused:
+        async with watching(server, "x" * 43):
+            pass
+    assert refused.value.response.status_code == 401
+
+
+@pytest.mark.parametrize("how", ["signed out", "disabled", "password changed"])
+async def test_it_closes_within_a_second_when_the_session_ends_and_nothing_comes_after(server, people, how):
+    services, account = server.services, people.accounts["reviewer"]
+    token, session = await services.sessions.open(account, "127.0.0.1", "t", ("pwd",))
+    by = Actor(t="user", id=account)
+    async with watching(server, token) as socket:
+        began = asyncio.get_running_loop().time()
+        if how == "signed out":
+            await services.sessions.close(session)
+        elif how == "disabled":
+            await services.accounts.disable(account, by)
+        else:
+            await services.accounts.set_password(account, "another long phrase 99", by)
+        await submit(server, people)
+        with pytest.raises(ConnectionClosed) as closed:
+            await hear(socket)
+        assert asyncio.get_running_loop().time() - began < 1.5
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+
+
+async def test_a_lost_membership_ends_it_before_the_next_event(server, people):
+    services, account = server.services, people.accounts["reviewer"]
+    async with watching(server, await session_of(services, account)) as socket:
+        await services.workspaces.remove_member(people.acme, account, Actor(t="user", id=people.accounts["owner"]))
+        await submit(server, people)
+        with pytest.raises(ConnectionClosed) as closed:
+            await hear(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4403
+
+
+async def test_what_a_page_says_is_not_heard_and_too_much_of_it_ends_the_socket(server, people):
+    token = await session_of(server.services, people.accounts["reviewer"])
+    async with watching(server, token) as socket:
+        await socket.send("{}")
+        view = await submit(server, people)
+        assert (await hear(socket))["command"]["id"] == view.id
+        with pytest.raises(ConnectionClosed):
+            for _ in range(200):
+                await socket.send("x")
+                await asyncio.sleep(0)
+            await hear(socket)
+
+
+async def test_one_session_holds_only_so_many_sockets(server, people):
+    token = await session_of(server.services, people.accounts["reviewer"])
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(32):
+            await stack.enter_async_context(watching(server, token))
+        with pytest.raises(InvalidStatus) as refused:
+            await stack.enter_async_context(watching(server, token))
+    assert refused.value.response.status_code == 429

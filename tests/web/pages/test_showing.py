@@ -1,0 +1,247 @@
+"""Every template with hostile values: it compiles, escapes, and holds nothing that the content security policy refuses."""
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from html.parser import HTMLParser
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from failgate.web.pages import account_view as account
+from failgate.web.pages.audit_view import audit_view
+from failgate.web.pages.frame import Frame
+from failgate.web.pages.queue_view import command_page_view, commands_view, queue_view
+from failgate.web.pages.report_view import ReportsView
+from failgate.web.pages.text import moment
+from failgate.web.render import render, templates
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+NAMES = sorted(name for name in templates().list_templates() if name.endswith(".html"))
+VOID = {"meta", "link", "input", "br", "hr", "img"}
+
+
+class Reader(HTMLParser):
+    """Reads a page as a browser would: its elements, their attributes, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open[-1] == tag, f"</{tag}> closes <{self.open[-1]}>"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def find(self, name: str) -> list[dict[str, str]]:
+        return [attributes for _, attributes in self.elements if name in attributes]
+
+
+Pages = dict[str, str]
+
+
+@pytest.fixture
+def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> Pages:
+    """Every page, made of values that a hostile agent and a hostile colleague chose."""
+    evil = make_command(
+        [EVIL, EVIL * 40, "\u202e", *["x"] * 120],
+        reason=EVIL,
+        agent=EVIL,
+        why=EVIL,
+        env={"A": EVIL},
+        votes=[(EVIL, "approve")],
+        need=2,
+    )
+    ended = make_command([EVIL], state="executed", verdict="approve", by=[EVIL], outcome=1, votes=[(EVIL, "approve")])
+    frame, at = make_frame(email=EVIL, is_demo=True), moment(now_us, now_us)
+
+    def queue(selected: Any, standing: Any, waiting: list[Any]) -> Any:
+        return queue_view(
+            waiting, [ended], selected,
+            now_us=now_us, standing=standing, viewer="me", is_chosen=True, is_full=False, server_url="http://127.0.0.1:1",
+        )  # fmt: skip
+
+    story = command_page_view(ended, now_us=now_us, standing="role", viewer=EVIL, is_full=False, may_read_audit=True)
+    rec = {
+        "seq": 1,
+        "act": EVIL,
+        "actor": {"t": EVIL, "id": EVIL},
+        "obj": {"t": EVIL, "id": EVIL},
+        "data": {EVIL: EVIL},
+        "ts": "2026-01-01T00:00:00Z",
+    }
+    log = audit_view(
+        [(rec, EVIL)],
+        slug="acme",
+        size=1,
+        checkpoint=f"{EVIL}\n1\n{EVIL}\n",
+        names={},
+        object_id=EVIL,
+        older=1,
+        is_first=False,
+        now_us=now_us,
+    )
+    given: dict[str, tuple[str, Any]] = {
+        "queue": ("queue.html", queue(evil, "vote", [evil])),
+        "queue enrol": ("queue.html", queue(evil, "enrol", [evil])),
+        "queue prove": ("queue.html", queue(evil, "prove", [evil])),
+        "queue role": ("queue.html", queue(evil, "role", [evil])),
+        "queue voted": ("queue.html", queue(evil, "voted", [evil])),
+        "queue own": ("queue.html", queue(evil, "own", [evil])),
+        "queue ended": ("queue.html", queue(ended, "vote", [])),
+        "queue empty": ("queue.html", queue(None, "vote", [])),
+        "queue panes": ("queue/panes.html", queue(evil, "vote", [evil])),
+        "command": ("command.html", story),
+        "commands": ("commands.html", commands_view([evil, ended], "n", slug="acme", state=None, now_us=now_us, viewer=EVIL)),
+        "commands none": ("commands.html", commands_view([], None, slug="acme", state="denied", now_us=now_us, viewer=EVIL)),
+        "reports none": ("reports.html", ReportsView((), None)),
+        "audit": ("audit.html", log),
+        "signin": ("signin.html", account.SignInView(EVIL, EVIL, EVIL, EVIL)),
+        "code": ("signin_code.html", account.CodeView(EVIL, EVIL, "123456")),
+        "link": ("signin_link.html", account.LinkView(EVIL, EVIL)),
+        "setup": ("setup.html", account.SetupView(EVIL, EVIL, EVIL, EVIL, EVIL)),
+        "account": ("account.html", account.AccountView("a1", EVIL, False, 1)),
+        "sessions": ("sessions.html", account.SessionsView((account.SessionLine("s", EVIL, EVIL, at, at, True, True),))),
+        "factor none": ("second_factor.html", account.SecondFactorView(next_path=EVIL)),
+        "factor begun": ("second_factor.html", account.SecondFactorView(secret_groups=("ABCD",), qr_uri="data:image/svg+xml,x", error=EVIL)),
+        "factor again": ("second_factor.html", account.SecondFactorView(is_confirming=True, error=EVIL)),
+        "factor codes": ("second_factor.html", account.SecondFactorView(backup_codes=("a-b", "c-d"), next_path=EVIL)),
+        "factor set": ("second_factor.html", account.SecondFactorView(is_enrolled=True)),
+        "overview": ("overview.html", account.OverviewView((account.WorkspaceTile("acme", EVIL, "owner", "queue", 2),), False)),
+        "overview none": ("overview.html", account.OverviewView((), True)),
+        "agents": ("agents.html", account.AgentsView((account.AgentLine("a", EVIL, EVIL, at, False),))),
+        "members": ("members.html", account.MembersView((account.MemberLine(EVIL, "owner", EVIL, False, True, True, at),))),
+        "error": ("error.html", {"title": EVIL, "status": 404, "sentence": EVIL, "hint": EVIL, "request_id": EVIL}),
+    }  # fmt: skip
+    return {name: render(template, frame=frame, view=view) for name, (template, view) in given.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_template_compiles_and_stays_short(name: str) -> None:
+    templates().get_template(name)
+    source = files("failgate.web").joinpath("templates", name).read_text()
+    assert len(source.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_template_switches_escaping_off(name: str) -> None:
+    """Only our own drawings are inserted as they are."""
+    source = files("failgate.web").joinpath("templates", name).read_text()
+    assert "autoescape" not in source
+    assert "Markup" not in source
+    assert name == "parts/icons.html" or not re.search(r"\|\s*safe\b", source)
+
+
+def test_hostile_text_stays_text_on_every_page(pages: Pages) -> None:
+    """SECURITY section 4: HTML and fake page parts in what an agent sends."""
+    for name, text in pages.items():
+        assert "<script>alert" not in text, name
+        assert "<img src=x" not in text, name
+        for tag, attributes in Reader(text).elements:
+            assert not [key for key in attributes if key.startswith("on")], f"{name}: {tag} {attributes}"
+
+
+def test_no_page_holds_what_the_policy_refuses(pages: Pages) -> None:
+    """No inline style, no inline handler, no script without the nonce, nothing from elsewhere."""
+    for name, text in pages.items():
+        for tag, attributes in Reader(text).elements:
+            assert "style" not in attributes, f"{name}: {tag}"
+            assert tag not in {"style", "iframe", "object", "embed", "base"}, f"{name}: {tag}"
+            if tag == "script" or attributes.get("rel") == "stylesheet":
+                assert attributes.get("nonce") == "NONCE", f"{name}: {tag}"
+                assert (attributes.get("src") or attributes.get("href", "")).startswith("/static/"), f"{name}: {tag}"
+            for key in ("src", "href", "action"):
+                value = attributes.get(key, "/")
+                assert value.startswith(("/", "#", "?", "data:image/svg+xml")) or value == EVIL, (
+                    f"{name}: {tag} {key}={value}"
+                )
+                assert not value.startswith("//")
+
+
+def test_every_element_is_closed_in_its_place(pages: Pages) -> None:
+    for name, text in pages.items():
+        assert Reader(text).open == [], name
+
+
+def test_no_identifier_stands_twice_on_a_page(pages: Pages) -> None:
+    for name, text in pages.items():
+        found = [attributes["id"] for attributes in Reader(text).find("id")]
+        assert len(found) == len(set(found)), name
+
+
+def test_every_form_that_changes_something_carries_its_token(pages: Pages) -> None:
+    for name, text in pages.items():
+        for form in re.findall(r"<form[^>]*method=\"post\".*?</form>", text, re.DOTALL):
+            assert 'name="csrf_token" value="CSRF"' in form, name
+
+
+def test_every_field_has_a_label(pages: Pages) -> None:
+    """WCAG 2.2, 1.3.1 and 4.1.2."""
+    for name, text in pages.items():
+        reader = Reader(text)
+        labelled = {attributes.get("for") for tag, attributes in reader.elements if tag == "label"}
+        for tag, attributes in reader.elements:
+            if tag == "input" and attributes.get("type") != "hidden":
+                assert attributes.get("id") in labelled, f"{name}: {attributes}"
+
+
+def test_each_child_of_the_command_is_one_token(pages: Pages, make_command: Any) -> None:
+    """CONTRACT, Pages: `data-argv`; the text of each child is the rendering, and nothing but it."""
+    inside = pages["queue"].partition("data-argv")[2].partition('<div class="slate-foot')[0]
+    tokens = re.findall(r'<span class="token[^>]*>(.*?)</span>\s*(?=<span class="token|</div>)', inside, re.DOTALL)
+    shown = ["".join(Reader(f"<p>{token}</p>").text) for token in tokens]
+    assert shown == make_command([EVIL, EVIL * 40, "\u202e", *["x"] * 120]).rendering
+
+
+def test_collapsed_text_blocks_the_approval_until_it_is_shown(pages: Pages) -> None:
+    reader = Reader(pages["queue"])
+    assert reader.find("data-collapsed")
+    assert "disabled" in reader.find("data-approve")[0]
+    assert "disabled" not in reader.find("data-deny")[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["queue enrol", "queue prove", "queue role", "queue own", "queue voted", "queue ended"]
+)
+def test_whoever_may_not_vote_now_gets_no_button(pages: Pages, name: str) -> None:
+    assert not Reader(pages[name]).find("data-approve")
+
+
+def test_the_pages_show_the_way_to_a_second_factor(pages: Pages) -> None:
+    assert 'href="/account/second-factor?next=/w/acme/queue%3Fc%3D' in pages["queue enrol"]
+    assert 'href="/signin/code?next=/w/acme/queue%3Fc%3D' in pages["queue prove"]
+
+
+def test_the_account_is_marked_for_programs(pages: Pages) -> None:
+    found = Reader(pages["account"]).find("data-account-id")
+    assert (found[0]["data-account-id"], found[0]["data-account-email"]) == ("a1", EVIL)
+
+
+def test_the_demo_says_so_and_shows_its_code(pages: Pages) -> None:
+    assert "throw-away data" in pages["signin"]
+    assert "123456" in pages["code"]
+
+
+def test_a_link_preview_does_not_use_the_link_up(pages: Pages) -> None:
+    forms = [attributes for tag, attributes in Reader(pages["link"]).elements if tag == "form"]
+    assert [(form["method"], form["action"]) for form in forms] == [("post", "/signin/link")]
+
+
+def test_a_frame_keeps_its_values(make_frame: Callable[..., Frame]) -> None:
+    assert asdict(make_frame())["csrf_token"] == "CSRF"

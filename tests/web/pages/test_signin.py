@@ -1,0 +1,74 @@
+"""Signing in through the page, with and without passwords."""
+
+import asyncio
+import re
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from failgate.assembly import open_services
+from failgate.config.load import load_config
+from tests.web.conftest import OPERATOR, PASSWORD, running
+
+EMAIL = "ann@example.org"
+
+
+@pytest.fixture
+def config():
+    return load_config(None, {}).with_listen("127.0.0.1:0")
+
+
+async def post(client, path, origin, **fields):
+    token = re.search(r'name="csrf_token" value="([^"]+)"', (await client.get("/signin/link")).text)[1]
+    headers = {"origin": origin, "sec-fetch-site": "same-origin"}
+    return await client.post(path, data={**fields, "csrf_token": token}, headers=headers)
+
+
+async def test_without_passwords_the_page_says_so_and_refuses_the_right_one(config, tmp_path):
+    accounts = msgspec.structs.replace(config.accounts, password=False)
+    async with open_services(replace(config, accounts=accounts), tmp_path / "data") as services:
+        await services.accounts.create(EMAIL, PASSWORD, OPERATOR)
+        async with running(services) as one, one.client() as client:
+            page = await client.get("/signin")
+            assert "switched off" in page.text
+            assert 'name="password"' not in page.text
+            answer = await post(client, "/signin", one.origin, email=EMAIL, password=PASSWORD)
+        assert answer.status_code == 403
+        assert "Signing in by password is switched off on this server." in answer.text
+        assert "fg_session" not in answer.headers.get("set-cookie", "")
+
+
+async def test_without_passwords_the_setup_link_still_makes_the_first_account(config, tmp_path):
+    accounts = msgspec.structs.replace(config.accounts, password=False)
+    async with open_services(replace(config, accounts=accounts), tmp_path / "data") as services:
+        token = await services.setup_links.mint()
+        async with running(services) as one, one.client() as client:
+            given = {"token": token, "email": EMAIL, "password": PASSWORD, "workspace": "acme", "workspace_name": "A"}
+            answer = await post(client, "/setup", one.origin, **given)
+        assert answer.status_code == 303
+        assert "fg_session=" in answer.headers["set-cookie"]
+        assert await services.accounts.by_email(EMAIL) is not None
+
+
+async def test_a_password_changed_between_check_and_session_lets_nobody_in(config, tmp_path, monkeypatch):
+    """E22: the sign-in was right when it was looked at, and void when the session would have been opened."""
+    async with open_services(config, tmp_path / "data") as services:
+        account = await services.accounts.create(EMAIL, PASSWORD, OPERATOR)
+        check, checked, changed = services.accounts.sign_in, asyncio.Event(), asyncio.Event()
+
+        async def slow(*arguments):
+            found = await check(*arguments)
+            checked.set()
+            await changed.wait()
+            return found
+
+        monkeypatch.setattr(services.accounts, "sign_in", slow)
+        async with running(services) as one, one.client() as client:
+            asking = asyncio.create_task(post(client, "/signin", one.origin, email=EMAIL, password=PASSWORD))
+            await checked.wait()
+            await services.accounts.set_password(account.id, "another horse in a new stable", OPERATOR)
+            changed.set()
+            answer = await asking
+        assert answer.status_code == 401
+        assert await services.sessions.list(account.id) == []

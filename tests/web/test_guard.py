@@ -1,0 +1,295 @@
+"""Who may pass which door: the whole table crossed with every kind of visitor. # F4 F5 F11 F12 E22"""
+
+import dataclasses
+
+import pytest
+
+from failgate.access.permission import Permission as P  # noqa: N817  # as the matrix of roles has it
+from failgate.access.role import GRANTS, Role
+from failgate.base.ids import new_id
+from failgate.web.routes import API, DOORS
+from tests.web.conftest import OPERATOR, PASSWORD, session_of
+
+SHA = "a" * 64
+
+
+def url_of(door, workspace="acme", identifier=None):
+    return door.path.replace("{workspace}", workspace).replace("{id}", identifier or new_id()).replace("{sha256}", SHA)
+
+
+BODIES = {
+    "commands.submit": {"command": {}, "digest": "x"},
+    "commands.vote": {"decision": "deny", "digest": "x"},
+    "commands.consume": {"digest": "x"},
+    "commands.finish": {"digest": "x", "exit_code": 0, "duration_ms": 1},
+    "policy.explain": {"command": {}},
+    "rules.create": {"kind": "exact", "effect": "allow", "argv": [""]},
+    "reports.begin": {"manifest": {}},
+}
+
+
+async def ask(client, door, path, **how):
+    if door.name in BODIES:
+        how["json"] = BODIES[door.name]
+    return await client.request(door.method, path, **how)
+
+
+IN_WORKSPACE = [door for door in API if door.workspace == "path"]
+
+
+async def test_without_a_credential_every_private_door_of_the_api_is_401(server, people):
+    async with server.client() as client:
+        for door in API:
+            for workspace in ("acme", "absent"):
+                answer = await ask(client, door, url_of(door, workspace))
+                assert answer.status_code == 401, door.name
+                assert answer.headers["www-authenticate"].startswith("Bearer")
+                assert answer.json()["type"] == "urn:failgate:error:not-signed-in"
+
+
+async def test_a_foreign_workspace_answers_exactly_as_one_that_does_not_exist(server, people):
+    token = await session_of(server.services, people.accounts["foreign"], is_proven=True)
+    cookies = {"fg_session": token}
+    headers = {"sec-fetch-site": "same-origin"}
+    varying = {"x-request-id", "content-security-policy", "date"}
+    async with server.client(cookies=cookies, headers=headers) as client:
+        for door in IN_WORKSPACE:
+            foreign = await ask(client, door, url_of(door, "acme"))
+            absent = await ask(client, door, url_of(door, "absent"))
+            assert foreign.status_code == absent.status_code == 404, door.name
+            assert foreign.content == absent.content
+            assert {k: v for k, v in foreign.headers.items() if k not in varying} == {
+                k: v for k, v in absent.headers.items() if k not in varying
+            }
+            assert len(foreign.headers["content-security-policy"]) == len(absent.headers["content-security-policy"])
+
+
+async def test_a_token_of_one_workspace_opens_no_other(server, people):
+    """The foreign owner joins acme too: their key is still for `other` alone."""
+    services = server.services
+    await services.workspaces.add_member(people.acme, people.accounts["foreign"], Role.OWNER, OPERATOR_OF(people))
+    key = await services.tokens.mint("usr", people.accounts["foreign"], people.other, label="k", actor=OPERATOR)
+    async with server.client(headers={"authorization": f"Bearer {key}"}) as client:
+        for door in IN_WORKSPACE:
+            assert (await ask(client, door, url_of(door, "acme"))).status_code == 404, door.name
+
+
+def OPERATOR_OF(people):
+    from failgate.audit.record import Actor
+
+    return Actor(t="user", id=people.accounts["owner"])
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "reviewer", "developer", "auditor"])
+async def test_each_role_passes_exactly_the_doors_that_its_permissions_name(server, people, role):
+    token = await session_of(server.services, people.accounts[role], is_proven=True)
+    async with server.client(cookies={"fg_session": token}, headers={"sec-fetch-site": "same-origin"}) as client:
+        for door in IN_WORKSPACE:
+            answer = await ask(client, door, url_of(door))
+            granted = door.permission in GRANTS[Role(role)]
+            denied = answer.status_code == 403 and answer.json()["type"] == "urn:failgate:error:forbidden"
+            assert answer.status_code < 500, door.name
+            if granted:
+                assert not denied or door.name == "reports.begin", f"{door.name}: {answer.text}"  # consent is missing
+            else:
+                assert denied, f"{door.name}: {answer.status_code} {answer.text}"
+
+
+async def test_an_agent_passes_only_the_agents_doors(server, people):
+    async with server.client(headers={"authorization": f"Bearer {people.agent}"}) as client:
+        for door in IN_WORKSPACE:
+            answer = await ask(client, door, url_of(door))
+            granted = door.permission in GRANTS[Role.AGENT] or door.own_permission in GRANTS[Role.AGENT]
+            denied = answer.status_code == 403 and answer.json()["title"] == "This is not allowed"
+            assert answer.status_code < 500, door.name
+            assert denied != granted or (door.name == "reports.begin" and denied), f"{door.name}: {answer.text}"
+
+
+async def test_malformed_identifiers_and_slugs_answer_like_absent_ones(server, people):
+    async with server.client(headers={"authorization": f"Bearer {people.key}"}) as client:
+        known = await client.get(f"/api/v1/workspaces/acme/commands/{new_id()}")
+        assert known.status_code == 404
+        for path in (
+            "acme/commands/1", "acme/commands/%00", "acme/commands/'--", "acme/reports/../..", "ACME/commands",
+            "acme%00/commands", "acme/reports/" + new_id() + "/artifacts/xyz", "acme/commands/" + new_id().upper(),
+            "a" * 5000 + "/commands",
+        ):  # fmt: skip
+            answer = await client.get("/api/v1/workspaces/" + path)
+            assert answer.status_code == 404, path
+            assert answer.content == known.content, path
+
+
+BAD_AUTHORIZATION = (
+    "Bearer",
+    "Bearer fg_usr_x",
+    "Basic Zm9vOmJhcg==",
+    "Bearer eyJhbGciOiJub25lIn0.e30.",
+    "fg_usr_x",
+    "Bearer fg_" + "a" * 9000,
+)
+
+
+@pytest.mark.parametrize("authorization", BAD_AUTHORIZATION, ids=range(len(BAD_AUTHORIZATION)))
+async def test_a_bearer_token_that_is_not_valid_is_401_even_beside_a_valid_cookie(server, people, authorization):
+    token = await session_of(server.services, people.accounts["owner"])
+    async with server.client(cookies={"fg_session": token}) as client:
+        answer = await client.get("/api/v1/whoami", headers={"authorization": authorization})
+    assert answer.status_code == 401
+
+
+async def test_two_authorization_headers_are_refused(server, people):
+    async with server.client() as client:
+        headers = [("authorization", f"Bearer {people.key}"), ("authorization", f"Bearer {people.agent}")]
+        assert (await client.get("/api/v1/whoami", headers=headers)).status_code == 400
+
+
+async def test_a_session_that_awaits_its_second_factor_opens_nothing(server, people):
+    services = server.services
+    token, _ = await services.sessions.open(
+        people.accounts["owner"], "127.0.0.1", "t", ("pwd",), awaits_second_factor=True
+    )
+    async with server.client(cookies={"fg_session": token}) as client:
+        assert (await client.get("/api/v1/whoami")).status_code == 401
+
+
+async def test_a_disabled_account_is_out_by_cookie_and_by_key_at_once(server, people):
+    services = server.services
+    token = await session_of(services, people.accounts["owner"])
+    async with server.client() as client:
+        by_key, by_cookie = {"authorization": f"Bearer {people.key}"}, {"cookie": f"fg_session={token}"}
+        for headers in (by_key, by_cookie):
+            assert (await client.get("/api/v1/whoami", headers=headers)).status_code == 200
+        await services.accounts.disable(people.accounts["owner"], OPERATOR)
+        for headers in (by_key, by_cookie):
+            assert (await client.get("/api/v1/whoami", headers=headers)).status_code == 401
+
+
+async def test_a_vote_needs_a_second_factor_in_the_session(server, people):
+    token = await session_of(server.services, people.accounts["reviewer"])
+    async with server.client(cookies={"fg_session": token}, headers={"sec-fetch-site": "same-origin"}) as client:
+        door = next(door for door in API if door.name == "commands.vote")
+        answer = await ask(client, door, url_of(door))
+    assert answer.status_code == 403
+    assert answer.json()["type"] == "urn:failgate:error:step-up-required"
+
+
+async def test_a_sensitive_door_needs_a_factor_of_the_last_five_minutes(services, people, tmp_path):
+    from failgate.base.clock import FrozenClock, SystemClock
+    from tests.web.conftest import running
+
+    token = await session_of(services, people.accounts["owner"], is_proven=True)
+    clock = FrozenClock(SystemClock().now_us())
+    stale = dataclasses.replace(services, clock=clock)
+    door = next(door for door in API if door.name == "rules.revoke")
+    async with running(stale) as one:
+        async with one.client(cookies={"fg_session": token}, headers={"sec-fetch-site": "same-origin"}) as client:
+            assert (await ask(client, door, url_of(door))).status_code == 404
+            clock.advance(301)
+            answer = await ask(client, door, url_of(door))
+            assert answer.status_code == 403
+            assert answer.json()["type"] == "urn:failgate:error:step-up-required"
+
+
+async def test_a_cookie_request_that_changes_something_must_come_from_a_page_of_ours(server, people):
+    token = await session_of(server.services, people.accounts["owner"], is_proven=True)
+    unsafe = [door for door in IN_WORKSPACE if not door.is_safe]
+    assert len(unsafe) >= 10
+    async with server.client(cookies={"fg_session": token}) as client:
+        for door in unsafe:
+            for headers in (
+                {},
+                {"origin": "null"},
+                {"origin": "https://evil.example"},
+                {"sec-fetch-site": "cross-site"},
+                {"sec-fetch-site": "same-site"},
+                {"sec-fetch-site": "none"},
+                {"sec-fetch-site": "cross-site", "origin": server.origin},
+            ):
+                answer = await ask(client, door, url_of(door), headers=headers)
+                assert answer.status_code == 403, (door.name, headers)
+                assert answer.json()["type"] == "urn:failgate:error:cross-site"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "",
+        "application/json; charset=utf-16",
+    ],
+)
+async def test_a_body_of_another_type_is_415(server, people, kind):
+    async with server.client(headers={"authorization": f"Bearer {people.key}"}) as client:
+        answer = await client.post(
+            "/api/v1/workspaces/acme/policy/explain", content=b'{"command":{}}', headers={"content-type": kind}
+        )
+    assert answer.status_code == 415
+
+
+async def test_a_method_is_not_overridden_by_a_header_or_the_query(server, people):
+    token = await session_of(server.services, people.accounts["owner"], is_proven=True)
+    async with server.client(cookies={"fg_session": token}) as client:
+        answer = await client.get(
+            "/api/v1/workspaces/acme/rules?_method=POST", headers={"x-http-method-override": "POST"}
+        )
+    assert answer.status_code == 200
+    assert "items" in answer.json()
+
+
+async def test_other_methods_are_405_with_a_problem_document(server):
+    async with server.client() as client:
+        for method in ("OPTIONS", "PATCH", "TRACE", "PUT"):
+            answer = await client.request(method, "/healthz")
+            assert answer.status_code == 405
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_metrics_are_for_this_machine_and_not_for_whoever_a_proxy_brings(server):
+    async with server.client() as client:
+        assert (await client.get("/metrics")).status_code == 200
+        assert (await client.get("/metrics", headers={"x-forwarded-for": "198.51.100.7"})).status_code == 401
+
+
+async def test_an_owner_gets_nothing_of_the_platform_and_the_platform_role_no_private_content(server, people):
+    services = server.services
+    proxied = {"x-forwarded-for": "198.51.100.7"}
+    owner = await session_of(services, people.accounts["owner"], is_proven=True)
+    platform = await session_of(services, people.accounts["nobody"], is_proven=True)
+    await services.accounts.grant_platform_role(people.accounts["nobody"], OPERATOR)
+    async with server.client() as client:
+        as_owner, as_platform = {"cookie": f"fg_session={owner}"}, {"cookie": f"fg_session={platform}"}
+        assert (await client.get("/metrics", headers=proxied | as_owner)).status_code == 404
+        assert (await client.get("/metrics", headers=proxied | as_platform)).status_code == 200
+        for path in ("commands", "reports", "audit/records", "rules"):
+            assert (await client.get(f"/api/v1/workspaces/acme/{path}", headers=as_platform)).status_code == 404
+
+
+async def test_denials_stand_in_the_log_of_the_workspace_and_only_so_many(server, people):
+    token = await session_of(server.services, people.accounts["developer"])
+    async with server.client(cookies={"fg_session": token}) as client:
+        for _ in range(30):
+            assert (await client.get("/api/v1/workspaces/acme/audit/records")).status_code == 403
+    await server.stop()
+    records = [one.record for one in await server.services.audit.newest(people.acme, limit=100)]
+    denied = [one for one in records if one["act"] == "access.denied"]
+    assert len(denied) == 20
+    assert denied[0]["data"] == {"permission": "workspace:audit:read", "reason": "role_lacks_it"}
+    assert denied[0]["actor"]["id"] == people.accounts["developer"]
+    assert denied[0]["req"]
+
+
+def test_every_door_is_pinned_by_a_permission_of_its_kind():
+    for door in DOORS:
+        door.check()
+        if not door.is_safe and door.method != "WS":
+            assert not door.permission.endswith(":read"), door.name
+        if door.permission is P.PUBLIC_PAGE_READ:
+            assert door.is_safe
+
+
+async def test_the_password_of_a_person_is_no_token(server, people):
+    async with server.client() as client:
+        answer = await client.get("/api/v1/whoami", headers={"authorization": f"Bearer {PASSWORD}"})
+    assert answer.status_code == 401

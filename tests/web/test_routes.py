@@ -1,0 +1,50 @@
+"""The table of doors, pinned: a new door, another permission or a lost one is seen here first."""
+
+from failgate.web.routes import API, LIVE, OPERATION
+
+PINNED = """
+GET /healthz public:page:read operation
+GET /readyz public:page:read operation
+GET /metrics platform:metrics:read operation loopback
+GET /api/openapi.json public:page:read api
+GET /api/docs public:page:read page
+GET /static/{name:path} public:page:read operation
+GET /api/v1/whoami account:self:read api
+POST /commands workspace:command:submit api
+GET /commands workspace:command:read api
+GET /commands/{id} workspace:command:read api own=workspace:command:submit
+POST /commands/{id}/votes workspace:command:vote api
+POST /commands/{id}/cancel workspace:command:submit api
+POST /commands/{id}/consume workspace:command:consume api
+POST /commands/{id}/outcome workspace:command:consume api
+POST /policy/explain workspace:command:submit api
+GET /rules workspace:rule:read api
+POST /rules workspace:rule:write api sensitive
+DELETE /rules/{id} workspace:rule:write api sensitive
+POST /reports workspace:report:create api
+PUT /reports/{id}/artifacts/{sha256} workspace:report:create api
+POST /reports/{id}/seal workspace:report:create api
+GET /reports workspace:report:read api
+GET /reports/{id} workspace:report:read api
+GET /reports/{id}/artifacts/{sha256} workspace:report:read api
+DELETE /reports/{id} workspace:report:delete api
+GET /audit/records workspace:audit:read api
+GET /audit/checkpoint workspace:audit:read api
+GET /audit/proof/inclusion workspace:audit:read api
+GET /audit/proof/consistency workspace:audit:read api
+WS /api/v1/agent workspace:command:submit live bearer credential
+WS /api/v1/live workspace:command:read live cookie query
+"""
+
+
+def line(door):
+    words = [door.method, door.path.replace("/api/v1/workspaces/{workspace}", ""), str(door.permission), door.kind]
+    words += ["sensitive"] if door.is_sensitive else []
+    words += ["loopback"] if door.is_open_to_loopback else []
+    words += [f"own={door.own_permission}"] if door.own_permission else []
+    words += [*sorted(door.credentials or ()), *([door.workspace_from] if door.workspace_from else [])]
+    return " ".join(words)
+
+
+def test_the_table_is_as_it_was_reviewed():
+    assert [line(door) for door in (*OPERATION, *API, *LIVE)] == PINNED.split("\n")[1:-1]
