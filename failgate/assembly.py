@@ -36,7 +36,7 @@ from failgate.base.errors import FailgateError, StartRefused
 from failgate.base.idempotency import FirstAnswers
 from failgate.base.log import get_logger
 from failgate.base.migrate import Migration, core_migrations, migrate, pending_migrations
-from failgate.base.open_database import open_database, tables_of
+from failgate.base.open_database import open_database, sqlite_path, tables_of
 from failgate.base.secretbox import SecretBox
 from failgate.config.model import Config
 from failgate.gate import tables as gate_tables
@@ -109,6 +109,7 @@ async def open_services(
     clock, data_dir = clock or SystemClock(), Path.cwd() / data_dir
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(hold_data_folder(data_dir))
+        stack.enter_context(hold_database_file(config.database.url_in(data_dir)))
         db = await _open_core_database(config, data_dir, clock)
         stack.push_async_callback(db.close)
         audit = AuditLog(db, clock, data_dir, origin=config.audit.origin)
@@ -140,24 +141,48 @@ def hold_data_folder(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise StartRefused(
-            f"The data folder {folder} cannot be used: {error.strerror}.",
-            hint="Make it writable for this account, or choose another with --data DIR.",
-        ) from error
+        raise _not_usable(f"data folder {folder}", error) from error
+    with _hold(folder / LOCK_FILE, f"data folder {folder}"):
+        yield
+
+
+@contextlib.contextmanager
+def hold_database_file(url: str) -> Iterator[None]:
+    """Keep every other server off the SQLite file at `url`, whichever data folder it uses; PostgreSQL locks itself.
+
+    Raises: StartRefused.
+    """
+    path = sqlite_path(url)
+    with contextlib.nullcontext() if path is None else _hold(path.with_name(f"{path.name}.lock"), f"database {path}"):
+        yield
+
+
+@contextlib.contextmanager
+def _hold(lock: Path, what: str) -> Iterator[None]:
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise _not_usable(what, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(handle)
         raise StartRefused(
-            f"Another Failgate server uses the data folder {folder}.",
+            f"Another Failgate server uses the {what}.",
             hint="Stop it first, or give this one a folder of its own with --data DIR.",
         ) from error
     try:
         yield
     finally:
         os.close(handle)
+
+
+def _not_usable(what: str, error: OSError) -> StartRefused:
+    return StartRefused(
+        f"The {what} cannot be used: {error.strerror}.",
+        hint="Make it writable for this account, or choose another with --data DIR.",
+    )
 
 
 async def _open_core_database(config: Config, data_dir: Path, clock: Clock) -> Database:

@@ -21,10 +21,11 @@ async def open_database(url: str, *, tables: Sequence[type[Table]] = (), is_excl
     Raises: StartRefused, naming the cause and the mend.
     """
     scheme = urlsplit(url).scheme
-    if scheme == "sqlite":
+    path = sqlite_path(url)
+    if path is not None:
         from failgate.base.sqlite import open_sqlite
 
-        database = open_sqlite(Path("/" + unquote(urlsplit(url).path).lstrip("/")))
+        database = open_sqlite(path)
     elif scheme in {"postgresql", "postgres"}:
         from failgate.base.postgres import open_postgres
 
@@ -35,6 +36,12 @@ async def open_database(url: str, *, tables: Sequence[type[Table]] = (), is_excl
         )
     bind_tables(database, tables)
     return database
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file that a SQLite URL names; None for another kind of database."""
+    parts = urlsplit(url)
+    return Path("/" + unquote(parts.path).lstrip("/")) if parts.scheme == "sqlite" else None
 
 
 def tables_of(*modules: ModuleType) -> list[type[Table]]:

@@ -117,10 +117,11 @@ async def _verify(
 async def _database(config: Config, data: Path) -> AsyncIterator[Any]:
     """Open the core's database beside a running server: nothing is written, nothing is made."""
     from failgate.assembly import CORE_TABLES
-    from failgate.base.open_database import open_database
+    from failgate.base.open_database import open_database, sqlite_path
 
     url = config.database.url_in(data)
-    if url.startswith("sqlite:") and not Path("/" + url.partition(":")[2].lstrip("/")).is_file():
+    path = sqlite_path(url)
+    if path is not None and not path.is_file():
         raise StartRefused(f"There is no database in {data}.", hint="Name the server's folder with --data DIR.")
     database = await open_database(url, tables=CORE_TABLES, is_exclusive=False)
     try:

@@ -122,7 +122,8 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
 
 def note_error(error: Exception) -> None:
     """Log an error that is not one of ours, with its traceback; the others are part of the trade."""
-    if as_failgate_error(error).status >= 500 and not isinstance(error, StorageUnavailable | OtherStatus):
+    ours = as_failgate_error(error)
+    if ours.status >= 500 and not isinstance(ours, StorageUnavailable | OtherStatus):
         log.error("request.failed", error=type(error).__name__, exc_info=error)
 
 

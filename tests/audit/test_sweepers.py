@@ -24,7 +24,7 @@ from failgate.base.open_database import open_database
 from tests.audit.conftest import WS, event
 
 SIZE = 3 * CHUNK + 300
-BORDERS = [0, 255, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK - 1, 2 * CHUNK, 3 * CHUNK - 1, 3 * CHUNK, SIZE - 1]
+BORDERS = [0, CHUNK - 1, CHUNK, 2 * CHUNK - 1, 2 * CHUNK, 3 * CHUNK - 1, 3 * CHUNK, SIZE - 1]
 
 
 HASHES: list[bytes] = []
@@ -124,7 +124,7 @@ async def test_an_edit_at_a_border_is_named_by_both_ways(large, monkeypatch, seq
     assert (together.state, together.first_bad) == ("tampered", seq)
 
 
-@pytest.mark.parametrize("seq", [CHUNK - 1, CHUNK, 2 * CHUNK, SIZE - 1])
+@pytest.mark.parametrize("seq", [CHUNK - 1, CHUNK, SIZE - 1])
 async def test_a_broken_link_at_a_border_is_blamed_on_the_same_record_by_both_ways(large, monkeypatch, seq):
     large.edit(seq, prev="B" * 43)
     alone, together = await large.verdicts(monkeypatch)
@@ -132,7 +132,7 @@ async def test_a_broken_link_at_a_border_is_blamed_on_the_same_record_by_both_wa
     assert together.first_bad == seq
 
 
-@pytest.mark.parametrize("seq", [0, CHUNK - 1, CHUNK, 3 * CHUNK])
+@pytest.mark.parametrize("seq", [CHUNK - 1, CHUNK, 3 * CHUNK])
 async def test_a_record_that_is_missing_at_a_border_is_named_by_both_ways(large, monkeypatch, seq):
     large.run("DELETE FROM audit_record WHERE position = ?", record_position(1, seq))
     alone, together = await large.verdicts(monkeypatch)
@@ -165,7 +165,7 @@ async def test_a_spoiled_node_is_found_by_both_ways(large, monkeypatch, tile):
     assert f"{tile * 256} to {tile * 256 + 255} " in together.reason
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 512, SIZE])
+@pytest.mark.parametrize("size", [0, CHUNK - 1, CHUNK, 2 * CHUNK + 512, SIZE])
 async def test_heads_kept_elsewhere_are_met_wherever_they_end(large, monkeypatch, size):
     root = root_of(grow((), 0, HASHES[:size])[0])
     kept = Anchor(Checkpoint("here", size, root), "kept.txt")

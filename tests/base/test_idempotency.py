@@ -1,4 +1,4 @@
-"""One key has one effect and one answer, on both engines. # E9"""
+"""One key has one effect and one answer, on both engines."""
 
 import asyncio
 

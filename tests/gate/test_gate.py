@@ -544,7 +544,7 @@ def keyed(who, route: str, body=None, text: str = "k"):
 
 
 async def test_a_lost_answer_to_a_verb_is_given_again_and_nothing_happens_twice(house):
-    """Vote, consume and outcome, each asked three times with its key: one record each. # E9"""
+    """Vote, consume and outcome, each asked three times with its key: one record each."""
     bot, ann, gate, where = agent(), await house.person(), house.gate, house.workspace
     view = await house.submit(bot)
     vote, consume = Vote("approve", view.digest), Consume(view.digest)

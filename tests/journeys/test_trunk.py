@@ -342,6 +342,19 @@ def test_a_second_server_on_the_same_data_is_refused(server: Server) -> None:
     assert "Traceback" not in second.stderr
 
 
+def test_a_second_server_on_the_same_sqlite_file_is_refused(tmp_path: Path) -> None:
+    shared = f'[database]\nurl = "sqlite:///{tmp_path / "shared.sqlite"}"\n'
+    first = Server(tmp_path / "one", config=shared).start()
+    try:
+        other = tmp_path / "other.toml"
+        other.write_text(shared)
+        second = failgate("serve", "--config", str(other), "--data", str(tmp_path / "two"), "--listen", "127.0.0.1:0")
+        assert second.returncode == 78
+        assert "Another Failgate server uses the database" in second.stderr
+    finally:
+        assert first.stop() == 0
+
+
 def test_a_taken_port_is_a_clear_refusal(server: Server, tmp_path: Path) -> None:
     server.start()
     second = failgate("serve", "--data", str(tmp_path / "other"), "--listen", server.url.removeprefix("http://"))

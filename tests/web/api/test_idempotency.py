@@ -1,4 +1,4 @@
-"""Every POST of the API that changes something honours the Idempotency-Key. # E9"""
+"""Every POST of the API that changes something honours the Idempotency-Key."""
 
 import pytest
 
