@@ -59,7 +59,8 @@ class StoredTree:
         """Return the first `width` hashes of tile `index` of tile level `level`; fewer when they are not there yet."""
         first = index * TILE_WIDTH
         rows = await self._read(number, [(level, first, first + width)])
-        return [rows[level, place] for place in range(first, first + width) if (level, place) in rows]
+        start = _position(number, level, first)
+        return [rows[place] for place in range(start, start + width) if place in rows]
 
     async def _proof(self, number: int, path: Sequence[Sequence[Node]]) -> list[bytes]:
         hashes = await self._hashes(number, [node for nodes in path for node in nodes])
@@ -79,11 +80,11 @@ class StoredTree:
             if len(self._kept) > MOST_KEPT:
                 self._kept.clear()
             for node in missing:
-                found[node] = self._kept[number, node] = _folded(node, rows)
+                found[node] = self._kept[number, node] = _folded(number, node, rows)
         return found
 
-    async def _read(self, number: int, spans: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int], bytes]:
-        """Return the entries `first` to `end` of each tile level, by level and index, in one query."""
+    async def _read(self, number: int, spans: Sequence[tuple[int, int, int]]) -> dict[int, bytes]:
+        """Return the entries `first` to `end` of each tile level, by their positions, in one query."""
         selects: list[str] = []
         bounds: list[int] = []
         for level, first, end in spans:
@@ -91,13 +92,7 @@ class StoredTree:
             bounds += [_position(number, level, first), _position(number, level, end)]
             selects.append(template.format(f"${len(bounds) - 1}", f"${len(bounds)}"))
         rows = await self._database.fetch(" UNION ALL ".join(selects), *bounds)
-        by_position = {row["position"]: bytes(row["hash"]) for row in rows}
-        return {
-            (level, index): by_position[place]
-            for level, first, end in spans
-            for index in range(first, end)
-            if (place := _position(number, level, index)) in by_position
-        }
+        return {row["position"]: row["hash"] for row in rows}
 
 
 def _position(number: int, level: int, index: int) -> int:
@@ -117,11 +112,11 @@ def _spans(nodes: Iterable[Node]) -> list[tuple[int, int, int]]:
     return [(level, first, end) for (level, _), (first, end) in sorted(spans.items())]
 
 
-def _folded(node: Node, entries: dict[tuple[int, int], bytes]) -> bytes:
+def _folded(number: int, node: Node, entries: dict[int, bytes]) -> bytes:
     level, rest = divmod(node.level, TILE_HEIGHT)
-    first = node.place << rest
+    first = _position(number, level, node.place << rest)
     try:
-        return fold([entries[level, index] for index in range(first, first + (1 << rest))])
+        return fold([entries[place] for place in range(first, first + (1 << rest))])
     except KeyError:
         raise StorageUnavailable(
             "A part of the audit tree is missing in the database.", hint="Run `failgate audit verify`."

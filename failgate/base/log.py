@@ -15,9 +15,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, TextIO, cast
 
 import msgspec
-import structlog
 
 from failgate.base.secret import Secret
+
+_HAS_RICH = "rich" in sys.modules
+if not _HAS_RICH:
+    sys.modules["rich"] = cast("Any", None)
+import structlog  # noqa: E402  # it would load rich and pygments
+
+if not _HAS_RICH:
+    del sys.modules["rich"]
 
 MASK = "********"
 _encode = msgspec.json.Encoder().encode

@@ -114,12 +114,13 @@ class Submitting:
 
     async def _decide(self, command: Command, principal: Principal, workspace_id: str) -> Combined:
         """Return the law's answer; a rule that lets the command pass has counted this use."""
-        combined = combine(())
+        findings: list[tuple[str, Finding]] = []
         for _ in range(REJUDGE):
-            combined = combine(await self._ask_policies(command, principal, workspace_id))
+            findings = await self._ask_policies(command, principal, workspace_id)
+            combined = combine(findings)
             if combined.decision != "allow" or await self._count_uses(workspace_id, combined):
                 return combined
-        return Combined("deny", 0, "the rule that would let it pass cannot be used", combined.findings)
+        return Combined("deny", 0, "the rule that would let it pass cannot be used", tuple(findings))
 
     async def _count_uses(self, workspace_id: str, combined: Combined) -> bool:
         rulebook = self._parts.rulebook

@@ -9,9 +9,6 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import apply_mask
-from websockets.protocol import State
-from websockets.streams import StreamReader
 
 from failgate.base.ids import new_id
 from failgate.web.errors import OtherStatus, problem_body, problem_of
@@ -19,8 +16,6 @@ from failgate.web.headers import new_nonce, security_headers
 
 HEADER_BYTES = 65_536
 GOING_AWAY = 1001
-UNREAD_MESSAGES = 8  # of one socket, before no more is read from it
-_AT_EOF = StreamReader.at_eof.__code__  # where the parser waits between two frames
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -102,50 +97,13 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """Ends its socket with 1001 (going away) when the server stops; takes and sends plain texts by a shorter way.
-
-    Nearly every frame of a socket is a whole text. For those the general way, which can do everything, costs as much as
-    a decision of the gate; whatever is not exactly that goes the general way.
-    """
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes."""
-        text = _text_of(data) if self._is_open() and self._is_between_frames() else None
-        if text is None:
-            super().data_received(data)
-            return
-        self.curr_msg_data_type, self.frames = "text", [text]
-        self.send_receive_event_to_app()
-
-    def send_receive_event_to_app(self) -> None:
-        """Queue a message; stop reading only once several wait: to pause and resume for each are four system calls."""
-        if self.read_paused or self.queue.qsize() >= UNREAD_MESSAGES:
-            super().send_receive_event_to_app()
-            return
-        self.read_paused = True  # so that nothing is paused
-        super().send_receive_event_to_app()
-        self.read_paused = False
+    """Ends its socket with 1001 (going away) when the server stops."""
 
     async def send(self, message: Any) -> None:
         """Do what `message` says."""
-        if message["type"] == "websocket.send" and self._is_open() and self.writable.is_set():
-            text: str | None = message.get("text")
-            if text is not None and message.get("bytes") is None:
-                self.transport.write(_frame_of(text.encode()))
-                return
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
             self.handshake_complete = True  # by a refusal; uvicorn would log it as an error of ours
-
-    def _is_open(self) -> bool:
-        return self.handshake_complete and not (self.close_sent or self.disconnected) and self.conn.state is State.OPEN
-
-    def _is_between_frames(self) -> bool:
-        """Tell whether what comes next begins a frame: the parser waits for one, and in no message of several."""
-        waiting: Any = self.conn.parser
-        while waiting is not None and waiting.gi_yieldfrom is not None:
-            waiting = waiting.gi_yieldfrom
-        return waiting is not None and waiting.gi_code is _AT_EOF and self.conn.current_size is None
 
     def shutdown(self) -> None:
         """Say 1001 to the peer and to the handler, and close."""
@@ -158,31 +116,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
             return
         super().shutdown()
-
-
-def _text_of(data: bytes) -> bytes | None:
-    """Return the payload of `data` when that is one whole masked text frame below 64 KiB; else None.
-
-    Source: RFC 6455 section 5.2.
-    """
-    if len(data) < 6 or data[0] != 0x81 or data[1] < 0x80:
-        return None
-    size, start = data[1] & 0x7F, 2
-    if size == 126:
-        size, start = int.from_bytes(data[2:4]), 4
-    if size > 126 and start == 2 or len(data) != start + 4 + size:
-        return None
-    return apply_mask(data[start + 4 :], data[start : start + 4])
-
-
-def _frame_of(payload: bytes) -> bytes:
-    """Return `payload` as one text frame. Source: RFC 6455 section 5.2."""
-    size = len(payload)
-    if size < 126:
-        return bytes((0x81, size)) + payload
-    if size < 1 << 16:
-        return b"\x81\x7e" + size.to_bytes(2) + payload
-    return b"\x81\x7f" + size.to_bytes(8) + payload
 
 
 def _plain_answer(status: int, sentence: str, *, is_https: bool) -> bytes:

@@ -30,6 +30,7 @@ MAX_WATCHED = 1024  # pending commands of one socket
 UNSUPPORTED = 1003
 
 _encode = msgspec.json.Encoder().encode
+_REFS = frozenset({str, int})  # exactly: a boolean is none
 _KINDS: dict[str, Any] = {"submit": Submit, "consume": Use, "outcome": Finish, "cancel": Cancel}
 
 
@@ -165,7 +166,7 @@ def _ref(value: Any) -> Ref | None:
     if not isinstance(value, dict):
         raise BadInput("A frame is a JSON object.", hint='Send {"type": …}.')
     ref: object = cast("dict[str, object]", value).get("ref")
-    return ref if isinstance(ref, str | int) and not isinstance(ref, bool) else None
+    return cast("Ref", ref) if type(ref) in _REFS else None
 
 
 def _kind(value: dict[str, Any]) -> Any:

@@ -1,0 +1,76 @@
+"""`failgate audit`, beside a running server and without one."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.harness import Server, failgate
+
+PASSWORD = "a long and plain passphrase"
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Server:
+    """A server that worked a little and stopped."""
+    server = Server(tmp_path / "data").start()
+    server.admin("bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin", stdin=PASSWORD)
+    server.admin("allow", "add", "--workspace", "acme", "--exact", "--", "git", "status")
+    assert server.stop() == 0
+    return server
+
+
+def test_an_intact_log_is_exit_code_0(stopped: Server) -> None:
+    verified = stopped.verify("--gate", "--json")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_a_checkpoint_kept_elsewhere_refuses_a_shorter_log(stopped: Server, tmp_path: Path) -> None:
+    """P2: whoever holds an old checkpoint detects a rollback."""
+    note = tmp_path / "note"
+    printed = failgate("audit", "checkpoint", "--log", "acme", "--data", str(stopped.data))
+    assert printed.returncode == 0, printed.stderr
+    note.write_text(printed.stdout)
+    assert stopped.verify("--against", str(note)).returncode == 0
+    connection = sqlite3.connect(stopped.data / "failgate.sqlite")
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute("DELETE FROM audit_record WHERE position = (SELECT MAX(position) FROM audit_record)")
+    connection.commit()
+    connection.close()
+    assert stopped.verify("--against", str(note)).returncode == 1
+
+
+def test_an_edited_rule_is_named(stopped: Server) -> None:
+    """E28: the allowlist file was edited while the server was down."""
+    database = next((stopped.data / "plugins" / "allowlist").glob("*.sqlite"))
+    connection = sqlite3.connect(database)
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%rule%'"
+    table = connection.execute(query).fetchone()[0]
+    connection.execute(f"UPDATE {table} SET argv = replace(argv, 'status', 'push')")
+    connection.commit()
+    connection.close()
+    found = stopped.verify("--gate")
+    assert found.returncode == 1
+    assert "rule" in found.stdout
+    stopped.start()
+    assert stopped.stop() == 0
+
+
+def test_a_missing_database_and_an_unreadable_note_are_clear_refusals(stopped: Server, tmp_path: Path) -> None:
+    missing = failgate("audit", "verify", "--data", str(tmp_path / "nothing"))
+    assert missing.returncode == 78
+    assert "no database" in missing.stderr
+    wrong = stopped.verify("--against", str(tmp_path / "absent"))
+    assert wrong.returncode == 2
+    assert "cannot be read" in wrong.stderr
+
+
+def test_a_damaged_database_file_is_tampered_not_a_traceback(stopped: Server) -> None:
+    path = stopped.data / "failgate.sqlite"
+    content = bytearray(path.read_bytes())
+    content[4096 * 2 : 4096 * 12] = b"\xff" * 4096 * 10
+    path.write_bytes(content)
+    found = stopped.verify()
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "Traceback" not in found.stderr

@@ -1,0 +1,85 @@
+"""The operator's commands, as processes."""
+
+import json
+import re
+import shutil
+import sqlite3
+from pathlib import Path
+
+from tests.journeys.harness import Server, failgate
+
+
+def test_init_writes_a_config_that_check_accepts(tmp_path: Path) -> None:
+    """B12"""
+    assert failgate("init", cwd=tmp_path).returncode == 0
+    checked = failgate("check", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert "allowlist" in checked.stdout
+    again = failgate("init", cwd=tmp_path)
+    assert again.returncode == 78
+    assert "is there already" in again.stderr
+
+
+def test_plugins_tells_name_version_and_hash_of_what_is_enabled() -> None:
+    """E16: which plugins run, from where, which version and hash."""
+    answer = json.loads(failgate("plugins", "--json").stdout)
+    assert {plugin["name"] for plugin in answer} >= {"allowlist", "quorum", "capture", "filesystem"}
+    assert all(re.fullmatch(r"(sha256:)?[0-9a-f]{64}", plugin["hash"]) for plugin in answer)
+
+
+async def test_postgresql_is_migrated_only_when_told(empty_database_url: str, tmp_path: Path) -> None:
+    if empty_database_url.startswith("sqlite"):
+        assert "would run" in failgate("migrate", "--check", "--data", str(tmp_path / "d")).stdout
+        return
+    config = tmp_path / "failgate.toml"
+    config.write_text(f'[database]\nurl = "{empty_database_url}"\n')
+    place = ("--config", str(config), "--data", str(tmp_path / "data"))
+    refused = failgate("serve", *place, "--listen", "127.0.0.1:0")
+    assert refused.returncode == 78
+    assert "failgate migrate" in refused.stderr
+    assert failgate("migrate", "--check", *place).returncode == 1
+    assert "0001_audit" in failgate("migrate", *place).stdout
+    assert failgate("migrate", "--check", *place).returncode == 0
+    server = Server(tmp_path / "data", database_url=empty_database_url).start()
+    assert server.stop() == 0
+
+
+def test_a_database_put_back_from_an_older_copy_is_refused_until_told(tmp_path: Path) -> None:
+    """P2: a rollback of the whole database is seen at the start."""
+    server = Server(tmp_path / "data").start()
+    words = ("bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin")
+    server.admin(*words, stdin="a long and plain passphrase")
+    server.stop()
+    old = tmp_path / "old"
+    shutil.copy(server.data / "failgate.sqlite", old)
+    server.start()
+    server.admin("agent", "create", "--workspace", "acme", "--name", "ci")
+    server.stop()
+    shutil.copy(old, server.data / "failgate.sqlite")
+    refused = failgate("serve", "--data", str(server.data), "--listen", "127.0.0.1:0")
+    assert refused.returncode == 78
+    assert "--accept-rollback" in refused.stderr
+    server.arguments = ("--accept-rollback",)
+    server.start()
+    assert server.stop() == 0
+
+
+def test_the_data_folder_is_private(tmp_path: Path) -> None:
+    """F3 E18: nobody else on the host reads keys, sockets or the database."""
+    server = Server(tmp_path / "data").start()
+    try:
+        open_to_others = [path for path in [server.data, *server.data.rglob("*")] if path.stat().st_mode & 0o077]
+        assert open_to_others == []
+    finally:
+        server.stop()
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "failgate.sqlite").write_text("somebody's notes, and not a database at all\n" * 99)
+    refused = failgate("serve", "--data", str(data), "--listen", "127.0.0.1:0")
+    assert refused.returncode == 78
+    assert "Traceback" not in refused.stderr
+    assert (data / "failgate.sqlite").read_text().startswith("somebody's notes")
+    assert sqlite3.sqlite_version_info >= (3, 35)
