@@ -162,14 +162,15 @@ def test_no_registry_host_and_no_leftover_stands_in_a_file() -> None:
 
 
 def test_no_path_of_a_machine_stands_in_a_file() -> None:
-    places = [str(ROOT.parent) + "/", str(Path.home()) + "/"]
+    # A checkout may lie anywhere: folders that every machine has say nothing about this one.
+    common = {"/", "/tmp", "/var/tmp", "/var", "/opt", "/srv", "/home", "/usr", "/usr/src", "/mnt", "/data", "/builds"}
+    places = [f"{place}/" for place in (ROOT, ROOT.parent, Path.home()) if str(place) not in common]
     for path in tracked():
         if path.suffix in {".png", ".gz"}:
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
         for place in places:
-            if len(place) > 3:
-                assert place not in text, f"{name_of(path)} holds {place}"
+            assert place not in text, f"{name_of(path)} holds {place}"
 
 
 def test_nothing_generated_is_tracked() -> None:
