@@ -15,16 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TextIO, cast
 
 import msgspec
+import structlog
 
 from failgate.base.secret import Secret
-
-_HAS_RICH = "rich" in sys.modules
-if not _HAS_RICH:
-    sys.modules["rich"] = cast("Any", None)
-import structlog  # noqa: E402  # it would load rich and pygments
-
-if not _HAS_RICH:
-    del sys.modules["rich"]
 
 MASK = "********"
 _encode = msgspec.json.Encoder().encode
@@ -106,7 +99,7 @@ def start_logging(
     ]
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(_json_line)
     if log_format == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=False)
+        renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, renderer],

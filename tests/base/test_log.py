@@ -114,3 +114,17 @@ def test_the_console_form_is_masked_too(lines):
     get_logger("failgate.tests").info("door.opened", note=TOKEN)
     assert "door.opened" in stream.getvalue()
     assert TOKEN not in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_shows_no_local_variable(log_format):
+    """E18: a local may be a password; `rich`, where it is installed, would print every one."""
+    out = io.StringIO()
+    start_logging(log_format, stream=out)
+    kept = "plain-local-value"
+    try:
+        raise ValueError(len(kept))
+    except ValueError:
+        get_logger("test").exception("thing.failed")
+    assert "ValueError" in out.getvalue()
+    assert kept not in out.getvalue()
