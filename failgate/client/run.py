@@ -216,7 +216,7 @@ class _Run:
                 ) from error
             raise
         used = standing_of(answer.content, call.digest, standing.id)
-        if used.state not in ("executed", "approved"):
+        if used.state != "executed":
             raise Unverified(f"The approval cannot be used: the request is {used.state}.", hint="Nothing was executed.")
         check_approval(standing, call.digest, time.time())
 

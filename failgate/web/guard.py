@@ -146,8 +146,6 @@ async def _identify(scope: Scope, visit: Visit, door: Door, services: Services) 
 async def _resolve(visit: Visit, services: Services) -> tuple[Principal, Any]:
     if visit.credential is None:
         return ANONYMOUS, None
-    if visit.credential.startswith("fg_"):
-        return await services.tokens.resolve(visit.credential) or ANONYMOUS, None
     session = await services.sessions.resolve(visit.credential)
     return (session.principal, session) if session is not None else (ANONYMOUS, None)
 

@@ -275,6 +275,14 @@ def test_an_approval_that_was_used_or_expired_executes_nothing(failgate: Any, wi
     assert not (work / "made").exists()
 
 
+def test_a_use_that_the_server_did_not_note_executes_nothing(failgate: Any, wire: Wire, work: Path) -> None:  # E8
+    wire.tamper = lambda view: view | {"state": "approved"} if view["state"] == "executed" else view
+    result = failgate(*runs("touch", "ran"))
+    assert result.returncode == 76
+    assert "cannot be used" in result.stderr
+    assert not (work / "ran").exists()
+
+
 def test_a_lost_answer_to_consume_is_asked_again_with_the_same_key(failgate: Any, wire: Wire, work: Path) -> None:
     wire.consume_lost = 1
     assert failgate(*runs("touch", "made")).returncode == 0

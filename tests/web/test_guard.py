@@ -95,6 +95,13 @@ async def test_each_role_passes_exactly_the_doors_that_its_permissions_name(serv
                 assert denied, f"{door.name}: {answer.status_code} {answer.text}"
 
 
+async def test_a_token_in_the_place_of_a_session_is_nobody(server, people):
+    """A cookie is sent by a browser without anybody's intention: what stands in a header alone is no session."""
+    async with server.client(cookies={"fg_session": people.agent}) as client:
+        answer = await client.get("/api/v1/whoami")
+    assert answer.status_code == 401
+
+
 async def test_an_agent_passes_only_the_agents_doors(server, people):
     async with server.client(headers={"authorization": f"Bearer {people.agent}"}) as client:
         for door in IN_WORKSPACE:
