@@ -49,12 +49,13 @@ from failgate.plugin import Host
 from failgate.redaction import Scanner
 from failgate.reports import tables as report_tables
 from failgate.reports.reports import Reports
+from failgate.sso import tables as sso_tables
 from failgate.workspaces import tables as workspace_tables
 from failgate.workspaces.agents import Agents
 from failgate.workspaces.workspaces import Workspaces
 
 CORE_TABLES = tables_of(
-    account_tables, artifact_tables, audit_tables, base_tables, gate_tables, report_tables, workspace_tables
+    account_tables, artifact_tables, audit_tables, base_tables, gate_tables, report_tables, sso_tables, workspace_tables
 )
 SWEEP_SECONDS = 30.0
 LOCK_FILE = "server.lock"

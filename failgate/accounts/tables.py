@@ -56,6 +56,9 @@ class SessionRow(Table, tablename="session"):
     auth = Text()
     address = Text()
     user_agent = Text()
+    connection_id = Text(null=True, default=None)
+    confined_to = Text(null=True, default=None)
+    may_change_account = SmallInt(default=1)
 
 
 class TokenRow(Table, tablename="token"):
