@@ -41,6 +41,8 @@ _QUIET = {
     "asyncio": logging.WARNING,
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
+    "httpx2": logging.WARNING,
+    "httpcore2": logging.WARNING,
     "litestar": logging.WARNING,
     "websockets": logging.WARNING,
 }

@@ -104,6 +104,7 @@ class ServerSection(Section, frozen=True):
     public_url: Annotated[str, Fits(_check_web_origin)] | None = None
     trusted_proxies: tuple[Annotated[str, Fits(_check_network)], ...] = ()
     allow_loopback: bool = False
+    outbound_networks: tuple[Annotated[str, Fits(_check_network)], ...] = ()
     allow_plain_http: bool = False
     header_timeout: Annotated[Duration, Between("1s", "5m")] = Duration("10s")
     log_format: Literal["json", "console"] = "json"
