@@ -162,7 +162,10 @@ def readable(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": schema["info"]["title"],
         "version": schema["info"]["version"],
-        "description": schema["info"].get("description", ""),
+        "description": [
+            {"text": text, "is_code": bool(place % 2)}
+            for place, text in enumerate(schema["info"].get("description", "").split("`"))
+        ],
         "tags": [{"name": tag, "operations": operations[tag]} for tag in sorted(operations)],
         "schemas": [
             {"name": name, "description": kind.get("description", ""), "members": _members(kind)}
