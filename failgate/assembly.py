@@ -282,6 +282,8 @@ async def _build(
         db, plugins.artifact_store, clock, ArtifactLimits(artifact_bytes=config.limits.artifact.bytes)
     )
     gate = Gate(db, audit, clock, plugins.policies, plugins.rulebook, limits=limits, feed=feed)
+    accounts.also_end(gate.void_votes_of)
+    workspaces.also_end(gate.void_votes_in)
     exporters = plugins.exporters.items()
     return Services(
         config=config,

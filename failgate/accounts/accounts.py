@@ -81,7 +81,7 @@ class Accounts:
         self._throttle = throttle
         self._sessions = sessions
         self._tokens = tokens
-        self._endings = tuple(endings)
+        self._endings = list(endings)
         self.is_password_enabled = is_password_enabled
         self._refusals = Refusals(audit, clock, Act.SESSION_REFUSED)
 
@@ -219,23 +219,39 @@ class Accounts:
         await self._database.write(verb)
 
     async def disable(self, account_id: str, actor: Actor) -> None:
-        """Bar the account; its sessions, API keys and agents' tokens have ended when this returns. Twice is as once.
+        """Bar the account; what was opened with it has ended when this returns. Twice is as once.
+
+        That is its sessions, its API keys, the tokens of agents that it answers for, and what the `endings` name.
 
         Raises: NotFound.
         """
 
         async def verb(tx: Transaction) -> None:
-            query = "UPDATE account SET disabled_us = $1 WHERE id = $2 AND disabled_us IS NULL"
-            if await tx.execute(query, self._clock.now_us(), account_id) != 1:
-                await self._must_exist(tx, account_id)
-                return
-            await self._record(tx, Act.ACCOUNT_DISABLED, account_id, actor, {})
-            await self._sessions.end_all(tx, account_id, actor, "account_disabled")
-            await self._tokens.end_all(tx, account_id, actor, "account_disabled", agents_too=True)
-            for ending in self._endings:
-                await ending(tx, account_id, actor)
+            await self.disable_within(tx, account_id, actor)
 
         await self._database.write(verb)
+
+    async def disable_within(
+        self, tx: Transaction, account_id: str, actor: Actor, *, reason: str | None = None
+    ) -> bool:
+        """Do what `disable` does inside an open transaction; return whether it was enabled.
+
+        Raises: NotFound.
+        """
+        query = "UPDATE account SET disabled_us = $1 WHERE id = $2 AND disabled_us IS NULL"
+        if await tx.execute(query, self._clock.now_us(), account_id) != 1:
+            await self._must_exist(tx, account_id)
+            return False
+        await self._record(tx, Act.ACCOUNT_DISABLED, account_id, actor, {"reason": reason} if reason else {})
+        await self._sessions.end_all(tx, account_id, actor, "account_disabled")
+        await self._tokens.end_all(tx, account_id, actor, "account_disabled", agents_too=True)
+        for ending in self._endings:
+            await ending(tx, account_id, actor)
+        return True
+
+    def also_end(self, ending: Ending) -> None:
+        """Have `ending` end too when an account is disabled; for rooms that are built after this one."""
+        self._endings.append(ending)
 
     async def enable(self, account_id: str, actor: Actor) -> None:
         """Let the account sign in again; what had ended stays ended. Twice is as once.
@@ -244,13 +260,21 @@ class Accounts:
         """
 
         async def verb(tx: Transaction) -> None:
-            query = "UPDATE account SET disabled_us = NULL WHERE id = $1 AND disabled_us IS NOT NULL"
-            if await tx.execute(query, account_id) != 1:
-                await self._must_exist(tx, account_id)
-                return
-            await self._record(tx, Act.ACCOUNT_ENABLED, account_id, actor, {})
+            await self.enable_within(tx, account_id, actor)
 
         await self._database.write(verb)
+
+    async def enable_within(self, tx: Transaction, account_id: str, actor: Actor) -> bool:
+        """Do what `enable` does inside an open transaction; return whether it was disabled.
+
+        Raises: NotFound.
+        """
+        query = "UPDATE account SET disabled_us = NULL WHERE id = $1 AND disabled_us IS NOT NULL"
+        if await tx.execute(query, account_id) != 1:
+            await self._must_exist(tx, account_id)
+            return False
+        await self._record(tx, Act.ACCOUNT_ENABLED, account_id, actor, {})
+        return True
 
     async def grant_platform_role(self, account_id: str, actor: Actor) -> None:
         """Give the role for the installation's own pages, which opens no private content. Twice is as once.

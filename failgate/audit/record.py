@@ -63,6 +63,7 @@ class Act(StrEnum):
     COMMAND_ALLOWED = "command.allowed"
     COMMAND_REFUSED = "command.refused"
     VOTE_CAST = "vote.cast"
+    VOTE_VOIDED = "vote.voided"
     COMMAND_APPROVED = "command.approved"
     COMMAND_DENIED = "command.denied"
     COMMAND_EXPIRED = "command.expired"
@@ -151,6 +152,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.COMMAND_ALLOWED: {"digest": Digest, "policy": Digest, "rule": _ID, "use_by_us": Microseconds},
     Act.COMMAND_REFUSED: {"digest": Digest, "policy": Digest, "rule": _ID},
     Act.VOTE_CAST: {"digest": Digest, "decision": Literal["approve", "deny"], "vote": _ID},
+    Act.VOTE_VOIDED: {"account": Id, "digest": _DIGEST, "reason": _WORD},
     Act.COMMAND_APPROVED: {"digest": Digest, "use_by_us": Microseconds, "approvals": _COUNT},
     Act.COMMAND_DENIED: {"digest": _DIGEST, "reason": _WORD},
     Act.COMMAND_EXPIRED: {"digest": _DIGEST, "reason": _WORD},

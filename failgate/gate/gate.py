@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from failgate.access.principal import Principal
 from failgate.audit.log import AuditLog
+from failgate.audit.record import Actor
 from failgate.base.clock import MICROSECONDS, Clock
-from failgate.base.db import Database
+from failgate.base.db import Database, Transaction
 from failgate.base.errors import BadInput, FailgateError
 from failgate.base.idempotency import FirstAnswers, Repeated, RequestKey
 from failgate.base.ids import is_id
@@ -28,6 +29,7 @@ from failgate.gate.steady import SteadyTime
 from failgate.gate.stored import MAX_PAGE, Receipt, Stored, load, load_page, not_found, receipt_of, view_of
 from failgate.gate.submitting import Submitting
 from failgate.gate.using import Using
+from failgate.gate.voiding import void_votes
 from failgate.wire.gate import (
     CommandPage,
     CommandView,
@@ -201,6 +203,14 @@ class Gate:
         return await self._once(
             key, lambda write: self._using.outcome(principal, workspace_id, command_id, outcome, write)
         )
+
+    async def void_votes_of(self, tx: Transaction, account_id: str, actor: Actor) -> None:
+        """Void the open votes of an account that is disabled, inside that transaction."""
+        await void_votes(self._parts, tx, account_id, actor, reason="account_disabled")
+
+    async def void_votes_in(self, tx: Transaction, workspace_id: str, account_id: str, actor: Actor) -> None:
+        """Void the open votes of an account that leaves the workspace, inside that transaction."""
+        await void_votes(self._parts, tx, account_id, actor, reason="member_removed", workspace_id=workspace_id)
 
     async def expire_due(self) -> int:
         """Expire every pending request whose time has gone by; return how many."""

@@ -18,6 +18,7 @@ ACTS: dict[type[Any], Act] = {
     life.Allowed: Act.COMMAND_ALLOWED,
     life.Refused: Act.COMMAND_REFUSED,
     life.VoteCast: Act.VOTE_CAST,
+    life.VoteVoided: Act.VOTE_VOIDED,
     life.Approved: Act.COMMAND_APPROVED,
     life.Denied: Act.COMMAND_DENIED,
     life.Expired: Act.COMMAND_EXPIRED,
@@ -58,6 +59,8 @@ def _members(event: life.Event) -> dict[str, JSON]:
         return {"digest": event.digest, "policy": event.policy}
     if isinstance(event, life.VoteCast):
         return {"digest": event.digest, "decision": event.decision}
+    if isinstance(event, life.VoteVoided):
+        return {"account": event.account_id}
     if isinstance(event, life.Approved):
         return {"digest": event.digest, "use_by_us": event.use_by_us, "approvals": event.approvals}
     if isinstance(event, life.Consumed):
@@ -123,6 +126,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], life.Event]
     Act.COMMAND_ALLOWED: _allowed,
     Act.COMMAND_REFUSED: _refused,
     Act.VOTE_CAST: _vote_cast,
+    Act.VOTE_VOIDED: lambda _record, members: life.VoteVoided(members["account"]),
     Act.COMMAND_APPROVED: _approved,
     Act.COMMAND_DENIED: lambda record, _members: life.Denied(_timestamp_us(record)),
     Act.COMMAND_EXPIRED: _expired,

@@ -6,7 +6,7 @@ r"""The life of a command request: a pure fold. `apply` is the only way in which
           v     v            v
      approved  pending ---> denied | expired | cancelled | quarantined
           |      |  ^
-          |      |  | VoteCast
+          |      |  | VoteCast, VoteVoided
           | <----+ Approved (quorum complete, before expires_us)
           v
    executed (Consumed, once, before use_by_us) -> Finished, once
@@ -99,6 +99,12 @@ class VoteCast(msgspec.Struct, frozen=True):
     at_us: int
 
 
+class VoteVoided(msgspec.Struct, frozen=True):
+    """An approval counts no more: who gave it was deactivated. They may vote again if they come back."""
+
+    account_id: str
+
+
 class Approved(msgspec.Struct, frozen=True):
     """The quorum is complete: `approvals` counts the approvers who still may vote."""
 
@@ -152,6 +158,7 @@ Event = (
     | Allowed
     | Refused
     | VoteCast
+    | VoteVoided
     | Approved
     | Denied
     | Expired
@@ -235,6 +242,13 @@ def _vote(request: Request, event: VoteCast) -> Request:
     return replace(request, approvals=approvals, denials=(*denials, event.account_id))
 
 
+def _void(request: Request, event: VoteVoided) -> Request:
+    _require(request, "pending")
+    if event.account_id not in request.approvals:
+        raise IllegalTransition("there is no such approval", request.state)
+    return replace(request, approvals=tuple(account for account in request.approvals if account != event.account_id))
+
+
 def _approve(request: Request, event: Approved) -> Request:
     _require(request, "pending")
     _require_digest(request, event.digest)
@@ -297,6 +311,7 @@ def _quarantine(request: Request, _event: Quarantined) -> Request:
 
 _STEPS: dict[type[Any], Callable[..., Request]] = {
     VoteCast: _vote,
+    VoteVoided: _void,
     Approved: _approve,
     Denied: _deny,
     Expired: _expire,

@@ -20,6 +20,9 @@ from failgate.base.errors import BadInput, Conflict, Forbidden, NotFound
 from failgate.base.ids import new_id
 from failgate.workspaces.tables import MembershipRow, WorkspaceRow
 
+RoleChanged = Callable[[str, str, Role | None], None]
+"""Told of a membership that changed: workspace id, account id, the role that holds now (None: it ended)."""
+
 Leaving = Callable[[Transaction, str, str, Actor], Awaitable[None]]
 """What else ends when an account leaves: workspace id, account id, actor; inside that transaction."""
 
@@ -110,7 +113,8 @@ class Workspaces:
         self._database = database
         self._audit = audit
         self._clock = clock
-        self._leavings = tuple(leavings)
+        self._leavings = list(leavings)
+        self._callbacks: list[RoleChanged] = []
         self._by_slug = ReadThrough(self._load_by_slug, limit=10_000)
         self._by_id = ReadThrough(self._load_by_id, limit=10_000)
         self._roles = ReadThrough(self._load_role)
@@ -214,7 +218,7 @@ class Workspaces:
             query = "UPDATE membership SET role = $1 WHERE workspace_id = $2 AND account_id = $3"
             await tx.execute(query, role.value, workspace_id, account_id)
             facts: dict[str, JSON] = {"role": role.value, "role_before": before.value}
-            await self._record_member(tx, Act.MEMBER_CHANGED, (workspace_id, account_id), actor, facts)
+            await self._record_member(tx, Act.MEMBER_CHANGED, (workspace_id, account_id), actor, facts, role)
 
         await self._database.write(verb)
 
@@ -225,18 +229,31 @@ class Workspaces:
         """
 
         async def verb(tx: Transaction) -> None:
-            before = await self._must_be_member(tx, workspace_id, account_id)
-            if actor.id != account_id:
-                await self._must_grant(tx, workspace_id, actor, before)
-            if before is Role.OWNER:
-                await self._must_keep_an_owner(tx, workspace_id, account_id)
-            query = "DELETE FROM membership WHERE workspace_id = $1 AND account_id = $2"
-            await tx.execute(query, workspace_id, account_id)
-            await self._record_member(tx, Act.MEMBER_REMOVED, (workspace_id, account_id), actor, {})
-            for leaving in self._leavings:
-                await leaving(tx, workspace_id, account_id, actor)
+            await self.remove_within(tx, workspace_id, account_id, actor)
 
         await self._database.write(verb)
+
+    async def remove_within(self, tx: Transaction, workspace_id: str, account_id: str, actor: Actor) -> None:
+        """Do what `remove_member` does inside an open transaction."""
+        before = await self._must_be_member(tx, workspace_id, account_id)
+        if actor.id != account_id:
+            await self._must_grant(tx, workspace_id, actor, before)
+        if before is Role.OWNER:
+            await self._must_keep_an_owner(tx, workspace_id, account_id)
+        query = "DELETE FROM membership WHERE workspace_id = $1 AND account_id = $2"
+        await tx.execute(query, workspace_id, account_id)
+        await self._record_member(tx, Act.MEMBER_REMOVED, (workspace_id, account_id), actor, {}, None)
+        for leaving in self._leavings:
+            await leaving(tx, workspace_id, account_id, actor)
+
+    def also_end(self, leaving: Leaving) -> None:
+        """Have `leaving` end too when an account leaves; for rooms that are built after this one."""
+        self._leavings.append(leaving)
+
+    def on_role_changed(self, callback: RoleChanged) -> Callable[[], None]:
+        """Call `callback` for each membership that changes, right after the commit; return what undoes this."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
 
     async def _insert_member(
         self, tx: Transaction, workspace_id: str, account_id: str, role: Role, actor: Actor
@@ -248,7 +265,7 @@ class Workspaces:
         )  # fmt: skip
         if inserted != 1:
             raise Conflict("This account is a member already.", hint="Change its role instead.")
-        await self._record_member(tx, Act.MEMBER_ADDED, (workspace_id, account_id), actor, {"role": role.value})
+        await self._record_member(tx, Act.MEMBER_ADDED, (workspace_id, account_id), actor, {"role": role.value}, role)
 
     async def _must_be_member(self, tx: Transaction, workspace_id: str, account_id: str) -> Role:
         role = await self.role_within(tx, workspace_id, account_id)
@@ -283,13 +300,24 @@ class Workspaces:
         return Role(row["role"]) if row is not None else None
 
     async def _record_member(
-        self, tx: Transaction, act: Act, pair: tuple[str, str], actor: Actor, facts: dict[str, JSON]
+        self,
+        tx: Transaction,
+        act: Act,
+        pair: tuple[str, str],
+        actor: Actor,
+        facts: dict[str, JSON],
+        role: Role | None,
     ) -> None:
         workspace_id, account_id = pair
         stated: dict[str, JSON] = {**facts, "account": account_id}
         event = Event(act=act, ws=workspace_id, obj_t="account", obj_id=account_id, actor=actor, data=stated)
         await self._audit.append(tx, event)
-        tx.after_commit(lambda: self._roles.forget(pair))
+        tx.after_commit(lambda: self._changed(pair, role))
+
+    def _changed(self, pair: tuple[str, str], role: Role | None) -> None:
+        self._roles.forget(pair)
+        for callback in tuple(self._callbacks):
+            callback(*pair, role)
 
 
 _ROLE: Final = "SELECT role FROM membership WHERE workspace_id = $1 AND account_id = $2"

@@ -78,6 +78,11 @@ class Lifecycle(RuleBasedStateMachine):
             if decision == "deny":
                 self.yes.discard(who)
 
+    @rule(who=st.sampled_from(PEOPLE))
+    def voided(self, who):
+        if self.happens(life.VoteVoided(who), self.state == "pending" and who in self.yes):
+            self.yes.discard(who)
+
     @rule(counted=st.integers(0, 4), digest=st.sampled_from("DDDX"))
     def approved(self, counted, digest):
         may = (

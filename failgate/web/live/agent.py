@@ -93,8 +93,8 @@ class _Agent:
         if tasks:
             await asyncio.wait(tasks)
 
-    def end(self) -> None:
-        """Close: the token was revoked."""
+    def end(self, _code: int) -> None:
+        """Close: the token was revoked, or the role behind it is gone; to an agent that is one thing."""
         self._spawn(self._close(CREDENTIAL_ENDED, "the token is not valid any more"))
 
     async def _answer(self, text: str) -> bytes | None:

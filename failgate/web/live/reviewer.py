@@ -6,6 +6,7 @@ Every frame is authorized anew: a role that was lost ends the socket before the 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from litestar import WebSocket
@@ -13,7 +14,7 @@ from litestar import WebSocket
 from failgate.access.permission import Permission
 from failgate.web.context import services_of, visit_of
 from failgate.web.guard import may_still
-from failgate.web.live.sockets import CREDENTIAL_ENDED, ROLE_ENDED, OpenSockets
+from failgate.web.live.sockets import ROLE_ENDED, OpenSockets
 from failgate.web.metrics import Metrics
 
 TRY_AGAIN = 1013
@@ -25,26 +26,36 @@ async def reviewer_socket(socket: WebSocket[Any, Any, Any]) -> None:
     visit, services = visit_of(socket), services_of(socket)
     sockets: OpenSockets = socket.app.state.sockets
     metrics: Metrics = socket.app.state.metrics
-    ended = asyncio.Event()
-    with sockets.register(visit, ended.set), services.feed.subscribe(visit.here().id) as events:
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    with sockets.register(visit, _first(ended)), services.feed.subscribe(visit.here().id) as events:
         await socket.accept()
         metrics.socket_opened("live.reviewer")
         leaving = asyncio.create_task(_until_left(socket))
         speaking = asyncio.create_task(_speak(socket, events))
-        ending = asyncio.create_task(ended.wait())
+        waited: set[asyncio.Future[Any]] = {leaving, speaking, ended}
         try:
-            await asyncio.wait({leaving, speaking, ending}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (leaving, speaking, ending):
+            for task in (leaving, speaking):
                 task.cancel()
-            await asyncio.wait({leaving, speaking, ending})
+            await asyncio.wait({leaving, speaking})
             metrics.socket_closed("live.reviewer")
-        if ended.is_set():
-            await _close(socket, CREDENTIAL_ENDED, "the session has ended")
+        if ended.done():
+            await _close(socket, ended.result(), "the session or the role has ended")
         elif not leaving.cancelled():
             return
         elif speaking.done() and not speaking.cancelled() and speaking.exception() is None:
             await _close(socket, speaking.result(), "ask again")
+
+
+def _first(ended: asyncio.Future[int]) -> Callable[[int], None]:
+    """Return what keeps the first code with which the socket is to be closed."""
+
+    def end(code: int) -> None:
+        if not ended.done():
+            ended.set_result(code)
+
+    return end
 
 
 async def _speak(socket: WebSocket[Any, Any, Any], events: Any) -> int:

@@ -8,6 +8,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from failgate.access.role import Role
 from failgate.audit.record import Actor
 from failgate.base.canonical import digest_of
 from failgate.wire.gate import Submission
@@ -90,6 +91,30 @@ async def test_a_lost_membership_ends_it_before_the_next_event(server, people):
             await hear(socket)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4403
+
+
+@pytest.mark.parametrize("how", ["removed", "demoted"])
+async def test_a_lost_role_closes_it_at_once_though_nothing_happens(server, people, how):
+    services, account = server.services, people.accounts["reviewer"]
+    by = Actor(t="user", id=people.accounts["owner"])
+    async with watching(server, await session_of(services, account)) as socket:
+        if how == "removed":
+            await services.workspaces.remove_member(people.acme, account, by)
+        else:
+            await services.workspaces.change_role(people.acme, account, Role.AGENT, by)
+        with pytest.raises(ConnectionClosed) as closed:
+            await hear(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4403
+
+
+async def test_another_role_that_may_watch_leaves_it_open(server, people):
+    services, account = server.services, people.accounts["reviewer"]
+    async with watching(server, await session_of(services, account)) as socket:
+        by = Actor(t="user", id=people.accounts["owner"])
+        await services.workspaces.change_role(people.acme, account, Role.DEVELOPER, by)
+        view = await submit(server, people)
+        assert (await hear(socket))["command"]["id"] == view.id
 
 
 async def test_what_a_page_says_is_not_heard_and_too_much_of_it_ends_the_socket(server, people):
