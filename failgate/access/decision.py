@@ -16,6 +16,7 @@ Reason = Literal[
     "role_lacks_it",
     "out_of_scope",
     "other_workspace",
+    "other_sign_in_needed",
     "second_factor_needed",
     "platform_role",
     "platform_role_needed",
@@ -62,6 +63,8 @@ def decide(
     if scope == "account" and principal.kind in {"user", "api_key"}:
         if principal.kind == "api_key" and permission is not Permission.ACCOUNT_SELF_READ:
             return Decision(allowed=False, reason="out_of_scope")
+        if not principal.may_change_account and permission is not Permission.ACCOUNT_SELF_READ:
+            return Decision(allowed=False, reason="other_sign_in_needed")
         return Decision(allowed=True, reason="self")
     if scope == "account" and principal.kind == "agent" and permission is Permission.ACCOUNT_SELF_READ:
         return Decision(allowed=True, reason="self")

@@ -12,8 +12,11 @@ class Principal:
 
     `account_id` is set for `user` and `api_key` (the key's owner); `agent_id` for `agent`, and then
     `owner_account_id` is the account that answers for the agent. `workspace_id` binds an API key or an agent to one
-    workspace; a user is bound to none. `second_factor_us` is when the session last proved a second factor,
-    microseconds since 1970, or None. `auth` lists the credential's methods: `pwd`, `otp`, `recovery`, `key`, `token`.
+    workspace, and a user whom that workspace's own identity provider signed in; other users are bound to none.
+    `connection_id` is the connection through which a session was opened; `may_change_account` is False in a session
+    that vouches for a visit and not for the account as a whole. `second_factor_us` is when the session last proved a
+    second factor, microseconds since 1970, or None. `auth` lists the credential's methods: `pwd`, `otp`, `recovery`,
+    `key`, `token`, `saml`, `oidc`.
     """
 
     kind: PrincipalKind
@@ -26,6 +29,8 @@ class Principal:
     auth: tuple[str, ...] = ()
     label: str = ""
     scopes: frozenset[str] | None = field(default=None)
+    connection_id: str | None = None
+    may_change_account: bool = True
 
     @property
     def id(self) -> str:

@@ -30,7 +30,7 @@ Ending = Callable[[Transaction, str, Actor], Awaitable[None]]
 
 _INSERT: Final = """
 INSERT INTO account (id, email, password_hash, password_changed_us, is_platform_admin, created_us)
-VALUES ($1, $2, $3, $4, $5, $4) ON CONFLICT (email) DO NOTHING
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email) DO NOTHING
 """
 
 
@@ -123,14 +123,34 @@ class Accounts:
         self, tx: Transaction, email: str, password_hash: str, actor: Actor, *, is_platform_admin: bool = False
     ) -> Account:
         """Make an account of a normalised address and a ready hash inside an open transaction."""
-        now_us = self._clock.now_us()
-        account = Account(new_id(), email, now_us, now_us, is_platform_admin)
-        admin = int(is_platform_admin)
-        if await tx.execute(_INSERT, account.id, email, password_hash, account.created_us, admin) != 1:
-            raise Conflict("An account with this e-mail address exists.", hint="Choose another address.")
-        await self._record(tx, Act.ACCOUNT_CREATED, account.id, actor, {"method": "pwd"})
+        account = await self._insert(tx, email, password_hash, actor, "pwd", is_platform_admin=is_platform_admin)
         if is_platform_admin:
             await self._record(tx, Act.PLATFORM_ROLE_GRANTED, account.id, actor, {"role": "admin"})
+        return account
+
+    async def create_without_password_within(self, tx: Transaction, email: str, method: str, actor: Actor) -> Account:
+        """Make an account of a normalised address that signs in by `method` alone, inside an open transaction.
+
+        Raises: Conflict (the address has an account).
+        """
+        return await self._insert(tx, email, None, actor, method, is_platform_admin=False)
+
+    async def _insert(
+        self,
+        tx: Transaction,
+        email: str,
+        password_hash: str | None,
+        actor: Actor,
+        method: str,
+        *,
+        is_platform_admin: bool,
+    ) -> Account:
+        now_us = self._clock.now_us()
+        account = Account(new_id(), email, now_us, now_us if password_hash else None, is_platform_admin)
+        values = (account.id, email, password_hash, account.password_changed_us, int(is_platform_admin), now_us)
+        if await tx.execute(_INSERT, *values) != 1:
+            raise Conflict("An account with this e-mail address exists.", hint="Choose another address.")
+        await self._record(tx, Act.ACCOUNT_CREATED, account.id, actor, {"method": method})
         return account
 
     async def by_id(self, account_id: str) -> Account | None:

@@ -13,10 +13,10 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from failgate.access.principal import ANONYMOUS, Principal
+from failgate.accounts.session import Origin, Session, principal_of, printable, session_of
 from failgate.accounts.tables import SessionRow
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SERVER, SYSTEM, Act, Actor, Event
@@ -27,11 +27,25 @@ from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import NotFound, NotSignedIn, StepUpRequired
 from failgate.base.ids import new_id
 
+__all__ = [
+    "IDLE_SECONDS",
+    "LIFETIME_SECONDS",
+    "TOKEN_CHARACTERS",
+    "EndReason",
+    "FactorMethod",
+    "Origin",
+    "Session",
+    "Sessions",
+]
+
 LIFETIME_SECONDS: Final = 12 * 3600
 IDLE_SECONDS: Final = 3600
 TOKEN_CHARACTERS: Final = 43  # 32 bytes as unpadded base64url
 FactorMethod = Literal["otp", "recovery"]
-EndReason = Literal["signed_out", "closed", "expired", "password_changed", "account_disabled", "second_factor_removed"]
+EndReason = Literal[
+    "signed_out", "closed", "expired", "password_changed", "account_disabled", "second_factor_removed",
+    "provider_signed_out", "connection_ended",
+]  # fmt: skip
 
 _LOAD: Final = """
 SELECT session.*, account.email FROM session JOIN account ON account.id = session.account_id
@@ -39,31 +53,9 @@ WHERE token_sha256 = $1 AND account.disabled_us IS NULL
 """
 _INSERT: Final = """
 INSERT INTO session (id, account_id, token_sha256, opened_us, seen_us, second_factor_us, awaits_second_factor, auth,
-                     address, user_agent)
-VALUES ($1, $2, $3, $4, $4, NULL, $5, $6, $7, $8)
+                     address, user_agent, connection_id, confined_to, may_change_account)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """An open session. Times are microseconds since 1970.
-
-    `awaits_second_factor`: the password was right, the account has a second factor, and it was not shown yet. Until
-    then `principal` is anonymous: who forgets to ask gives nothing away.
-    """
-
-    id: str
-    account_id: str
-    email: str
-    opened_us: int
-    seen_us: int
-    second_factor_us: int | None
-    awaits_second_factor: bool
-    auth: tuple[str, ...]
-    address: str
-    user_agent: str
-    principal: Principal
-    token_sha256: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,35 +123,65 @@ class Sessions:
 
         Raises: NotSignedIn (no such account, it is disabled, or its password was changed meanwhile).
         """
-        token, session_id, methods = secrets.token_urlsafe(32), new_id(), tuple(auth)
+        methods = tuple(auth)
 
-        async def verb(tx: Transaction) -> Session:
-            query = "SELECT email, password_changed_us FROM account WHERE id = $1 AND disabled_us IS NULL"
+        async def verb(tx: Transaction) -> tuple[str, Session]:
+            query = "SELECT password_changed_us FROM account WHERE id = $1"
             account = await tx.fetch_one(query, account_id)
             if account is None or password_changed_us not in {None, account["password_changed_us"]}:
                 raise _not_signed_in()
-            awaits = awaits_second_factor
-            if awaits is None:
-                query = "SELECT id FROM totp_secret WHERE account_id = $1 AND confirmed_us IS NOT NULL LIMIT 1"
-                awaits = await tx.fetch_one(query, account_id) is not None
-            row: Row = {
-                "id": session_id, "account_id": account_id, "email": account["email"], "token_sha256": _digest(token),
-                "opened_us": self._clock.now_us(), "second_factor_us": None, "awaits_second_factor": int(awaits),
-                "auth": json.dumps(methods), "address": address[:64], "user_agent": _printable(user_agent),
-            }  # fmt: skip
-            row["seen_us"] = row["opened_us"]
-            await tx.execute(
-                _INSERT, session_id, account_id, row["token_sha256"], row["opened_us"], row["awaits_second_factor"],
-                row["auth"], row["address"], row["user_agent"],
-            )  # fmt: skip
-            session = _from_row(row)
-            ends_us = session.opened_us + self._limits.lifetime_us
-            facts: dict[str, JSON] = {"method": " ".join(methods), "expires_us": ends_us}
-            await self._record(tx, Act.SESSION_OPENED, session_id, _actor(session_id, account_id, methods), facts)
-            tx.after_commit(lambda: self._live.put(session.token_sha256, self._live_of(session)))
-            return session
+            return await self.open_within(
+                tx, account_id, address, user_agent, methods, awaits_second_factor=awaits_second_factor
+            )
 
-        return token, await self._database.write(verb)
+        return await self._database.write(verb)
+
+    async def open_within(
+        self,
+        tx: Transaction,
+        account_id: str,
+        address: str,
+        user_agent: str,
+        auth: tuple[str, ...],
+        *,
+        awaits_second_factor: bool | None = None,
+        origin: Origin | None = None,
+    ) -> tuple[str, Session]:
+        """Open a session inside the transaction of what proves it; `origin` is of the provider that signed it in.
+
+        A second factor that the provider is trusted with counts as ours.
+
+        Raises: NotSignedIn (no such account, or it is disabled).
+        """
+        token, session_id, now_us = secrets.token_urlsafe(32), new_id(), self._clock.now_us()
+        query = "SELECT email FROM account WHERE id = $1 AND disabled_us IS NULL"
+        account = await tx.fetch_one(query, account_id)
+        if account is None:
+            raise _not_signed_in()
+        proven_us = None
+        if origin is not None and origin.second_factor_us is not None:
+            proven_us, awaits_second_factor = min(now_us, origin.second_factor_us), False
+        if awaits_second_factor is None:
+            query = "SELECT id FROM totp_secret WHERE account_id = $1 AND confirmed_us IS NOT NULL LIMIT 1"
+            awaits_second_factor = await tx.fetch_one(query, account_id) is not None
+        row: Row = {
+            "id": session_id, "account_id": account_id, "email": account["email"], "token_sha256": _digest(token),
+            "opened_us": now_us, "seen_us": now_us, "second_factor_us": proven_us,
+            "awaits_second_factor": int(awaits_second_factor), "auth": json.dumps(auth), "address": address[:64],
+            "user_agent": printable(user_agent), "connection_id": origin.connection_id if origin else None,
+            "confined_to": origin.confined_to if origin else None,
+            "may_change_account": int(origin.may_change_account) if origin else 1,
+        }  # fmt: skip
+        await tx.execute(
+            _INSERT, session_id, account_id, row["token_sha256"], now_us, proven_us, row["awaits_second_factor"],
+            row["auth"], row["address"], row["user_agent"], row["connection_id"], row["confined_to"],
+            row["may_change_account"],
+        )  # fmt: skip
+        session = session_of(row)
+        facts: dict[str, JSON] = {"method": " ".join(auth), "expires_us": now_us + self._limits.lifetime_us}
+        await self._record(tx, Act.SESSION_OPENED, session_id, _actor(session_id, account_id, auth), facts)
+        tx.after_commit(lambda: self._live.put(session.token_sha256, self._live_of(session)))
+        return token, session
 
     async def resolve(self, token: str) -> Session | None:
         """Return the live session of `token` and count this as a sign of life; None when there is none.
@@ -238,6 +260,14 @@ class Sessions:
 
         await self._database.write(verb)
 
+    async def end_these(self, tx: Transaction, session_ids: Iterable[str], actor: Actor, reason: EndReason) -> int:
+        """End the sessions of these ids, inside the transaction of what causes it; return how many were open."""
+        rows: list[Row] = []
+        for session_id in session_ids:
+            rows += await tx.fetch("DELETE FROM session WHERE id = $1 RETURNING id, account_id", session_id)
+        await self._ended(tx, rows, reason, actor)
+        return len(rows)
+
     async def end_all(
         self, tx: Transaction, account_id: str, actor: Actor, reason: EndReason, *, keep: str | None = None
     ) -> None:
@@ -257,7 +287,7 @@ class Sessions:
             )
             .order_by(SessionRow.id, ascending=False)
         )
-        return [_from_row({**row, "email": ""}) for row in rows]
+        return [session_of({**row, "email": ""}) for row in rows]
 
     def on_closed(self, callback: Callable[[str], None]) -> Callable[[], None]:
         """Call `callback` with the id of each session that ends, right after the commit; return what undoes this."""
@@ -294,7 +324,7 @@ class Sessions:
 
     async def _load(self, digest: str) -> _Live | None:
         row = await self._database.fetch_one(_LOAD, digest)
-        return self._live_of(_from_row(row)) if row is not None else None
+        return self._live_of(session_of(row)) if row is not None else None
 
     async def _ended(self, tx: Transaction, rows: Sequence[Row], reason: EndReason, actor: Actor | None) -> None:
         for row in rows:
@@ -312,7 +342,7 @@ class Sessions:
     def _rotated(self, session: Session, token: str, auth: tuple[str, ...], now_us: int) -> None:
         before = self._live.peek(session.token_sha256)
         self._live.forget(session.token_sha256)
-        principal = _principal(session.id, session.account_id, session.email, auth, now_us)
+        principal = principal_of(session.id, session.account_id, session.email, auth, now_us, session.origin)
         fresh = replace(
             session, token_sha256=_digest(token),
             seen_us=now_us, second_factor_us=now_us, awaits_second_factor=False, auth=auth, principal=principal,
@@ -330,48 +360,11 @@ class Sessions:
 
 
 def _actor(session_id: str, account_id: str, auth: tuple[str, ...]) -> Actor:
-    return Actor.of(_principal(session_id, account_id, "", auth, None))
+    return Actor.of(principal_of(session_id, account_id, "", auth, None))
 
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _principal(
-    session_id: str, account_id: str, email: str, auth: tuple[str, ...], second_factor_us: int | None
-) -> Principal:
-    return Principal(
-        kind="user",
-        account_id=account_id,
-        session_id=session_id,
-        second_factor_us=second_factor_us,
-        auth=auth,
-        label=email,
-    )
-
-
-def _from_row(row: Row) -> Session:
-    auth = tuple(str(method) for method in json.loads(row["auth"]))
-    awaits = bool(row["awaits_second_factor"])
-    full = _principal(row["id"], row["account_id"], row["email"], auth, row["second_factor_us"])
-    return Session(
-        id=row["id"],
-        account_id=row["account_id"],
-        email=row["email"],
-        opened_us=row["opened_us"],
-        seen_us=row["seen_us"],
-        second_factor_us=row["second_factor_us"],
-        awaits_second_factor=awaits,
-        auth=auth,
-        address=row["address"],
-        user_agent=row["user_agent"],
-        principal=ANONYMOUS if awaits else full,
-        token_sha256=row["token_sha256"],
-    )
-
-
-def _printable(user_agent: str) -> str:
-    return "".join(character if " " <= character <= "~" else "?" for character in user_agent)[:256]
 
 
 def _not_signed_in() -> NotSignedIn:

@@ -1,0 +1,97 @@
+"""One open session as a value: what is known of it, and which principal it makes. Pure."""
+
+import json
+from dataclasses import dataclass, field
+
+from failgate.access.principal import ANONYMOUS, Principal
+from failgate.base.db import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How an identity provider opened a session: through which connection, and how far that carries.
+
+    `confined_to` is the one workspace whose own connection it is (None: the connection is the installation's);
+    `may_change_account` tells whether the account itself may be changed. `second_factor_us` is when the provider, which
+    is trusted with it, saw a second factor (microseconds since 1970); None: our own is asked for.
+    """
+
+    connection_id: str
+    confined_to: str | None = None
+    may_change_account: bool = True
+    second_factor_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open session. Times are microseconds since 1970.
+
+    `awaits_second_factor`: the password was right, the account has a second factor, and it was not shown yet. Until
+    then `principal` is anonymous: who forgets to ask gives nothing away.
+    """
+
+    id: str
+    account_id: str
+    email: str
+    opened_us: int
+    seen_us: int
+    second_factor_us: int | None
+    awaits_second_factor: bool
+    auth: tuple[str, ...]
+    address: str
+    user_agent: str
+    principal: Principal
+    token_sha256: str = field(repr=False)
+    origin: Origin | None = None
+
+
+def principal_of(
+    session_id: str,
+    account_id: str,
+    email: str,
+    auth: tuple[str, ...],
+    second_factor_us: int | None,
+    origin: Origin | None = None,
+) -> Principal:
+    """Return the person behind an open session."""
+    return Principal(
+        kind="user",
+        account_id=account_id,
+        session_id=session_id,
+        second_factor_us=second_factor_us,
+        auth=auth,
+        label=email,
+        workspace_id=origin.confined_to if origin else None,
+        connection_id=origin.connection_id if origin else None,
+        may_change_account=origin.may_change_account if origin else True,
+    )
+
+
+def session_of(row: Row) -> Session:
+    """Return the session of a row that holds its account's `email` too."""
+    auth = tuple(str(method) for method in json.loads(row["auth"]))
+    awaits = bool(row["awaits_second_factor"])
+    origin = None
+    if row["connection_id"] is not None:
+        origin = Origin(row["connection_id"], row["confined_to"], bool(row["may_change_account"]))
+    full = principal_of(row["id"], row["account_id"], row["email"], auth, row["second_factor_us"], origin)
+    return Session(
+        id=row["id"],
+        account_id=row["account_id"],
+        email=row["email"],
+        opened_us=row["opened_us"],
+        seen_us=row["seen_us"],
+        second_factor_us=row["second_factor_us"],
+        awaits_second_factor=awaits,
+        auth=auth,
+        address=row["address"],
+        user_agent=row["user_agent"],
+        principal=ANONYMOUS if awaits else full,
+        token_sha256=row["token_sha256"],
+        origin=origin,
+    )
+
+
+def printable(user_agent: str) -> str:
+    """Return what a browser says of itself as it may be kept: ASCII that prints, 256 characters."""
+    return "".join(character if " " <= character <= "~" else "?" for character in user_agent)[:256]
