@@ -30,7 +30,11 @@ class SamlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class OidcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="oidc", tag_field="kind"):
-    """An OpenID provider, or GitHub's OAuth 2 flow. The client secret is kept sealed beside it, never in it."""
+    """An OpenID provider, or GitHub's OAuth 2 flow. The client secret is kept sealed beside it, never in it.
+
+    `is_email_trusted`: a company's own provider that does not say `email_verified`; what it denies stays denied.
+    `tenants` are ids of Microsoft tenants; the three addresses replace GitHub's own.
+    """
 
     preset: Preset = "generic"
     issuer: str
@@ -40,6 +44,7 @@ class OidcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     email_claim: str = "email"
     name_claim: str = "name"
     groups_claim: str = "groups"
+    is_email_trusted: bool = False
     authorize_url: str | None = None
     token_url: str | None = None
     api_url: str | None = None
