@@ -10,12 +10,16 @@ Preset = Literal["generic", "google", "microsoft", "github"]
 
 
 class SamlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="saml", tag_field="kind"):
-    """A SAML 2.0 identity provider. `certificates` are PEM, at most two; keys inside of a message are never used."""
+    """A SAML 2.0 identity provider. `certificates` are PEM, at most four; keys inside of a message are never used.
+
+    `slo_response_url` is where our answers to its logout requests go, when that is not `slo_url`.
+    """
 
     entity_id: str
     sso_url: str
     sso_binding: Binding = "redirect"
     slo_url: str | None = None
+    slo_response_url: str | None = None
     slo_binding: Binding = "redirect"
     certificates: tuple[str, ...] = ()
     metadata_url: str | None = None

@@ -1,0 +1,90 @@
+"""Certificates of providers: only their keys count, and only as they were pinned. Pure.
+
+A certificate that has expired is shown and warned of, not refused: the trust lies in the pin, and the metadata's own
+`validUntil` is what ends it (saml-metadata-2.0-os section 2.4.1.1 gives a certificate no further meaning).
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from failgate.base.clock import MICROSECONDS
+from failgate.base.errors import Unprocessable
+
+MIN_RSA_BITS: Final = 2048
+_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What an owner compares with the provider's page. `sha256` is the hex fingerprint of the DER form."""
+
+    sha256: str
+    subject: str
+    key: str
+    not_before_us: int
+    not_after_us: int
+
+    def is_expired(self, now_us: int) -> bool:
+        """Tell whether its end has passed."""
+        return self.not_after_us <= now_us
+
+
+def read_certificate(text: str) -> str:
+    """Return the one certificate in `text` (PEM, or the bare base64 of metadata) as PEM, its key strong enough.
+
+    Raises: Unprocessable.
+    """
+    pem = _load(text).public_bytes(serialization.Encoding.PEM)
+    certificate_facts(pem.decode())
+    return pem.decode()
+
+
+def certificate_facts(text: str) -> CertificateFacts:
+    """Return what a page shows of the certificate in `text`.
+
+    Raises: Unprocessable (no certificate, or a key that is not accepted).
+    """
+    certificate = _load(text)
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        if key.key_size < MIN_RSA_BITS:
+            raise Unprocessable(
+                f"The certificate's RSA key has {key.key_size} bits.", hint=f"{MIN_RSA_BITS} is the least."
+            )
+        kind = f"RSA {key.key_size}"
+    elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= 256:
+        kind = f"EC {key.curve.name}"
+    else:
+        raise Unprocessable("The certificate's key is neither RSA nor EC.", hint="Sign with an RSA key of 2048 bits.")
+    return CertificateFacts(
+        sha256=certificate.fingerprint(hashes.SHA256()).hex(),
+        subject=certificate.subject.rfc4514_string(),
+        key=kind,
+        not_before_us=int(certificate.not_valid_before_utc.timestamp()) * MICROSECONDS,
+        not_after_us=int(certificate.not_valid_after_utc.timestamp()) * MICROSECONDS,
+    )
+
+
+def bare(pem: str) -> str:
+    """Return the base64 of a PEM certificate without its armour, as metadata writes it."""
+    match = _PEM.search(pem)
+    assert match is not None
+    return "".join(match[1].split())
+
+
+def _load(text: str) -> x509.Certificate:
+    found = _PEM.findall(text)
+    if len(found) > 1:
+        raise Unprocessable("There is more than one certificate in one field.", hint="Give each one its own field.")
+    try:
+        der = base64.b64decode("".join((found[0] if found else text).split()), validate=True)
+        return x509.load_der_x509_certificate(der)
+    except (binascii.Error, ValueError):
+        raise Unprocessable("That is not an X.509 certificate.", hint="Give it as PEM or as base64.") from None
