@@ -11,6 +11,7 @@ import msgspec
 
 from failgate.access.role import Role
 from failgate.accounts.accounts import Account
+from failgate.accounts.tokens import Wish
 from failgate.assembly import Services
 from failgate.audit.record import Actor
 from failgate.base.db import Transaction
@@ -130,9 +131,8 @@ class Administration:
 
         async def furnish(tx: Transaction, account: Account) -> Answer:
             workspace = await services.workspaces.create_within(tx, slug, slug, account.id, OPERATOR)
-            key = await services.tokens.mint_within(
-                tx, "usr", account.id, workspace.id, label="bootstrap", actor=OPERATOR
-            )
+            wish = Wish("bootstrap")
+            key = await services.tokens.mint_within(tx, "usr", account.id, workspace.id, wish, actor=OPERATOR)
             return {"user": account.id, "workspace": workspace.slug, "api_key": key}
 
         return await services.accounts.create_and(new.email, new.password, OPERATOR, furnish)

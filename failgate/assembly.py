@@ -16,7 +16,10 @@ from pathlib import Path
 from failgate import __version__
 from failgate.accounts import tables as account_tables
 from failgate.accounts.accounts import Accounts
+from failgate.accounts.invitations import Invitations
+from failgate.accounts.mail import Mail, Relay
 from failgate.accounts.password import Passwords
+from failgate.accounts.password_reset import PasswordReset
 from failgate.accounts.second_factors import SecondFactors
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.setup_links import SetupLinks, SignInLinks
@@ -77,6 +80,9 @@ class Services:
     tokens: Tokens
     setup_links: SetupLinks
     sign_in_links: SignInLinks
+    invitations: Invitations
+    password_reset: PasswordReset
+    mail: Mail
     workspaces: Workspaces
     agents: Agents
     artifacts: Artifacts
@@ -88,6 +94,7 @@ class Services:
     followers: tuple[Follower, ...]
     first_answers: FirstAnswers
     is_demo: bool
+    opened_us: int
 
 
 @contextlib.asynccontextmanager
@@ -269,6 +276,22 @@ async def _build(
     setup_links = SetupLinks(
         db, audit, clock, accounts=accounts, passwords=passwords, found_workspace=workspaces.create_within
     )
+    mail = Mail(_relay(config), clock)
+    stack.push_async_callback(mail.close)
+    password_reset = PasswordReset(
+        db,
+        audit,
+        clock,
+        accounts=accounts,
+        passwords=passwords,
+        throttle=throttle,
+        mail=mail,
+        base_url=lambda: config.server.base_url,
+    )
+    stack.push_async_callback(password_reset.settle)
+    invitations = Invitations(
+        db, audit, clock, accounts=accounts, passwords=passwords, throttle=throttle, joining=workspaces
+    )
     box = SecretBox.open(data_dir / "secrets.key")
     limits = GateLimits(
         default_ttl_seconds=round(config.gate.default_ttl.seconds),
@@ -297,8 +320,11 @@ async def _build(
         tokens=tokens,
         setup_links=setup_links,
         sign_in_links=SignInLinks(clock),
+        invitations=invitations,
+        password_reset=password_reset,
+        mail=mail,
         workspaces=workspaces,
-        agents=Agents(db, audit, clock, disablings=[tokens.end_of_agent]),
+        agents=Agents(db, audit, clock, disablings=[tokens.end_of_agent], owner_changes=[tokens.end_at_owner_change]),
         artifacts=artifacts,
         reports=Reports(
             db,
@@ -316,6 +342,24 @@ async def _build(
         followers=tuple(Follower(db, audit, name, exporter, clock) for name, exporter in exporters),
         first_answers=FirstAnswers(db, clock.now_us),
         is_demo=is_demo,
+        opened_us=clock.now_us(),
+    )
+
+
+def _relay(config: Config) -> Relay | None:
+    """Return the SMTP server of `[notify.smtp]`, or None."""
+    smtp = config.notify.smtp
+    if smtp is None:
+        return None
+    return Relay(
+        smtp.host,
+        smtp.effective_port,
+        smtp.sender,
+        smtp.tls,
+        smtp.username,
+        smtp.password,
+        smtp.ca_file,
+        smtp.timeout.seconds,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from failgate.accounts.email_address import normalise_email, normalised_or_none
-from failgate.accounts.password import Passwords, check_new_password
+from failgate.accounts.password import Passwords, check_imported_hash, check_new_password
 from failgate.accounts.refusals import Refusals
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.tables import AccountRow
@@ -118,6 +118,15 @@ class Accounts:
             return await furnish(tx, account)
 
         return await self._database.write(verb)
+
+    async def create_imported(self, email: str, password_hash: str, actor: Actor) -> Account:
+        """Make an account with a bcrypt hash of another system; its next sign-in makes it an Argon2id hash.
+
+        Raises: BadInput (the address, or not a hash that is taken); Conflict (the address has an account).
+        """
+        name = normalise_email(email)
+        imported = check_imported_hash(password_hash)
+        return await self._database.write(lambda tx: self.create_within(tx, name, imported, actor))
 
     async def create_within(
         self, tx: Transaction, email: str, password_hash: str, actor: Actor, *, is_platform_admin: bool = False
@@ -228,15 +237,16 @@ class Accounts:
         check_new_password(password, account.email)
         password_hash = await self._passwords.hash(password)
 
-        async def verb(tx: Transaction) -> None:
-            query = "UPDATE account SET password_hash = $1, password_changed_us = $2 WHERE id = $3"
-            if await tx.execute(query, password_hash, self._clock.now_us(), account_id) != 1:
-                raise _no_account()
-            await self._record(tx, Act.ACCOUNT_PASSWORD_CHANGED, account_id, actor, {"method": "pwd"})
-            await self._sessions.end_all(tx, account_id, actor, "password_changed")
-            await self._tokens.end_all(tx, account_id, actor, "password_changed", agents_too=False)
+        await self._database.write(lambda tx: self.change_password_within(tx, account_id, password_hash, actor))
 
-        await self._database.write(verb)
+    async def change_password_within(self, tx: Transaction, account_id: str, password_hash: str, actor: Actor) -> None:
+        """Do what `set_password` does, with a ready hash, inside an open transaction."""
+        query = "UPDATE account SET password_hash = $1, password_changed_us = $2 WHERE id = $3"
+        if await tx.execute(query, password_hash, self._clock.now_us(), account_id) != 1:
+            raise _no_account()
+        await self._record(tx, Act.ACCOUNT_PASSWORD_CHANGED, account_id, actor, {"method": "pwd"})
+        await self._sessions.end_all(tx, account_id, actor, "password_changed")
+        await self._tokens.end_all(tx, account_id, actor, "password_changed", agents_too=False)
 
     async def disable(self, account_id: str, actor: Actor) -> None:
         """Bar the account; what was opened with it has ended when this returns. Twice is as once.
@@ -308,6 +318,24 @@ class Accounts:
                 await self._must_exist(tx, account_id)
                 return
             await self._record(tx, Act.PLATFORM_ROLE_GRANTED, account_id, actor, {"role": "admin"})
+
+        await self._database.write(verb)
+
+    async def revoke_platform_role(self, account_id: str, actor: Actor) -> None:
+        """Take the role for the installation's own pages. Twice is as once.
+
+        Raises: NotFound; Conflict (an administrator would leave the installation without any).
+        """
+
+        async def verb(tx: Transaction) -> None:
+            query = "UPDATE account SET is_platform_admin = 0 WHERE id = $1 AND is_platform_admin = 1"
+            if await tx.execute(query, account_id) != 1:
+                await self._must_exist(tx, account_id)
+                return
+            left = "SELECT id FROM account WHERE is_platform_admin = 1 AND disabled_us IS NULL LIMIT 1"
+            if actor.t != "operator" and await tx.fetch_one(left) is None:
+                raise Conflict("This is the last account with the platform role.", hint="Give it to another one first.")
+            await self._record(tx, Act.PLATFORM_ROLE_REVOKED, account_id, actor, {"role": "admin"})
 
         await self._database.write(verb)
 

@@ -7,6 +7,9 @@ lane), about 0.1 s of one core, computed in two threads of their own so that the
 The list `common_passwords.txt.gz` holds the 30,000 passwords of the frequency lists of zxcvbn (PyPI, 4.5.0; MIT
 licence, Dropbox, Inc. and Daniel Wolf; the notice stands at its head).
 
+A bcrypt hash (`$2b$`, cost 4 to 14) of another system is taken over and becomes an Argon2id hash at the next sign-in.
+bcrypt looks at 72 bytes alone, so a longer password never fits one: whatever follows the 72nd byte would be as good.
+
 Source: NIST SP 800-63B-4 section 3.1.1.2; ASVS 5.0 6.2.1 to 6.2.12, 11.4.2; RFC 9106.
 """
 
@@ -15,6 +18,7 @@ import base64
 import contextlib
 import gzip
 import itertools
+import re
 import secrets
 import unicodedata
 from collections.abc import Callable
@@ -34,6 +38,9 @@ MIN_CHARACTERS: Final = 15
 MAX_CHARACTERS: Final = 1024
 THREADS: Final = 2
 MAX_WAITING: Final = 256  # hashes; at 0.1 s each on two threads the last of them waits 15 s
+BCRYPT_BYTES: Final = 72  # what bcrypt looks at
+# Over cost 14 one check takes seconds: who tries to sign in would hold up everybody.
+_BCRYPT: Final = re.compile(r"\$2b\$(?:0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}", re.ASCII)
 _MAX_PARAMETERS: Final = (1 << 20, 16, 16)  # memory KiB, passes, lanes: a stored hash never asks for more
 
 
@@ -74,6 +81,19 @@ def check_new_password(password: str, email: str) -> None:
         raise BadInput(
             "The password is one of those that are tried first.", hint="Put several unrelated words together."
         )
+
+
+def check_imported_hash(text: str) -> str:
+    """Return `text` when it is a hash of another system that is taken over.
+
+    Raises: BadInput.
+    """
+    if _BCRYPT.fullmatch(text) is None:
+        raise BadInput(
+            "The hash is not bcrypt in the form $2b$, cost 4 to 14, 60 characters.",
+            hint="Other kinds are not taken over: make the account with a password of its own.",
+        )
+    return text
 
 
 def is_widely_known(folded: str) -> bool:
@@ -121,9 +141,10 @@ class Passwords:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _verify(self, stored: str | None, password: str) -> Verdict:
-        # The seam for imported hashes: another scheme is recognised here by its prefix and is always outdated.
         if len(password) > MAX_CHARACTERS * 4 or any(0xD800 <= ord(character) <= 0xDFFF for character in password):
             stored, password = None, ""
+        if stored is not None and _BCRYPT.fullmatch(stored) is not None:
+            return Verdict(fits=_fits_bcrypt(stored, password), is_outdated=True)
         known = stored if stored is not None and _is_argon2id(stored) else self._nobodys_hash
         try:
             self._hasher.verify(known, normalise(password))
@@ -150,6 +171,17 @@ class Passwords:
 
     def _finished(self) -> None:
         self._waiting -= 1
+
+
+def _fits_bcrypt(stored: str, password: str) -> bool:
+    """Tell whether `password` has the bcrypt hash `stored`; the other system may not have normalised it."""
+    import bcrypt
+
+    for text in dict.fromkeys((password, normalise(password))):
+        octets = text.encode()
+        if len(octets) <= BCRYPT_BYTES and b"\0" not in octets and bcrypt.checkpw(octets, stored.encode()):
+            return True
+    return False
 
 
 def _is_argon2id(stored: str) -> bool:

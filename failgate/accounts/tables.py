@@ -76,6 +76,8 @@ class TokenRow(Table, tablename="token"):
     expires_us = BigInt(null=True, default=None)
     last_used_us = BigInt(null=True, default=None)
     revoked_us = BigInt(null=True, default=None)
+    networks = Text(null=True, default=None)
+    last_used_address = Text(null=True, default=None)
 
 
 class SetupLinkRow(Table, tablename="setup_link"):
@@ -86,3 +88,32 @@ class SetupLinkRow(Table, tablename="setup_link"):
     minted_us = BigInt()
     expires_us = BigInt()
     used_us = BigInt(null=True, default=None)
+
+
+class InvitationRow(Table, tablename="invitation"):
+    """An invitation by the SHA-256 of its token; ended when it was accepted (`account_id` by whom) or revoked."""
+
+    id = Text(primary_key=True, default="")
+    workspace_id = Text()
+    role = Text()
+    email = Text(null=True, default=None)
+    token_sha256 = Text(unique=True)
+    inviter_kind = Text()
+    inviter_id = Text()
+    created_us = BigInt()
+    expires_us = BigInt()
+    ended_us = BigInt(null=True, default=None)
+    account_id = Text(null=True, default=None)
+
+
+class PasswordResetRow(Table, tablename="password_reset"):
+    """A link to choose a new password, by the SHA-256 of its token; ended when it was used or voided."""
+
+    id = Text(primary_key=True, default="")
+    account_id = Text()
+    token_sha256 = Text(unique=True)
+    minter_kind = Text()
+    minter_id = Text()
+    created_us = BigInt()
+    expires_us = BigInt()
+    ended_us = BigInt(null=True, default=None)

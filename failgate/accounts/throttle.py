@@ -36,6 +36,8 @@ ACCOUNT_FROM_ANYWHERE: Final = Limits(most=80, free=5)
 ACCOUNT_FROM_KNOWN_ADDRESS: Final = Limits(most=20, free=5)
 ADDRESS: Final = Limits(most=300, free=100)
 FACTOR: Final = Limits(most=30, free=5)
+RESET_OF_ACCOUNT: Final = Limits(most=5, free=5)
+RESET_FROM_ADDRESS: Final = Limits(most=30, free=30)
 
 
 @dataclass(slots=True)
@@ -83,6 +85,21 @@ class Throttle:
         """
         return self._reserve({f"factor {account}": FACTOR}, account, "")
 
+    def reserve_reset_of(self, account: str) -> None:
+        """Count one letter for a new password of `account`, which is never given back.
+
+        Raises: TooManyRequests (nothing is counted then).
+        """
+        self._reserve({f"reset {account}": RESET_OF_ACCOUNT}, account, "")
+
+    def reserve_reset_from(self, address: str) -> None:
+        """Count one request for a new password from the IP `address`, which is never given back.
+
+        Raises: TooManyRequests (nothing is counted then).
+        """
+        place = network_of(address)
+        self._reserve({f"reset from {place}": RESET_FROM_ADDRESS}, "", place)
+
     def succeeded(self, reservation: Reservation) -> None:
         """Give the guess back: it was right. Its address is known for this account from now on."""
         for key in reservation.keys:
@@ -114,7 +131,7 @@ class Throttle:
         if wait > 0:
             seconds = int(wait) + 1
             raise TooManyRequests(
-                f"There were too many tries to sign in; the next one is possible in {seconds} s.",
+                f"There were too many tries; the next one is possible in {seconds} s.",
                 hint="Wait, then try again.",
                 retry_after_seconds=seconds,
             )

@@ -1,4 +1,7 @@
-"""How a token is written: `fg_usr_<id>_<secret>_<checksum>` (an account's API key), `fg_agt_…` (an agent's). Pure.
+"""How a token is written: `fg_usr_<id>_<secret>_<checksum>`. Pure.
+
+Kinds: `usr` an account's API key, `agt` an agent's token, `ref` a refresh token, `scim` a provisioning token, `inv` an
+invitation, `rst` a password reset, `shr` a share.
 
 The id is the row's UUID in 22 characters of base62, the secret 256 random bits in 43, the checksum CRC-32 of all before
 it in 6: scanners recognise a leaked one, and a mistyped one is refused without a look-up.
@@ -10,21 +13,31 @@ import uuid
 import zlib
 from typing import Final, Literal
 
-Kind = Literal["usr", "agt"]
+Kind = Literal["usr", "agt", "ref", "scim", "inv", "rst", "shr"]
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PLACES: Final = {character: place for place, character in enumerate(_ALPHABET)}
 _ID_CHARACTERS: Final = 22
 _SECRET_CHARACTERS: Final = 43
 _CHECKSUM_CHARACTERS: Final = 6
+# Of every kind that is written with three letters.
 TOKEN_CHARACTERS: Final = 7 + _ID_CHARACTERS + 1 + _SECRET_CHARACTERS + 1 + _CHECKSUM_CHARACTERS
-_WRITTEN: Final = re.compile(r"fg_(usr|agt)_([0-9A-Za-z]{22})_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}", re.ASCII)
+_WRITTEN: Final = re.compile(
+    r"fg_(usr|agt|ref|scim|inv|rst|shr)_([0-9A-Za-z]{22})_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}", re.ASCII
+)
 
 
-def token_id_of(text: str) -> str | None:
-    """Return the id that the token `text` names, or None when it is not written like one or its checksum is wrong."""
+def token_id_of(text: str, kind: Kind | None = None) -> str | None:
+    """Return the id that the token `text` names, or None when it is not written like one or its checksum is wrong.
+
+    With `kind`, a token of another kind names nothing.
+    """
     match = _WRITTEN.fullmatch(text)
-    if match is None or _checksum(text[: -_CHECKSUM_CHARACTERS - 1]) != text[-_CHECKSUM_CHARACTERS:]:
+    if (
+        match is None
+        or kind not in {None, match[1]}
+        or _checksum(text[: -_CHECKSUM_CHARACTERS - 1]) != text[-_CHECKSUM_CHARACTERS:]
+    ):
         return None
     number = _from_base62(match[2])
     return str(uuid.UUID(int=number)) if number < 1 << 128 else None

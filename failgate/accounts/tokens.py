@@ -1,38 +1,47 @@
 """API keys and agent tokens: long-lived credentials that are shown once and kept as SHA-256 only.
 
 A plain SHA-256 is right for 256 random bits. `resolve` answers from memory; a revoked token is forgotten there in the
-moment of the commit. How a token is written: `token_text.py`.
+moment of the commit. How a token is written: `token_text.py`; what it may be limited to: `token_limits.py`.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from failgate.access.principal import Principal
+from failgate.access.role import Role
 from failgate.accounts.tables import TokenRow
-from failgate.accounts.token_text import TOKEN_CHARACTERS, Kind, token_id_of, write_token
+from failgate.accounts.token_limits import check_label, check_networks, check_scopes, is_within, parsed_networks
+from failgate.accounts.token_text import TOKEN_CHARACTERS, token_id_of, write_token
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Act, Actor, Event
 from failgate.base.cache import ReadThrough
-from failgate.base.clock import Clock
+from failgate.base.canonical import JSON
+from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import BadInput, NotFound
 from failgate.base.ids import new_id
 
-RevokeReason = Literal["revoked", "password_changed", "account_disabled", "agent_disabled", "member_removed"]
+Kind = Literal["usr", "agt"]
+RevokeReason = Literal[
+    "revoked", "rotated", "password_changed", "account_disabled", "agent_disabled", "owner_changed", "member_removed"
+]
 
-MAX_LABEL: Final = 100
+LONGEST_GRACE_SECONDS: Final = 7 * 86_400
 
 _INSERT: Final = """
-INSERT INTO token (id, kind, owner_id, account_id, workspace_id, label, token_sha256, scopes, created_us, expires_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO token (id, kind, owner_id, account_id, workspace_id, label, token_sha256, scopes, created_us, expires_us,
+                   networks)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
-# The one look over to the table of a neighbouring room: who answers for an agent is decided there.
+# Looks over to the tables of a neighbouring room: who answers for an agent, and in which role a person is, is decided
+# there.
 _OWNER_OF_AGENT: Final = """
 SELECT owner_account_id FROM agent WHERE id = $1 AND workspace_id = $2 AND disabled_us IS NULL
 """
+_ROLE: Final = "SELECT role FROM membership WHERE workspace_id = $1 AND account_id = $2"
 _LOAD: Final = """
 SELECT token.* FROM token JOIN account ON account.id = token.account_id
 WHERE token.token_sha256 = $1 AND token.revoked_us IS NULL AND account.disabled_us IS NULL
@@ -57,18 +66,36 @@ class Token:
     expires_us: int | None
     last_used_us: int | None
     revoked_us: int | None
+    networks: tuple[str, ...] = ()
+    last_used_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a new token shall be.
+
+    `scopes` limits it to those permissions, None leaves what the role gives; `networks` (addresses or networks) to
+    where it is used from, none: anywhere; `expires_us` to a time.
+    """
+
+    label: str
+    expires_us: int | None = None
+    scopes: Iterable[str] | None = None
+    networks: Iterable[str] = ()
 
 
 class _Live:
     """A token in memory."""
 
-    __slots__ = ("expires_us", "is_touched", "principal", "token_id", "used_us")
+    __slots__ = ("address", "expires_us", "is_touched", "networks", "principal", "token_id", "used_us")
 
     def __init__(self, token: Token) -> None:
         self.token_id = token.id
         self.expires_us = token.expires_us
+        self.networks = parsed_networks(token.networks)
         self.principal = _principal(token)
         self.used_us = 0
+        self.address = token.last_used_address
         self.is_touched = False
 
 
@@ -92,71 +119,74 @@ class Tokens:
         *,
         actor: Actor,
         scopes: Iterable[str] | None = None,
+        networks: Iterable[str] = (),
     ) -> str:
         """Return the text of a new token of `owner_id` in `workspace_id`; it cannot be read again.
 
-        `owner_id` is an account for `usr`, an agent of that workspace for `agt`. `scopes` limits the token to those
-        permissions; None leaves what the role gives.
+        `owner_id` is an account for `usr`, an agent of that workspace for `agt`. The rest is as `Wish` has it.
 
-        Raises: BadInput (the label, an expiry in the past); NotFound (no such enabled account or agent).
+        Raises: BadInput (the label, an expiry in the past, a scope, a network); NotFound (no such enabled account,
+        member or agent).
         """
+        wish = Wish(label, expires_us, scopes, networks)
 
         async def verb(tx: Transaction) -> str:
-            return await self.mint_within(
-                tx,
-                kind,
-                owner_id,
-                workspace_id,
-                label=label,
-                expires_us=expires_us,
-                actor=actor,
-                scopes=scopes,
-            )
+            return await self.mint_within(tx, kind, owner_id, workspace_id, wish, actor=actor)
 
         return await self._database.write(verb)
 
     async def mint_within(
-        self,
-        tx: Transaction,
-        kind: Kind,
-        owner_id: str,
-        workspace_id: str,
-        *,
-        label: str,
-        expires_us: int | None = None,
-        actor: Actor,
-        scopes: Iterable[str] | None = None,
+        self, tx: Transaction, kind: Kind, owner_id: str, workspace_id: str, wish: Wish, *, actor: Actor
     ) -> str:
         """Do what `mint` does inside an open transaction."""
-        now_us = self._clock.now_us()
-        answering = owner_id if kind == "usr" else await self._owner_of_agent(tx, owner_id, workspace_id)
-        if expires_us is not None and expires_us <= now_us:
+        now_us, label = self._clock.now_us(), check_label(wish.label)
+        if wish.expires_us is not None and wish.expires_us <= now_us:
             raise BadInput("The token would expire before it is used.", hint="Choose a time in the future.")
+        answering = owner_id if kind == "usr" else await self._owner_of_agent(tx, owner_id, workspace_id)
         query = "SELECT id FROM account WHERE id = $1 AND disabled_us IS NULL"
         if await tx.fetch_one(query, answering) is None:
             raise NotFound("There is no such account.")
+        role = Role.AGENT if kind == "agt" else await _role(tx, workspace_id, owner_id)
+        scopes, networks = check_scopes(wish.scopes, role), check_networks(wish.networks)
         token_id = new_id()
         text = write_token(kind, token_id)
         await tx.execute(
-            _INSERT, token_id, kind, owner_id, answering, workspace_id, check_label(label), _digest(text),
-            None if scopes is None else json.dumps(sorted(scopes)), now_us, expires_us,
+            _INSERT, token_id, kind, owner_id, answering, workspace_id, label, _digest(text),
+            None if scopes is None else json.dumps(scopes), now_us, wish.expires_us,
+            json.dumps(networks) if networks else None,
         )  # fmt: skip
-        await self._audit.append(
-            tx,
-            Event(
-                act=Act.TOKEN_MINTED,
-                ws=workspace_id,
-                obj_t="token",
-                obj_id=token_id,
-                actor=actor,
-                data={"kind": kind, "owner": owner_id, "expires_us": expires_us},
-            ),
-        )
+        facts: dict[str, JSON] = {
+            "kind": kind, "owner": owner_id, "expires_us": wish.expires_us, "networks": len(networks),
+            "scopes": None if scopes is None else len(scopes),
+        }  # fmt: skip
+        await self._record(tx, Act.TOKEN_MINTED, (workspace_id, token_id), actor, facts)
         return text
 
-    async def resolve(self, text: str) -> Principal | None:
-        """Return who speaks by the token `text`, or None: malformed, unknown, expired, revoked, its account disabled.
+    async def rotate(self, agent_id: str, workspace_id: str, wish: Wish, *, grace_seconds: int, actor: Actor) -> str:
+        """Return a new token of the agent; its others end in `grace_seconds`, at once with 0.
 
+        Raises: as `mint`; BadInput (a grace below 0 or over seven days).
+        """
+        if not 0 <= grace_seconds <= LONGEST_GRACE_SECONDS:
+            raise BadInput("The old token may go on for seven days at most.", hint="Say how many seconds, 0 for none.")
+
+        async def verb(tx: Transaction) -> str:
+            text = await self.mint_within(tx, "agt", agent_id, workspace_id, wish, actor=actor)
+            where = "owner_id = $1 AND kind = 'agt' AND id <> $2"
+            args = [agent_id, token_id_of(text) or ""]
+            if grace_seconds == 0:
+                await self._end_where(tx, where, args, actor, "rotated")
+            else:
+                ends_us = self._clock.now_us() + grace_seconds * MICROSECONDS
+                await self._limit_where(tx, where, args, actor, ends_us)
+            return text
+
+        return await self._database.write(verb)
+
+    async def resolve(self, text: str, address: str | None = None) -> Principal | None:
+        """Return who speaks by the token `text` from the IP `address`, or None.
+
+        None: malformed, unknown, expired, revoked, its account disabled, or used from where it may not be.
         Asks the database only for a token that was not seen since the start.
         """
         if len(text) != TOKEN_CHARACTERS or not text.isascii():
@@ -171,7 +201,11 @@ class Tokens:
         now_us = self._clock.now_us()
         if live.expires_us is not None and now_us >= live.expires_us:
             return None
+        if live.networks and not is_within(address, live.networks):
+            return None
         live.used_us, live.is_touched = now_us, True
+        if address is not None:
+            live.address = address
         return live.principal
 
     async def revoke(
@@ -218,17 +252,25 @@ class Tokens:
         where = "workspace_id = $1 AND account_id = $2"
         await self._end_where(tx, where, [workspace_id, account_id], actor, "member_removed")
 
-    async def list_in(self, workspace_id: str) -> list[Token]:
+    async def end_at_owner_change(self, tx: Transaction, agent_id: str, actor: Actor) -> None:
+        """End every token of the agent `agent_id`: nobody answers for a token that somebody else holds."""
+        await self._end_where(tx, "owner_id = $1 AND kind = 'agt'", [agent_id], actor, "owner_changed")
+
+    async def list_in(self, workspace_id: str, kind: Kind | None = None) -> list[Token]:
         """Return the tokens of a workspace that were not revoked, newest first."""
         query = TokenRow.select().where((TokenRow.workspace_id == workspace_id) & TokenRow.revoked_us.is_null())
+        if kind is not None:
+            query = query.where(TokenRow.kind == kind)
         rows = await self._database.fetch(query.order_by(TokenRow.id, ascending=False))
-        return [_from_row(row) for row in rows]
+        return [self._known(row) for row in rows]
 
-    async def list(self, owner_id: str) -> list[Token]:
+    async def list(self, owner_id: str, workspace_id: str | None = None) -> list[Token]:
         """Return the tokens of an account or agent that were not revoked, newest first."""
         query = TokenRow.select().where((TokenRow.owner_id == owner_id) & TokenRow.revoked_us.is_null())
+        if workspace_id is not None:
+            query = query.where(TokenRow.workspace_id == workspace_id)
         rows = await self._database.fetch(query.order_by(TokenRow.id, ascending=False))
-        return [_from_row(row) for row in rows]
+        return [self._known(row) for row in rows]
 
     def on_revoked(self, callback: Callable[[str], None]) -> Callable[[], None]:
         """Call `callback` with the id of each token that is revoked, right after the commit; return what undoes it."""
@@ -236,18 +278,33 @@ class Tokens:
         return lambda: self._callbacks.remove(callback)
 
     async def sweep(self) -> None:
-        """Write down when tokens were last used. To be called once a minute."""
-        touched = [live for _, live in self._live.entries() if live.is_touched]
+        """Write down when and where tokens were last used; end what was opened with one that has expired.
+
+        To be called once a minute.
+        """
+        lives, now_us = [live for _, live in self._live.entries()], self._clock.now_us()
+        expired = frozenset(live.token_id for live in lives if live.expires_us and live.expires_us <= now_us)
+        if expired:
+            self._forget(expired)
+        touched = [live for live in lives if live.is_touched]
         if not touched:
             return
 
         async def verb(tx: Transaction) -> None:
+            query = "UPDATE token SET last_used_us = $1, last_used_address = $2 WHERE id = $3"
             for live in touched:
-                await tx.execute("UPDATE token SET last_used_us = $1 WHERE id = $2", live.used_us, live.token_id)
+                await tx.execute(query, live.used_us, live.address, live.token_id)
 
         for live in touched:
             live.is_touched = False
         await self._database.write(verb)
+
+    def _known(self, row: Row) -> Token:
+        """Return the token of `row`, with a last use that is only in memory yet."""
+        token, live = _from_row(row), self._live.peek(row["token_sha256"])
+        if live is None or not live.used_us:
+            return token
+        return replace(token, last_used_us=live.used_us, last_used_address=live.address)
 
     async def _load(self, digest: str) -> _Live | None:
         row = await self._database.fetch_one(_LOAD, digest)
@@ -269,18 +326,33 @@ class Tokens:
             *args, self._clock.now_us(),
         )  # fmt: skip
         for row in rows:
-            event = Event(
-                act=Act.TOKEN_REVOKED,
-                ws=row["workspace_id"],
-                obj_t="token",
-                obj_id=row["id"],
-                actor=actor,
-                data={"kind": row["kind"], "reason": reason},
-            )
-            await self._audit.append(tx, event)
+            facts: dict[str, JSON] = {"kind": row["kind"], "reason": reason}
+            await self._record(tx, Act.TOKEN_REVOKED, (row["workspace_id"], row["id"]), actor, facts)
         ids = frozenset(str(row["id"]) for row in rows)
         if ids:
             tx.after_commit(lambda: self._forget(ids))
+
+    async def _limit_where(self, tx: Transaction, where: str, args: Sequence[str], actor: Actor, ends_us: int) -> None:
+        """Let those tokens that would live longer end at `ends_us`."""
+        last = len(args) + 1
+        rows = await tx.fetch(
+            f"UPDATE token SET expires_us = ${last} WHERE {where} AND revoked_us IS NULL"
+            f" AND (expires_us IS NULL OR expires_us > ${last}) RETURNING id, kind, workspace_id",
+            *args, ends_us,
+        )  # fmt: skip
+        for row in rows:
+            facts: dict[str, JSON] = {"kind": row["kind"], "expires_us": ends_us}
+            await self._record(tx, Act.TOKEN_LIMITED, (row["workspace_id"], row["id"]), actor, facts)
+        ids = frozenset(str(row["id"]) for row in rows)
+        # What is open goes on until the new end: only what is remembered of it is void.
+        tx.after_commit(lambda: self._live.forget_where(lambda _, live: live.token_id in ids))
+
+    async def _record(
+        self, tx: Transaction, act: Act, pair: tuple[str, str], actor: Actor, facts: dict[str, JSON]
+    ) -> None:
+        workspace_id, token_id = pair
+        event = Event(act=act, ws=workspace_id, obj_t="token", obj_id=token_id, actor=actor, data=facts)
+        await self._audit.append(tx, event)
 
     def _forget(self, ids: frozenset[str]) -> None:
         self._live.forget_where(lambda _, live: live.token_id in ids)
@@ -289,15 +361,11 @@ class Tokens:
                 callback(token_id)
 
 
-def check_label(label: str) -> str:
-    """Return `label` without outer spaces.
-
-    Raises: BadInput (empty, over 100 characters, or with a character that does not print).
-    """
-    text = label.strip()
-    if not text or len(text) > MAX_LABEL or not text.isprintable():
-        raise BadInput(f"The label needs 1 to {MAX_LABEL} printable characters.", hint="Name where it is used.")
-    return text
+async def _role(tx: Transaction, workspace_id: str, account_id: str) -> Role:
+    row = await tx.fetch_one(_ROLE, workspace_id, account_id)
+    if row is None:
+        raise NotFound("There is no such member.", hint="An API key belongs to a member of its workspace.")
+    return Role(row["role"])
 
 
 def _digest(text: str) -> str:
@@ -330,4 +398,6 @@ def _from_row(row: Row) -> Token:
         expires_us=row["expires_us"],
         last_used_us=row["last_used_us"],
         revoked_us=row["revoked_us"],
+        networks=tuple(json.loads(row["networks"])) if row["networks"] else (),
+        last_used_address=row["last_used_address"],
     )

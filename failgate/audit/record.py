@@ -42,6 +42,13 @@ class Act(StrEnum):
     ACCOUNT_ENABLED = "account.enabled"
     ACCOUNT_PASSWORD_CHANGED = "account.password_changed"  # noqa: S105  # an act, not a password
     PLATFORM_ROLE_GRANTED = "platform_role.granted"
+    PLATFORM_ROLE_REVOKED = "platform_role.revoked"
+    PASSWORD_RESET_BEGUN = "password_reset.begun"  # noqa: S105  # an act, not a password
+    PASSWORD_RESET_FINISHED = "password_reset.finished"  # noqa: S105  # an act, not a password
+    INVITATION_CREATED = "invitation.created"
+    INVITATION_ACCEPTED = "invitation.accepted"
+    INVITATION_REFUSED = "invitation.refused"
+    INVITATION_REVOKED = "invitation.revoked"
     SESSION_OPENED = "session.opened"
     SESSION_REFUSED = "session.refused"
     SESSION_CLOSED = "session.closed"
@@ -57,8 +64,11 @@ class Act(StrEnum):
     MEMBER_REMOVED = "member.removed"
     AGENT_CREATED = "agent.created"
     AGENT_DISABLED = "agent.disabled"
+    AGENT_CHANGED = "agent.changed"
+    WORKSPACE_CHANGED = "workspace.changed"
     TOKEN_MINTED = "token.minted"  # noqa: S105  # an act, not a token
     TOKEN_REVOKED = "token.revoked"  # noqa: S105  # an act, not a token
+    TOKEN_LIMITED = "token.limited"  # noqa: S105  # an act, not a token
     COMMAND_CREATED = "command.created"
     COMMAND_ALLOWED = "command.allowed"
     COMMAND_REFUSED = "command.refused"
@@ -124,6 +134,15 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.ACCOUNT_DISABLED: {"sessions": _COUNT, "reason": _WORD},
     Act.ACCOUNT_PASSWORD_CHANGED: {"sessions": _COUNT, "method": _WORD},
     Act.PLATFORM_ROLE_GRANTED: {"role": Word},
+    Act.PLATFORM_ROLE_REVOKED: {"role": Word},
+    Act.PASSWORD_RESET_BEGUN: {"reset": Id, "expires_us": _COUNT, "method": _WORD},
+    Act.PASSWORD_RESET_FINISHED: {"reset": Id},
+    Act.INVITATION_CREATED: {"role": Word, "expires_us": _COUNT, "method": _WORD},
+    Act.INVITATION_ACCEPTED: {"role": Word, "account": _ID},
+    Act.INVITATION_REFUSED: {"reason": Word},
+    Act.INVITATION_REVOKED: {"role": _WORD},
+    Act.AGENT_CHANGED: {"owner": _ID, "owner_before": _ID, "fields": _WORD},
+    Act.WORKSPACE_CHANGED: {"fields": _WORD},
     Act.SESSION_OPENED: {"method": _WORD, "expires_us": _COUNT},
     Act.SESSION_REFUSED: {"reason": Word, "count": _COUNT},
     Act.SESSION_CLOSED: {"reason": _WORD},
@@ -138,8 +157,9 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.MEMBER_CHANGED: {"role": Word, "account": _ID, "role_before": _WORD},
     Act.MEMBER_REMOVED: {"account": _ID},
     Act.AGENT_CREATED: {"owner": _ID},
-    Act.TOKEN_MINTED: {"kind": Word, "owner": _ID, "expires_us": _COUNT},
+    Act.TOKEN_MINTED: {"kind": Word, "owner": _ID, "expires_us": _COUNT, "scopes": _COUNT, "networks": _COUNT},
     Act.TOKEN_REVOKED: {"kind": _WORD, "reason": _WORD},
+    Act.TOKEN_LIMITED: {"kind": _WORD, "expires_us": _COUNT},
     Act.COMMAND_CREATED: {
         "digest": Digest,
         "expires_us": Microseconds,

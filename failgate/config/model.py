@@ -93,6 +93,12 @@ def _check_log_origin(origin: str) -> None:
         raise ValueError('takes 1 to 200 characters without space or plus: say "failgate.example"')
 
 
+def _check_sender(sender: str) -> None:
+    _, at, domain = sender.rpartition("@")
+    if not at or not domain.strip(" >") or not sender.isprintable() or len(sender) > 320:
+        raise ValueError('takes an address: say "failgate@acme.example" or "Failgate <failgate@acme.example>"')
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A section of the file."""
 
@@ -224,8 +230,40 @@ class GateSection(Section, frozen=True):
             raise SettingRefused("default_ttl", f"must not exceed max_ttl, which is {self.max_ttl}")
 
 
+class SmtpSection(Section, frozen=True):
+    """`[notify.smtp]`: the server that takes outgoing e-mail."""
+
+    host: Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
+    sender: Annotated[str, Fits(_check_sender)]
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    port: Annotated[int, Between(1, 65535)] | None = None
+    username: str | None = None
+    password: Secret | None = None
+    ca_file: Path | None = None
+    timeout: Annotated[Duration, Between("1s", "2m")] = Duration("20s")
+
+    def __post_init__(self) -> None:
+        """Refuse what would show letters or the password on the way.
+
+        Raises: SettingRefused.
+        """
+        if (self.username is None) != (self.password is None):
+            raise SettingRefused(
+                "username" if self.password is None else "password", "username and password are set together or not"
+            )
+        if self.tls == "none" and not is_loopback_host(self.host):
+            raise SettingRefused("tls", 'letters hold links that let people in: say "starttls" or "implicit"')
+
+    @property
+    def effective_port(self) -> int:
+        """Return `port`; without one that of the kind of TLS: 587, 465 or 25 (RFC 8314 section 3)."""
+        return self.port or {"starttls": 587, "implicit": 465, "none": 25}[self.tls]
+
+
 class NotifySection(Section, frozen=True):
-    """`[notify]`: nothing to set yet."""
+    """`[notify]`: how people are told."""
+
+    smtp: SmtpSection | None = None
 
 
 class LimitsSection(Section, frozen=True):

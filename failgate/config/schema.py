@@ -5,12 +5,12 @@ It describes the sections of the core; what a plugin takes only the plugin knows
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from failgate.base.secret import Secret
-from failgate.config.model import INSTANCE_PATTERN, SECTIONS
+from failgate.config.model import INSTANCE_PATTERN, SECTIONS, Section
 from failgate.config.units import DURATION_PATTERN, SIZE_PATTERN, Duration, Size
 
 _SECRET = {
@@ -33,7 +33,7 @@ class _TextOrSecret:
 
 def config_schema() -> dict[str, Any]:
     """Return the schema (JSON Schema 2020-12) of a whole config file."""
-    sections = {name: _section_schema(name) for name in SECTIONS}
+    sections = {name: _section_schema(name, struct) for name, struct in SECTIONS.items()}
     instance = {"type": "object", "properties": {"use": {"type": "string", "pattern": INSTANCE_PATTERN}}}
     plugins = {
         "type": "object",
@@ -55,10 +55,16 @@ def write_schema(path: Path) -> None:
     path.write_text(json.dumps(config_schema(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _section_schema(name: str) -> dict[str, Any]:
-    struct = SECTIONS[name]
+def _section_schema(name: str, struct: type[Section]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
+    required: list[str] = []
     for each in msgspec.structs.fields(struct):
+        inner = _section_in(each.type)
+        if inner is not None:
+            properties[each.encode_name] = _section_schema(f"{name}.{each.encode_name}", inner)
+            continue
+        if each.required:
+            required.append(each.encode_name)
         wanted = _described(each.type)
         (schema,), components = msgspec.json.schema_components([wanted], schema_hook=_describe)
         assert not components, f"{name}.{each.name} is a struct: describe it here"
@@ -72,7 +78,14 @@ def _section_schema(name: str) -> dict[str, Any]:
         "description": (struct.__doc__ or "").partition("\n")[0],
         "properties": properties,
         "additionalProperties": False,
+        **({"required": sorted(required)} if required else {}),
     }
+
+
+def _section_in(wanted: Any) -> type[Section] | None:
+    """Return the section that a setting of this type holds, or None."""
+    members = get_args(wanted) or (wanted,)
+    return next((one for one in members if isinstance(one, type) and issubclass(one, Section)), None)
 
 
 def _described(wanted: Any) -> Any:
@@ -82,6 +95,8 @@ def _described(wanted: Any) -> Any:
 def _describe(kind: type) -> dict[str, Any]:
     if kind is _TextOrSecret:
         return {"anyOf": [{"type": "string"}, _SECRET]}
+    if kind is Path:
+        return {"type": "string"}
     if kind in _UNITED:
         return dict(_UNITED[kind])
     raise TypeError(f"no schema for {kind}")

@@ -114,7 +114,7 @@ async def may_still(visit: Visit, permission: Permission, services: Services) ->
     sockets of a session in the moment when it ends.
     """
     if visit.session is None and visit.credential is not None:
-        visit.principal = await services.tokens.resolve(visit.credential) or ANONYMOUS
+        visit.principal = await services.tokens.resolve(visit.credential, visit.ip) or ANONYMOUS
     if visit.workspace is not None:
         visit.role = await _role(visit.principal, visit.workspace.id, services)
         return decide(visit.principal, permission, workspace_id=visit.workspace.id, role=visit.role).allowed
@@ -129,7 +129,7 @@ async def _identify(scope: Scope, visit: Visit, door: Door, services: Services) 
         token = token.strip()
         if scheme.lower() != "bearer" or not token.startswith("fg_") or len(token) > _LONGEST_TOKEN:
             raise NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
-        principal = await services.tokens.resolve(token)
+        principal = await services.tokens.resolve(token, visit.ip)
         if principal is None:
             raise NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
         visit.principal, visit.credential = principal, token

@@ -32,3 +32,4 @@ class AgentRow(Table, tablename="agent"):
     owner_account_id = Text()
     created_us = BigInt()
     disabled_us = BigInt(null=True, default=None)
+    model = Text(null=True, default=None)

@@ -150,7 +150,7 @@ class Workspaces:
                 data={"owner": owner_id},
             ),
         )
-        await self._insert_member(tx, workspace.id, owner_id, Role.OWNER, actor)
+        await self.add_within(tx, workspace.id, owner_id, Role.OWNER, actor)
         return workspace
 
     async def by_slug(self, slug: str) -> Workspace | None:
@@ -197,8 +197,8 @@ class Workspaces:
         """
 
         async def verb(tx: Transaction) -> None:
-            await self._must_grant(tx, workspace_id, actor, role)
-            await self._insert_member(tx, workspace_id, account_id, role, actor)
+            await self.must_grant(tx, workspace_id, actor, role)
+            await self.add_within(tx, workspace_id, account_id, role, actor)
 
         await self._database.write(verb)
 
@@ -210,7 +210,7 @@ class Workspaces:
 
         async def verb(tx: Transaction) -> None:
             before = await self._must_be_member(tx, workspace_id, account_id)
-            await self._must_grant(tx, workspace_id, actor, before, role)
+            await self.must_grant(tx, workspace_id, actor, before, role)
             if before is role:
                 return
             if before is Role.OWNER:
@@ -237,7 +237,7 @@ class Workspaces:
         """Do what `remove_member` does inside an open transaction."""
         before = await self._must_be_member(tx, workspace_id, account_id)
         if actor.id != account_id:
-            await self._must_grant(tx, workspace_id, actor, before)
+            await self.must_grant(tx, workspace_id, actor, before)
         if before is Role.OWNER:
             await self._must_keep_an_owner(tx, workspace_id, account_id)
         query = "DELETE FROM membership WHERE workspace_id = $1 AND account_id = $2"
@@ -255,9 +255,46 @@ class Workspaces:
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
-    async def _insert_member(
-        self, tx: Transaction, workspace_id: str, account_id: str, role: Role, actor: Actor
-    ) -> None:
+    async def rename(self, workspace_id: str, name: str, actor: Actor) -> None:
+        """Give the workspace another name for people; its slug stays.
+
+        Raises: BadInput (the name); NotFound.
+        """
+        text = check_name(name)
+
+        async def verb(tx: Transaction) -> None:
+            rows = await tx.fetch("UPDATE workspace SET name = $1 WHERE id = $2 RETURNING slug", text, workspace_id)
+            if not rows:
+                raise NotFound("There is no such workspace.")
+            event = Event(
+                act=Act.WORKSPACE_CHANGED, ws=workspace_id, obj_t="workspace", obj_id=workspace_id, actor=actor,
+                data={"fields": "name"},
+            )  # fmt: skip
+            await self._audit.append(tx, event)
+            slug = str(rows[0]["slug"])
+            tx.after_commit(lambda: self._by_slug.forget(slug))
+            tx.after_commit(lambda: self._by_id.forget(workspace_id))
+
+        await self._database.write(verb)
+
+    async def must_grant(self, tx: Transaction, workspace_id: str, actor: Actor, *roles: Role) -> None:
+        """Return when `actor` may give and take each of `roles` in the workspace, as `tx` sees it.
+
+        Raises: NotFound (no such workspace); Forbidden.
+        """
+        if await tx.fetch_one("SELECT id FROM workspace WHERE id = $1", workspace_id) is None:
+            raise NotFound("There is no such workspace.")
+        if actor.t in OPERATORS:
+            return
+        giver = await self.role_within(tx, workspace_id, actor.id)
+        if giver is None or not all(may_grant(giver, role) for role in roles):
+            raise Forbidden("Your role does not give or take this role.", hint="Ask an owner of the workspace.")
+
+    async def add_within(self, tx: Transaction, workspace_id: str, account_id: str, role: Role, actor: Actor) -> None:
+        """Make `account_id` a member inside an open transaction; who may give the role was asked before.
+
+        Raises: Conflict (a member already).
+        """
         inserted = await tx.execute(
             "INSERT INTO membership (id, workspace_id, account_id, role, added_us) VALUES ($1, $2, $3, $4, $5)"
             " ON CONFLICT (workspace_id, account_id) DO NOTHING",
@@ -272,15 +309,6 @@ class Workspaces:
         if role is None:
             raise NotFound("There is no such member.")
         return role
-
-    async def _must_grant(self, tx: Transaction, workspace_id: str, actor: Actor, *roles: Role) -> None:
-        if await tx.fetch_one("SELECT id FROM workspace WHERE id = $1", workspace_id) is None:
-            raise NotFound("There is no such workspace.")
-        if actor.t in OPERATORS:
-            return
-        giver = await self.role_within(tx, workspace_id, actor.id)
-        if giver is None or not all(may_grant(giver, role) for role in roles):
-            raise Forbidden("Your role does not give or take this role.", hint="Ask an owner of the workspace.")
 
     async def _must_keep_an_owner(self, tx: Transaction, workspace_id: str, account_id: str) -> None:
         query = "SELECT id FROM membership WHERE workspace_id = $1 AND role = 'owner' AND account_id <> $2 LIMIT 1"

@@ -33,3 +33,12 @@ def test_what_is_not_written_like_a_token_names_nothing() -> None:
         "fg_agt_" + "z" * 22 + text[29:],
     ):
         assert token_id_of(other) is None
+
+
+def test_a_token_of_one_kind_is_not_one_of_another() -> None:
+    identifier = new_id()
+    for kind in ("usr", "agt", "ref", "scim", "inv", "rst", "shr"):
+        text = write_token(kind, identifier)
+        assert text.startswith(f"fg_{kind}_")
+        assert token_id_of(text) == token_id_of(text, kind) == identifier
+        assert token_id_of(text, "usr" if kind != "usr" else "agt") is None

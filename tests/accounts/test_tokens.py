@@ -134,9 +134,11 @@ async def test_the_last_use_is_written_by_the_sweep(room) -> None:
     await room.tokens.resolve(text)
     room.clock.advance(5)
     await room.tokens.resolve(text)
-    assert (await room.tokens.list(account.id))[0].last_used_us is None
+    fresh = Tokens(room.database, room.audit, room.clock)
+    assert (await room.tokens.list(account.id))[0].last_used_us == room.clock.now_us()  # known before it is written
+    assert (await fresh.list(account.id))[0].last_used_us is None
     await room.tokens.sweep()
-    listed = await room.tokens.list_in(workspace.id)
+    listed = await fresh.list_in(workspace.id)
     assert [token.last_used_us for token in listed] == [room.clock.now_us()]
 
 

@@ -116,6 +116,9 @@ def test_the_reference_file_says_nothing_until_it_is_uncommented() -> None:
 def test_the_reference_file_holds_every_key_with_its_default(tmp_path: Path) -> None:
     text = (CONFIG / "failgate.toml").read_text()
     head, _, _ = text.partition("# A plugin that a setting")
+    inner = re.findall(r"^# \[[a-z.]+\]\n(?:# .*\n)+", head, re.MULTILINE)  # sections in sections: examples as a whole
+    for block in inner:
+        head = head.replace(block, "")
     lines = [re.sub(r"^# ([a-z_]+ = )", r"\1", line) for line in head.splitlines()]
     examples = ("public_url =", "url =", "origin =")  # no default value; an example stands there
     path = tmp_path / "failgate.toml"
@@ -124,11 +127,14 @@ def test_the_reference_file_holds_every_key_with_its_default(tmp_path: Path) -> 
     for name, struct in SECTIONS.items():
         assert getattr(config, name) == struct()
         for key in struct.__struct_encode_fields__:
+            if f"\n# [{name}.{key}]\n" in text:
+                continue
             assert f"\n# {key} = " in text, f"{name}.{key}"
             if not any(example.startswith(f"{key} ") for example in examples):
                 assert config.source.has((name, key)), f"{name}.{key} stands in another section of the reference"
-    path.write_text("\n".join(lines))
-    assert isinstance(load_config(path, {"FAILGATE_DATABASE_URL": "postgresql:///failgate"}), Config)
+    path.write_text("\n".join([*lines, *(re.sub(r"^# ", "", block, flags=re.MULTILINE) for block in inner)]))
+    known = {"FAILGATE_DATABASE_URL": "postgresql:///failgate", "FAILGATE_SMTP_PASSWORD": "x"}
+    assert isinstance(load_config(path, known), Config)
 
 
 def test_the_reference_file_shows_settings_that_are_taken(tmp_path: Path) -> None:
@@ -196,3 +202,33 @@ def test_a_checkout_serves_with_the_config_for_development_unless_another_is_nam
     assert served(FAILGATE_CONFIG="/mine.toml").startswith("/mine.toml ")
     (tmp_path / "failgate.toml").write_text("")
     assert served().startswith("none ")
+
+
+SMTP = '[notify.smtp]\nhost = "smtp.acme.example"\nsender = "failgate@acme.example"\n'
+
+
+def test_the_smtp_server_has_a_port_for_each_kind_of_tls() -> None:
+    for tls, port in (("starttls", 587), ("implicit", 465)):
+        smtp = parse_config(f'{SMTP}tls = "{tls}"').notify.smtp
+        assert smtp is not None
+        assert smtp.effective_port == port
+    assert parse_config(SMTP + "port = 2525").notify.smtp.effective_port == 2525
+    assert parse_config("").notify.smtp is None
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ('tls = "none"', "letters hold links"),
+        ('username = "u"', "set together"),
+        ('password = "plain"', "a secret does not stand"),
+        ("port = 0", "at least 1"),
+        ('tls = "ssl"', 'takes "starttls" or'),
+    ],
+)
+def test_a_setting_that_would_show_letters_on_the_way_is_refused(more: str, says: str) -> None:
+    """E18."""
+    with pytest.raises(ConfigRefused, match=says):
+        parse_config(SMTP + more)
+    with pytest.raises(ConfigRefused, match="takes an address"):
+        parse_config(SMTP.replace("failgate@acme.example", "failgate"))

@@ -1,0 +1,50 @@
+"""The letters that the server writes: invitation, password reset, and the news that a password was changed. Pure.
+
+Each link is built from the configured address of this server, never from what a request says.
+"""
+
+from failgate.accounts.mail import Letter
+
+_FOOT = "\n\n--\nFailgate at {base}. This letter was written by a program; nobody reads answers to it.\n"
+
+
+def invitation_link(base_url: str, token: str) -> str:
+    """Return the address under which the invitation `token` is accepted."""
+    return f"{base_url}/invite?token={token}"
+
+
+def reset_link(base_url: str, token: str) -> str:
+    """Return the address under which the reset `token` is used."""
+    return f"{base_url}/reset/new?token={token}"
+
+
+def invitation(base_url: str, to: str, workspace: str, role: str, token: str, days: int) -> Letter:
+    """Return the letter that invites `to` into the workspace named `workspace`."""
+    text = (
+        f"You are invited to the workspace {workspace} as {role}.\n\n"
+        f"Open this link to accept; it works once, for {days} days:\n\n"
+        f"{invitation_link(base_url, token)}\n\n"
+        "If you do not expect this, do nothing." + _FOOT.format(base=base_url)
+    )
+    return Letter(to, f"Invitation to {workspace}", text, "invitation")
+
+
+def password_reset(base_url: str, to: str, token: str, minutes: int) -> Letter:
+    """Return the letter with the link to choose a new password."""
+    text = (
+        "Somebody, we think you, asked for a new password of your Failgate account.\n\n"
+        f"Open this link to choose one; it works once, for {minutes} minutes:\n\n"
+        f"{reset_link(base_url, token)}\n\n"
+        "It ends every session of the account. Your second factor stays as it is.\n"
+        "If it was not you, do nothing: your password is unchanged." + _FOOT.format(base=base_url)
+    )
+    return Letter(to, "A new password for Failgate", text, "password_reset")
+
+
+def password_changed(base_url: str, to: str) -> Letter:
+    """Return the news that the password was changed by a link."""
+    text = (
+        "The password of your Failgate account was just changed by a reset link, and every session ended.\n\n"
+        "If it was not you, tell whoever runs the server at once." + _FOOT.format(base=base_url)
+    )
+    return Letter(to, "Your Failgate password was changed", text, "password_changed")
