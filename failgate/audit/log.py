@@ -19,7 +19,7 @@ from failgate.audit.pending import Pending
 from failgate.audit.places import SEQ_BITS, record_position
 from failgate.audit.proof import Proof
 from failgate.audit.record import SERVER, Act, Event
-from failgate.audit.stored import StoredHead, StoredRecord, head_of, read_head, read_heads
+from failgate.audit.stored import StoredHead, StoredRecord, read_head, read_heads, stored_head_of
 from failgate.audit.tree import EMPTY_ROOT, TILE_WIDTH, ProofRejected
 from failgate.base.canonical import JSON, base64url
 from failgate.base.clock import Clock
@@ -35,7 +35,7 @@ _log = logging.getLogger("failgate.audit")
 _Place: TypeAlias = tuple[Pending | None, int]  # what the cache keeps of a log: its open end, and how many rows count
 _NOWHERE: Final[_Place] = (None, 0)
 
-_HEAD = "SELECT number, size, last_hash, peaks, ts_us, clock_us FROM audit_head WHERE log = $1"
+_HEAD = "SELECT log, number, size, last_hash, peaks, ts_us, clock_us FROM audit_head WHERE log = $1"
 _BEGIN_LOG = """
 INSERT INTO audit_head (log, number, size, last_hash, peaks, ts_us, clock_us)
 SELECT $1, COALESCE(MAX(number), 0) + 1, 0, $2, $3, 0, 0 FROM audit_head
@@ -180,7 +180,8 @@ class AuditLog:
                 await tx.execute(_BEGIN_LOG, log, BEFORE_FIRST, b"")
                 row = await tx.fetch_one(query, log)
         assert row is not None
-        return Pending(tx, row["number"], version, head_of(row))
+        stored = stored_head_of(row)
+        return Pending(tx, stored.number, version, stored.head)
 
     async def _write(self, log: str, tx: Transaction) -> None:
         """Write the records of this group commit, the nodes that they complete, and the head."""

@@ -17,7 +17,7 @@ from typing import Literal
 from failgate.audit.checkpoint import Checkpoint, NoteRejected, Verifier, open_note, read_unverified
 from failgate.audit.places import SEQ_BITS, record_position
 from failgate.audit.signing import KEY_FILE, SIDECAR_FILE, Signer, default_origin, read_key, read_sidecar
-from failgate.audit.stored import read_head, read_heads
+from failgate.audit.stored import HeadUnreadable, read_head, read_heads
 from failgate.audit.sweep import CHUNK, SqlitePages
 from failgate.audit.sweepers import Sweepers, processes_beside
 from failgate.audit.tree import EMPTY_ROOT
@@ -100,7 +100,10 @@ async def verify_logs(
     Raises: NoteRejected (a note of `against` that no known key signed, or of no log here).
     """
     signer, notes, gap = await asyncio.to_thread(_read_files, data_dir)
-    heads = {stored.log: stored for stored in await read_heads(database)}
+    try:
+        heads = {stored.log: stored for stored in await read_heads(database)}
+    except HeadUnreadable as error:
+        return Verification((LogVerdict("all logs", 0, EMPTY_ROOT, "tampered", None, error.sentence),))
     anchors, verdicts = _sidecar_anchors(signer, notes)
     for source, note in against:
         log, checkpoint = _kept_elsewhere(note, signer, vkeys, {*heads, *anchors})

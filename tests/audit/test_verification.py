@@ -14,6 +14,7 @@ from failgate.audit.sweep import SqlitePages
 from failgate.audit.tree import leaf_hash
 from failgate.audit.verification import LogVerdict, Verification, verify_log, verify_logs
 from failgate.base.canonical import base64url, canonical
+from failgate.base.errors import StartRefused
 from tests.audit.conftest import WS, event, fill
 
 COUNT = 600
@@ -293,3 +294,30 @@ def test_a_verdict_reads_as_a_sentence():
     tampered = LogVerdict("system", 2, bytes(32), "tampered", 1, "record 1 is missing")
     assert tampered.sentence == "system: tampered, first bad record 1: record 1 is missing"
     assert Verification((tampered, LogVerdict("a", 0, b"", "incomplete"))).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("number", "x"),
+        ("number", 1.5),
+        ("size", "x"),
+        ("size", b"x"),
+        ("last_hash", "x"),
+        ("last_hash", 1.5),
+        ("peaks", "x"),
+        ("peaks", b"x"),
+        ("peaks", -1),
+        ("ts_us", "x"),
+        ("clock_us", b"x"),
+    ],
+)
+async def test_a_head_that_holds_another_kind_of_value_is_tampered_not_a_traceback(filled, tmp_path, column, value):
+    if filled.database.dialect != "sqlite":
+        return  # PostgreSQL itself refuses such a value
+    await filled.sql((f"UPDATE audit_head SET {column} = $1 WHERE log = $2", value, WS))
+    verification = await verify_logs(filled.database, tmp_path)
+    assert verification.state == "tampered"
+    assert column in verification.verdicts[0].reason
+    with pytest.raises(StartRefused):
+        await filled.audit.record(event())
