@@ -257,13 +257,18 @@ async def test_sigterm_and_sigint_end_with_exit_code_0(tmp_path):
         )  # fmt: skip
         assert process.stdout is not None
         assert process.stderr is not None
-        async with asyncio.timeout(20):
-            line = await process.stdout.readline()
-            if not line:
-                raise AssertionError((await process.stderr.read()).decode())
-            with socket.create_connection(("127.0.0.1", int(line))):
-                process.send_signal(number)
-                out, err = await process.communicate()
+        try:
+            async with asyncio.timeout(60):
+                line = await process.stdout.readline()
+                if not line:
+                    raise AssertionError((await process.stderr.read()).decode())
+                with socket.create_connection(("127.0.0.1", int(line))):
+                    process.send_signal(number)
+                    out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
         assert process.returncode == 0, err.decode()
         assert out == b""
         assert b"Traceback" not in err
