@@ -18,6 +18,7 @@ from failgate.base.errors import StartRefused
 from failgate.base.migrate import core_migrations, migrate, pending_migrations, shipped
 from failgate.base.open_database import open_database
 from failgate.cli.links import openable_host
+from failgate.config.errors import ConfigRefused
 from failgate.config.load import load_config
 from failgate.config.model import Config, is_wildcard
 from failgate.loader import check_config, describe_plugins
@@ -120,7 +121,7 @@ def _settle_memory() -> None:
 
 async def _announce(services: Services, administration: Administration, config: Config, host: str, port: int) -> None:
     """Say where the server listens, and what a person can do first."""
-    url = config.server.public_url or f"http://{await openable_host(host)}:{port}"
+    url = config.server.public_url or f"{config.server.scheme}://{await openable_host(host)}:{port}"
     print(f"failgate: listening on {url}", flush=True)
     if is_wildcard(host) and config.server.public_url is None:
         print(
@@ -167,6 +168,7 @@ def check(config_path: Path | None, data: Path) -> None:
     from failgate.assembly import open_plugins_only
 
     config = read_config(config_path, with_plugins=True)
+    _check_certificates(config)
 
     async def walk() -> list[str]:
         with tempfile.TemporaryDirectory(prefix="failgate-check-") as folder:
@@ -175,6 +177,27 @@ def check(config_path: Path | None, data: Path) -> None:
 
     names = run_loop(walk())
     print(f"failgate: the configuration is good; plugins: {', '.join(names)}; data folder: {data}")
+
+
+def _check_certificates(config: Config) -> None:
+    """Check the files of `[server.tls]`.
+
+    Raises: ConfigRefused with everything that is wrong with them, also what the server would start with.
+    """
+    tls = config.server.tls
+    if tls is None:
+        return
+    from failgate.base.clock import SystemClock
+    from failgate.web.tls import read
+
+    _, faults = read(tls, config.server.public_host, SystemClock().now_us())
+    if faults:
+        raise ConfigRefused(
+            [
+                config.source.mistake(("server", "tls", each.key), each.sentence, at="value", hint=each.hint)
+                for each in faults
+            ]
+        )
 
 
 @click.command(name="migrate")

@@ -19,6 +19,7 @@ from failgate.base.secret import Secret
 from failgate.config.bounds import Between, Fits
 from failgate.config.errors import SettingRefused
 from failgate.config.source import Source
+from failgate.config.tls import TlsSection
 from failgate.config.units import Duration, Size
 
 INSTANCE_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
@@ -114,19 +115,24 @@ class ServerSection(Section, frozen=True):
     allow_plain_http: bool = False
     header_timeout: Annotated[Duration, Between("1s", "5m")] = Duration("10s")
     log_format: Literal["json", "console"] = "json"
+    tls: TlsSection | None = None
 
     def __post_init__(self) -> None:
         """Refuse plain HTTP where strangers could listen (MISSION E11).
 
         Raises: SettingRefused.
         """
-        if not (self.is_loopback or self.allow_plain_http or self._is_behind_tls_proxy):
+        is_covered = self.tls is not None or self._is_behind_tls_proxy
+        if not (self.is_loopback or self.allow_plain_http or is_covered):
             raise SettingRefused(
                 "listen",
                 f"{self.listen} is reachable from other machines and would speak plain HTTP: listen on 127.0.0.1, or "
-                "set an https public_url with the trusted_proxies that end TLS, or set allow_plain_http = true",
+                "give a certificate in [server.tls], or set an https public_url with the trusted_proxies that end TLS, "
+                "or set allow_plain_http = true",
             )
         url = urlsplit(self.public_url or "")
+        if url.scheme == "http" and self.tls is not None:
+            raise SettingRefused("public_url", "the server speaks TLS by [server.tls]: say https")
         if url.scheme == "http" and not (is_loopback_host(url.hostname or "") or self.allow_plain_http):
             raise SettingRefused(
                 "public_url", "plain http would show sessions to the network: say https, or set allow_plain_http = true"
@@ -149,13 +155,23 @@ class ServerSection(Section, frozen=True):
 
     @property
     def base_url(self) -> str:
-        """Return the URL that links are built from, without a slash at its end: `public_url`, else http at `listen`.
+        """Return the URL that links are built from, without a slash at its end: `public_url`, else `listen` by itself.
 
         A wildcard is named by this machine's name.
         """
         if self.public_url is not None:
             return self.public_url
-        return f"http://{machine_name()}:{self.port}" if is_wildcard(self.host) else f"http://{self.listen}"
+        return f"{self.scheme}://{f'{machine_name()}:{self.port}' if is_wildcard(self.host) else self.listen}"
+
+    @property
+    def scheme(self) -> str:
+        """Return what the server itself speaks: `https` with `[server.tls]`, else `http`."""
+        return "http" if self.tls is None else "https"
+
+    @property
+    def public_host(self) -> str | None:
+        """Return the host in `public_url`, None without one."""
+        return urlsplit(self.public_url or "").hostname
 
     @property
     def _is_behind_tls_proxy(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import msgspec
 
 from failgate.base.secret import Secret
-from failgate.config.model import INSTANCE_PATTERN, SECTIONS, Section
+from failgate.config.model import INSTANCE_PATTERN, SECTIONS
 from failgate.config.units import DURATION_PATTERN, SIZE_PATTERN, Duration, Size
 
 _SECRET = {
@@ -55,7 +55,7 @@ def write_schema(path: Path) -> None:
     path.write_text(json.dumps(config_schema(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _section_schema(name: str, struct: type[Section]) -> dict[str, Any]:
+def _section_schema(name: str, struct: type[msgspec.Struct]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     required: list[str] = []
     for each in msgspec.structs.fields(struct):
@@ -82,10 +82,10 @@ def _section_schema(name: str, struct: type[Section]) -> dict[str, Any]:
     }
 
 
-def _section_in(wanted: Any) -> type[Section] | None:
+def _section_in(wanted: Any) -> type[msgspec.Struct] | None:
     """Return the section that a setting of this type holds, or None."""
     members = get_args(wanted) or (wanted,)
-    return next((one for one in members if isinstance(one, type) and issubclass(one, Section)), None)
+    return next((one for one in members if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
 
 
 def _described(wanted: Any) -> Any:

@@ -41,6 +41,17 @@ class Metrics:
             "failgate_audit_exporter_failing", "1 while delivery fails.", ("exporter",), registry=self._registry
         )
 
+        self._handshakes = Counter(
+            "failgate_tls_handshakes_failed",
+            "TLS handshakes that came to nothing.",
+            ("reason",),
+            registry=self._registry,
+        )
+
+    def handshake_failed(self, reason: str) -> None:
+        """Count a handshake that failed: `certificate`, `plain_http`, `timeout` or `tls`."""
+        self._handshakes.labels(reason).inc()
+
     def request(self, door: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         known = self._known.get((door, method, status))

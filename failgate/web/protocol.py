@@ -5,7 +5,7 @@ Measured: 300 of 300 connections that dripped one header byte every 6 s stayed o
 """
 
 import asyncio
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -14,8 +14,13 @@ from failgate.base.ids import new_id
 from failgate.web.errors import OtherStatus, problem_body, problem_of
 from failgate.web.headers import new_nonce, security_headers
 
+if TYPE_CHECKING:
+    from failgate.web.peer import PeerCertificate
+
 HEADER_BYTES = 65_536
 GOING_AWAY = 1001
+SWITCHING = 101
+PEER = "failgate.peer"  # the client certificate in an ASGI scope: a PeerCertificate
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -32,11 +37,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._header_timer: asyncio.TimerHandle | None = None
         self._header_bytes = 0
         self._is_between = True  # no request is being read or answered
+        self.peer: PeerCertificate | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
-        """Begin, and expect headers in time."""
+        """Begin, and expect headers in time; with a client certificate that is not made for clients, end."""
         super().connection_made(transport)
         self._expect_headers()
+        if self.scheme == "https":
+            self._read_peer(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, and expect nothing any more."""
@@ -45,6 +53,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; between two requests the first of them starts the time for the next headers."""
+        if self.transport.is_closing():
+            return
         if self._is_between and self._header_timer is None:
             self._expect_headers()
         if self._header_timer is not None:
@@ -52,6 +62,12 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._header_timer is not None and self._header_bytes > HEADER_BYTES and not self.transport.is_closing():
             self._refuse(431, "The headers are too large.")
+
+    def on_message_begin(self) -> None:
+        """Begin a request; its scope says which certificate it came with."""
+        super().on_message_begin()
+        if self.peer is not None:
+            cast("dict[str, Any]", self.scope)[PEER] = self.peer
 
     def on_headers_complete(self) -> None:
         """Pass the request on; its headers came in time."""
@@ -69,9 +85,23 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_between:
             self.transport.close()
 
+    def cut(self) -> None:
+        """End the connection without a further byte."""
+        self.transport.abort()
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP with a problem document, and close."""
         self._refuse(400, msg)
+
+    def _read_peer(self, transport: asyncio.Transport) -> None:
+        shown: bytes | None = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        if shown is None:
+            return
+        from failgate.web.peer import read_peer
+
+        self.peer = read_peer(shown)
+        if self.peer is None:
+            self.cut()
 
     def _expect_headers(self) -> None:
         self._header_bytes = 0
@@ -92,12 +122,31 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._is_between or not self.cycle.response_started:
-            self.transport.write(_plain_answer(status, sentence, is_https=self.scheme == "https"))
+            self.transport.write(plain_answer(status, sentence, is_https=self.scheme == "https"))
         self.transport.close()
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
     """Ends its socket with 1001 (going away) when the server stops."""
+
+    peer: "PeerCertificate | None" = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take over from the protocol of the handshake, which has read the certificate of the peer."""
+        before = cast("asyncio.Transport", transport).get_protocol()
+        if isinstance(before, HttpProtocol):
+            self.peer = before.peer
+        super().connection_made(transport)
+
+    def handle_connect(self, event: Any) -> None:
+        """Begin the visit; its scope says which certificate it came with."""
+        super().handle_connect(event)
+        if self.peer is not None and self.response.status_code == SWITCHING:
+            cast("dict[str, Any]", self.scope)[PEER] = self.peer  # the visit itself begins at the loop's next turn
+
+    def cut(self) -> None:
+        """End the connection without a further byte."""
+        self.transport.abort()
 
     async def send(self, message: Any) -> None:
         """Do what `message` says."""
@@ -118,7 +167,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().shutdown()
 
 
-def _plain_answer(status: int, sentence: str, *, is_https: bool) -> bytes:
+def plain_answer(status: int, sentence: str, *, is_https: bool) -> bytes:
+    """Return a whole answer of HTTP/1.1 that ends its connection: a problem document."""
     error = OtherStatus(status, sentence)
     request_id = new_id()
     _, document, _ = problem_of(error, request_id)

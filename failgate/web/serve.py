@@ -25,6 +25,8 @@ from failgate.web.routes import DOORS
 
 if TYPE_CHECKING:
     from failgate.assembly import Services
+    from failgate.config.tls import TlsSection
+    from failgate.web.renewal import Renewal
 
 FRAME_BYTES = 65_536
 PING_SECONDS = 30.0
@@ -48,15 +50,17 @@ async def serve(
 
     `on_listening` is called once with the address and the real port, when requests are answered.
 
-    Raises: StartRefused (the port is taken, the address is not ours, a door is not fully declared).
+    Raises: StartRefused (the port is taken, the address is not ours, a door is not fully declared, the certificates
+    cannot be used).
     """
     application = Application(services, doors)
-    server = services.config.server
-    listener = listen(server.host, server.port)
+    config = services.config.server
+    listener = listen(config.host, config.port)
     try:
-        await _Server(application, listener, server.header_timeout.seconds, on_listening).run_until_stopped(
-            has_signals=has_signals
-        )
+        server = _Server(application, listener, config.header_timeout.seconds, on_listening)
+        if config.tls is not None:
+            server.speak_tls(config.tls)
+        await server.run_until_stopped(has_signals=has_signals)
     finally:
         listener.close()
         await application.close()
@@ -127,7 +131,20 @@ class _Server(uvicorn.Server):
         self.config.timeout_graceful_shutdown = cast("int", STOP_SECONDS)  # a float does, it is only waited for
         self._application = application
         self._listener = listener
+        self._header_seconds = header_seconds
         self._on_listening = on_listening
+        self._renewal: Renewal | None = None
+
+    def speak_tls(self, tls: TlsSection) -> None:
+        """Speak TLS by the files of `tls`, and nothing else.
+
+        Raises: TlsRefused.
+        """
+        from failgate.web.renewal import Renewal
+
+        services, metrics = self._application.services, self._application.metrics
+        host = services.config.server.public_host
+        self._renewal = Renewal(tls, host, services.clock, metrics, self._held)
 
     async def run_until_stopped(self, *, has_signals: bool) -> None:
         """Serve; return when the server has stopped."""
@@ -141,9 +158,11 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say where."""
-        await super().startup(sockets)
+        await super().startup(sockets if self._renewal is None else [])
+        if self._renewal is not None:
+            self._accept_tls(self._renewal)
         host, port = self._listener.getsockname()[:2]
-        log.info("server.listening", host=host, port=port)
+        log.info("server.listening", host=host, port=port, scheme="http" if self._renewal is None else "https")
         if self._on_listening is not None:
             self._on_listening(host, port)
 
@@ -155,17 +174,41 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=CANCEL_SECONDS)
+        if self._renewal is not None:
+            await self._renewal.close()
+            for connection in self._held():  # who does not answer the goodbye of TLS
+                connection.cut()
         log.info("server.stopped")
+
+    def _accept_tls(self, renewal: Renewal) -> None:
+        from failgate.web.acceptor import TlsAcceptor
+
+        acceptor = TlsAcceptor(
+            self._listener, self._new_protocol, renewal.context, seconds=self._header_seconds,
+            failed=self._application.metrics.handshake_failed,
+        )  # fmt: skip
+        self.servers.append(cast("Any", acceptor))  # closed as the server's own would be
+        renewal.start()
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        made = cast("type[HttpProtocol]", self.config.http_protocol_class)
+        return made(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+    def _held(self) -> list[HttpProtocol | SocketProtocol]:
+        return [one for one in self.server_state.connections if isinstance(one, HttpProtocol | SocketProtocol)]
 
     @contextlib.contextmanager
     def _stopping_signals(self) -> Generator[None]:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
+        heard: dict[signal.Signals, Callable[[], None]] = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop}
+        if self._renewal is not None:
+            heard[signal.SIGHUP] = self._renewal.take
+        for number, call in heard.items():
+            loop.add_signal_handler(number, call)
         try:
             yield
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in heard:
                 loop.remove_signal_handler(number)
 
     def _stop(self) -> None:

@@ -1,0 +1,188 @@
+"""What the files of [server.tls] are judged by (E9)."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from failgate.config.tls import TlsSection
+from failgate.web.tls import TlsRefused, load, read
+from tests.web.authority import DAY, NOW, Authority, Pair, issue
+
+NOW_US = int(NOW.timestamp()) * 1_000_000
+
+
+class Files:
+    """A good set of files, to be spoiled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority = Authority()
+        self.pair = self.authority.server("failgate.example")
+        self.certificate, self.key = self.pair.write(folder, "server")
+        self.client_ca = folder / "clients.pem"
+        self.client_ca.write_bytes(self.authority.pair.pem)
+        self.crl = folder / "clients.crl"
+        self.crl.write_bytes(self.authority.crl())
+
+    def section(self, **more) -> TlsSection:
+        return TlsSection(**{"certificate": self.certificate, "key": self.key, **more})
+
+    def asking(self, **more) -> TlsSection:
+        return self.section(
+            **{"client_certificates": "required", "client_ca": self.client_ca, "crl": (self.crl,), **more}
+        )
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def faults(section: TlsSection, host: str | None = "failgate.example") -> list[tuple[str, str, bool]]:
+    return [(each.key, f"{each.sentence}. {each.hint}", each.is_fatal) for each in read(section, host, NOW_US)[1]]
+
+
+def test_a_good_set_has_no_fault_and_says_when_it_ends(files):
+    material = load(files.asking(), "failgate.example", NOW_US)
+    assert material.faults == ()
+    assert material.expiries == {
+        "certificate": int((NOW + 90 * DAY).timestamp()),
+        "client_ca": int((NOW + 90 * DAY).timestamp()),
+        "crl": int((NOW + DAY).timestamp()),
+    }
+    context = material.context
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert all("ECDHE" in one["name"] for one in context.get_ciphers() if one["protocol"] != "TLSv1.3")
+    assert all("GCM" in one["name"] or "CHACHA20" in one["name"] for one in context.get_ciphers())
+
+
+def test_client_certificates_are_off_optional_or_required(files):
+    assert load(files.section(), None, NOW_US).context.verify_mode is ssl.CERT_NONE
+    optional = load(files.asking(client_certificates="optional"), None, NOW_US)
+    assert optional.context.verify_mode is ssl.CERT_OPTIONAL
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620])
+def test_a_key_that_others_can_touch_is_refused_with_the_mend(files, mode):
+    files.key.chmod(mode)
+    [(key, text, is_fatal)] = faults(files.section())
+    assert (key, is_fatal) == ("key", True)
+    assert f"chmod 600 {files.key}" in text
+
+
+def test_the_key_of_another_certificate_is_refused(files):
+    files.authority.server("failgate.example").write(files.folder, "other")
+    [(key, text, is_fatal)] = faults(files.section(key=files.folder / "other.key"))
+    assert (key, is_fatal) == ("key", True)
+    assert "does not belong to the first certificate" in text
+    with pytest.raises(TlsRefused, match=r"server\.tls\] key"):
+        load(files.section(key=files.folder / "other.key"), None, NOW_US)
+
+
+def test_an_encrypted_key_is_refused_without_asking_on_the_terminal(files):
+    files.key.write_bytes(
+        files.pair.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")
+        )
+    )
+    [(key, text, _)] = faults(files.section())
+    assert key == "key"
+    assert "is encrypted" in text
+
+
+@pytest.mark.parametrize("which", ["certificate", "key", "client_ca", "crl"])
+@pytest.mark.parametrize("spoiled", ["missing", "empty", "nonsense", "folder"])
+def test_each_file_that_cannot_be_read_is_named(files, which, spoiled):
+    path = {"certificate": files.certificate, "key": files.key, "client_ca": files.client_ca, "crl": files.crl}[which]
+    path.unlink()
+    if spoiled == "folder":
+        path.mkdir()
+    elif spoiled != "missing":
+        path.write_bytes(b"" if spoiled == "empty" else b"-----BEGIN NONSENSE-----\n\xff\n")
+        path.chmod(0o600)
+    found = faults(files.asking())
+    assert found
+    assert {key for key, _, _ in found} == {which}
+    assert found[0][2]
+    assert str(path) in found[0][1]
+
+
+def test_a_certificate_that_has_ended_or_not_begun_is_told_and_does_not_stop_a_start(files):
+    for how, word in (
+        ({"ends": NOW - DAY / 2}, "expired on"),
+        ({"begins": NOW + DAY, "ends": NOW + 2 * DAY}, "is valid only from"),
+    ):
+        files.authority.server("failgate.example", **how).write(files.folder, "server")
+        [(key, text, is_fatal)] = faults(files.section())
+        assert (key, is_fatal) == ("certificate", False)
+        assert word in text
+        assert load(files.section(), None, NOW_US).faults
+
+
+@pytest.mark.parametrize(
+    ("hosts", "asked", "is_good"),
+    [
+        (["failgate.example"], "failgate.example", True),
+        (["*.example"], "failgate.example", True),
+        (["*.example"], "a.failgate.example", False),
+        (["other.example"], "failgate.example", False),
+        (["other.example"], "127.0.0.1", True),
+    ],
+)
+def test_a_certificate_for_another_name_than_the_public_one_is_told(files, hosts, asked, is_good):
+    files.authority.server(*hosts).write(files.folder, "server")
+    assert ("is not for" in str(faults(files.section(), asked))) is not is_good
+
+
+def test_a_chain_in_the_wrong_order_is_told(files):
+    middle = Authority("Middle", files.authority)
+    leaf = middle.server("failgate.example")
+    leaf.write(files.folder, "server", middle.pair, files.authority.pair)
+    assert faults(files.section()) == []
+    leaf.write(files.folder, "server", files.authority.pair, middle.pair)
+    assert "did not issue certificate 1" in str(faults(files.section()))
+
+
+def test_a_key_too_weak_for_tls_is_a_fault_and_no_traceback(files):
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    made = x509.CertificateBuilder().subject_name(files.pair.certificate.subject).public_key(key.public_key())
+    made = made.issuer_name(files.authority.pair.certificate.subject).serial_number(7)
+    weak = made.not_valid_before(NOW - DAY).not_valid_after(NOW + DAY).sign(files.authority.pair.key, hashes.SHA256())
+    Pair(weak, key).write(files.folder, "server")  # type: ignore[arg-type]
+    assert [key for key, _, _ in faults(files.section(), None)] == ["certificate"]
+
+
+def test_an_authority_must_be_one(files):
+    files.client_ca.write_bytes(files.authority.client("spiffe://a/b").pem)
+    assert "is no certificate authority" in str(faults(files.asking(crl=())))
+
+
+def test_with_lists_every_authority_needs_its_own_and_signs_it(files):
+    other = Authority("Other root")
+    files.client_ca.write_bytes(files.authority.pair.pem + other.pair.pem)
+    assert "there is no revocation list of CN=Other root" in str(faults(files.asking()))
+    files.crl.write_bytes(files.authority.crl() + other.crl())
+    assert faults(files.asking()) == []
+    forger = Authority("Other root")
+    files.crl.write_bytes(files.authority.crl() + forger.crl())
+    assert "is not signed by CN=Other root" in str(faults(files.asking()))
+
+
+def test_a_list_out_of_date_is_told(files):
+    files.crl.write_bytes(files.authority.crl(ends=NOW - DAY / 2))
+    [(key, text, is_fatal)] = faults(files.asking())
+    assert (key, is_fatal) == ("crl", False)
+    assert "is out of date" in text
+
+
+def test_a_self_signed_certificate_may_serve(files):
+    own = issue("own", None, sans=files.pair.certificate.extensions[1].value, is_ca=True)
+    own.write(files.folder, "server")
+    assert [each for each in faults(files.section()) if each[2]] == []
