@@ -1,7 +1,8 @@
 """Rules of the rulebook: each is recorded before it takes effect, and at start each has to prove its record.
 
 The rulebook is a plugin's and lies in a database of its own, so record and rule cannot share a transaction: the record
-comes first. A crash in between leaves a record without a rule, which lets nothing pass.
+comes first. A crash in between leaves a record without a rule: it lets nothing pass, `failgate audit verify --gate`
+names it, and revoking it ends it.
 """
 
 from dataclasses import dataclass
@@ -106,12 +107,17 @@ class Rules:
         return True
 
     async def revoke(self, actor: Actor, workspace_id: str, rule_id: str) -> None:
-        """Record the end of a rule, then end it.
+        """Record the end of a rule, then end it; also of one that is recorded and not stored.
 
         Raises: NotFound (no such effective rule in this workspace), Conflict (no rulebook).
         """
         book = self._book()
-        await self._effective(workspace_id, rule_id)
+        try:
+            await self._effective(workspace_id, rule_id)
+        except NotFound:
+            proven = await self._proven(workspace_id, rule_id)
+            if proven.digest is None or proven.is_over:
+                raise
         await self._record(Event(Act.RULE_REVOKED, workspace_id, RULE, rule_id, actor))
         await book.revoke(workspace_id, rule_id)
 
@@ -148,15 +154,19 @@ class Rules:
             return []
         set_apart: list[str] = []
         for workspace_id, rule_id, digest in await self._rulebook.stored():
-            proven = Proven()
-            for stored in reversed(await self._audit.newest(workspace_id, limit=1000, obj_id=rule_id)):
-                proven = prove_rule(proven, stored.record)
+            proven = await self._proven(workspace_id, rule_id)
             if proven.digest != digest:
                 await self._set_apart(self._rulebook, workspace_id, rule_id, digest)
                 set_apart.append(rule_id)
             elif proven.is_over:
                 await self._rulebook.revoke(workspace_id, rule_id)
         return set_apart
+
+    async def _proven(self, workspace_id: str, rule_id: str) -> Proven:
+        proven = Proven()
+        for stored in reversed(await self._audit.newest(workspace_id, limit=1000, obj_id=rule_id)):
+            proven = prove_rule(proven, stored.record)
+        return proven
 
     async def _set_apart(self, book: Rulebook, workspace_id: str, rule_id: str, digest: str) -> None:
         _log.error("rule.quarantined", rule=rule_id)

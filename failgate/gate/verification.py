@@ -125,7 +125,9 @@ async def _all_rows(db: Database) -> AsyncIterator[Stored]:
 
 async def _rules(rulebook: StoredRules, rules: dict[str, tuple[str, int, Proven]]) -> list[Contradiction]:
     found: list[Contradiction] = []
+    missing = {rule_id for rule_id, (_, _, proven) in rules.items() if proven.digest is not None and not proven.is_over}
     for workspace_id, rule_id, digest in await rulebook.stored():
+        missing.discard(rule_id)
         log, seq, proven = rules.get(rule_id, (workspace_id, None, Proven()))
         if proven.digest is None:
             found.append(Contradiction(RULE, rule_id, log, None, "it is stored, and no record tells of it"))
@@ -135,4 +137,7 @@ async def _rules(rulebook: StoredRules, rules: dict[str, tuple[str, int, Proven]
             found.append(Contradiction(RULE, rule_id, log, seq, "it differs from its record"))
         elif proven.is_over:
             found.append(Contradiction(RULE, rule_id, log, seq, "it is in effect, and its records say that it ended"))
+    for rule_id in sorted(missing):  # somebody deleted it, or the server died before it was kept: revoke it, make it anew
+        log, seq, _ = rules[rule_id]
+        found.append(Contradiction(RULE, rule_id, log, seq, "it is recorded, and not stored"))
     return found

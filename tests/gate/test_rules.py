@@ -125,7 +125,8 @@ async def test_a_rule_that_was_edited_is_set_apart(house, what):
     edit(house, EDITS[what])
     await house.start()
     found = await verify_gate(house.db, house.audit, house.allowlist)
-    assert [each.kind for each in found] == ["rule"]
+    assert {each.kind for each in found} == {"rule"}
+    assert len(found) == (2 if what == "the id" else 1)  # one that nobody recorded, and one that is gone
     set_apart = await house.rules.check()
     assert set_apart == ["x" if what == "the id" else rule.id]
     assert (await house.rules.page(house.workspace)).items == []
@@ -184,3 +185,19 @@ async def test_a_rule_that_was_recorded_and_not_kept_leaves_its_key_unanswered(h
     with pytest.raises(Conflict, match="has no answer yet"):
         await house.rules.create(ANN, house.workspace, exact("ls"), key)
     assert (await house.rules.page(house.workspace)).items == []
+
+
+async def test_a_rule_that_is_recorded_and_gone_is_named_and_can_be_ended(house):
+    """Deleted behind the server's back, or lost between its record and its row."""
+    rule = await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
+    await house.stop()
+    edit(house, "DELETE FROM rule")
+    await house.start()
+    found = await verify_gate(house.db, house.audit, house.allowlist)
+    assert [(each.id, each.sentence) for each in found] == [(rule.id, "it is recorded, and not stored")]
+    with pytest.raises(NotFound):
+        await house.rules.revoke(ANN, new_id(), rule.id)  # another workspace's: the same answer as for no rule
+    await house.rules.revoke(ANN, house.workspace, rule.id)
+    assert await verify_gate(house.db, house.audit, house.allowlist) == []
+    with pytest.raises(NotFound):
+        await house.rules.revoke(ANN, house.workspace, rule.id)
