@@ -6,9 +6,7 @@ finds the answer here and nowhere else.
 
 import asyncio
 import contextlib
-import fcntl
-import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,10 +14,14 @@ from pathlib import Path
 from failgate import __version__
 from failgate.accounts import tables as account_tables
 from failgate.accounts.accounts import Accounts
+from failgate.accounts.challenges import Challenges
+from failgate.accounts.devices import Devices
 from failgate.accounts.invitations import Invitations
 from failgate.accounts.mail import Mail, Relay
+from failgate.accounts.passkeys import Passkeys
 from failgate.accounts.password import Passwords
 from failgate.accounts.password_reset import PasswordReset
+from failgate.accounts.relying_party import RelyingParty
 from failgate.accounts.second_factors import SecondFactors
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.setup_links import SetupLinks, SignInLinks
@@ -34,12 +36,13 @@ from failgate.audit.record import SERVER, Act, Event
 from failgate.base import tables as base_tables
 from failgate.base.canonical import JSON
 from failgate.base.clock import Clock, SystemClock
+from failgate.base.data_folder import hold_data_folder, hold_database_file
 from failgate.base.db import Database
 from failgate.base.errors import FailgateError, StartRefused
 from failgate.base.idempotency import FirstAnswers
 from failgate.base.log import get_logger
 from failgate.base.migrate import Migration, core_migrations, migrate, pending_migrations
-from failgate.base.open_database import open_database, sqlite_path, tables_of
+from failgate.base.open_database import open_database, tables_of
 from failgate.base.secretbox import SecretBox
 from failgate.config.model import Config
 from failgate.gate import tables as gate_tables
@@ -61,7 +64,6 @@ CORE_TABLES = tables_of(
     account_tables, artifact_tables, audit_tables, base_tables, gate_tables, report_tables, sso_tables, workspace_tables
 )
 SWEEP_SECONDS = 30.0
-LOCK_FILE = "server.lock"
 log = get_logger("failgate.assembly")
 
 
@@ -76,6 +78,8 @@ class Services:
     audit: AuditLog
     accounts: Accounts
     second_factors: SecondFactors
+    passkeys: Passkeys
+    devices: Devices
     sessions: Sessions
     tokens: Tokens
     setup_links: SetupLinks
@@ -139,58 +143,6 @@ async def open_plugins_only(config: Config, folder: Path) -> AsyncIterator[Opene
     with hold_data_folder(folder):
         async with open_plugins(config, _HostMaker(folder, SystemClock())) as plugins:
             yield plugins
-
-
-@contextlib.contextmanager
-def hold_data_folder(folder: Path) -> Iterator[None]:
-    """Make `folder` (mode 0700) and keep every other server and command off it until left.
-
-    Raises: StartRefused (not writable, or another server uses it).
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise _not_usable(f"data folder {folder}", error) from error
-    with _hold(folder / LOCK_FILE, f"data folder {folder}"):
-        yield
-
-
-@contextlib.contextmanager
-def hold_database_file(url: str) -> Iterator[None]:
-    """Keep every other server off the SQLite file at `url`, whichever data folder it uses; PostgreSQL locks itself.
-
-    Raises: StartRefused.
-    """
-    path = sqlite_path(url)
-    with contextlib.nullcontext() if path is None else _hold(path.with_name(f"{path.name}.lock"), f"database {path}"):
-        yield
-
-
-@contextlib.contextmanager
-def _hold(lock: Path, what: str) -> Iterator[None]:
-    try:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise _not_usable(what, error) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise StartRefused(
-            f"Another Failgate server uses the {what}.",
-            hint="Stop it first, or give this one a folder of its own with --data DIR.",
-        ) from error
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
-def _not_usable(what: str, error: OSError) -> StartRefused:
-    return StartRefused(
-        f"The {what} cannot be used: {error.strerror}.",
-        hint="Make it writable for this account, or choose another with --data DIR.",
-    )
 
 
 async def _open_core_database(config: Config, data_dir: Path, clock: Clock) -> Database:
@@ -262,6 +214,7 @@ async def _build(
         idle_seconds=config.accounts.session_idle.seconds,
     )
     tokens = Tokens(db, audit, clock)
+    devices = Devices(db, audit, clock, sessions=sessions, lifetime_days=config.accounts.trusted_device_days)
     accounts = Accounts(
         db,
         audit,
@@ -270,6 +223,7 @@ async def _build(
         throttle=throttle,
         sessions=sessions,
         tokens=tokens,
+        devices=devices,
         is_password_enabled=config.accounts.password,
     )
     workspaces = Workspaces(db, audit, clock, leavings=[tokens.end_in_workspace])
@@ -293,6 +247,16 @@ async def _build(
         db, audit, clock, accounts=accounts, passwords=passwords, throttle=throttle, joining=workspaces
     )
     box = SecretBox.open(data_dir / "secrets.key")
+    second_factors = SecondFactors(db, audit, clock, box, throttle=throttle, sessions=sessions, devices=devices)
+    passkeys = Passkeys(
+        db,
+        audit,
+        clock,
+        challenges=Challenges(box, clock),
+        relying_party=RelyingParty.at(config.server.base_url),
+        sessions=sessions,
+        second_factors=second_factors,
+    )
     limits = GateLimits(
         default_ttl_seconds=round(config.gate.default_ttl.seconds),
         max_ttl_seconds=round(config.gate.max_ttl.seconds),
@@ -315,7 +279,9 @@ async def _build(
         db=db,
         audit=audit,
         accounts=accounts,
-        second_factors=SecondFactors(db, audit, clock, box, throttle=throttle, sessions=sessions),
+        second_factors=second_factors,
+        passkeys=passkeys,
+        devices=devices,
         sessions=sessions,
         tokens=tokens,
         setup_links=setup_links,
@@ -417,6 +383,8 @@ async def _sweep(services: Services) -> None:
         services.tokens.sweep,
         services.accounts.sweep,
         services.second_factors.sweep,
+        services.passkeys.sweep,
+        services.devices.sweep,
         services.first_answers.sweep,
     ):
         try:

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from failgate.accounts.devices import Devices
 from failgate.accounts.email_address import normalise_email, normalised_or_none
 from failgate.accounts.password import Passwords, check_imported_hash, check_new_password
 from failgate.accounts.refusals import Refusals
-from failgate.accounts.sessions import Sessions
+from failgate.accounts.sessions import Session, Sessions
 from failgate.accounts.tables import AccountRow
 from failgate.accounts.throttle import Throttle
 from failgate.accounts.tokens import Tokens
@@ -67,6 +68,7 @@ class Accounts:
         throttle: Throttle,
         sessions: Sessions,
         tokens: Tokens,
+        devices: Devices,
         endings: Sequence[Ending] = (),
         is_password_enabled: bool = True,
     ) -> None:
@@ -81,6 +83,7 @@ class Accounts:
         self._throttle = throttle
         self._sessions = sessions
         self._tokens = tokens
+        self._devices = devices
         self._endings = list(endings)
         self.is_password_enabled = is_password_enabled
         self._refusals = Refusals(audit, clock, Act.SESSION_REFUSED)
@@ -226,8 +229,28 @@ class Accounts:
             await self._renew_hash(row["id"], row["password_hash"], password)
         return _from_row(row)
 
-    async def set_password(self, account_id: str, password: str, actor: Actor) -> None:
-        """Change the password; every session and API key of the account has ended when this returns.
+    async def change_password(self, account: Account, current: str, password: str, session: Session) -> None:
+        """Change the password of the person behind `session`, which alone goes on; `session.address` is their place.
+
+        Raises: NotSignedIn (`current` is not the password); TooManyRequests; BadInput (the new one is not acceptable).
+        """
+        check_new_password(password, account.email)
+        row = await self._row_of(account.email)
+        stored = row["password_hash"] if row is not None else None
+        reservation = self._throttle.reserve(account.email, session.address)
+        if stored is not None and not (await self._passwords.verify(stored, current)).fits:
+            await self._refusals.record("wrong_password", account.id)
+            raise NotSignedIn("The present password is not right.", hint="Type it again.")
+        self._throttle.succeeded(reservation)
+        await self.set_password(account.id, password, Actor.of(session.principal), keep=session.id)
+
+    async def has_password(self, account_id: str) -> bool:
+        """Tell whether the account has a password."""
+        query = "SELECT id FROM account WHERE id = $1 AND password_hash IS NOT NULL"
+        return await self._database.fetch_one(query, account_id) is not None
+
+    async def set_password(self, account_id: str, password: str, actor: Actor, *, keep: str | None = None) -> None:
+        """Change the password; every session (but `keep`), API key and trusted device of the account has ended then.
 
         Raises: NotFound; BadInput (the password is not acceptable).
         """
@@ -237,16 +260,21 @@ class Accounts:
         check_new_password(password, account.email)
         password_hash = await self._passwords.hash(password)
 
-        await self._database.write(lambda tx: self.change_password_within(tx, account_id, password_hash, actor))
+        await self._database.write(
+            lambda tx: self.change_password_within(tx, account_id, password_hash, actor, keep=keep)
+        )
 
-    async def change_password_within(self, tx: Transaction, account_id: str, password_hash: str, actor: Actor) -> None:
+    async def change_password_within(
+        self, tx: Transaction, account_id: str, password_hash: str, actor: Actor, *, keep: str | None = None
+    ) -> None:
         """Do what `set_password` does, with a ready hash, inside an open transaction."""
         query = "UPDATE account SET password_hash = $1, password_changed_us = $2 WHERE id = $3"
         if await tx.execute(query, password_hash, self._clock.now_us(), account_id) != 1:
             raise _no_account()
         await self._record(tx, Act.ACCOUNT_PASSWORD_CHANGED, account_id, actor, {"method": "pwd"})
-        await self._sessions.end_all(tx, account_id, actor, "password_changed")
+        await self._sessions.end_all(tx, account_id, actor, "password_changed", keep=keep)
         await self._tokens.end_all(tx, account_id, actor, "password_changed", agents_too=False)
+        await self._devices.end_all(tx, account_id, actor, "password_changed")
 
     async def disable(self, account_id: str, actor: Actor) -> None:
         """Bar the account; what was opened with it has ended when this returns. Twice is as once.
@@ -275,6 +303,7 @@ class Accounts:
         await self._record(tx, Act.ACCOUNT_DISABLED, account_id, actor, {"reason": reason} if reason else {})
         await self._sessions.end_all(tx, account_id, actor, "account_disabled")
         await self._tokens.end_all(tx, account_id, actor, "account_disabled", agents_too=True)
+        await self._devices.end_all(tx, account_id, actor, "account_disabled")
         for ending in self._endings:
             await ending(tx, account_id, actor)
         return True

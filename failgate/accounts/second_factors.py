@@ -1,7 +1,7 @@
-"""Second factors: TOTP and its backup codes; enrolled, proven, taken away.
+"""Second factors: TOTP and backup codes enrolled, proven, taken away; and what follows when any factor comes or goes.
 
-A code is used up by a row that is unique for (account, time step), a backup code by one conditional update, each in the
-transaction that records it. Secrets lie sealed; nothing is unsealed inside a transaction.
+Passkeys are in `passkeys.py`. A code is used up by a row that is unique for (account, time step), a backup code by one
+conditional update, each in the transaction that records it. Secrets lie sealed; nothing is unsealed in a transaction.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,8 +10,10 @@ from typing import Final, TypeVar
 
 from failgate.access.principal import Principal
 from failgate.accounts import backup_codes, totp
+from failgate.accounts.devices import Devices
 from failgate.accounts.refusals import Refusals
 from failgate.accounts.sessions import FactorMethod, Session, Sessions
+from failgate.accounts.tables import HAS_FACTOR
 from failgate.accounts.throttle import Throttle
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event
@@ -27,7 +29,7 @@ T = TypeVar("T")
 
 ENROLMENT_SECONDS: Final = 15 * 60
 PURPOSE: Final = "totp"
-_HAS: Final = "SELECT id FROM totp_secret WHERE account_id = $1 AND confirmed_us IS NOT NULL LIMIT 1"
+_HAS_TOTP: Final = "SELECT id FROM totp_secret WHERE account_id = $1 AND confirmed_us IS NOT NULL LIMIT 1"
 _INSERT: Final = (
     "INSERT INTO totp_secret (id, account_id, sealed, created_us, confirmed_us) VALUES ($1, $2, $3, $4, $5)"
 )
@@ -42,6 +44,14 @@ class Enrolment:
     uri: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Authenticator:
+    """A TOTP secret in use: since when, and the time step of the last code that was used. Microseconds since 1970."""
+
+    confirmed_us: int
+    last_used_us: int | None
+
+
 class SecondFactors:
     """Enrols, proves and removes the second factors of accounts."""
 
@@ -54,6 +64,7 @@ class SecondFactors:
         *,
         throttle: Throttle,
         sessions: Sessions,
+        devices: Devices,
     ) -> None:
         self._database = database
         self._audit = audit
@@ -61,22 +72,35 @@ class SecondFactors:
         self._box = box
         self._throttle = throttle
         self._sessions = sessions
+        self._devices = devices
         self._refusals = Refusals(audit, clock, Act.FACTOR_REFUSED)
         self._known = ReadThrough(self._load_has)
 
     async def has(self, account_id: str) -> bool:
-        """Tell whether `account_id` has a confirmed second factor; from memory after the first time."""
+        """Tell whether `account_id` has an authenticator or a passkey; from memory after the first time."""
         return bool(await self._known.get(account_id))
 
     async def has_within(self, tx: Transaction, account_id: str) -> bool:
         """Tell the same as `tx` sees it; for a decision that rests on it."""
-        return await tx.fetch_one(_HAS, account_id) is not None
+        return await tx.fetch_one(HAS_FACTOR, account_id) is not None
+
+    async def authenticator(self, account_id: str) -> Authenticator | None:
+        """Return the authenticator of `account_id`, or None."""
+        row = await self._database.fetch_one(
+            "SELECT confirmed_us, (SELECT max(step) FROM totp_use WHERE totp_use.account_id = totp_secret.account_id)"
+            " AS step FROM totp_secret WHERE account_id = $1 AND confirmed_us IS NOT NULL",
+            account_id,
+        )
+        if row is None:
+            return None
+        step = row["step"]
+        return Authenticator(row["confirmed_us"], None if step is None else totp.time_of_step_us(int(step)))
 
     async def begin_enrolment(self, account_id: str, *, replacing: bool = False) -> Enrolment:
         """Make a TOTP secret that counts once it is confirmed within 15 minutes; an earlier beginning is void.
 
-        Raises: NotFound (no such account); Conflict (a second factor exists and `replacing` is not said: the door
-        asks for a fresh proof of the old one first).
+        Raises: NotFound (no such account); Conflict (an authenticator exists and `replacing` is not said: the door
+        asks for a fresh proof of a factor first).
         """
         secret, now_us = totp.new_secret(), self._clock.now_us()
         sealed = self._box.seal(secret.encode(), purpose=PURPOSE, owner=account_id)
@@ -85,7 +109,7 @@ class SecondFactors:
             account = await tx.fetch_one("SELECT email FROM account WHERE id = $1", account_id)
             if account is None:
                 raise NotFound("There is no such account.")
-            if not replacing and await self.has_within(tx, account_id):
+            if not replacing and await tx.fetch_one(_HAS_TOTP, account_id) is not None:
                 raise Conflict(
                     "This account has an authenticator app already.",
                     hint="Prove it, then replace it.",
@@ -100,7 +124,7 @@ class SecondFactors:
     async def confirm(self, account_id: str, code: str, actor: Actor | None = None) -> list[str]:
         """Put the secret of `begin_enrolment` in use; return ten backup codes, which nobody can read again.
 
-        An earlier secret and earlier backup codes are void; the code is used up.
+        An earlier secret, earlier backup codes and trusted devices are void; the code is used up.
 
         Raises: NotSignedIn (the code does not fit); Conflict (nothing was begun, or longer than 15 minutes ago);
         TooManyRequests.
@@ -128,8 +152,7 @@ class SecondFactors:
             await tx.execute("DELETE FROM totp_secret WHERE account_id = $1 AND id <> $2", account_id, row["id"])
             await self._use_step(tx, account_id, step)
             await self._put_codes(tx, account_id, codes)
-            await self._record(tx, Act.FACTOR_ENROLLED, account_id, by, {"method": "otp"})
-            tx.after_commit(lambda: self._known.forget(account_id))
+            await self.enrolled_within(tx, account_id, by, {"method": "otp"})
 
         await self._database.write(verb)
         self._throttle.succeeded(reservation)
@@ -138,7 +161,7 @@ class SecondFactors:
     async def issue(self, account_id: str, actor: Actor) -> str:
         """Put a TOTP secret in use at once and return it (base32); for an operator who hands it over.
 
-        Raises: NotFound (no such account); Conflict (it has a second factor).
+        Raises: NotFound (no such account); Conflict (it has an authenticator).
         """
         secret, now_us = totp.new_secret(), self._clock.now_us()
         sealed = self._box.seal(secret.encode(), purpose=PURPOSE, owner=account_id)
@@ -146,12 +169,11 @@ class SecondFactors:
         async def verb(tx: Transaction) -> None:
             if await tx.fetch_one("SELECT id FROM account WHERE id = $1", account_id) is None:
                 raise NotFound("There is no such account.")
-            if await self.has_within(tx, account_id):
+            if await tx.fetch_one(_HAS_TOTP, account_id) is not None:
                 raise Conflict("This account has an authenticator app already.", hint="Remove it first.")
             await tx.execute("DELETE FROM totp_secret WHERE account_id = $1", account_id)
             await tx.execute(_INSERT, new_id(), account_id, sealed, now_us, now_us)
-            await self._record(tx, Act.FACTOR_ENROLLED, account_id, actor, {"method": "otp"})
-            tx.after_commit(lambda: self._known.forget(account_id))
+            await self.enrolled_within(tx, account_id, actor, {"method": "otp"})
 
         await self._database.write(verb)
         return secret
@@ -206,7 +228,7 @@ class SecondFactors:
 
         async def verb(tx: Transaction) -> None:
             if not await self.has_within(tx, account_id):
-                raise Conflict("This account has no authenticator app.", hint="Add one first.")
+                raise Conflict("This account has no second factor.", hint="Add one first.")
             await self._put_codes(tx, account_id, codes)
             facts: dict[str, JSON] = {"method": "backup_codes"}
             await self._record(tx, Act.FACTOR_ENROLLED, account_id, actor or _self(account_id), facts)
@@ -219,7 +241,22 @@ class SecondFactors:
         return _number(await self._database.fetch(_COUNT_CODES, account_id))
 
     async def remove(self, account_id: str, actor: Actor) -> None:
-        """Take the second factor and its backup codes away and end every session of `account_id`.
+        """Take the authenticator away; with the last factor go the backup codes and every session of `account_id`.
+
+        Raises: Conflict (there is none).
+        """
+
+        async def verb(tx: Transaction) -> None:
+            if await tx.execute("DELETE FROM totp_secret WHERE account_id = $1 AND confirmed_us > 0", account_id) == 0:
+                raise Conflict("This account has no authenticator app.")
+            await self.removed_within(tx, account_id, actor, {"method": "otp"})
+
+        await self._database.write(verb)
+
+    async def reset(self, account_id: str, actor: Actor) -> None:
+        """Take every factor away: authenticator, passkeys, backup codes, trusted devices; every session has ended.
+
+        For a person who lost them all; who may ask for it is the caller's to decide.
 
         Raises: Conflict (there is none).
         """
@@ -228,12 +265,33 @@ class SecondFactors:
             if not await self.has_within(tx, account_id):
                 raise Conflict("This account has no second factor.")
             await tx.execute("DELETE FROM totp_secret WHERE account_id = $1", account_id)
-            await tx.execute("DELETE FROM backup_code WHERE account_id = $1", account_id)
-            await self._record(tx, Act.FACTOR_REMOVED, account_id, actor, {"method": "otp"})
-            await self._sessions.end_all(tx, account_id, actor, "second_factor_removed")
-            tx.after_commit(lambda: self._known.forget(account_id))
+            await tx.execute("DELETE FROM passkey WHERE account_id = $1", account_id)
+            await self.removed_within(tx, account_id, actor, {"method": "all"})
 
         await self._database.write(verb)
+
+    async def enrolled_within(self, tx: Transaction, account_id: str, actor: Actor, facts: dict[str, JSON]) -> None:
+        """Do what follows when a factor of `account_id` was added, inside its transaction: no device is trusted."""
+        await self._record(tx, Act.FACTOR_ENROLLED, account_id, actor, facts)
+        await self._devices.end_all(tx, account_id, actor, "factor_changed")
+        tx.after_commit(lambda: self._known.forget(account_id))
+
+    async def removed_within(self, tx: Transaction, account_id: str, actor: Actor, facts: dict[str, JSON]) -> None:
+        """Do what follows when a factor was taken away; the last one takes backup codes and sessions with it."""
+        await self._record(tx, Act.FACTOR_REMOVED, account_id, actor, facts)
+        await self._devices.end_all(tx, account_id, actor, "factor_changed")
+        if not await self.has_within(tx, account_id):
+            await tx.execute("DELETE FROM backup_code WHERE account_id = $1", account_id)
+            await self._sessions.end_all(tx, account_id, actor, "second_factor_removed")
+        tx.after_commit(lambda: self._known.forget(account_id))
+
+    async def first_codes_within(self, tx: Transaction, account_id: str) -> list[str]:
+        """Make ten backup codes when `account_id` has none left, inside the transaction of a factor that was added."""
+        if _number(await tx.fetch(_COUNT_CODES, account_id)):
+            return []
+        codes = backup_codes.new_codes()
+        await self._put_codes(tx, account_id, codes)
+        return codes
 
     async def sweep(self) -> None:
         """Record refusals that were only counted. To be called once a minute."""
@@ -256,13 +314,12 @@ class SecondFactors:
         now_us = self._clock.now_us()
         secret = await self._confirmed_secret(account_id)
         step = totp.matching_step(secret[1], code, now_us) if secret else None
-        digest = backup_codes.digest_of_code(code) if allow_backup_code and secret else None
+        digest = backup_codes.digest_of_code(code) if allow_backup_code else None
 
         async def verb(tx: Transaction) -> T:
-            if secret is None or await tx.fetch_one("SELECT id FROM totp_secret WHERE id = $1", secret[0]) is None:
-                raise _does_not_fit()
-            if step is not None:
-                if not await self._use_step(tx, account_id, step):
+            if secret is not None and step is not None:
+                is_in_use = await tx.fetch_one("SELECT id FROM totp_secret WHERE id = $1", secret[0]) is not None
+                if not is_in_use or not await self._use_step(tx, account_id, step):
                     raise _does_not_fit()
                 return await then(tx, "otp")
             if digest is None or not await self._use_code(tx, account_id, digest, now_us, by):
@@ -308,7 +365,7 @@ class SecondFactors:
         return self._box.unseal(row["sealed"], purpose=PURPOSE, owner=account_id).decode()
 
     async def _load_has(self, account_id: str) -> bool:
-        return await self._database.fetch_one(_HAS, account_id) is not None
+        return await self._database.fetch_one(HAS_FACTOR, account_id) is not None
 
     async def _record(self, tx: Transaction, act: Act, account_id: str, actor: Actor, facts: dict[str, JSON]) -> None:
         event = Event(act=act, ws=SYSTEM, obj_t="account", obj_id=account_id, actor=actor, data=facts)

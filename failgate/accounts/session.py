@@ -27,7 +27,8 @@ class Session:
     """An open session. Times are microseconds since 1970.
 
     `awaits_second_factor`: the password was right, the account has a second factor, and it was not shown yet. Until
-    then `principal` is anonymous: who forgets to ask gives nothing away.
+    then `principal` is anonymous: who forgets to ask gives nothing away. `is_new_place`: the account had never signed
+    in from this client at this address, and nobody has said since that it is known.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Session:
     principal: Principal
     token_sha256: str = field(repr=False)
     origin: Origin | None = None
+    is_new_place: bool = False
 
 
 def principal_of(
@@ -89,6 +91,7 @@ def session_of(row: Row) -> Session:
         principal=ANONYMOUS if awaits else full,
         token_sha256=row["token_sha256"],
         origin=origin,
+        is_new_place=bool(row["is_new_place"]),
     )
 
 

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from failgate.accounts.places import is_new_place
 from failgate.accounts.session import Origin, Session, principal_of, printable, session_of
-from failgate.accounts.tables import SessionRow
+from failgate.accounts.tables import HAS_FACTOR, SessionRow
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SERVER, SYSTEM, Act, Actor, Event
 from failgate.base.cache import ReadThrough
@@ -41,7 +42,7 @@ __all__ = [
 LIFETIME_SECONDS: Final = 12 * 3600
 IDLE_SECONDS: Final = 3600
 TOKEN_CHARACTERS: Final = 43  # 32 bytes as unpadded base64url
-FactorMethod = Literal["otp", "recovery"]
+FactorMethod = Literal["otp", "recovery", "passkey"]
 EndReason = Literal[
     "signed_out", "closed", "expired", "password_changed", "account_disabled", "second_factor_removed",
     "provider_signed_out", "connection_ended",
@@ -53,8 +54,8 @@ WHERE token_sha256 = $1 AND account.disabled_us IS NULL
 """
 _INSERT: Final = """
 INSERT INTO session (id, account_id, token_sha256, opened_us, seen_us, second_factor_us, awaits_second_factor, auth,
-                     address, user_agent, connection_id, confined_to, may_change_account)
-VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                     address, user_agent, connection_id, confined_to, may_change_account, is_new_place)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 
 
@@ -126,13 +127,10 @@ class Sessions:
         methods = tuple(auth)
 
         async def verb(tx: Transaction) -> tuple[str, Session]:
-            query = "SELECT password_changed_us FROM account WHERE id = $1"
-            account = await tx.fetch_one(query, account_id)
-            if account is None or password_changed_us not in {None, account["password_changed_us"]}:
-                raise _not_signed_in()
             return await self.open_within(
-                tx, account_id, address, user_agent, methods, awaits_second_factor=awaits_second_factor
-            )
+                tx, account_id, address, user_agent, methods,
+                awaits_second_factor=awaits_second_factor, password_changed_us=password_changed_us,
+            )  # fmt: skip
 
         return await self._database.write(verb)
 
@@ -145,37 +143,42 @@ class Sessions:
         auth: tuple[str, ...],
         *,
         awaits_second_factor: bool | None = None,
+        password_changed_us: int | None = None,
+        has_proven_factor: bool = False,
         origin: Origin | None = None,
     ) -> tuple[str, Session]:
         """Open a session inside the transaction of what proves it; `origin` is of the provider that signed it in.
 
-        A second factor that the provider is trusted with counts as ours.
+        A second factor that the provider is trusted with counts as ours; `has_proven_factor`: what was proven holds the
+        second factor too, as a passkey does.
 
-        Raises: NotSignedIn (no such account, or it is disabled).
+        Raises: NotSignedIn (no such account, it is disabled, or its password was changed meanwhile).
         """
         token, session_id, now_us = secrets.token_urlsafe(32), new_id(), self._clock.now_us()
-        query = "SELECT email FROM account WHERE id = $1 AND disabled_us IS NULL"
+        query = "SELECT email, password_changed_us FROM account WHERE id = $1 AND disabled_us IS NULL"
         account = await tx.fetch_one(query, account_id)
-        if account is None:
+        if account is None or password_changed_us not in {None, account["password_changed_us"]}:
             raise _not_signed_in()
-        proven_us = None
+        proven_us = now_us if has_proven_factor else None
+        if has_proven_factor:
+            awaits_second_factor = False
         if origin is not None and origin.second_factor_us is not None:
             proven_us, awaits_second_factor = min(now_us, origin.second_factor_us), False
         if awaits_second_factor is None:
-            query = "SELECT id FROM totp_secret WHERE account_id = $1 AND confirmed_us IS NOT NULL LIMIT 1"
-            awaits_second_factor = await tx.fetch_one(query, account_id) is not None
+            awaits_second_factor = await tx.fetch_one(HAS_FACTOR, account_id) is not None
+        is_new = not awaits_second_factor and await is_new_place(tx, account_id, address, user_agent, now_us)
         row: Row = {
             "id": session_id, "account_id": account_id, "email": account["email"], "token_sha256": _digest(token),
             "opened_us": now_us, "seen_us": now_us, "second_factor_us": proven_us,
             "awaits_second_factor": int(awaits_second_factor), "auth": json.dumps(auth), "address": address[:64],
             "user_agent": printable(user_agent), "connection_id": origin.connection_id if origin else None,
             "confined_to": origin.confined_to if origin else None,
-            "may_change_account": int(origin.may_change_account) if origin else 1,
+            "may_change_account": int(origin.may_change_account) if origin else 1, "is_new_place": int(is_new),
         }  # fmt: skip
         await tx.execute(
             _INSERT, session_id, account_id, row["token_sha256"], now_us, proven_us, row["awaits_second_factor"],
             row["auth"], row["address"], row["user_agent"], row["connection_id"], row["confined_to"],
-            row["may_change_account"],
+            row["may_change_account"], row["is_new_place"],
         )  # fmt: skip
         session = session_of(row)
         facts: dict[str, JSON] = {"method": " ".join(auth), "expires_us": now_us + self._limits.lifetime_us}
@@ -220,17 +223,20 @@ class Sessions:
         token = secrets.token_urlsafe(32)
         now_us = self._clock.now_us()
         auth = session.auth if method in session.auth else (*session.auth, method)
+        is_new = session.is_new_place
+        if session.awaits_second_factor:  # who only knew the password was not there yet
+            is_new = await is_new_place(tx, session.account_id, session.address, session.user_agent, now_us)
         # Two proofs of one state of the session: the first changes its token, the second finds it changed.
         changed = await tx.execute(
             "UPDATE session SET token_sha256 = $1, second_factor_us = $2, seen_us = $2, awaits_second_factor = 0,"
-            " auth = $3 WHERE id = $4 AND token_sha256 = $5",
-            _digest(token), now_us, json.dumps(auth), session.id, session.token_sha256,
+            " auth = $3, is_new_place = $4 WHERE id = $5 AND token_sha256 = $6",
+            _digest(token), now_us, json.dumps(auth), int(is_new), session.id, session.token_sha256,
         )  # fmt: skip
         if changed != 1:
             raise _not_signed_in()
         actor = _actor(session.id, session.account_id, auth)
         await self._record(tx, Act.SESSION_SECOND_FACTOR_PROVEN, session.id, actor, {"method": method})
-        tx.after_commit(lambda: self._rotated(session, token, auth, now_us))
+        tx.after_commit(lambda: self._rotated(replace(session, is_new_place=is_new), token, auth, now_us))
         return token
 
     async def close(
@@ -267,6 +273,28 @@ class Sessions:
             rows += await tx.fetch("DELETE FROM session WHERE id = $1 RETURNING id, account_id", session_id)
         await self._ended(tx, rows, reason, actor)
         return len(rows)
+
+    async def close_others(self, account_id: str, kept_id: str, actor: Actor) -> None:
+        """End every session of `account_id` but the one of that id."""
+
+        async def verb(tx: Transaction) -> None:
+            await self.end_all(tx, account_id, actor, "closed", keep=kept_id)
+
+        await self._database.write(verb)
+
+    async def recognise(self, account_id: str, session_id: str, actor: Actor) -> None:
+        """Note that the person knows this session of theirs: it is no news any more. Twice is as once.
+
+        Raises: NotFound (there is none, or it is somebody else's: the same answer).
+        """
+
+        async def verb(tx: Transaction) -> None:
+            query = "UPDATE session SET is_new_place = 0 WHERE id = $1 AND account_id = $2"
+            if await tx.execute(query, session_id, account_id) != 1:
+                raise NotFound("There is no such session.")
+            await self._record(tx, Act.SESSION_RECOGNISED, session_id, actor, {})
+
+        await self._database.write(verb)
 
     async def end_all(
         self, tx: Transaction, account_id: str, actor: Actor, reason: EndReason, *, keep: str | None = None

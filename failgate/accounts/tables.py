@@ -1,7 +1,15 @@
 """What is kept of accounts. Secrets are hashed or sealed; no row holds a credential that could be used."""
 
+from typing import Final
+
 from piccolo.columns import BigInt, Bytea, SmallInt, Text
 from piccolo.table import Table
+
+# A second factor is an authenticator app or a passkey; backup codes alone are none.
+HAS_FACTOR: Final = (
+    "SELECT id FROM totp_secret WHERE account_id = $1 AND confirmed_us IS NOT NULL"
+    " UNION ALL SELECT id FROM passkey WHERE account_id = $1 LIMIT 1"
+)
 
 
 class AccountRow(Table, tablename="account"):
@@ -59,6 +67,37 @@ class SessionRow(Table, tablename="session"):
     connection_id = Text(null=True, default=None)
     confined_to = Text(null=True, default=None)
     may_change_account = SmallInt(default=1)
+    is_new_place = SmallInt(default=0)
+
+
+class PasskeyRow(Table, tablename="passkey"):
+    """A WebAuthn credential of an account; `credential_id` is base64url, `transports` words with a space between."""
+
+    id = Text(primary_key=True, default="")
+    account_id = Text()
+    credential_id = Text(unique=True)
+    public_key = Bytea()
+    sign_count = BigInt()
+    transports = Text()
+    aaguid = Text()
+    name = Text()
+    created_us = BigInt()
+    last_used_us = BigInt(null=True, default=None)
+
+
+class TrustedDeviceRow(Table, tablename="trusted_device"):
+    """A browser that need not show a code at sign-in, by the SHA-256 of its token and of the one before."""
+
+    id = Text(primary_key=True, default="")
+    account_id = Text()
+    token_sha256 = Text(unique=True)
+    previous_sha256 = Text(null=True, default=None)
+    name = Text()
+    address = Text()
+    user_agent = Text()
+    created_us = BigInt()
+    expires_us = BigInt()
+    last_used_us = BigInt(null=True, default=None)
 
 
 class TokenRow(Table, tablename="token"):

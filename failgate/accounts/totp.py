@@ -34,6 +34,11 @@ def step_at(now_us: int) -> int:
     return now_us // (STEP_SECONDS * MICROSECONDS)
 
 
+def time_of_step_us(step: int) -> int:
+    """Return when time step `step` began, microseconds since 1970."""
+    return step * STEP_SECONDS * MICROSECONDS
+
+
 def code_at(secret: str, step: int) -> str:
     """Return the six digits that belong to `secret` (base32) in time step `step`."""
     return TOTP(secret, interval=STEP_SECONDS).generate_otp(step)

@@ -52,11 +52,15 @@ class Act(StrEnum):
     SESSION_OPENED = "session.opened"
     SESSION_REFUSED = "session.refused"
     SESSION_CLOSED = "session.closed"
+    SESSION_RECOGNISED = "session.recognised"
     SESSION_SECOND_FACTOR_PROVEN = "session.second_factor_proven"
     FACTOR_ENROLLED = "factor.enrolled"
     FACTOR_REFUSED = "factor.refused"
     FACTOR_REMOVED = "factor.removed"
+    FACTOR_RENAMED = "factor.renamed"
     BACKUP_CODE_USED = "backup_code.used"
+    DEVICE_TRUSTED = "device.trusted"
+    DEVICE_REVOKED = "device.revoked"
     SETUP_COMPLETED = "setup.completed"
     WORKSPACE_CREATED = "workspace.created"
     MEMBER_ADDED = "member.added"
@@ -147,10 +151,13 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.SESSION_REFUSED: {"reason": Word, "count": _COUNT},
     Act.SESSION_CLOSED: {"reason": _WORD},
     Act.SESSION_SECOND_FACTOR_PROVEN: {"method": _WORD},
-    Act.FACTOR_ENROLLED: {"method": _WORD},
+    Act.FACTOR_ENROLLED: {"method": _WORD, "passkey": _ID},
     Act.FACTOR_REFUSED: {"reason": _WORD, "method": _WORD, "count": _COUNT},
-    Act.FACTOR_REMOVED: {"method": _WORD},
+    Act.FACTOR_REMOVED: {"method": _WORD, "passkey": _ID},
+    Act.FACTOR_RENAMED: {"method": _WORD, "passkey": _ID},
     Act.BACKUP_CODE_USED: {"left": _COUNT},
+    Act.DEVICE_TRUSTED: {"expires_us": _COUNT},
+    Act.DEVICE_REVOKED: {"reason": Word},
     Act.SETUP_COMPLETED: {"account": _ID, "workspace": _ID},
     Act.WORKSPACE_CREATED: {"owner": _ID},
     Act.MEMBER_ADDED: {"role": Word, "account": _ID},

@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from failgate.administration import Administration
-from failgate.assembly import Services, hold_data_folder, open_services
+from failgate.assembly import Services, open_services
+from failgate.base.data_folder import hold_data_folder
 from failgate.base.errors import StartRefused
 from failgate.base.migrate import core_migrations, migrate, pending_migrations, shipped
 from failgate.base.open_database import open_database

@@ -203,6 +203,7 @@ class AccountsSection(Section, frozen=True):
     password: bool = True
     session_lifetime: Annotated[Duration, Between("1m", "90d")] = Duration("12h")
     session_idle: Annotated[Duration, Between("1m", "90d")] = Duration("1h")
+    trusted_device_days: Annotated[int, msgspec.Meta(ge=0, le=30)] = 30
 
     def __post_init__(self) -> None:
         """Refuse an idle time that could never end a session.

@@ -13,8 +13,9 @@ _PLACES = ", ".join(f"${place}" for place in range(3, 3 + len(_VOTING_ROLES)))
 _MAY_VOTE = (
     "SELECT membership.id FROM membership JOIN account ON account.id = membership.account_id"
     f" WHERE membership.workspace_id = $1 AND membership.account_id = $2 AND membership.role IN ({_PLACES})"
-    " AND account.disabled_us IS NULL AND EXISTS (SELECT 1 FROM totp_secret"
+    " AND account.disabled_us IS NULL AND (EXISTS (SELECT 1 FROM totp_secret"
     " WHERE totp_secret.account_id = account.id AND totp_secret.confirmed_us IS NOT NULL)"
+    " OR EXISTS (SELECT 1 FROM passkey WHERE passkey.account_id = account.id))"
 )
 
 

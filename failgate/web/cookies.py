@@ -8,6 +8,7 @@ from http.cookies import CookieError, SimpleCookie
 
 SESSION = "fg_session"
 FORM = "fg_form"
+DEVICE = "fg_device"
 _MAX_COOKIE_BYTES = 4096
 
 
@@ -24,6 +25,16 @@ def session_cookie(token: str, *, is_https: bool) -> str:
 def ended_session_cookie(*, is_https: bool) -> str:
     """Return the `Set-Cookie` value that removes the session cookie."""
     return _set(SESSION, "", is_https=is_https) + "; Max-Age=0"
+
+
+def device_cookie(token: str, max_age_seconds: int, *, is_https: bool) -> str:
+    """Return the `Set-Cookie` value that keeps the token of a trusted device for `max_age_seconds`."""
+    return f"{_set(DEVICE, token, is_https=is_https)}; Max-Age={max_age_seconds}"
+
+
+def ended_device_cookie(*, is_https: bool) -> str:
+    """Return the `Set-Cookie` value that removes the cookie of a trusted device."""
+    return _set(DEVICE, "", is_https=is_https) + "; Max-Age=0"
 
 
 def form_cookie(key: str, *, is_https: bool) -> str:

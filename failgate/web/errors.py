@@ -6,7 +6,7 @@ Source: RFC 9457.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
@@ -26,6 +26,7 @@ from failgate.base.errors import (
 )
 from failgate.base.log import get_logger
 from failgate.web.context import Visit, visit_of
+from failgate.web.door import Door
 from failgate.web.pages.frame import Frame
 from failgate.web.render import html, redirect, render, static_version
 
@@ -115,7 +116,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     if isinstance(error, ValidationException):
         error = _invalid(error, request)
     if is_for_people(request.scope.get("path", "/"), visit, request.headers.get("accept", "")):
-        return _page(visit, error, cast("Mapping[str, Any]", request.scope))
+        return _page(visit, error, request)
     status, document, headers = problem_of(error, visit.request_id)
     return Response(problem_body(document), status_code=status, media_type=_PROBLEM, headers=headers)
 
@@ -168,14 +169,16 @@ def _invalid(error: ValidationException, request: Request[Any, Any, Any]) -> Bad
     return BadInput(f"The parameter {member!r} does not fit: {message[:1].lower()}{message[1:]}.", member=member)
 
 
-def _page(visit: Visit, error: Exception, scope: Mapping[str, Any]) -> Response[bytes]:
+def _page(visit: Visit, error: Exception, request: Request[Any, Any, Any]) -> Response[bytes]:
+    scope = cast("Mapping[str, Any]", request.scope)
     ours = as_failgate_error(error)
     status, document, headers = problem_of(ours, visit.request_id)
     if isinstance(ours, NotSignedIn) and visit.door is not None:
         awaits = visit.session is not None and visit.session.awaits_second_factor
         return redirect(sign_in_path("/signin/code" if awaits else "/signin", scope))
     if ours.slug == "step-up-required":
-        return redirect(sign_in_path("/signin/code", scope))
+        back = page_of_form(visit.door, str(scope["path"]), request.app.state.doors) if visit.door is not None else "/"
+        return redirect(sign_in_path("/account/step-up", scope, else_back_to=back))
     headers.pop("www-authenticate", None)
     view = {
         "status": status,
@@ -190,14 +193,24 @@ def _page(visit: Visit, error: Exception, scope: Mapping[str, Any]) -> Response[
     return html(render("error.html", frame=frame, view=view), status=status, headers=headers)
 
 
-def sign_in_path(where: str, scope: Mapping[str, Any]) -> str:
-    """Return `where` with the page that was asked for as `next`, when that page can be asked for again."""
-    if scope.get("method") not in {"GET", "HEAD"}:
-        return where
-    raw: bytes = scope.get("raw_path") or b"/"
-    query: bytes = scope.get("query_string") or b""
-    path = raw.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
+def sign_in_path(where: str, scope: Mapping[str, Any], *, else_back_to: str = "/") -> str:
+    """Return `where` with the page that was asked for as `next`; `else_back_to` when that cannot be asked for again."""
+    path = else_back_to
+    if scope.get("method") in {"GET", "HEAD"}:
+        raw: bytes = scope.get("raw_path") or b"/"
+        query: bytes = scope.get("query_string") or b""
+        path = raw.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
     return where if path == "/" else f"{where}?next={quote(path, safe='/')}"
+
+
+def page_of_form(door: Door, path: str, doors: Collection[Door]) -> str:
+    """Return the page on which the form for `door` stands, asked for at `path`: the nearest page at or above it."""
+    pages = {other.path for other in doors if other.kind == "page" and other.method == "GET"}
+    here, pattern = path.split("/"), door.path.split("/")
+    for length in range(len(pattern), 1, -1):
+        if "/".join(pattern[:length]) in pages:
+            return "/".join(here[:length])
+    return "/"
 
 
 def own_path(text: str | None) -> str:

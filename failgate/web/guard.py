@@ -94,15 +94,23 @@ async def admit(scope: Scope, visit: Visit, door: Door, services: Services, deni
 async def check_step_up(visit: Visit, door: Door, services: Services) -> None:
     """Check that the person behind this session has shown a second factor within the last five minutes.
 
-    A person who has enrolled none is let through only at doors of their own account: there is nothing to show yet.
+    A backup code is none here: it is for signing in. A person who has enrolled no factor is let through only at doors
+    of their own account: there is nothing to show yet.
 
     Raises: StepUpRequired.
     """
-    proven_us = visit.principal.second_factor_us
-    if proven_us is not None and 0 <= services.clock.now_us() - proven_us <= STEP_UP_SECONDS * MICROSECONDS:
+    proven_us, auth = visit.principal.second_factor_us, visit.principal.auth
+    is_backup_code = "recovery" in auth and {"otp", "passkey"}.isdisjoint(auth)
+    if (
+        proven_us is not None
+        and not is_backup_code
+        and 0 <= services.clock.now_us() - proven_us <= STEP_UP_SECONDS * MICROSECONDS
+    ):
         return
     if await services.second_factors.has(visit.principal.account_id or ""):
-        raise StepUpRequired("This needs a second factor of the last five minutes.", hint="Show it at /signin/code.")
+        raise StepUpRequired(
+            "This needs a second factor of the last five minutes.", hint="Show it at /account/step-up."
+        )
     if not door.permission.startswith("account:"):
         raise StepUpRequired("This needs a second factor.", hint="Enrol one at /account/second-factor.")
 

@@ -73,7 +73,7 @@ API: Final = (
     _api("reports.list", "GET", "/reports", reports.listing, P.WORKSPACE_REPORT_READ),
     _api("reports.read", "GET", "/reports/{id}", reports.one, P.WORKSPACE_REPORT_READ),
     _api("reports.download", "GET", "/reports/{id}/artifacts/{sha256}", reports.artifact, P.WORKSPACE_REPORT_READ),
-    _api("reports.delete", "DELETE", "/reports/{id}", reports.delete, P.WORKSPACE_REPORT_DELETE),
+    _api("reports.delete", "DELETE", "/reports/{id}", reports.delete, P.WORKSPACE_REPORT_DELETE, is_sensitive=True),
     _api("audit.records", "GET", "/audit/records", audit.records, P.WORKSPACE_AUDIT_READ),
     _api("audit.checkpoint", "GET", "/audit/checkpoint", audit.checkpoint, P.WORKSPACE_AUDIT_READ),
     _api("audit.inclusion", "GET", "/audit/proof/inclusion", audit.inclusion, P.WORKSPACE_AUDIT_READ),

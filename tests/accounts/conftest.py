@@ -8,7 +8,11 @@ import pytest
 
 from failgate.access.role import Role
 from failgate.accounts.accounts import Account, Accounts
+from failgate.accounts.challenges import Challenges
+from failgate.accounts.devices import Devices
+from failgate.accounts.passkeys import Passkeys
 from failgate.accounts.password import Passwords
+from failgate.accounts.relying_party import RelyingParty
 from failgate.accounts.second_factors import SecondFactors
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.setup_links import SetupLinks
@@ -23,6 +27,7 @@ from failgate.workspaces.agents import Agents
 from failgate.workspaces.workspaces import Workspaces
 
 OPERATOR = Actor(t="operator", id="host")
+BASE_URL = "https://failgate.example"
 PASSWORD = "correct horse battery staple"
 
 
@@ -41,6 +46,8 @@ class Room:
     workspaces: Workspaces
     agents: Agents
     setup_links: SetupLinks
+    devices: Devices
+    passkeys: Passkeys
     operator: Actor = OPERATOR
     password: str = PASSWORD
     workspaces_owner: Role = Role.OWNER
@@ -56,7 +63,10 @@ class Room:
 
     async def everything(self) -> str:
         """Every cell of every table of ours, as text: for searching it for secrets."""
-        tables = ("account", "totp_secret", "totp_use", "backup_code", "session", "token", "setup_link", "audit_record")
+        tables = (
+            "account", "totp_secret", "totp_use", "backup_code", "session", "token", "setup_link", "audit_record",
+            "passkey", "answered_challenge", "trusted_device", "sign_in_place",
+        )  # fmt: skip
         rows = [await self.database.fetch(f"SELECT * FROM {table}") for table in tables]
         return json.dumps(rows, default=lambda cell: bytes(cell).decode("latin-1"))
 
@@ -69,8 +79,15 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path):
     box = SecretBox.open(tmp_path / "secrets.key")
     sessions = Sessions(database, audit, clock)
     tokens = Tokens(database, audit, clock)
-    accounts = Accounts(database, audit, clock, passwords, throttle=throttle, sessions=sessions, tokens=tokens)
-    second_factors = SecondFactors(database, audit, clock, box, throttle=throttle, sessions=sessions)
+    devices = Devices(database, audit, clock, sessions=sessions)
+    accounts = Accounts(
+        database, audit, clock, passwords, throttle=throttle, sessions=sessions, tokens=tokens, devices=devices
+    )
+    second_factors = SecondFactors(database, audit, clock, box, throttle=throttle, sessions=sessions, devices=devices)
+    passkeys = Passkeys(
+        database, audit, clock, challenges=Challenges(box, clock), relying_party=RelyingParty.at(BASE_URL),
+        sessions=sessions, second_factors=second_factors,
+    )  # fmt: skip
     workspaces = Workspaces(database, audit, clock, leavings=(tokens.end_in_workspace,))
     agents = Agents(database, audit, clock, disablings=(tokens.end_of_agent,))
     setup_links = SetupLinks(
@@ -78,6 +95,6 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path):
     )
     yield Room(
         database, audit, clock, passwords, throttle, box, sessions, tokens, accounts, second_factors,
-        workspaces, agents, setup_links,
+        workspaces, agents, setup_links, devices, passkeys,
     )  # fmt: skip
     passwords.close()

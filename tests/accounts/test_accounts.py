@@ -129,7 +129,7 @@ async def test_a_hash_of_less_cost_is_made_anew_at_the_next_sign_in(room) -> Non
     dearer = Passwords(memory_kib=16, passes=2)
     accounts = Accounts(
         room.database, room.audit, room.clock, dearer,
-        throttle=room.throttle, sessions=room.sessions, tokens=room.tokens,
+        throttle=room.throttle, sessions=room.sessions, tokens=room.tokens, devices=room.devices,
     )  # fmt: skip
     await accounts.sign_in(ANN, room.password, "192.0.2.1")
     row = await room.database.fetch_one("SELECT password_hash FROM account WHERE id = $1", account.id)
@@ -202,7 +202,7 @@ async def test_what_other_rooms_end_ends_in_the_same_transaction(room) -> None:
 
     accounts = Accounts(
         room.database, room.audit, room.clock, room.passwords,
-        throttle=room.throttle, sessions=room.sessions, tokens=room.tokens, endings=(ending,),
+        throttle=room.throttle, sessions=room.sessions, tokens=room.tokens, devices=room.devices, endings=(ending,),
     )  # fmt: skip
     account = await room.account()
     session, _ = await room.sessions.open(account.id, "192.0.2.1", "", ("pwd",))
@@ -242,7 +242,7 @@ async def test_with_passwords_switched_off_nobody_signs_in_by_one(room) -> None:
     await room.account()
     accounts = Accounts(
         room.database, room.audit, room.clock, room.passwords,
-        throttle=room.throttle, sessions=room.sessions, tokens=room.tokens, is_password_enabled=False,
+        throttle=room.throttle, sessions=room.sessions, tokens=room.tokens, devices=room.devices, is_password_enabled=False,
     )  # fmt: skip
     for password in (room.password, "wrong horse battery staple"):
         with pytest.raises(Forbidden, match="switched off"):

@@ -71,9 +71,26 @@ LET_IN: dict[str, set[int]] = {
     "page.signin_prove": {303, 401, 429},
     "page.signin_link": {200},
     "page.signin_redeem": {401},
-    "page.second_factor_begin": {200, 409},
+    "page.signin_options": {409},
+    "page.signin_passkey": {409},
+    "page.step_up": {200, 303},
+    "page.step_up_prove": {401, 429},
+    "page.step_up_options": {409},
+    "page.step_up_passkey": {409},
+    "page.second_factor_begin": {200},
     "page.second_factor_confirm": {401, 409, 429},
+    "page.second_factor_remove": {400},
+    "page.backup_codes": {200, 409},
+    "page.passkey_register": {409},
+    "page.passkey_options": {409},
+    "page.passkey_rename": {404},
+    "page.passkey_remove": {404},
+    "page.password_change": {401, 429},
+    "page.devices_revoke": {303},
+    "page.device_revoke": {404},
     "page.session_close": {404},
+    "page.sessions_close": {303},
+    "page.session_known": {404},
     "page.vote": {409},
     "live.agent": {101},
     "live.reviewer": {101},
@@ -85,6 +102,10 @@ ABSENT_ID = {
     "reports.seal",
     "reports.delete",
     "page.session_close",
+    "page.session_known",
+    "page.passkey_rename",
+    "page.passkey_remove",
+    "page.device_revoke",
 }
 
 
@@ -244,7 +265,8 @@ def expected(door: Door, speaker: Speaker, workspace: str) -> Expected:
     if door.own_permission is not None and principal.kind == "agent" and found.reason == "role_lacks_it":
         found = decide(principal, door.own_permission, workspace_id=known, role=role)
     if found.allowed:
-        has_factor = principal.second_factor_us is not None
+        # Who has no factor yet passes the sensitive doors of their own account: there is nothing to show.
+        has_factor = principal.second_factor_us is not None or door.permission.startswith("account:")
         return "second factor" if door.is_sensitive and principal.kind == "user" and not has_factor else "let in"
     reasons: dict[str, Expected] = {
         "not_signed_in": "not signed in",
@@ -286,6 +308,7 @@ def fields_of(world: World, speaker: Speaker) -> dict[str, str]:
         "password": PASSWORD,
         "token": "x" * 43,
         "code": "00000x",
+        "name": "x",
     }
 
 
@@ -315,7 +338,7 @@ def fits(door: Door, wanted: Expected, answer: httpx.Response) -> bool:
         return code == 401 and answer.headers["www-authenticate"].startswith("Bearer")
     if wanted == "second factor":
         if door.kind == "page":
-            return code == 303 and where.startswith("/signin/code")
+            return code == 303 and where.startswith("/account/step-up")
         return code == 403 and answer.json()["type"] == "urn:failgate:error:step-up-required"
     if wanted == "role lacks it":
         return code == 403 and LACKS in answer.text
@@ -469,7 +492,7 @@ def test_nobody_decides_without_a_second_factor_nor_by_a_key_nor_as_an_agent(wor
         answer = speaker.client.post(page, data=fields_of(world, speaker) | body)
         assert answer.status_code in {303, 403, 404}, visitor
         if answer.status_code == 303:
-            assert answer.headers["location"].startswith("/signin"), visitor
+            assert answer.headers["location"].startswith(("/signin", "/account/step-up")), visitor
     seen = command_now(world)
     assert (seen["state"], seen["votes"]) == ("pending", [])
 

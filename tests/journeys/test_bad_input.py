@@ -15,8 +15,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from failgate.assembly import hold_data_folder
 from failgate.base.canonical import canonical
+from failgate.base.data_folder import hold_data_folder
 from failgate.base.ids import new_id
 from tests.journeys import team
 from tests.journeys.harness import Server, failgate

@@ -27,7 +27,7 @@ POST /reports/{id}/seal workspace:report:create api
 GET /reports workspace:report:read api
 GET /reports/{id} workspace:report:read api
 GET /reports/{id}/artifacts/{sha256} workspace:report:read api
-DELETE /reports/{id} workspace:report:delete api
+DELETE /reports/{id} workspace:report:delete api sensitive
 GET /audit/records workspace:audit:read api
 GET /audit/checkpoint workspace:audit:read api
 GET /audit/proof/inclusion workspace:audit:read api

@@ -1,19 +1,19 @@
-"""One's own account: the second factor and the open sessions."""
+"""One's own account: an overview, the open sessions, the password."""
 
-import segno
 from litestar.params import FromPath
 
 from failgate.audit.record import Actor
-from failgate.base.errors import Conflict, FailgateError, NotSignedIn, TooManyRequests
+from failgate.base.errors import BadInput, FailgateError, NotSignedIn, TooManyRequests
 from failgate.web.context import services_of, visit_of
-from failgate.web.cookies import ended_session_cookie, session_cookie
+from failgate.web.cookies import ended_device_cookie, ended_session_cookie
 from failgate.web.pages.account_view import (
     AccountView,
-    SecondFactorView,
+    NewsLine,
+    PasswordView,
     SessionLine,
     SessionsView,
     browser_of,
-    groups_of_four,
+    how_of,
 )
 from failgate.web.pages.showing import Asking, Page, account_of, next_of, show
 from failgate.web.pages.text import moment
@@ -24,45 +24,30 @@ async def overview(request: Asking) -> Page:
     """Show who one is."""
     visit, services = visit_of(request), services_of(request)
     account_id = account_of(visit)
-    has_factor = await services.second_factors.has(account_id)
-    count = len(await services.sessions.list(account_id))
-    email = visit.session.email if visit.session else visit.principal.label
-    view = AccountView(account_id, email, has_factor, count)
+    view = AccountView(
+        account_id,
+        visit.session.email if visit.session else visit.principal.label,
+        has_second_factor=await services.second_factors.has(account_id),
+        session_count=len(await services.sessions.list(account_id)),
+        has_authenticator=await services.second_factors.authenticator(account_id) is not None,
+        passkey_count=len(await services.passkeys.list(account_id)),
+        device_count=len(await services.devices.list(account_id)),
+        has_password=await services.accounts.has_password(account_id),
+        trust_days=services.devices.lifetime_days,
+        news=await news_of(request),
+    )
     return await show(request, "account.html", view, title="Your account", room="account")
 
 
-async def second_factor(request: Asking) -> Page:
-    """Show whether there is a second factor, and how to set one up."""
-    has_factor = await services_of(request).second_factors.has(account_of(visit_of(request)))
-    return await _show_factor(request, SecondFactorView(is_enrolled=has_factor, next_path=next_of(request)))
-
-
-async def begin_enrolment(request: Asking) -> Page:
-    """Make a secret and show it, this once."""
-    account_id = account_of(visit_of(request))
-    try:
-        enrolment = await services_of(request).second_factors.begin_enrolment(account_id)
-    except Conflict as error:
-        return await _show_factor(request, SecondFactorView(is_enrolled=True, error=str(error)), status=error.status)
-    picture = segno.make(enrolment.uri, error="m").svg_data_uri(scale=4, border=0)
-    groups = groups_of_four(enrolment.secret)
-    view = SecondFactorView(secret_groups=groups, qr_uri=picture, next_path=next_of(request))
-    return await _show_factor(request, view)
-
-
-async def confirm_enrolment(request: Asking) -> Page:
-    """Put the secret in use; show the backup codes, this once. The code proves the factor for this session too."""
+async def news_of(request: Asking) -> tuple[NewsLine, ...]:
+    """Return the other open sessions that are from a place which the account never used before."""
     visit, services = visit_of(request), services_of(request)
-    try:
-        code = visit.form.get("code", "").replace(" ", "")
-        codes = await services.second_factors.confirm(account_of(visit), code, Actor.of(visit.principal))
-    except (NotSignedIn, TooManyRequests, Conflict) as error:
-        return await _refuse_code(request, error)
-    if visit.session is not None:
-        token = await services.sessions.prove_second_factor(visit.session, "otp")
-        visit.set_cookies.append(session_cookie(token, is_https=visit.is_https))
-    view = SecondFactorView(is_enrolled=True, backup_codes=tuple(codes), next_path=next_of(request))
-    return await _show_factor(request, view)
+    now_us = services.clock.now_us()
+    return tuple(
+        NewsLine(one.id, browser_of(one.user_agent), one.address, moment(one.opened_us, now_us))
+        for one in await services.sessions.list(account_of(visit))
+        if one.is_new_place and one.id != visit.principal.session_id
+    )
 
 
 async def sessions(request: Asking) -> Page:
@@ -78,6 +63,9 @@ async def sessions(request: Asking) -> Page:
             moment(one.seen_us, now_us),
             one.id == visit.principal.session_id,
             one.second_factor_us is not None,
+            how_of(one.auth),
+            one.awaits_second_factor,
+            one.is_new_place,
         )
         for one in await services.sessions.list(account_of(visit))
     )
@@ -94,11 +82,44 @@ async def close_session(request: Asking, id: FromPath[str]) -> Page:  # noqa: A0
     return redirect("/signin")
 
 
-async def _refuse_code(request: Asking, error: FailgateError) -> Page:
-    is_gone = isinstance(error, Conflict)
-    view = SecondFactorView(is_confirming=not is_gone, next_path=next_of(request), error=str(error))
-    return await _show_factor(request, view, status=error.status)
+async def close_others(request: Asking) -> Page:
+    """Close every session of one's own but this one."""
+    visit = visit_of(request)
+    kept = visit.principal.session_id or ""
+    await services_of(request).sessions.close_others(account_of(visit), kept, Actor.of(visit.principal))
+    return redirect("/account/sessions")
 
 
-async def _show_factor(request: Asking, view: SecondFactorView, *, status: int = 200) -> Page:
-    return await show(request, "second_factor.html", view, title="Second factor", room="account", status=status)
+async def recognise_session(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word
+    """Note that a sign-in from a new place was one's own."""
+    visit = visit_of(request)
+    await services_of(request).sessions.recognise(account_of(visit), id, Actor.of(visit.principal))
+    return redirect(next_of(request))
+
+
+async def password(request: Asking) -> Page:
+    """Ask for the present password and another one."""
+    return await _show_password(request, is_changed="changed" in request.query_params)
+
+
+async def change_password(request: Asking) -> Page:
+    """Change the password; every other session and every trusted device has ended then."""
+    visit, services = visit_of(request), services_of(request)
+    account, fields = await services.accounts.by_id(account_of(visit)), visit.form
+    if account is None or visit.session is None:
+        return redirect("/signin")
+    try:
+        await services.accounts.change_password(
+            account, fields.get("current", ""), fields.get("password", ""), visit.session
+        )
+    except (NotSignedIn, TooManyRequests, BadInput) as error:
+        return await _show_password(request, error=error)
+    visit.set_cookies.append(ended_device_cookie(is_https=visit.is_https))
+    return redirect("/account/password?changed")
+
+
+async def _show_password(request: Asking, *, error: FailgateError | None = None, is_changed: bool = False) -> Page:
+    has_password = await services_of(request).accounts.has_password(account_of(visit_of(request)))
+    view = PasswordView(has_password, str(error) if error else None, is_changed)
+    status = error.status if error else 200
+    return await show(request, "password.html", view, title="Password", room="account", status=status)

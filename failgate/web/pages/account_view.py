@@ -14,15 +14,22 @@ class SignInView:
     error: str | None = None
     message: str | None = None
     takes_password: bool = True
+    takes_passkey: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CodeView:
-    """The second step. `demo_code` is the code itself, in demo mode only."""
+    """The second step, or a step-up. `demo_code` is the code itself, in demo mode only.
+
+    `takes_code` and `takes_passkey` say which factors there are; `trust_days` how long a browser may be trusted.
+    """
 
     next_path: str = "/"
     error: str | None = None
     demo_code: str | None = None
+    takes_code: bool = True
+    takes_passkey: bool = False
+    trust_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,16 @@ class SetupView:
 
 
 @dataclass(frozen=True, slots=True)
+class NewsLine:
+    """A sign-in from a client or an address that the account never used before."""
+
+    session_id: str
+    browser: str
+    address: str
+    opened: Moment
+
+
+@dataclass(frozen=True, slots=True)
 class AccountView:
     """One's own account."""
 
@@ -52,24 +69,26 @@ class AccountView:
     email: str
     has_second_factor: bool
     session_count: int
+    has_authenticator: bool = False
+    passkey_count: int = 0
+    device_count: int = 0
+    has_password: bool = True
+    trust_days: int = 30
+    news: tuple[NewsLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class SecondFactorView:
-    """The second factor: none, begun (`secret_groups`, `qr_uri`), just confirmed (`backup_codes`), or set up."""
+class PasswordView:
+    """The form for another password."""
 
-    is_enrolled: bool = False
-    secret_groups: tuple[str, ...] = ()
-    qr_uri: str = ""
-    backup_codes: tuple[str, ...] = ()
-    is_confirming: bool = False
-    next_path: str = "/"
+    has_password: bool = True
     error: str | None = None
+    is_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SessionLine:
-    """A browser that is signed in."""
+    """A browser that is signed in. `how` says in words what was proven."""
 
     id: str
     browser: str
@@ -78,6 +97,9 @@ class SessionLine:
     seen: Moment
     is_current: bool
     has_second_factor: bool
+    how: str = ""
+    awaits: bool = False
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +107,27 @@ class SessionsView:
     """All of them."""
 
     rows: tuple[SessionLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLine:
+    """A browser in which no code is asked for at sign-in."""
+
+    id: str
+    name: str
+    address: str
+    trusted: Moment
+    used: Moment | None
+    ends: Moment
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesView:
+    """All of them; `trust_days` is 0 where devices are not trusted."""
+
+    rows: tuple[DeviceLine, ...]
+    trust_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +147,7 @@ class OverviewView:
 
     tiles: tuple[WorkspaceTile, ...]
     has_second_factor: bool
+    news: tuple[NewsLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +188,19 @@ class MembersView:
     rows: tuple[MemberLine, ...]
 
 
-def groups_of_four(secret: str) -> tuple[str, ...]:
-    """Return `secret` in groups of four characters."""
-    return tuple(secret[place : place + 4] for place in range(0, len(secret), 4))
+def how_of(auth: tuple[str, ...]) -> str:
+    """Return in words what was proven when a session was opened, and since."""
+    words = {
+        "pwd": "password",
+        "otp": "authenticator code",
+        "recovery": "backup code",
+        "passkey": "passkey",
+        "trusted_device": "trusted device",
+        "link": "one-click link",
+        "saml": "SAML",
+        "oidc": "OpenID Connect",
+    }
+    return ", ".join(words.get(method, method) for method in auth)
 
 
 def browser_of(user_agent: str) -> str:

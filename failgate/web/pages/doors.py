@@ -5,7 +5,21 @@ from typing import Any, Final
 
 from failgate.access.permission import Permission as P  # noqa: N817 - the table is read in columns
 from failgate.web.door import Door
-from failgate.web.pages import account, audit, commands, overview, people, queue, reports, setup, signin
+from failgate.web.pages import (
+    account,
+    audit,
+    commands,
+    devices,
+    overview,
+    passkeys,
+    people,
+    queue,
+    reports,
+    second_factor,
+    setup,
+    signin,
+    step_up,
+)
 
 _ROOM: Final = "/w/{workspace}"
 
@@ -13,6 +27,11 @@ _ROOM: Final = "/w/{workspace}"
 def _page(name: str, method: str, path: str, handler: Callable[..., Any], needs: P) -> Door:
     """Return a door of the pages."""
     return Door(name=name, method=method, path=path, handler=handler, permission=needs, kind="page")
+
+
+def _sensitive(name: str, method: str, path: str, handler: Callable[..., Any], needs: P) -> Door:
+    """Return a door of the pages that needs a second factor of the last five minutes."""
+    return Door(name=name, method=method, path=path, handler=handler, permission=needs, kind="page", is_sensitive=True)
 
 
 def _room(name: str, method: str, path: str, handler: Callable[..., Any], needs: P) -> Door:
@@ -27,25 +46,47 @@ PAGES: Final[tuple[Door, ...]] = (
     _page("page.signin_password", "POST", "/signin", signin.sign_in, P.PUBLIC_SESSION_OPEN),
     _page("page.signin_code", "GET", "/signin/code", signin.code_form, P.PUBLIC_PAGE_READ),
     _page("page.signin_prove", "POST", "/signin/code", signin.prove, P.PUBLIC_SESSION_OPEN),
+    _page("page.signin_options", "POST", "/signin/passkey/options", signin.passkey_options, P.PUBLIC_SESSION_OPEN),
+    _page("page.signin_passkey", "POST", "/signin/passkey", signin.sign_in_by_passkey, P.PUBLIC_SESSION_OPEN),
     _page("page.signin_link", "GET", "/signin/link", signin.link_form, P.PUBLIC_PAGE_READ),
     _page("page.signin_redeem", "POST", "/signin/link", signin.redeem, P.PUBLIC_SESSION_OPEN),
     # Public, because a session that still waits for its second factor is nobody and may end itself all the same.
     _page("page.signout", "POST", "/signout", signin.sign_out, P.PUBLIC_SESSION_OPEN),
     _page("page.overview", "GET", "/", overview.overview, P.ACCOUNT_SELF_READ),
     _page("page.account", "GET", "/account", account.overview, P.ACCOUNT_SELF_READ),
-    _page("page.second_factor", "GET", "/account/second-factor", account.second_factor, P.ACCOUNT_SELF_READ),
-    _page(
-        "page.second_factor_begin",
-        "POST",
-        "/account/second-factor/begin",
-        account.begin_enrolment,
-        P.ACCOUNT_SELF_WRITE,
+    _page("page.step_up", "GET", "/account/step-up", step_up.form, P.ACCOUNT_SELF_READ),
+    _page("page.step_up_prove", "POST", "/account/step-up", step_up.prove, P.ACCOUNT_SELF_WRITE),
+    _page("page.step_up_options", "POST", "/account/step-up/options", step_up.options, P.ACCOUNT_SELF_WRITE),
+    _page("page.step_up_passkey", "POST", "/account/step-up/passkey", step_up.prove_passkey, P.ACCOUNT_SELF_WRITE),
+    _page("page.second_factor", "GET", "/account/second-factor", second_factor.overview, P.ACCOUNT_SELF_READ),
+    _sensitive(
+        "page.second_factor_begin", "POST", "/account/second-factor/begin", second_factor.begin, P.ACCOUNT_SELF_WRITE
     ),
-    _page(
-        "page.second_factor_confirm", "POST", "/account/second-factor", account.confirm_enrolment, P.ACCOUNT_SELF_WRITE
+    _sensitive(
+        "page.second_factor_confirm", "POST", "/account/second-factor", second_factor.confirm, P.ACCOUNT_SELF_WRITE
     ),
+    _sensitive(
+        "page.second_factor_remove", "POST", "/account/second-factor/remove", second_factor.remove, P.ACCOUNT_SELF_WRITE
+    ),
+    _sensitive(
+        "page.backup_codes", "POST", "/account/second-factor/codes", second_factor.renew_codes, P.ACCOUNT_SELF_WRITE
+    ),
+    _page("page.passkeys", "GET", "/account/passkeys", passkeys.listing, P.ACCOUNT_SELF_READ),
+    _sensitive("page.passkey_register", "POST", "/account/passkeys", passkeys.register, P.ACCOUNT_SELF_WRITE),
+    _sensitive("page.passkey_options", "POST", "/account/passkeys/options", passkeys.options, P.ACCOUNT_SELF_WRITE),
+    _page("page.passkey_rename", "POST", "/account/passkeys/{id}/rename", passkeys.rename, P.ACCOUNT_SELF_WRITE),
+    _sensitive("page.passkey_remove", "POST", "/account/passkeys/{id}/remove", passkeys.remove, P.ACCOUNT_SELF_WRITE),
+    _sensitive("page.password", "GET", "/account/password", account.password, P.ACCOUNT_SELF_READ),
+    _sensitive("page.password_change", "POST", "/account/password", account.change_password, P.ACCOUNT_SELF_WRITE),
+    _page("page.devices", "GET", "/account/devices", devices.listing, P.ACCOUNT_SELF_READ),
+    _page("page.devices_revoke", "POST", "/account/devices/revoke", devices.revoke_all, P.ACCOUNT_SELF_WRITE),
+    _page("page.device_revoke", "POST", "/account/devices/{id}/revoke", devices.revoke, P.ACCOUNT_SELF_WRITE),
     _page("page.sessions", "GET", "/account/sessions", account.sessions, P.ACCOUNT_SELF_READ),
     _page("page.session_close", "POST", "/account/sessions/{id}/close", account.close_session, P.ACCOUNT_SESSION_CLOSE),
+    _page("page.sessions_close", "POST", "/account/sessions/close", account.close_others, P.ACCOUNT_SESSION_CLOSE),
+    _page(
+        "page.session_known", "POST", "/account/sessions/{id}/known", account.recognise_session, P.ACCOUNT_SELF_WRITE
+    ),
     _room("page.queue", "GET", "/queue", queue.queue, P.WORKSPACE_COMMAND_READ),
     _room("page.vote", "POST", "/commands/{id}/votes", queue.vote, P.WORKSPACE_COMMAND_VOTE),
     _room("page.commands", "GET", "/commands", commands.listing, P.WORKSPACE_COMMAND_READ),

@@ -3,6 +3,7 @@
 from failgate.access.permission import Permission
 from failgate.access.role import GRANTS
 from failgate.web.context import services_of, visit_of
+from failgate.web.pages.account import news_of
 from failgate.web.pages.account_view import OverviewView, WorkspaceTile
 from failgate.web.pages.frame import entry_room
 from failgate.web.pages.showing import Asking, Page, account_of, show
@@ -17,5 +18,5 @@ async def overview(request: Asking) -> Page:
         waiting = len(services.gate.pending(one.workspace.id)) if may_read else 0
         entry = entry_room(one.role.value)
         tiles.append(WorkspaceTile(one.workspace.slug, one.workspace.name, one.role.value, entry, waiting))
-    view = OverviewView(tuple(tiles), await services.second_factors.has(account_id))
+    view = OverviewView(tuple(tiles), await services.second_factors.has(account_id), await news_of(request))
     return await show(request, "overview.html", view, title="Workspaces", room="overview")

@@ -1,6 +1,7 @@
 """From a visit to a page: the frame around it, and the answer that carries both."""
 
 from typing import Any
+from urllib.parse import quote
 
 from litestar import Request, Response
 
@@ -58,6 +59,17 @@ def enter(visit: Visit, token: str, path: str) -> Page:
     """Return the answer that keeps the session `token` in the browser and goes to `path`."""
     visit.set_cookies.append(session_cookie(token, is_https=visit.is_https))
     return redirect(path)
+
+
+def carry_on(visit: Visit, token: str) -> None:
+    """Keep the session's new `token` in the browser; forms of the page that is answered now are bound to it."""
+    visit.set_cookies.append(session_cookie(token, is_https=visit.is_https))
+    visit.credential = token
+
+
+def with_next(path: str, next_path: str) -> str:
+    """Return `path` with `next_path` as the page to come back to."""
+    return path if next_path == "/" else f"{path}?next={quote(next_path, safe='/')}"
 
 
 def account_of(visit: Visit) -> str:

@@ -1,14 +1,14 @@
-"""Signing in and out: the password, then the second factor; or a one-click link of the demo."""
-
-from urllib.parse import quote
+"""Signing in and out: the password, then the second factor; a passkey alone; or a one-click link of the demo."""
 
 from failgate.accounts.accounts import Account
 from failgate.accounts.sessions import Session
-from failgate.base.errors import FailgateError, Forbidden, NotSignedIn, TooManyRequests
+from failgate.base.errors import Conflict, FailgateError, Forbidden, NotSignedIn, TooManyRequests
 from failgate.web.context import services_of, visit_of
-from failgate.web.cookies import ended_session_cookie
-from failgate.web.pages.account_view import CodeView, LinkView, SignInView
-from failgate.web.pages.showing import Asking, Page, enter, next_of, show
+from failgate.web.cookies import device_cookie, ended_session_cookie
+from failgate.web.pages.account_view import CodeView, LinkView, SignInView, browser_of
+from failgate.web.pages.devices import device_token_of
+from failgate.web.pages.passkeys import json_answer, json_problem
+from failgate.web.pages.showing import Asking, Page, enter, next_of, show, with_next
 from failgate.web.render import redirect
 
 
@@ -17,8 +17,7 @@ async def form(request: Asking) -> Page:
     visit = visit_of(request)
     if visit.principal.kind == "user":
         return redirect(next_of(request))
-    view = SignInView(next_of(request), takes_password=services_of(request).accounts.is_password_enabled)
-    return await show(request, "signin.html", view, title="Sign in")
+    return await _ask_sign_in(request, None)
 
 
 async def sign_in(request: Asking) -> Page:
@@ -29,32 +28,62 @@ async def sign_in(request: Asking) -> Page:
         account = await services.accounts.sign_in(email, password, visit.ip or "")
         return await _open(request, account.id, "pwd", next_of(request), account)
     except (NotSignedIn, TooManyRequests, Forbidden) as error:
-        takes_password = services.accounts.is_password_enabled
-        view = SignInView(next_of(request), email[:254], str(error), takes_password=takes_password)
-        return await show(request, "signin.html", view, title="Sign in", status=error.status)
+        return await _ask_sign_in(request, error)
 
 
 async def code_form(request: Asking) -> Page:
-    """Ask for the second factor of the session; without one, or without a session, go where it is got."""
+    """Ask for the second factor of a sign-in; who has no session, or is signed in already, goes where they belong."""
     session = visit_of(request).session
     if session is None:
-        return redirect(_with_next("/signin", next_of(request)))
-    if not await services_of(request).second_factors.has(session.account_id):
-        return redirect(_with_next("/account/second-factor", next_of(request)))
+        return redirect(with_next("/signin", next_of(request)))
+    if not session.awaits_second_factor:
+        return redirect(with_next("/account/step-up", next_of(request)))
     return await _ask_code(request, session, None)
 
 
 async def prove(request: Asking) -> Page:
-    """Check the code; the session gets a new token and goes on."""
+    """Check the code; the session gets a new token and goes on. The browser is trusted from now on when asked for."""
     visit = visit_of(request)
     if visit.session is None:
-        return redirect(_with_next("/signin", next_of(request)))
+        return redirect(with_next("/signin", next_of(request)))
     code = visit.form.get("code", "").strip()
     compact = code.replace(" ", "") if len(code) <= 8 else code
     try:
         token = await services_of(request).second_factors.prove_in_session(visit.session, compact)
     except (NotSignedIn, TooManyRequests) as error:
         return await _ask_code(request, visit.session, error)
+    if visit.form.get("trust") == "yes":
+        await _trust(request, token)
+    return enter(visit, token, next_of(request))
+
+
+async def passkey_options(request: Asking) -> Page:
+    """Return what the browser is asked to prove: by whoever it likes, or by the account whose password was right."""
+    visit, passkeys = visit_of(request), services_of(request).passkeys
+    try:
+        if visit.session is not None and visit.session.awaits_second_factor:
+            return json_answer(await passkeys.proof_options(visit.session))
+        return json_answer(await passkeys.sign_in_options(_browser_of(request)))
+    except Conflict as error:
+        return json_problem(error)
+
+
+async def sign_in_by_passkey(request: Asking) -> Page:
+    """Check the passkey: as second factor after a password, or as both factors at once."""
+    visit, services = visit_of(request), services_of(request)
+    credential = visit.form.get("credential", "")
+    if visit.session is not None and visit.session.awaits_second_factor:
+        try:
+            return enter(visit, await services.passkeys.prove_in_session(visit.session, credential), next_of(request))
+        except (NotSignedIn, Conflict) as error:
+            return await _ask_code(request, visit.session, error)
+    try:
+        user_agent = request.headers.get("user-agent", "")
+        token, _ = await services.passkeys.sign_in(_browser_of(request), credential, visit.ip or "", user_agent)
+    except (NotSignedIn, Conflict) as error:
+        return await _ask_sign_in(request, error)
+    if visit.session is not None:
+        await services.sessions.close(visit.session)
     return enter(visit, token, next_of(request))
 
 
@@ -89,24 +118,61 @@ async def _open(request: Asking, account_id: str, method: str, next_path: str, c
     visit, services = visit_of(request), services_of(request)
     if visit.session is not None:
         await services.sessions.close(visit.session)
-    user_agent = request.headers.get("user-agent", "")
-    token, session = await services.sessions.open(
+    admission = await services.devices.admit(
         account_id,
+        device_token_of(request),
         visit.ip or "",
-        user_agent,
+        request.headers.get("user-agent", ""),
         (method,),
         password_changed_us=checked.password_changed_us if checked is not None else None,
     )
-    return enter(visit, token, _with_next("/signin/code", next_path) if session.awaits_second_factor else next_path)
+    if admission.device_token is not None:
+        _keep_device(request, admission.device_token)
+    awaits = admission.session.awaits_second_factor
+    return enter(visit, admission.token, with_next("/signin/code", next_path) if awaits else next_path)
+
+
+async def _trust(request: Asking, session_token: str) -> None:
+    """Trust this browser, when the code was one of the authenticator; after a backup code it is not trusted."""
+    services = services_of(request)
+    session = await services.sessions.resolve(session_token)
+    if session is None or services.devices.lifetime_days == 0 or "otp" not in session.auth:
+        return
+    _keep_device(request, await services.devices.trust(session, browser_of(session.user_agent)))
+
+
+def _keep_device(request: Asking, token: str) -> None:
+    visit, days = visit_of(request), services_of(request).devices.lifetime_days
+    visit.set_cookies.append(device_cookie(token, days * 86_400, is_https=visit.is_https))
+
+
+def _browser_of(request: Asking) -> str:
+    """Return the secret cookie value that the forms of this browser are bound to, and its challenges too."""
+    visit = visit_of(request)
+    return (visit.credential if visit.session is not None else visit.form_key) or ""
+
+
+async def _ask_sign_in(request: Asking, error: FailgateError | None) -> Page:
+    services, visit = services_of(request), visit_of(request)
+    view = SignInView(
+        next_of(request),
+        visit.form.get("email", "")[:254],
+        str(error) if error else None,
+        takes_password=services.accounts.is_password_enabled,
+        takes_passkey=services.passkeys.are_possible,
+    )
+    return await show(request, "signin.html", view, title="Sign in", status=error.status if error else 200)
 
 
 async def _ask_code(request: Asking, session: Session, error: FailgateError | None) -> Page:
-    services = services_of(request)
-    demo_code = await services.second_factors.current_code(session.account_id) if services.is_demo else None
-    view = CodeView(next_of(request), str(error) if error else None, demo_code)
+    services, account_id = services_of(request), session.account_id
+    view = CodeView(
+        next_of(request),
+        str(error) if error else None,
+        await services.second_factors.current_code(account_id) if services.is_demo else None,
+        takes_code=await services.second_factors.authenticator(account_id) is not None,
+        takes_passkey=services.passkeys.are_possible and bool(await services.passkeys.list(account_id)),
+        trust_days=services.devices.lifetime_days,
+    )
     status = error.status if error else 200
     return await show(request, "signin_code.html", view, title="Your second factor", status=status)
-
-
-def _with_next(path: str, next_path: str) -> str:
-    return path if next_path == "/" else f"{path}?next={quote(next_path, safe='/')}"

@@ -227,7 +227,7 @@ async function vote(id, digest, decision, note) {
   const voted = await castVote(workspace, id, decision, digest, note);
   isSending = false;
   if (!voted.ok && (voted.slug === "step-up-required" || voted.status === 401)) {
-    location.assign(`${voted.status === 401 ? "/signin" : "/signin/code"}?next=${encodeURIComponent(address())}`);
+    location.assign(`${voted.status === 401 ? "/signin" : "/account/step-up"}?next=${encodeURIComponent(address())}`);
     return;
   }
   for (const button of buttons) button.disabled = false;

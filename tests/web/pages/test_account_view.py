@@ -1,10 +1,11 @@
 import pytest
 
-from failgate.web.pages.account_view import browser_of, groups_of_four
+from failgate.web.pages.account_view import browser_of, how_of
 
 
-def test_a_secret_is_typed_in_groups_of_four() -> None:
-    assert groups_of_four("JBSWY3DPEHPK3PXP") == ("JBSW", "Y3DP", "EHPK", "3PXP")
+def test_a_session_says_in_words_how_it_was_opened() -> None:
+    assert how_of(("pwd", "trusted_device", "otp")) == "password, trusted device, authenticator code"
+    assert how_of(("passkey",)) == "passkey"
 
 
 @pytest.mark.parametrize(

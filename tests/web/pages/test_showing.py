@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from failgate.web.pages import account_view as account
+from failgate.web.pages import factor_view as factors
 from failgate.web.pages.audit_view import audit_view
 from failgate.web.pages.frame import Frame
 from failgate.web.pages.queue_view import command_page_view, commands_view, queue_view
@@ -118,11 +119,23 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "setup": ("setup.html", account.SetupView(EVIL, EVIL, EVIL, EVIL, EVIL)),
         "account": ("account.html", account.AccountView("a1", EVIL, False, 1)),
         "sessions": ("sessions.html", account.SessionsView((account.SessionLine("s", EVIL, EVIL, at, at, True, True),))),
-        "factor none": ("second_factor.html", account.SecondFactorView(next_path=EVIL)),
-        "factor begun": ("second_factor.html", account.SecondFactorView(secret_groups=("ABCD",), qr_uri="data:image/svg+xml,x", error=EVIL)),
-        "factor again": ("second_factor.html", account.SecondFactorView(is_confirming=True, error=EVIL)),
-        "factor codes": ("second_factor.html", account.SecondFactorView(backup_codes=("a-b", "c-d"), next_path=EVIL)),
-        "factor set": ("second_factor.html", account.SecondFactorView(is_enrolled=True)),
+        "factor none": ("second_factor.html", factors.SecondFactorView(next_path=EVIL)),
+        "factor begun": ("second_factor.html", factors.SecondFactorView(secret_groups=("ABCD",), qr_uri="data:image/svg+xml,x", error=EVIL)),
+        "factor again": ("second_factor.html", factors.SecondFactorView(is_confirming=True, error=EVIL)),
+        "factor codes": ("second_factor.html", factors.SecondFactorView(backup_codes=("a-b", "c-d"), next_path=EVIL)),
+        "factor set": ("second_factor.html", factors.SecondFactorView(authenticator=factors.AuthenticatorLine(at, at), passkeys=(factors.PasskeyLine("p", EVIL, "", at, None),), codes_left=3)),
+        "passkeys": ("passkeys.html", factors.PasskeysView((factors.PasskeyLine("p", EVIL, EVIL, at, at),), suggested_name=EVIL, error=EVIL, next_path=EVIL)),
+        "passkeys none": ("passkeys.html", factors.PasskeysView(why_no_passkeys=EVIL)),
+        "passkeys codes": ("passkeys.html", factors.PasskeysView(backup_codes=("a-b", "c-d"))),
+        "step up": ("step_up.html", account.CodeView(EVIL, EVIL, "123456", takes_passkey=True)),
+        "code passkey": ("signin_code.html", account.CodeView(EVIL, takes_passkey=True, trust_days=30)),
+        "signin passkey": ("signin.html", account.SignInView(EVIL, takes_passkey=True)),
+        "devices": ("devices.html", account.DevicesView((account.DeviceLine("d", EVIL, EVIL, at, at, at, True),) * 2, 30)),
+        "devices none": ("devices.html", account.DevicesView((), 30)),
+        "devices off": ("devices.html", account.DevicesView((), 0)),
+        "password": ("password.html", account.PasswordView(error=EVIL)),
+        "password changed": ("password.html", account.PasswordView(is_changed=True)),
+        "news": ("account.html", account.AccountView("a1", EVIL, True, 2, True, 1, 1, news=(account.NewsLine("s", EVIL, EVIL, at),))),
         "overview": ("overview.html", account.OverviewView((account.WorkspaceTile("acme", EVIL, "owner", "queue", 2),), False)),
         "overview none": ("overview.html", account.OverviewView((), True)),
         "agents": ("agents.html", account.AgentsView((account.AgentLine("a", EVIL, EVIL, at, False),))),
@@ -225,7 +238,7 @@ def test_whoever_may_not_vote_now_gets_no_button(pages: Pages, name: str) -> Non
 
 def test_the_pages_show_the_way_to_a_second_factor(pages: Pages) -> None:
     assert 'href="/account/second-factor?next=/w/acme/queue%3Fc%3D' in pages["queue enrol"]
-    assert 'href="/signin/code?next=/w/acme/queue%3Fc%3D' in pages["queue prove"]
+    assert 'href="/account/step-up?next=/w/acme/queue%3Fc%3D' in pages["queue prove"]
 
 
 def test_the_account_is_marked_for_programs(pages: Pages) -> None:
