@@ -137,7 +137,8 @@ async def _rules(rulebook: StoredRules, rules: dict[str, tuple[str, int, Proven]
             found.append(Contradiction(RULE, rule_id, log, seq, "it differs from its record"))
         elif proven.is_over:
             found.append(Contradiction(RULE, rule_id, log, seq, "it is in effect, and its records say that it ended"))
-    for rule_id in sorted(missing):  # somebody deleted it, or the server died before it was kept: revoke it, make it anew
+    # Somebody deleted it, or the server died before it was kept: who needs it revokes it and makes it anew.
+    for rule_id in sorted(missing):
         log, seq, _ = rules[rule_id]
         found.append(Contradiction(RULE, rule_id, log, seq, "it is recorded, and not stored"))
     return found
