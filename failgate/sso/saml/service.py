@@ -58,7 +58,7 @@ def toolkit_request(url: str) -> dict[str, object]:
     }
 
 
-def make_key_pair(name: str, now_us: int) -> KeyPair:
+def make_key_pair(name: str, now_us: int, *, key_bits: int = KEY_BITS) -> KeyPair:
     """Make an RSA key of 3072 bits and a self-signed certificate for five years. Takes up to seconds: in a thread.
 
     Providers pin the certificate; nothing is derived from its subject or its signature.
@@ -69,7 +69,7 @@ def make_key_pair(name: str, now_us: int) -> KeyPair:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=key_bits)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name[:64])])
     now = datetime.fromtimestamp(now_us // 1_000_000, UTC)
     certificate = (

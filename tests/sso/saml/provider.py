@@ -30,9 +30,9 @@ _made: dict[str, KeyPair] = {}
 
 
 def key_pair(name: str) -> KeyPair:
-    """The same key for the same name, once a test session: making one takes a second."""
+    """The same key for the same name, once a test session: making one takes long."""
     if name not in _made:
-        _made[name] = make_key_pair(name, now_us() - 3600_000_000)
+        _made[name] = make_key_pair(name, now_us() - 3600_000_000, key_bits=2048)
     return _made[name]
 
 
