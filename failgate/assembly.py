@@ -13,18 +13,23 @@ from pathlib import Path
 
 from failgate import __version__
 from failgate.accounts import tables as account_tables
+from failgate.accounts.access_tokens import AccessTokens
 from failgate.accounts.accounts import Accounts
 from failgate.accounts.challenges import Challenges
+from failgate.accounts.device_login import DeviceLogin
 from failgate.accounts.devices import Devices
 from failgate.accounts.invitations import Invitations
+from failgate.accounts.logins import Logins
 from failgate.accounts.mail import Mail, Relay
 from failgate.accounts.passkeys import Passkeys
 from failgate.accounts.password import Passwords
 from failgate.accounts.password_reset import PasswordReset
+from failgate.accounts.refresh_tokens import RefreshTokens
 from failgate.accounts.relying_party import RelyingParty
 from failgate.accounts.second_factors import SecondFactors
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.setup_links import SetupLinks, SignInLinks
+from failgate.accounts.signing_keys import SigningKeys
 from failgate.accounts.throttle import Throttle
 from failgate.accounts.tokens import Tokens
 from failgate.artifacts import tables as artifact_tables
@@ -87,6 +92,11 @@ class Services:
     invitations: Invitations
     password_reset: PasswordReset
     mail: Mail
+    logins: Logins
+    signing_keys: SigningKeys
+    access_tokens: AccessTokens
+    refresh_tokens: RefreshTokens
+    device_login: DeviceLogin
     workspaces: Workspaces
     agents: Agents
     artifacts: Artifacts
@@ -206,10 +216,12 @@ async def _build(
 ) -> Services:
     passwords, throttle = Passwords(), Throttle(clock)
     stack.callback(passwords.close)
+    logins = Logins(db, audit, clock)
     sessions = Sessions(
         db,
         audit,
         clock,
+        also_ends=[logins.end_all],
         lifetime_seconds=config.accounts.session_lifetime.seconds,
         idle_seconds=config.accounts.session_idle.seconds,
     )
@@ -257,6 +269,12 @@ async def _build(
         sessions=sessions,
         second_factors=second_factors,
     )
+    signing_keys = SigningKeys(db, audit, clock, box)
+    access_tokens = AccessTokens(signing_keys, logins, clock, config.server.base_url)
+    refresh_tokens = RefreshTokens(db, clock, logins)
+    device_login = DeviceLogin(
+        db, audit, clock, logins=logins, access_tokens=access_tokens, refresh_tokens=refresh_tokens
+    )
     limits = GateLimits(
         default_ttl_seconds=round(config.gate.default_ttl.seconds),
         max_ttl_seconds=round(config.gate.max_ttl.seconds),
@@ -289,6 +307,11 @@ async def _build(
         invitations=invitations,
         password_reset=password_reset,
         mail=mail,
+        logins=logins,
+        signing_keys=signing_keys,
+        access_tokens=access_tokens,
+        refresh_tokens=refresh_tokens,
+        device_login=device_login,
         workspaces=workspaces,
         agents=Agents(db, audit, clock, disablings=[tokens.end_of_agent], owner_changes=[tokens.end_at_owner_change]),
         artifacts=artifacts,
@@ -386,6 +409,9 @@ async def _sweep(services: Services) -> None:
         services.passkeys.sweep,
         services.devices.sweep,
         services.first_answers.sweep,
+        services.logins.sweep,
+        services.device_login.sweep,
+        services.signing_keys.sweep,
     ):
         try:
             await sweep()

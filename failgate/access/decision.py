@@ -28,6 +28,8 @@ NEEDS_SECOND_FACTOR = frozenset({Permission.WORKSPACE_COMMAND_VOTE})
 # Acts that a person does in person: no API key, no agent token.
 PERSON_ONLY = frozenset({Permission.WORKSPACE_COMMAND_VOTE})
 
+# Acts on one's account that any session may do: what is let in by one reaches no further than the session.
+ANY_SIGN_IN = frozenset({Permission.ACCOUNT_SELF_READ, Permission.ACCOUNT_LOGIN_OPEN, Permission.ACCOUNT_LOGIN_CLOSE})
 
 _SCOPE = {permission: permission.partition(":")[0] for permission in Permission}
 
@@ -61,9 +63,10 @@ def decide(
     if principal.kind == "anonymous":
         return Decision(allowed=False, reason="not_signed_in")
     if scope == "account" and principal.kind in {"user", "api_key"}:
-        if principal.kind == "api_key" and permission is not Permission.ACCOUNT_SELF_READ:
+        is_program = principal.kind == "api_key" or "device" in principal.auth
+        if is_program and permission is not Permission.ACCOUNT_SELF_READ:
             return Decision(allowed=False, reason="out_of_scope")
-        if not principal.may_change_account and permission is not Permission.ACCOUNT_SELF_READ:
+        if not principal.may_change_account and permission not in ANY_SIGN_IN:
             return Decision(allowed=False, reason="other_sign_in_needed")
         return Decision(allowed=True, reason="self")
     if scope == "account" and principal.kind == "agent" and permission is Permission.ACCOUNT_SELF_READ:

@@ -17,6 +17,8 @@ class Permission(StrEnum):
     ACCOUNT_SELF_READ = "account:self:read"
     ACCOUNT_SELF_WRITE = "account:self:write"
     ACCOUNT_SESSION_CLOSE = "account:session:close"
+    ACCOUNT_LOGIN_OPEN = "account:login:open"
+    ACCOUNT_LOGIN_CLOSE = "account:login:close"
 
     WORKSPACE_COMMAND_SUBMIT = "workspace:command:submit"
     WORKSPACE_COMMAND_READ = "workspace:command:read"

@@ -12,7 +12,7 @@ Source: NIST SP 800-63B-4 section 2.2.3; ASVS 5.0 7.2.1 to 7.4.2.
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -43,6 +43,8 @@ LIFETIME_SECONDS: Final = 12 * 3600
 IDLE_SECONDS: Final = 3600
 TOKEN_CHARACTERS: Final = 43  # 32 bytes as unpadded base64url
 FactorMethod = Literal["otp", "recovery", "passkey"]
+AlsoEnds = Callable[[Transaction, str, Actor, str], Awaitable[None]]
+"""What else ends with every session of an account: its id, who ends them, why; inside that transaction."""
 EndReason = Literal[
     "signed_out", "closed", "expired", "password_changed", "account_disabled", "second_factor_removed",
     "provider_signed_out", "connection_ended",
@@ -97,8 +99,13 @@ class Sessions:
         *,
         lifetime_seconds: float = LIFETIME_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
+        also_ends: Sequence[AlsoEnds] = (),
     ) -> None:
-        """Let a session live `lifetime_seconds` at most, and `idle_seconds` without a request."""
+        """Let a session live `lifetime_seconds` at most, and `idle_seconds` without a request.
+
+        `also_ends` are called when every session of an account is ended: what was opened by one must not outlive them.
+        """
+        self._also_ends = tuple(also_ends)
         self._limits = _Limits(round(lifetime_seconds * MICROSECONDS), round(idle_seconds * MICROSECONDS))
         self._database = database
         self._audit = audit
@@ -299,9 +306,14 @@ class Sessions:
     async def end_all(
         self, tx: Transaction, account_id: str, actor: Actor, reason: EndReason, *, keep: str | None = None
     ) -> None:
-        """End every session of `account_id` but `keep` (an id), inside the transaction of what causes it."""
+        """End every session of `account_id` but `keep` (an id), inside the transaction of what causes it.
+
+        Every login of a command line ends too.
+        """
         query = "DELETE FROM session WHERE account_id = $1 AND id <> $2 RETURNING id, account_id"
         await self._ended(tx, await tx.fetch(query, account_id, keep or ""), reason, actor)
+        for also in self._also_ends:
+            await also(tx, account_id, actor, reason)
 
     async def list(self, account_id: str) -> list[Session]:
         """Return the sessions of `account_id` that have not ended, newest first."""

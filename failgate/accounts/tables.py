@@ -156,3 +156,61 @@ class PasswordResetRow(Table, tablename="password_reset"):
     created_us = BigInt()
     expires_us = BigInt()
     ended_us = BigInt(null=True, default=None)
+
+
+class DeviceRequestRow(Table, tablename="device_request"):
+    """A command line that asks to be signed in, by the SHA-256 of its two codes; `state` as in `device_grant`."""
+
+    id = Text(primary_key=True, default="")
+    client_id = Text()
+    device_code_sha256 = Text(unique=True)
+    user_code_sha256 = Text(unique=True)
+    state = Text()
+    account_id = Text(null=True, default=None)
+    connection_id = Text(null=True, default=None)
+    confined_to = Text(null=True, default=None)
+    host = Text()
+    address = Text()
+    place = Text()
+    user_agent = Text()
+    created_us = BigInt()
+    expires_us = BigInt()
+
+
+class LoginRow(Table, tablename="login"):
+    """A command line that is signed in; ending deletes the row, the audit log remembers."""
+
+    id = Text(primary_key=True, default="")
+    account_id = Text()
+    client_id = Text()
+    connection_id = Text(null=True, default=None)
+    confined_to = Text(null=True, default=None)
+    host = Text()
+    address = Text()
+    user_agent = Text()
+    opened_us = BigInt()
+    seen_us = BigInt()
+    seen_address = Text()
+    expires_us = BigInt()
+
+
+class RefreshTokenRow(Table, tablename="refresh_token"):
+    """A refresh token by its SHA-256; used ones stay until their login ends, so that a second use is known."""
+
+    id = Text(primary_key=True, default="")
+    login_id = Text()
+    token_sha256 = Text(unique=True)
+    minted_us = BigInt()
+    used_us = BigInt(null=True, default=None)
+    retry_sha256 = Text(null=True, default=None)
+    successor_id = Text(null=True, default=None)
+
+
+class SigningKeyRow(Table, tablename="signing_key"):
+    """A key that signs access tokens, its private part sealed; `id` is its `kid`."""
+
+    id = Text(primary_key=True, default="")
+    public_key = Text()
+    sealed = Bytea()
+    created_us = BigInt()
+    retired_us = BigInt(null=True, default=None)

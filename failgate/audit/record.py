@@ -73,6 +73,13 @@ class Act(StrEnum):
     TOKEN_MINTED = "token.minted"  # noqa: S105  # an act, not a token
     TOKEN_REVOKED = "token.revoked"  # noqa: S105  # an act, not a token
     TOKEN_LIMITED = "token.limited"  # noqa: S105  # an act, not a token
+    LOGIN_APPROVED = "login.approved"
+    LOGIN_DENIED = "login.denied"
+    LOGIN_REFUSED = "login.refused"
+    LOGIN_OPENED = "login.opened"
+    LOGIN_RENEWED = "login.renewed"
+    LOGIN_CLOSED = "login.closed"
+    SIGNING_KEY_ROTATED = "signing_key.rotated"
     COMMAND_CREATED = "command.created"
     COMMAND_ALLOWED = "command.allowed"
     COMMAND_REFUSED = "command.refused"
@@ -167,6 +174,12 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.TOKEN_MINTED: {"kind": Word, "owner": _ID, "expires_us": _COUNT, "scopes": _COUNT, "networks": _COUNT},
     Act.TOKEN_REVOKED: {"kind": _WORD, "reason": _WORD},
     Act.TOKEN_LIMITED: {"kind": _WORD, "expires_us": _COUNT},
+    Act.LOGIN_APPROVED: {"client": Word},
+    Act.LOGIN_DENIED: {"client": Word},
+    Act.LOGIN_REFUSED: {"reason": Word, "count": _COUNT},
+    Act.LOGIN_OPENED: {"client": Word, "expires_us": _COUNT},
+    Act.LOGIN_CLOSED: {"reason": Word},
+    Act.SIGNING_KEY_ROTATED: {"reason": Word},
     Act.COMMAND_CREATED: {
         "digest": Digest,
         "expires_us": Microseconds,

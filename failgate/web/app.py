@@ -53,7 +53,7 @@ class Application:
         self.stop = Stop()
         self.metrics = Metrics()
         self.denials = Denials(services.audit, services.clock)
-        self.sockets = OpenSockets(services.sessions, services.tokens, services.workspaces)
+        self.sockets = OpenSockets(services.sessions, services.tokens, services.workspaces, services.logins)
         self.litestar: Litestar = _Litestar(
             route_handlers=[_handler(door) for door in doors],
             guards=[guard],

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 from failgate.access.permission import Permission
 from failgate.base.errors import StartRefused
 
-Kind = Literal["page", "api", "operation", "live"]
+Kind = Literal["page", "api", "operation", "live", "oauth"]
 Credential = Literal["cookie", "bearer"]
 WorkspaceFrom = Literal["path", "query", "credential"]
 
@@ -21,6 +21,7 @@ METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "WS"})
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 _BOTH: frozenset[Credential] = frozenset({"cookie", "bearer"})
 _COOKIE: frozenset[Credential] = frozenset({"cookie"})
+_NONE: frozenset[Credential] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,8 @@ class Door:
 
     `path` has its parameters in braces: `{workspace}` is a slug, `{id}` an identifier of ours, `{sha256}` 64 hex
     digits; the guard answers 404 when they are written otherwise. `kind` says how errors look (`page`: HTML and
-    redirects, all others: problem documents) and which credentials count (`page`: the cookie; others: the cookie or
-    a bearer token).
+    redirects, `oauth`: JSON of OAuth, all others: problem documents) and which credentials count (`page`: the cookie;
+    `oauth`: none; others: the cookie or a bearer token).
     `own_permission` lets an agent in that lacks `permission` but has this one: services show an agent its own things
     only. A sensitive door needs a second factor of the last five minutes from a person.
     `status` is the HTTP status of success.
@@ -55,6 +56,8 @@ class Door:
         """Return the credentials that count here."""
         if self.credentials is not None:
             return self.credentials
+        if self.kind == "oauth":
+            return _NONE
         return _COOKIE if self.kind == "page" else _BOTH
 
     @property

@@ -16,6 +16,7 @@ from litestar import Response
 from litestar.connection import Request
 from litestar.exceptions import HTTPException, ValidationException
 
+from failgate.accounts.device_grant import GrantRefused
 from failgate.base.errors import (
     BadInput,
     FailgateError,
@@ -117,6 +118,8 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         error = _invalid(error, request)
     if is_for_people(request.scope.get("path", "/"), visit, request.headers.get("accept", "")):
         return _page(visit, error, request)
+    if visit.door is not None and visit.door.kind == "oauth":
+        return _oauth_answer(error, visit.request_id)
     status, document, headers = problem_of(error, visit.request_id)
     return Response(problem_body(document), status_code=status, media_type=_PROBLEM, headers=headers)
 
@@ -140,6 +143,23 @@ def refused_handshake(error: Exception, request_id: str) -> tuple[int, list[tupl
     status, document, headers = problem_of(error, request_id)
     given = [(name.encode(), value.encode()) for name, value in headers.items()]
     return status, [*given, (b"content-type", _PROBLEM.encode())], problem_body(document)
+
+
+def _oauth_answer(error: Exception, request_id: str) -> Response[bytes]:
+    """Return an error as OAuth clients read it. Source: RFC 6749 section 5.2, RFC 8628 section 3.5."""
+    ours = as_failgate_error(error)
+    status, document, headers = problem_of(ours, request_id)
+    if isinstance(ours, GrantRefused):
+        word = ours.error
+        status = 401 if word == "invalid_client" else 400
+    elif status in {429, 503}:
+        word = "temporarily_unavailable"
+    else:
+        word = "server_error" if status >= 500 else "invalid_request"
+    headers |= {"cache-control": "no-store", "pragma": "no-cache"}
+    said = "".join(" " if character in '"\\' or not " " <= character <= "~" else character for character in str(ours))
+    body = _encode({"error": word, "error_description": said if status != 404 else document["detail"]})
+    return Response(body, status_code=status, media_type="application/json", headers=headers)
 
 
 class _Kind(NamedTuple):

@@ -122,7 +122,7 @@ async def may_still(visit: Visit, permission: Permission, services: Services) ->
     sockets of a session in the moment when it ends.
     """
     if visit.session is None and visit.credential is not None:
-        visit.principal = await services.tokens.resolve(visit.credential, visit.ip) or ANONYMOUS
+        visit.principal = await _bearer(visit.credential, visit, services) or ANONYMOUS
     if visit.workspace is not None:
         visit.role = await _role(visit.principal, visit.workspace.id, services)
         return decide(visit.principal, permission, workspace_id=visit.workspace.id, role=visit.role).allowed
@@ -135,9 +135,9 @@ async def _identify(scope: Scope, visit: Visit, door: Door, services: Services) 
     if authorization is not None and "bearer" in door.accepted:
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or not token.startswith("fg_") or len(token) > _LONGEST_TOKEN:
+        if scheme.lower() != "bearer":
             raise NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
-        principal = await services.tokens.resolve(token, visit.ip)
+        principal = await _bearer(token, visit, services)
         if principal is None:
             raise NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
         visit.principal, visit.credential = principal, token
@@ -149,6 +149,13 @@ async def _identify(scope: Scope, visit: Visit, door: Door, services: Services) 
     visit.credential = read_cookie(cookies, SESSION, is_https=visit.is_https)
     visit.principal, visit.session = await _resolve(visit, services)
     return visit.credential is not None
+
+
+async def _bearer(token: str, visit: Visit, services: Services) -> Principal | None:
+    """Return who speaks by a bearer token: one that we minted, or an access token of a login."""
+    if token.startswith("fg_"):
+        return await services.tokens.resolve(token, visit.ip) if len(token) <= _LONGEST_TOKEN else None
+    return await services.access_tokens.resolve(token)
 
 
 async def _resolve(visit: Visit, services: Services) -> tuple[Principal, Any]:
@@ -179,8 +186,8 @@ async def _check_site(
 
 
 async def _membership(scope: Scope, principal: Principal, door: Door, services: Services) -> tuple[Any, Role]:
-    if door.workspace == "credential":
-        workspace = await services.workspaces.by_id(principal.workspace_id) if principal.workspace_id else None
+    if door.workspace == "credential" and principal.workspace_id is not None:
+        workspace = await services.workspaces.by_id(principal.workspace_id)
     else:
         slug = _slug(scope, door)
         workspace = await services.workspaces.by_slug(slug) if slug is not None else None

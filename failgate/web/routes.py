@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypedDict, Unpack
 
 from failgate.access.permission import Permission as P  # noqa: N817  # as the matrix of roles has it
+from failgate.web import oauth
 from failgate.web.api import audit, gate, openapi, operation, reports, rules, static, whoami
 from failgate.web.door import Credential, Door
 from failgate.web.live import agent, reviewer
@@ -15,7 +16,6 @@ from failgate.web.pages.doors import PAGES
 
 _WORKSPACE: Final = "/api/v1/workspaces/{workspace}"
 _BEARER: Final = frozenset[Credential]({"bearer"})
-_COOKIE: Final = frozenset[Credential]({"cookie"})
 
 
 class _More(TypedDict, total=False):
@@ -36,6 +36,11 @@ def _open(name: str, path: str, handler: Callable[..., Any], **more: Any) -> Doo
     """Return a door that anybody may read."""
     kind = more.pop("kind", "operation")
     return Door(name=name, method="GET", path=path, handler=handler, permission=P.PUBLIC_PAGE_READ, kind=kind, **more)
+
+
+def _oauth(name: str, path: str, handler: Callable[..., Any]) -> Door:
+    """Return a door of OAuth: what proves a right here stands in the form, no cookie and no token in a header."""
+    return Door(name=name, method="POST", path=path, handler=handler, permission=P.PUBLIC_SESSION_OPEN, kind="oauth")
 
 
 OPERATION: Final = (
@@ -80,6 +85,14 @@ API: Final = (
     _api("audit.consistency", "GET", "/audit/proof/consistency", audit.consistency, P.WORKSPACE_AUDIT_READ),
 )  # fmt: skip
 
+OAUTH: Final = (
+    _open("oauth.metadata", "/.well-known/oauth-authorization-server", oauth.metadata, kind="oauth"),
+    _open("oauth.keys", "/.well-known/jwks.json", oauth.keys, kind="oauth"),
+    _oauth("oauth.device_authorization", "/oauth/device_authorization", oauth.device_authorization),
+    _oauth("oauth.token", "/oauth/token", oauth.token),
+    _oauth("oauth.revoke", "/oauth/revoke", oauth.revoke),
+)
+
 LIVE: Final = (
     Door(
         name="live.agent", method="WS", path="/api/v1/agent", handler=agent.agent_socket,
@@ -87,8 +100,8 @@ LIVE: Final = (
     ),
     Door(
         name="live.reviewer", method="WS", path="/api/v1/live", handler=reviewer.reviewer_socket,
-        permission=P.WORKSPACE_COMMAND_READ, kind="live", credentials=_COOKIE, workspace_from="query",
+        permission=P.WORKSPACE_COMMAND_READ, kind="live", workspace_from="query",
     ),
 )  # fmt: skip
 
-DOORS: Final[tuple[Door, ...]] = (*OPERATION, *API, *LIVE, *PAGES)
+DOORS: Final[tuple[Door, ...]] = (*OPERATION, *API, *OAUTH, *LIVE, *PAGES)

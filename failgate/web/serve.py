@@ -163,6 +163,9 @@ class _Server(uvicorn.Server):
             self._accept_tls(self._renewal)
         host, port = self._listener.getsockname()[:2]
         log.info("server.listening", host=host, port=port, scheme="http" if self._renewal is None else "https")
+        services = self._application.services
+        if services.config.server.base_url.endswith(":0"):  # the system chose the port
+            services.access_tokens.speak_as(f"{services.config.server.base_url[:-1]}{port}")
         if self._on_listening is not None:
             self._on_listening(host, port)
 

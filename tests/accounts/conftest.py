@@ -6,16 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from failgate.access.principal import Principal
 from failgate.access.role import Role
+from failgate.accounts.access_tokens import AccessTokens
 from failgate.accounts.accounts import Account, Accounts
 from failgate.accounts.challenges import Challenges
+from failgate.accounts.device_login import Collected, DeviceLogin
 from failgate.accounts.devices import Devices
+from failgate.accounts.logins import Logins
 from failgate.accounts.passkeys import Passkeys
 from failgate.accounts.password import Passwords
+from failgate.accounts.refresh_tokens import RefreshTokens
 from failgate.accounts.relying_party import RelyingParty
 from failgate.accounts.second_factors import SecondFactors
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.setup_links import SetupLinks
+from failgate.accounts.signing_keys import SigningKeys
 from failgate.accounts.throttle import Throttle
 from failgate.accounts.tokens import Tokens
 from failgate.audit.log import AuditLog
@@ -29,6 +35,13 @@ from failgate.workspaces.workspaces import Workspaces
 OPERATOR = Actor(t="operator", id="host")
 BASE_URL = "https://failgate.example"
 PASSWORD = "correct horse battery staple"
+CLIENT = "failgate-cli"
+ISSUER = "https://failgate.example"
+
+
+def browser(account_id: str, session_id: str = "session", **reach: str) -> Principal:
+    """A person in a browser."""
+    return Principal("user", account_id=account_id, session_id=session_id, auth=("pwd", "otp"), **reach)
 
 
 @dataclass
@@ -48,12 +61,27 @@ class Room:
     setup_links: SetupLinks
     devices: Devices
     passkeys: Passkeys
+    logins: Logins
+    signing_keys: SigningKeys
+    access_tokens: AccessTokens
+    refresh_tokens: RefreshTokens
+    device_login: DeviceLogin
     operator: Actor = OPERATOR
     password: str = PASSWORD
     workspaces_owner: Role = Role.OWNER
 
     async def account(self, email: str = "ann@example.com") -> Account:
         return await self.accounts.create(email, PASSWORD, OPERATOR)
+
+    async def signed_in(self, email: str = "ann@example.com") -> tuple[Account, Collected]:
+        """Sign a command line of a fresh account in."""
+        account = await self.account(email)
+        return account, await self.signed_in_as(account)
+
+    async def signed_in_as(self, account: Account, **reach: str) -> Collected:
+        begun = await self.device_login.begin(CLIENT, host="builder", address="192.0.2.7", user_agent="cli")
+        await self.device_login.decide(begun.user_code, "approve", browser(account.id, **reach))
+        return await self.device_login.poll(begun.device_code, CLIENT, "192.0.2.7")
 
     async def acts(self, log: str = "system") -> list[str]:
         return [record["act"] for record in await self.records(log)]
@@ -65,7 +93,8 @@ class Room:
         """Every cell of every table of ours, as text: for searching it for secrets."""
         tables = (
             "account", "totp_secret", "totp_use", "backup_code", "session", "token", "setup_link", "audit_record",
-            "passkey", "answered_challenge", "trusted_device", "sign_in_place",
+            "passkey", "answered_challenge", "trusted_device", "sign_in_place", "device_request", "login", "refresh_token",
+            "signing_key",
         )  # fmt: skip
         rows = [await self.database.fetch(f"SELECT * FROM {table}") for table in tables]
         return json.dumps(rows, default=lambda cell: bytes(cell).decode("latin-1"))
@@ -77,7 +106,14 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path):
     passwords = Passwords(memory_kib=8, passes=1)
     throttle = Throttle(clock)
     box = SecretBox.open(tmp_path / "secrets.key")
-    sessions = Sessions(database, audit, clock)
+    logins = Logins(database, audit, clock)
+    signing_keys = SigningKeys(database, audit, clock, box)
+    access_tokens = AccessTokens(signing_keys, logins, clock, ISSUER)
+    refresh_tokens = RefreshTokens(database, clock, logins)
+    device_login = DeviceLogin(
+        database, audit, clock, logins=logins, access_tokens=access_tokens, refresh_tokens=refresh_tokens
+    )
+    sessions = Sessions(database, audit, clock, also_ends=[logins.end_all])
     tokens = Tokens(database, audit, clock)
     devices = Devices(database, audit, clock, sessions=sessions)
     accounts = Accounts(
@@ -95,6 +131,7 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path):
     )
     yield Room(
         database, audit, clock, passwords, throttle, box, sessions, tokens, accounts, second_factors,
-        workspaces, agents, setup_links, devices, passkeys,
+        workspaces, agents, setup_links, devices, passkeys, logins, signing_keys, access_tokens, refresh_tokens,
+        device_login,
     )  # fmt: skip
     passwords.close()

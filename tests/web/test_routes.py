@@ -1,6 +1,6 @@
 """The table of doors, pinned: a new door, another permission or a lost one is seen here first."""
 
-from failgate.web.routes import API, LIVE, OPERATION
+from failgate.web.routes import API, LIVE, OAUTH, OPERATION
 
 PINNED = """
 GET /healthz public:page:read operation
@@ -32,8 +32,13 @@ GET /audit/records workspace:audit:read api
 GET /audit/checkpoint workspace:audit:read api
 GET /audit/proof/inclusion workspace:audit:read api
 GET /audit/proof/consistency workspace:audit:read api
+GET /.well-known/oauth-authorization-server public:page:read oauth
+GET /.well-known/jwks.json public:page:read oauth
+POST /oauth/device_authorization public:session:open oauth
+POST /oauth/token public:session:open oauth
+POST /oauth/revoke public:session:open oauth
 WS /api/v1/agent workspace:command:submit live bearer credential
-WS /api/v1/live workspace:command:read live cookie query
+WS /api/v1/live workspace:command:read live query
 """
 
 
@@ -47,4 +52,4 @@ def line(door):
 
 
 def test_the_table_is_as_it_was_reviewed():
-    assert [line(door) for door in (*OPERATION, *API, *LIVE)] == PINNED.split("\n")[1:-1]
+    assert [line(door) for door in (*OPERATION, *API, *OAUTH, *LIVE)] == PINNED.split("\n")[1:-1]

@@ -14,7 +14,7 @@ from litestar import WebSocket
 from failgate.access.permission import Permission
 from failgate.web.context import services_of, visit_of
 from failgate.web.guard import may_still
-from failgate.web.live.sockets import ROLE_ENDED, OpenSockets
+from failgate.web.live.sockets import CREDENTIAL_ENDED, ROLE_ENDED, OpenSockets
 from failgate.web.metrics import Metrics
 
 TRY_AGAIN = 1013
@@ -59,11 +59,11 @@ def _first(ended: asyncio.Future[int]) -> Callable[[int], None]:
 
 
 async def _speak(socket: WebSocket[Any, Any, Any], events: Any) -> int:
-    """Send events; return the code to close with: the role is gone, or the page did not keep up."""
+    """Send events; return the code to close with: the role or the token is gone, or the page did not keep up."""
     visit, services = visit_of(socket), services_of(socket)
     async for octets in events:
         if not await may_still(visit, Permission.WORKSPACE_COMMAND_READ, services):
-            return ROLE_ENDED
+            return CREDENTIAL_ENDED if visit.principal.kind == "anonymous" else ROLE_ENDED
         await socket.send({"type": "websocket.send", "text": octets.decode(), "bytes": None})
     return TRY_AGAIN
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from failgate.access.permission import Permission
 from failgate.access.role import GRANTS, Role
+from failgate.accounts.logins import Logins
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.token_text import token_id_of
 from failgate.accounts.tokens import Tokens
@@ -26,26 +27,27 @@ Ended = Callable[[int], None]
 
 
 class OpenSockets:
-    """The open sockets of one server, by the id of the session or token that proved them."""
+    """The open sockets of one server, by the id of the session, login or token that proved them."""
 
-    def __init__(self, sessions: Sessions, tokens: Tokens, workspaces: Workspaces) -> None:
-        """Be told when a session ends, a token is revoked or a membership changes."""
+    def __init__(self, sessions: Sessions, tokens: Tokens, workspaces: Workspaces, logins: Logins) -> None:
+        """Be told when a session or a login ends, a token is revoked or a membership changes."""
         self._open: defaultdict[str, set[Ended]] = defaultdict(set)
         self._of_member: defaultdict[tuple[str, str], set[tuple[Permission, Ended]]] = defaultdict(set)
         self._undo = (
             sessions.on_closed(self._end),
             tokens.on_revoked(self._end),
             workspaces.on_role_changed(self._role_changed),
+            logins.on_closed(self._end),
         )
 
     @contextmanager
     def register(self, visit: Visit, ended: Ended) -> Generator[None]:
         """Have `ended` called in the moment when the credential or the role of `visit` ends, while this is open.
 
-        Raises: TooManyRequests (a session holds 32 sockets).
+        Raises: TooManyRequests (a session or a login holds 32 sockets).
         """
         key = _key(visit)
-        if visit.session is not None and len(self._open.get(key, ())) >= MAX_OF_SESSION:
+        if visit.principal.session_id is not None and len(self._open.get(key, ())) >= MAX_OF_SESSION:
             raise TooManyRequests("Too many pages of this session are open.", retry_after_seconds=5, hint="Close some.")
         self._open[key].add(ended)
         member = _member(visit)
@@ -91,4 +93,6 @@ def _member(visit: Visit) -> tuple[str, str] | None:
 def _key(visit: Visit) -> str:
     if visit.session is not None:
         return visit.session.id
+    if visit.principal.session_id is not None:
+        return visit.principal.session_id
     return (token_id_of(visit.credential) if visit.credential is not None else None) or visit.request_id

@@ -9,6 +9,7 @@ from failgate.web.pages import (
     account,
     audit,
     commands,
+    device,
     devices,
     overview,
     passkeys,
@@ -87,6 +88,11 @@ PAGES: Final[tuple[Door, ...]] = (
     _page(
         "page.session_known", "POST", "/account/sessions/{id}/known", account.recognise_session, P.ACCOUNT_SELF_WRITE
     ),
+    _sensitive("page.device", "GET", "/device", device.form, P.ACCOUNT_SELF_READ),
+    _sensitive("page.device_code", "POST", "/device", device.look_up, P.ACCOUNT_LOGIN_OPEN),
+    _sensitive("page.device_decision", "POST", "/device/decision", device.decide, P.ACCOUNT_LOGIN_OPEN),
+    _page("page.logins", "GET", "/account/logins", device.logins, P.ACCOUNT_SELF_READ),
+    _page("page.login_close", "POST", "/account/logins/{id}/close", device.close_login, P.ACCOUNT_LOGIN_CLOSE),
     _room("page.queue", "GET", "/queue", queue.queue, P.WORKSPACE_COMMAND_READ),
     _room("page.vote", "POST", "/commands/{id}/votes", queue.vote, P.WORKSPACE_COMMAND_VOTE),
     _room("page.commands", "GET", "/commands", commands.listing, P.WORKSPACE_COMMAND_READ),
