@@ -118,7 +118,12 @@ class AccessTokens:
         A header with `jwk`, `jku`, `x5u`, `crit` or another algorithm is refused before any signature is looked at.
         """
         header = _header_of(text)
-        if header is None or set(header) != _HEADER or header["alg"] != "EdDSA" or header["typ"] != "at+jwt":
+        if (
+            header is None
+            or _HEADER.symmetric_difference(header)
+            or header["alg"] != "EdDSA"
+            or header["typ"] != "at+jwt"
+        ):
             return None
         key_id = header["kid"]
         if not isinstance(key_id, str) or not is_id(key_id):
@@ -126,7 +131,7 @@ class AccessTokens:
         return await self._keys.find(key_id)
 
     def _are_acceptable(self, claims: Mapping[str, Any]) -> bool:
-        if set(claims) != _CLAIMS or claims["iss"] != self.issuer or claims["aud"] != self.issuer:
+        if _CLAIMS.symmetric_difference(claims) or claims["iss"] != self.issuer or claims["aud"] != self.issuer:
             return False
         issued, expires = claims["iat"], claims["exp"]
         if type(issued) is not int or type(expires) is not int:
