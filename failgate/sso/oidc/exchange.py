@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
 from failgate.base.destination import OutboundRefused
 from failgate.base.outbound import Answer, Outbound
@@ -46,28 +46,32 @@ async def redeem_code(
     redirect_uri: str,
     client_id: str,
     client_secret: str | None,
-    authentication: ClientAuthentication,
+    authentications: tuple[ClientAuthentication, ...],
 ) -> Tokens:
     """Return the tokens for `code`, which the provider takes once, with the verifier of this sign-in.
+
+    The ways of `authentications` are tried in turn while the provider does not know the client by one.
 
     Raises: Refusal (`provider_…`, `code_refused`, `client_refused`, `token_response`).
     """
     from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
-    headers = dict(_FORM)
     fields = {"code": code, "code_verifier": verifier}
-    if authentication == "client_secret_basic":
-        headers["Authorization"] = _basic(client_id, client_secret or "")
-    else:
-        fields["client_id"] = client_id
-    if authentication == "client_secret_post":
-        fields["client_secret"] = client_secret or ""
     body: str = prepare_token_request("authorization_code", redirect_uri=redirect_uri, **fields)
-    try:
-        answer = await outbound.post(endpoint, body.encode(), headers=headers, max_bytes=_MAX_BYTES)
-    except OutboundRefused as error:
-        raise provider_refused(error) from None
-    return _read_tokens(answer, endpoint)
+    for way in authentications:
+        headers, more = _client_proof(way, client_id, client_secret or "")
+        try:
+            answer = await outbound.post(
+                endpoint, (body + more).encode(), headers={**_FORM, **headers}, max_bytes=_MAX_BYTES
+            )
+        except OutboundRefused as error:
+            raise provider_refused(error) from None
+        try:
+            return _read_tokens(answer, endpoint)
+        except Refusal as refusal:
+            if refusal.reason != "client_refused" or way == authentications[-1]:
+                raise
+    raise AssertionError("unreachable: there is at least one way")
 
 
 async def fetch_claims(outbound: Outbound, endpoint: str, tokens: Tokens, subject: str) -> Mapping[str, Any]:
@@ -94,10 +98,14 @@ def bearer(tokens: Tokens) -> dict[str, str]:
     return {"Authorization": f"Bearer {tokens.access_token}"}
 
 
-def _basic(client_id: str, client_secret: str) -> str:
-    # Each is form-encoded first, so that a colon or a letter beyond ASCII survives: RFC 6749 section 2.3.1.
-    pair = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
-    return "Basic " + base64.b64encode(pair.encode()).decode()
+def _client_proof(way: ClientAuthentication, client_id: str, client_secret: str) -> tuple[dict[str, str], str]:
+    """Return the headers and the rest of the form that prove the client."""
+    if way == "client_secret_basic":
+        # Each is form-encoded first, so that a colon or a letter beyond ASCII survives: RFC 6749 section 2.3.1.
+        pair = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
+        return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}, ""
+    form = {"client_id": client_id} | ({"client_secret": client_secret} if way == "client_secret_post" else {})
+    return {}, "&" + urlencode(form)
 
 
 def _read_tokens(answer: Answer, endpoint: str) -> Tokens:

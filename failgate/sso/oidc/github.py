@@ -88,7 +88,7 @@ async def finish(
         redirect_uri=redirect_uri,
         client_id=settings.client_id,
         client_secret=connection.client_secret,
-        authentication="client_secret_post",
+        authentications=("client_secret_post",),
     )
     user = await _ask(outbound, f"{where.api_url}/user", tokens)
     emails = await _ask(outbound, f"{where.api_url}/user/emails?per_page=100", tokens)

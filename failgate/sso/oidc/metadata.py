@@ -93,18 +93,21 @@ def read_metadata(document: Any, settings: OidcSettings) -> ProviderMetadata:
     )
 
 
-def client_authentication(offered: frozenset[str], *, has_secret: bool) -> ClientAuthentication:
-    """Return how this client proves itself at the token endpoint: basic before post, nothing without a secret.
+def client_authentications(offered: frozenset[str], *, has_secret: bool) -> tuple[ClientAuthentication, ...]:
+    """Return how this client may prove itself at the token endpoint, the preferred way first.
+
+    Providers say what they can do, not what this one client is set up for: with both on offer the second is tried when
+    the first is not taken.
 
     Raises: Refusal (`provider_unsuitable`).
     """
     if not has_secret:
-        return "none"
-    if "client_secret_basic" in offered:
-        return "client_secret_basic"
-    if "client_secret_post" in offered:
-        return "client_secret_post"
-    raise Refusal("provider_unsuitable", "The provider takes neither client_secret_basic nor client_secret_post.")
+        return ("none",)
+    ways: tuple[ClientAuthentication, ...] = ("client_secret_basic", "client_secret_post")
+    found = tuple(way for way in ways if way in offered)
+    if not found:
+        raise Refusal("provider_unsuitable", "The provider takes neither client_secret_basic nor client_secret_post.")
+    return found
 
 
 def _check_endpoints(read: _Document, settings: OidcSettings) -> None:

@@ -18,7 +18,7 @@ from failgate.sso.oidc.claims import is_anything_missing, make_assertion
 from failgate.sso.oidc.documents import Documents
 from failgate.sso.oidc.id_token import ID_TOKEN_TYPES, check_id_token
 from failgate.sso.oidc.logout_token import LOGOUT_TOKEN_TYPES, check_logout_token
-from failgate.sso.oidc.metadata import ProviderMetadata, client_authentication
+from failgate.sso.oidc.metadata import ProviderMetadata, client_authentications
 from failgate.sso.oidc.presets import authorization_extras, check_organisation, is_accepted_issuer
 from failgate.sso.oidc.token import KeyUnknown, SignedToken, open_token
 from failgate.sso.protocol import Departure, ProviderLogout, Refusal
@@ -83,7 +83,7 @@ class OpenIdConnect:
             redirect_uri=redirect_uri,
             client_id=settings.client_id,
             client_secret=connection.client_secret,
-            authentication=client_authentication(
+            authentications=client_authentications(
                 metadata.client_authentications, has_secret=bool(connection.client_secret)
             ),
         )
@@ -102,7 +102,7 @@ class OpenIdConnect:
         return check_logout_token(opened, settings, self._clock.now_us())
 
     async def end_session_url(
-        self, connection: Connection, *, id_token_hint: str | None, return_to: str, state: str
+        self, connection: Connection, *, id_token_hint: str | None, return_to: str, state: str = ""
     ) -> str | None:
         """Return where the browser ends the session at the provider too, and comes back to `return_to` with `state`.
 
@@ -120,7 +120,9 @@ class OpenIdConnect:
             return None
         from authlib.common.urls import add_params_to_uri
 
-        fields = [("client_id", settings.client_id), ("post_logout_redirect_uri", return_to), ("state", state)]
+        fields = [("client_id", settings.client_id), ("post_logout_redirect_uri", return_to)]
+        if state:
+            fields.append(("state", state))
         if id_token_hint is not None:
             fields.append(("id_token_hint", id_token_hint))
         url: str = add_params_to_uri(metadata.end_session_endpoint, fields)
@@ -138,7 +140,7 @@ class OpenIdConnect:
             return None
         metadata = await self._documents.metadata(settings, is_fresh=True)
         await self._documents.keys(metadata, is_fresh=True)
-        client_authentication(metadata.client_authentications, has_secret=bool(connection.client_secret))
+        client_authentications(metadata.client_authentications, has_secret=bool(connection.client_secret))
         return metadata
 
     async def _assertion(

@@ -1,0 +1,196 @@
+"""The certified OpenID provider `oidc-provider`, in a process of its own, and a visitor who fills in its forms."""
+
+import fcntl
+import hashlib
+import html
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+
+HERE = Path(__file__).parent
+CLIENT_ID = "failgate"
+CLIENT_SECRET = "secret-secret-secret-secret-secret"
+FAULTS = (
+    "iss",
+    "aud",
+    "expired",
+    "nonce",
+    "future",
+    "sub",
+    "at_hash",
+    "azp",
+    "unsigned-kid",
+    "none",
+    "hs256",
+    "wrongkey",
+)
+
+
+def missing(message: str) -> None:
+    """Skip the test, or fail it where every peer has to be there."""
+    if os.environ.get("FAILGATE_REQUIRE_PEERS") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def installed() -> Path:
+    """Return the folder with the provider's packages, installed from the lock file at the first use."""
+    lock_file = HERE / "package-lock.json"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "failgate-peers"
+    folder = cache / f"oidc-provider-{hashlib.sha256(lock_file.read_bytes()).hexdigest()[:16]}"
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        missing("oidc-provider needs node and npm: install the packages `nodejs` and `npm`")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "installed").exists():
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name, folder)
+            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+            if done.returncode != 0:
+                missing(f"oidc-provider cannot be installed by npm: {done.stderr[-400:]}")
+            (folder / "installed").touch()
+    return folder
+
+
+class OidcProvider:
+    """A running provider. `issuer` is its address."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            ["node", str(HERE / "provider.mjs")],
+            cwd=installed(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "NODE_ENV": "test"},
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+        deadline = time.monotonic() + 30
+        self.issuer = ""
+        while not self.issuer:
+            for line in list(self.lines):
+                if found := re.match(r"listening on (\S+)", line):
+                    self.issuer = found[1]
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise AssertionError("oidc-provider did not start:\n" + "".join(self.lines))
+            time.sleep(0.02)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            for line in stream:
+                self.lines.append(line)
+
+    def stop(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def _control(self, control: str, **body: object) -> None:
+        httpx.post(f"{self.issuer}/__{control}", json=body, trust_env=False).raise_for_status()
+
+    def configure(self, **wanted: object) -> None:
+        """Set redirect_uris, post_logout_redirect_uris, backchannel_logout_uri or auth_method of the client."""
+        self._control("configure", **wanted)
+
+    def serve(self, rp: str, connection: str = "peer") -> None:
+        """Let the client be the server at `rp` with a connection of that name."""
+        self.configure(
+            redirect_uris=[f"{rp}/sso/{connection}/callback"],
+            post_logout_redirect_uris=[f"{rp}/sso/{connection}/logout"],
+            backchannel_logout_uri=f"{rp}/sso/{connection}/backchannel-logout",
+        )
+
+    def spoil(self, fault: str) -> None:
+        """Spoil the next id token."""
+        self._control("fault", name=fault)
+
+    def rotate(self, *, drop: bool) -> None:
+        """Sign with new keys; `drop`: the old ones leave the key set."""
+        self._control("rotate", drop=drop)
+
+    def say(self, login: str, **claims: object) -> None:
+        """Change what is said of the user `login`."""
+        self._control("user", name=login, claims={"sub": login, **claims})
+
+
+@contextmanager
+def provider() -> Iterator[OidcProvider]:
+    running = OidcProvider()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+class Visitor:
+    """A browser without a screen: keeps cookies, follows redirects, fills in the provider's forms."""
+
+    def __init__(self) -> None:
+        self.client = httpx.Client(trust_env=False, follow_redirects=False, timeout=10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def sign_in(self, url: str, login: str, *, back_to: str, is_cancelling: bool = False) -> str:
+        """Follow `url` through login and consent, and return the address below `back_to` to which the provider sends."""
+        response = self.client.get(url)
+        for _ in range(20):
+            if "location" in response.headers:
+                url = urljoin(str(response.url), response.headers["location"])
+                if url.startswith(back_to):
+                    return url
+                response = self.client.get(url)
+                continue
+            assert response.status_code == 200, response.text[:2000]
+            response = self._answer(response, login, is_cancelling=is_cancelling)
+        raise AssertionError("the provider does not come to an end")
+
+    def _answer(self, response: httpx.Response, login: str, *, is_cancelling: bool) -> httpx.Response:
+        page, here = response.text, str(response.url)
+        if is_cancelling:
+            abort = re.search(r'href="([^"]*/abort)"', page)
+            assert abort, page
+            return self.client.get(urljoin(here, html.unescape(abort[1])))
+        action, fields = read_form(page)
+        if "login" in fields:
+            fields |= {"login": login, "password": "any"}
+        return self.client.post(urljoin(here, action), data=fields)
+
+    def submit(self, response: httpx.Response, **changed: str) -> httpx.Response:
+        """Post the one form of a page."""
+        action, fields = read_form(response.text)
+        return self.client.post(urljoin(str(response.url), action), data={**fields, **changed})
+
+
+def read_form(page: str) -> tuple[str, dict[str, str]]:
+    """Return where the first form of `page` goes and what it holds."""
+    form = re.search(r"<form[^>]*\baction=\"([^\"]*)\"[^>]*>(.*?)</form>", page, re.DOTALL)
+    assert form, page
+    fields = {}
+    for tag in re.findall(r"<input[^>]*>", form[2]):
+        name = re.search(r'\bname="([^"]*)"', tag)
+        value = re.search(r'\bvalue="([^"]*)"', tag)
+        if name:
+            fields[html.unescape(name[1])] = html.unescape(value[1]) if value else ""
+    return html.unescape(form[1]), fields
