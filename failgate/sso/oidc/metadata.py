@@ -103,11 +103,14 @@ def client_authentications(offered: frozenset[str], *, has_secret: bool) -> tupl
     """
     if not has_secret:
         return ("none",)
-    ways: tuple[ClientAuthentication, ...] = ("client_secret_basic", "client_secret_post")
-    found = tuple(way for way in ways if way in offered)
+    found: list[ClientAuthentication] = []
+    if "client_secret_basic" in offered:
+        found.append("client_secret_basic")
+    if "client_secret_post" in offered:
+        found.append("client_secret_post")
     if not found:
         raise Refusal("provider_unsuitable", "The provider takes neither client_secret_basic nor client_secret_post.")
-    return found
+    return tuple(found)
 
 
 def _check_endpoints(read: _Document, settings: OidcSettings) -> None:
