@@ -23,6 +23,13 @@ HOME = Path(__file__).parent / "simplesamlphp"
 INSTALLED = Path("/usr/share/simplesamlphp/www")
 STUDENT, EMPLOYEE = ("student", "studentpass"), ("employee", "employeepass")
 
+NOWHERE = "\0"  # no address begins so: go on until a page stands still
+
+
+def person(number: int) -> tuple[str, str]:
+    """One of nine more people, so that each test has one of its own."""
+    return f"person{number}", f"password{number}"
+
 
 def require_simplesamlphp() -> None:
     """Skip where the peer is missing; fail where every peer is demanded."""
@@ -125,7 +132,7 @@ class Walker:
     def __exit__(self, *_: object) -> None:
         self.client.close()
 
-    def open(self, url: str, *, until: str = "\0", fields: dict[str, str] | None = None) -> httpx.Response | Form:
+    def open(self, url: str, *, until: str = NOWHERE, fields: dict[str, str] | None = None) -> httpx.Response | Form:
         """Go to `url` (by POST with `fields`), and on, until an address begins with `until` or a page stands still."""
         form = Form(url, fields or {})
         is_post = fields is not None

@@ -1,6 +1,9 @@
 """What is shown of a provider's certificate."""
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from failgate.base.errors import Unprocessable
 from failgate.sso.saml.certificates import bare, certificate_facts, read_certificate
@@ -29,3 +32,25 @@ def test_what_is_no_certificate_is_refused(text: str) -> None:
 def test_two_in_one_field_are_refused() -> None:
     with pytest.raises(Unprocessable, match="more than one"):
         read_certificate(key_pair("idp").certificate + key_pair("idp2").certificate)
+
+
+def certificate(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "idp")])
+    like = x509.load_pem_x509_certificate(key_pair("idp").certificate.encode())
+    builder = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(like.not_valid_before_utc)
+        .not_valid_after(like.not_valid_after_utc)
+    )
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        made = builder.sign(key, None)
+    else:
+        made = builder.sign(key, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_a_key_is_rsa_or_a_long_enough_curve() -> None:
+    assert certificate_facts(certificate(ec.generate_private_key(ec.SECP256R1()))).key == "EC secp256r1"
+    for key in (ec.generate_private_key(ec.SECP192R1()), ed25519.Ed25519PrivateKey.generate()):
+        with pytest.raises(Unprocessable, match="neither RSA nor EC"):
+            read_certificate(certificate(key))

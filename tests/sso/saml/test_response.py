@@ -270,6 +270,20 @@ SIGNED_FAULTS: dict[str, tuple[Any, Reason]] = {
         _text("a:AttributeStatement/a:Attribute[3]/a:AttributeValue", "staff\u200b"),
         Reason.ATTRIBUTES,
     ),
+    "a condition beyond those that we know": (
+        _added(
+            CONDITIONS,
+            f'<saml:Condition {XMLNS} xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="saml:OneTimeUseType"/>',
+        ),
+        Reason.CONDITIONS,
+    ),
+    "201 attributes": (
+        lambda response, assertion: [
+            etree.SubElement(assertion.find("a:AttributeStatement", NS), f"{A}Attribute", Name=f"n{number}")
+            for number in range(198)
+        ],
+        Reason.ATTRIBUTES,
+    ),
     "an unknown condition": (
         _added(
             CONDITIONS,
