@@ -48,6 +48,7 @@ from failgate.base.idempotency import FirstAnswers
 from failgate.base.log import get_logger
 from failgate.base.migrate import Migration, core_migrations, migrate, pending_migrations
 from failgate.base.open_database import open_database, tables_of
+from failgate.base.outbound import Outbound
 from failgate.base.secretbox import SecretBox
 from failgate.config.model import Config
 from failgate.gate import tables as gate_tables
@@ -61,6 +62,7 @@ from failgate.redaction import Scanner
 from failgate.reports import tables as report_tables
 from failgate.reports.reports import Reports
 from failgate.sso import tables as sso_tables
+from failgate.sso.room import SignOnRoom, build_room
 from failgate.workspaces import tables as workspace_tables
 from failgate.workspaces.agents import Agents
 from failgate.workspaces.workspaces import Workspaces
@@ -101,6 +103,8 @@ class Services:
     agents: Agents
     artifacts: Artifacts
     reports: Reports
+    outbound: Outbound
+    sso: SignOnRoom
     gate: Gate
     rules: Rules
     feed: Feed
@@ -289,6 +293,20 @@ async def _build(
     gate = Gate(db, audit, clock, plugins.policies, plugins.rulebook, limits=limits, feed=feed)
     accounts.also_end(gate.void_votes_of)
     workspaces.also_end(gate.void_votes_in)
+    outbound = Outbound(allow_loopback=config.server.allow_loopback, networks=config.server.outbound_networks)
+    sso = build_room(
+        db,
+        audit,
+        clock,
+        box,
+        accounts=accounts,
+        sessions=sessions,
+        workspaces=workspaces,
+        outbound=outbound,
+        table=config.sso,
+        base_url=config.server.base_url,
+        allow_loopback=config.server.allow_loopback,
+    )
     exporters = plugins.exporters.items()
     return Services(
         config=config,
@@ -324,6 +342,8 @@ async def _build(
             scanner=scanner,
             command_of=gate.requester_of,
         ),
+        outbound=outbound,
+        sso=sso,
         gate=gate,
         rules=Rules(db, audit, clock, plugins.rulebook),
         feed=feed,
@@ -356,6 +376,7 @@ async def _begin_serving(services: Services, stack: contextlib.AsyncExitStack) -
     """Record what runs, bring the rules and the queue back, start timers and exporters."""
     await _record_start(services)
     stack.push_async_callback(_record_stop, services)
+    await services.sso.declare(services.config.sso)
     await services.rules.check()
     rebuilt = await services.gate.rebuild()
     log.info("gate.rebuilt", pending=rebuilt.pending, quarantined=rebuilt.quarantined, expired=rebuilt.expired)
@@ -412,6 +433,7 @@ async def _sweep(services: Services) -> None:
         services.logins.sweep,
         services.device_login.sweep,
         services.signing_keys.sweep,
+        services.sso.sweep,
     ):
         try:
             await sweep()

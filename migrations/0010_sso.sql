@@ -35,7 +35,8 @@ CREATE TABLE sso_domain (
 --;
 CREATE INDEX sso_domain_domain ON sso_domain (domain)
 --;
--- Who is whom: never by e-mail, and never across connections, of which each speaks for itself alone.
+-- Who is whom: never by e-mail, and never across connections, of which each speaks for itself alone. `factor_us` is
+-- when the provider, trusted with it, saw a second factor; null when its last sign-in showed none.
 CREATE TABLE sso_identity (
     id TEXT PRIMARY KEY,
     connection_id TEXT NOT NULL REFERENCES sso_connection (id),
@@ -46,6 +47,7 @@ CREATE TABLE sso_identity (
     is_origin SMALLINT NOT NULL,
     linked_us BIGINT NOT NULL,
     seen_us BIGINT,
+    factor_us BIGINT,
     UNIQUE (connection_id, issuer, subject)
 )
 --;

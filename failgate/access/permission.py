@@ -34,6 +34,8 @@ class Permission(StrEnum):
     WORKSPACE_MEMBER_READ = "workspace:member:read"
     WORKSPACE_MEMBER_WRITE = "workspace:member:write"
     WORKSPACE_AUDIT_READ = "workspace:audit:read"
+    WORKSPACE_SIGN_IN_READ = "workspace:sign-in:read"
+    WORKSPACE_SIGN_IN_WRITE = "workspace:sign-in:write"
     WORKSPACE_SETTINGS_READ = "workspace:settings:read"
     WORKSPACE_SETTINGS_WRITE = "workspace:settings:write"
 

@@ -35,7 +35,12 @@ _ADMIN = _REVIEWER | {
     Permission.WORKSPACE_MEMBER_WRITE,
     Permission.WORKSPACE_SETTINGS_WRITE,
 }
-_OWNER = _ADMIN | {Permission.WORKSPACE_AUDIT_READ}
+_OWNER = _ADMIN | {
+    Permission.WORKSPACE_AUDIT_READ,
+    # Whoever sets the mapping of groups gives every role, so no administrator does.
+    Permission.WORKSPACE_SIGN_IN_READ,
+    Permission.WORKSPACE_SIGN_IN_WRITE,
+}
 _AUDITOR = frozenset(
     {
         Permission.WORKSPACE_AUDIT_READ,

@@ -101,6 +101,22 @@ class Act(StrEnum):
     REPORT_DELETED = "report.deleted"
     REPORT_QUARANTINED = "report.quarantined"
     ARTIFACT_READ = "artifact.read"
+    SSO_CONNECTION_CREATED = "sso_connection.created"
+    SSO_CONNECTION_CHANGED = "sso_connection.changed"
+    SSO_CONNECTION_ENABLED = "sso_connection.enabled"
+    SSO_CONNECTION_DISABLED = "sso_connection.disabled"
+    SSO_CONNECTION_REMOVED = "sso_connection.removed"
+    SSO_CONNECTION_TESTED = "sso_connection.tested"
+    SSO_REFUSED = "sso.refused"
+    SSO_ENFORCED = "sso.enforced"
+    SSO_RELEASED = "sso.released"
+    SSO_LOGGED_OUT = "sso.logged_out"
+    BREAK_GLASS_USED = "break_glass.used"
+    IDENTITY_LINKED = "identity.linked"
+    IDENTITY_UNLINKED = "identity.unlinked"
+    DOMAIN_CLAIMED = "domain.claimed"
+    DOMAIN_VERIFIED = "domain.verified"
+    DOMAIN_REMOVED = "domain.removed"
     SERVER_STARTED = "server.started"
     SERVER_STOPPED = "server.stopped"
     PLUGIN_ENABLED = "plugin.enabled"
@@ -221,6 +237,22 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.REPORT_DELETED: {"manifest": _DIGEST, "reason": _WORD},
     Act.REPORT_QUARANTINED: {"manifest": _DIGEST, "reason": _WORD, "findings": _COUNT},
     Act.ARTIFACT_READ: {"sha256": Digest, "report": _ID, "first_byte": _COUNT, "last_byte": _COUNT},
+    Act.SSO_CONNECTION_CREATED: {"kind": Word, "settings": Digest},
+    Act.SSO_CONNECTION_CHANGED: {"change": Word, "settings": _DIGEST},
+    Act.SSO_CONNECTION_ENABLED: {},
+    Act.SSO_CONNECTION_DISABLED: {"sessions": _COUNT, "reason": _WORD},
+    Act.SSO_CONNECTION_REMOVED: {"sessions": _COUNT, "identities": _COUNT},
+    Act.SSO_CONNECTION_TESTED: {"result": Word},
+    Act.SSO_REFUSED: {"reason": Word, "account": _ID, "count": _COUNT},
+    Act.SSO_ENFORCED: {"owner": Id},
+    Act.SSO_RELEASED: {},
+    Act.SSO_LOGGED_OUT: {"sessions": Count, "by": Word},
+    Act.BREAK_GLASS_USED: {"session": _ID},
+    Act.IDENTITY_LINKED: {"connection": Id, "account": Id, "method": Word},
+    Act.IDENTITY_UNLINKED: {"connection": Id, "account": Id, "reason": _WORD},
+    Act.DOMAIN_CLAIMED: {"connection": Id},
+    Act.DOMAIN_VERIFIED: {"connection": Id, "method": Word},
+    Act.DOMAIN_REMOVED: {"connection": Id},
     Act.SERVER_STARTED: {"version": Word, "boot": _ID},
     Act.SERVER_STOPPED: {"version": _WORD, "boot": _ID},
     Act.PLUGIN_ENABLED: {"name": Word, "version": Word, "hash": Word},

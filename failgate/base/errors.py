@@ -6,6 +6,7 @@ FailgateError                500 error
 ├── NotSignedIn              401 not-signed-in        no credential, or one that is not valid
 ├── Forbidden                403 forbidden            a valid credential without this permission
 │   ├── StepUpRequired       403 step-up-required     a fresh second factor is needed
+│   ├── SsoRequired          403 sso-required         the workspace is entered through its identity provider
 │   └── CrossSite            403 cross-site           the request comes from another site
 ├── NotFound                 404 not-found            absent, or of another workspace: the same answer
 ├── Conflict                 409 conflict             the state of the thing forbids it
@@ -72,6 +73,13 @@ class StepUpRequired(Forbidden):
 
     slug = "step-up-required"
     title = "A fresh second factor is needed"
+
+
+class SsoRequired(Forbidden):
+    """The workspace is entered in a session that its identity provider opened."""
+
+    slug = "sso-required"
+    title = "This workspace asks for single sign-on"
 
 
 class CrossSite(Forbidden):

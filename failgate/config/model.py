@@ -19,6 +19,7 @@ from failgate.base.secret import Secret
 from failgate.config.bounds import Between, Fits
 from failgate.config.errors import SettingRefused
 from failgate.config.source import Source
+from failgate.config.sso import SsoTable
 from failgate.config.tls import TlsSection
 from failgate.config.units import Duration, Size
 
@@ -214,8 +215,8 @@ class AccountsSection(Section, frozen=True):
             raise SettingRefused("session_idle", f"must not exceed session_lifetime, which is {self.session_lifetime}")
 
 
-class SsoSection(Section, frozen=True):
-    """`[sso]`: nothing to set yet."""
+class SsoSection(SsoTable, Section, frozen=True):
+    """`[sso]`: identity providers of the whole installation."""
 
 
 class ArtifactsSection(Section, frozen=True):

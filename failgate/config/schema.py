@@ -5,7 +5,7 @@ It describes the sections of the core; what a plugin takes only the plugin knows
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -33,7 +33,8 @@ class _TextOrSecret:
 
 def config_schema() -> dict[str, Any]:
     """Return the schema (JSON Schema 2020-12) of a whole config file."""
-    sections = {name: _section_schema(name, struct) for name, struct in SECTIONS.items()}
+    structs: dict[str, Any] = {}
+    sections = {name: _section_schema(name, struct, structs) for name, struct in SECTIONS.items()}
     instance = {"type": "object", "properties": {"use": {"type": "string", "pattern": INSTANCE_PATTERN}}}
     plugins = {
         "type": "object",
@@ -47,6 +48,7 @@ def config_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {**sections, "plugins": plugins},
         "additionalProperties": False,
+        "$defs": structs,
     }
 
 
@@ -55,19 +57,22 @@ def write_schema(path: Path) -> None:
     path.write_text(json.dumps(config_schema(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _section_schema(name: str, struct: type[msgspec.Struct]) -> dict[str, Any]:
+def _section_schema(name: str, struct: type[msgspec.Struct], structs: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a section; structs in its lists and tables are described in `structs`."""
     properties: dict[str, Any] = {}
     required: list[str] = []
     for each in msgspec.structs.fields(struct):
         inner = _section_in(each.type)
         if inner is not None:
-            properties[each.encode_name] = _section_schema(f"{name}.{each.encode_name}", inner)
+            properties[each.encode_name] = _section_schema(f"{name}.{each.encode_name}", inner, structs)
             continue
         if each.required:
             required.append(each.encode_name)
         wanted = _described(each.type)
-        (schema,), components = msgspec.json.schema_components([wanted], schema_hook=_describe)
-        assert not components, f"{name}.{each.name} is a struct: describe it here"
+        (schema,), components = msgspec.json.schema_components(
+            [wanted], schema_hook=_describe, ref_template="#/$defs/{name}"
+        )
+        structs |= {found: _struct_schema(component) for found, component in components.items()}
         schema = _without_null(schema)
         default = each.default if each.default is not msgspec.NODEFAULT else None
         if default is not None:
@@ -84,8 +89,16 @@ def _section_schema(name: str, struct: type[msgspec.Struct]) -> dict[str, Any]:
 
 def _section_in(wanted: Any) -> type[msgspec.Struct] | None:
     """Return the section that a setting of this type holds, or None."""
-    members = get_args(wanted) or (wanted,)
+    members = (wanted,) if get_origin(wanted) in {dict, tuple} else get_args(wanted) or (wanted,)
     return next((one for one in members if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
+
+
+def _struct_schema(component: dict[str, Any]) -> dict[str, Any]:
+    members = {name: _without_null(member) for name, member in component.get("properties", {}).items()}
+    for member in members.values():
+        if member.get("default", 0) is None:
+            del member["default"]
+    return {**component, "properties": members}
 
 
 def _described(wanted: Any) -> Any:

@@ -63,6 +63,7 @@ class Connection:
 
     `domains` are the mail domains whose people it may bring in (verified by the operator or by DNS record).
     `roles` maps a group to a role; `default_role` is given when no group maps (None: no membership).
+    `is_listed` shows it on the sign-in page to everybody; others find it by their mail domain.
     `trusted_methods` lists values of `amr`, `acr` or AuthnContextClassRef that count as our second factor.
     """
 
@@ -76,4 +77,15 @@ class Connection:
     default_role: str | None = None
     trusted_methods: tuple[str, ...] = ()
     is_enabled: bool = True
+    is_listed: bool = True
     client_secret: str | None = field(default=None, repr=False)
+
+    @property
+    def kind(self) -> Literal["saml", "oidc"]:
+        """Return the protocol that is spoken."""
+        return "saml" if isinstance(self.settings, SamlSettings) else "oidc"
+
+    @property
+    def is_from_config(self) -> bool:
+        """Tell whether it stands in the config file, for the whole installation, and not in a workspace."""
+        return self.workspace_id is None

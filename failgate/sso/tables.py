@@ -49,6 +49,7 @@ class SsoIdentityRow(Table, tablename="sso_identity"):
     is_origin = SmallInt()
     linked_us = BigInt()
     seen_us = BigInt(null=True, default=None)
+    factor_us = BigInt(null=True, default=None)
 
 
 class SsoMembershipRow(Table, tablename="sso_membership"):

@@ -9,6 +9,8 @@ from http.cookies import CookieError, SimpleCookie
 SESSION = "fg_session"
 FORM = "fg_form"
 DEVICE = "fg_device"
+BROWSER = "fg_sso"
+BROWSER_SECONDS = 3600
 _MAX_COOKIE_BYTES = 4096
 
 
@@ -40,6 +42,16 @@ def ended_device_cookie(*, is_https: bool) -> str:
 def form_cookie(key: str, *, is_https: bool) -> str:
     """Return the `Set-Cookie` value that binds the forms of a visitor without a session to `key`."""
     return _set(FORM, key, is_https=is_https)
+
+
+def browser_cookie(key: str, *, is_https: bool) -> str:
+    """Return the `Set-Cookie` value that binds a sign-in at an identity provider to this browser by `key`.
+
+    A SAML answer comes as a POST from another site, with which no Lax cookie travels: under https this one does. It
+    says which requests this browser began and nothing else.
+    """
+    cookie = _set(BROWSER, key, is_https=is_https) + f"; Max-Age={BROWSER_SECONDS}"
+    return cookie.replace("SameSite=Lax", "SameSite=None") if is_https else cookie
 
 
 def read_cookie(header: str | None, base: str, *, is_https: bool) -> str | None:

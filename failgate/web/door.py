@@ -34,6 +34,7 @@ class Door:
     `oauth`: none; others: the cookie or a bearer token).
     `own_permission` lets an agent in that lacks `permission` but has this one: services show an agent its own things
     only. A sensitive door needs a second factor of the last five minutes from a person.
+    A cross-site door takes forms that pages of other sites send: it knows no cookie of a session, so nobody is there.
     `status` is the HTTP status of success.
     """
 
@@ -47,6 +48,7 @@ class Door:
     is_sensitive: bool = False
     is_open_to_loopback: bool = False
     is_documented: bool = False
+    is_cross_site: bool = False
     credentials: frozenset[Credential] | None = None
     workspace_from: WorkspaceFrom | None = None
     status: int = 200
@@ -97,6 +99,8 @@ class Door:
             raise StartRefused(
                 f"{where} needs a workspace permission but names no workspace.", hint="Set workspace_from."
             )
+        if self.is_cross_site and (self.accepted or scope != "public"):
+            raise StartRefused(f"{where} takes forms of other sites with credentials.", hint="Let it accept none.")
         if not self.is_safe and self.method != "WS" and action == "read":
             raise StartRefused(
                 f"{where} changes something under a permission to read.", hint="Use a writing permission."

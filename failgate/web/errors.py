@@ -196,6 +196,8 @@ def _page(visit: Visit, error: Exception, request: Request[Any, Any, Any]) -> Re
     if isinstance(ours, NotSignedIn) and visit.door is not None:
         awaits = visit.session is not None and visit.session.awaits_second_factor
         return redirect(sign_in_path("/signin/code" if awaits else "/signin", scope))
+    if ours.slug == "sso-required":
+        return redirect(sign_in_path("/signin/sso", scope))
     if ours.slug == "step-up-required":
         back = page_of_form(visit.door, str(scope["path"]), request.app.state.doors) if visit.door is not None else "/"
         return redirect(sign_in_path("/account/step-up", scope, else_back_to=back))

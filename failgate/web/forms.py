@@ -53,13 +53,13 @@ class StrictRequest(Request[Any, Any, Any]):
         return convert(value, declared.annotation) if declared is not None else value
 
 
-async def read_form(request: Request[Any, Any, Any]) -> dict[str, str]:
-    """Return the fields of an HTML form, each once.
+async def read_form(request: Request[Any, Any, Any], limit_bytes: int = FORM_BYTES) -> dict[str, str]:
+    """Return the fields of an HTML form of at most `limit_bytes`, each once.
 
     Raises: WrongMediaType (multipart too), TooLarge, BadInput (a field twice, not UTF-8, over 64 fields, a NUL).
     """
     _check_media_type(request, "application/x-www-form-urlencoded")
-    body = await read_whole(request, FORM_BYTES)
+    body = await read_whole(request, limit_bytes)
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS)
     except ValueError:

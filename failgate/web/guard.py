@@ -20,7 +20,7 @@ from failgate.access.permission import Permission
 from failgate.access.principal import ANONYMOUS, Principal
 from failgate.access.role import Role
 from failgate.base.clock import MICROSECONDS
-from failgate.base.errors import BadInput, Forbidden, NotFound, NotSignedIn, StepUpRequired
+from failgate.base.errors import BadInput, Forbidden, NotFound, NotSignedIn, SsoRequired, StepUpRequired
 from failgate.base.ids import is_id
 from failgate.web import csrf
 from failgate.web.asgi import Scope
@@ -41,6 +41,7 @@ _LONGEST_TOKEN = 256
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WRITTEN: dict[str, Callable[[str], bool]] = {
     "workspace": is_slug,
+    "connection": is_slug,
     "id": is_id,
     "sha256": lambda text: _SHA256.fullmatch(text) is not None,
 }
@@ -82,6 +83,7 @@ async def admit(scope: Scope, visit: Visit, door: Door, services: Services, deni
         if principal.kind == "anonymous":
             raise NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
         visit.workspace, visit.role = await _membership(scope, principal, door, services)
+        await _check_entry(visit, services)
     decision = await _decide(visit, door, services)
     if not decision.allowed:
         if visit.workspace is not None and decision.reason != "second_factor_needed":
@@ -125,8 +127,26 @@ async def may_still(visit: Visit, permission: Permission, services: Services) ->
         visit.principal = await _bearer(visit.credential, visit, services) or ANONYMOUS
     if visit.workspace is not None:
         visit.role = await _role(visit.principal, visit.workspace.id, services)
+        if await services.sso.enforcements.entry(visit.principal, visit.workspace.id, visit.role) == "refused":
+            return False
         return decide(visit.principal, permission, workspace_id=visit.workspace.id, role=visit.role).allowed
     return decide(visit.principal, permission).allowed
+
+
+async def _check_entry(visit: Visit, services: Services) -> None:
+    """Check that a member comes in as the workspace demands; a break-glass entry is recorded before it is answered.
+
+    Raises: SsoRequired.
+    """
+    workspace_id = visit.here().id
+    entry = await services.sso.enforcements.entry(visit.principal, workspace_id, visit.role)
+    if entry == "refused":
+        raise SsoRequired(
+            "This workspace is entered through its identity provider.",
+            hint=f"Sign in at /signin/sso?next=/w/{visit.here().slug}/queue.",
+        )
+    if entry == "break_glass":
+        await services.sso.enforcements.note_break_glass(visit.principal, workspace_id)
 
 
 async def _identify(scope: Scope, visit: Visit, door: Door, services: Services) -> bool:
@@ -169,6 +189,8 @@ async def _check_site(
     connection: ASGIConnection[Any, Any, Any, Any], visit: Visit, door: Door, services: Services, *, by_cookie: bool
 ) -> None:
     scope = cast("Scope", connection.scope)
+    if door.is_cross_site:
+        return
     if door.method != "WS" and (door.is_safe or (not by_cookie and door.kind != "page")):
         return
     origin = header(scope, b"origin")
@@ -231,6 +253,11 @@ def _refusal(decision: Decision) -> Exception:
             return NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
         case "not_a_member" | "other_workspace" | "platform_role_needed":
             return NotFound("Not a member.")
+        case "other_sign_in_needed":
+            return Forbidden(
+                "This sign-in vouches for one workspace, not for your account.",
+                hint="Sign in with your password to change your account.",
+            )
         case "second_factor_needed":
             return StepUpRequired("This needs a second factor in this session.", hint="Enrol one, or show it.")
         case _:

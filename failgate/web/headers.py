@@ -17,7 +17,7 @@ from failgate.web.context import Visit
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _CSP = (
     "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'nonce-{nonce}'; img-src 'self' data:; "
-    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'{forms}; frame-ancestors 'none'; "
     "object-src 'none'; require-trusted-types-for 'script'; trusted-types failgate"
 )
 SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
@@ -46,10 +46,15 @@ def security_headers(nonce: str, *, is_https: bool, is_trustworthy: bool) -> lis
     """
     headers = [
         *_FIXED,
-        (b"content-security-policy", _CSP.format(nonce=nonce).encode()),
+        (b"content-security-policy", content_policy(nonce).encode()),
         (b"referrer-policy", b"no-referrer" if is_trustworthy else b"same-origin"),
     ]
     return [*headers, _HSTS] if is_https else headers
+
+
+def content_policy(nonce: str, forms: str = "") -> str:
+    """Return the content security policy of a page; `forms` are further sources to which its forms may be sent."""
+    return _CSP.format(nonce=nonce, forms=f" {forms}" if forms else "")
 
 
 def sending_headers(scope: Scope, visit: Visit, send: Send) -> Send:

@@ -26,8 +26,9 @@ RoleChanged = Callable[[str, str, Role | None], None]
 Leaving = Callable[[Transaction, str, str, Actor], Awaitable[None]]
 """What else ends when an account leaves: workspace id, account id, actor; inside that transaction."""
 
-# The server itself, and who has access to its host: they stand above the roles of a workspace.
-OPERATORS: Final = frozenset({"system", "operator"})
+# The server itself, who has access to its host, and a connection that carries out the rules that an owner wrote for it:
+# they stand above the roles of a workspace.
+OPERATORS: Final = frozenset({"system", "operator", "sso_connection"})
 MIN_SLUG: Final = 2
 MAX_SLUG: Final = 40
 MAX_NAME: Final = 100
@@ -209,18 +210,24 @@ class Workspaces:
         """
 
         async def verb(tx: Transaction) -> None:
-            before = await self._must_be_member(tx, workspace_id, account_id)
-            await self.must_grant(tx, workspace_id, actor, before, role)
-            if before is role:
-                return
-            if before is Role.OWNER:
-                await self._must_keep_an_owner(tx, workspace_id, account_id)
-            query = "UPDATE membership SET role = $1 WHERE workspace_id = $2 AND account_id = $3"
-            await tx.execute(query, role.value, workspace_id, account_id)
-            facts: dict[str, JSON] = {"role": role.value, "role_before": before.value}
-            await self._record_member(tx, Act.MEMBER_CHANGED, (workspace_id, account_id), actor, facts, role)
+            await self.change_role_within(tx, workspace_id, account_id, role, actor)
 
         await self._database.write(verb)
+
+    async def change_role_within(
+        self, tx: Transaction, workspace_id: str, account_id: str, role: Role, actor: Actor
+    ) -> None:
+        """Do what `change_role` does inside an open transaction."""
+        before = await self._must_be_member(tx, workspace_id, account_id)
+        await self.must_grant(tx, workspace_id, actor, before, role)
+        if before is role:
+            return
+        if before is Role.OWNER:
+            await self._must_keep_an_owner(tx, workspace_id, account_id)
+        query = "UPDATE membership SET role = $1 WHERE workspace_id = $2 AND account_id = $3"
+        await tx.execute(query, role.value, workspace_id, account_id)
+        facts: dict[str, JSON] = {"role": role.value, "role_before": before.value}
+        await self._record_member(tx, Act.MEMBER_CHANGED, (workspace_id, account_id), actor, facts, role)
 
     async def remove_member(self, workspace_id: str, account_id: str, actor: Actor) -> None:
         """End a membership, and with it what `leavings` name.

@@ -73,6 +73,15 @@ LET_IN: dict[str, set[int]] = {
     "page.signin_redeem": {401},
     "page.signin_options": {409},
     "page.signin_passkey": {409},
+    "page.signin_sso": {200},
+    "page.signin_find": {200},
+    "page.sso_start": {404},
+    "page.sso_acs": {404},
+    "page.sso_callback": {404},
+    "page.sso_metadata": {404},
+    "page.sso_logout": {404},
+    "page.sso_logout_post": {404},
+    "page.sso_backchannel": {404},
     "page.step_up": {200, 303},
     "page.step_up_prove": {401, 429},
     "page.step_up_options": {409},
@@ -136,7 +145,12 @@ class World:
     def url(self, door: Door, workspace: str, *, identifier: str | None = None) -> str:
         kind = door.name.partition(".")[0].removeprefix("page").strip("s") or _noun(door)
         chosen = identifier or (new_id() if door.name in ABSENT_ID else self.ids.get(kind, new_id()))
-        path = door.path.replace("{workspace}", workspace).replace("{id}", chosen).replace("{sha256}", SHA)
+        path = (
+            door.path.replace("{connection}", "nowhere")
+            .replace("{workspace}", workspace)
+            .replace("{id}", chosen)
+            .replace("{sha256}", SHA)
+        )
         query = QUERIES.get(door.name, "").replace("{workspace}", workspace)
         return path.replace("{name:path}", "failgate.css") + (f"?{query}" if query else "")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from failgate.web.pages.sso_view import Choice
 from failgate.web.pages.text import Moment
 
 
@@ -15,6 +16,7 @@ class SignInView:
     message: str | None = None
     takes_password: bool = True
     takes_passkey: bool = False
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

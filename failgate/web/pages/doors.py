@@ -19,6 +19,8 @@ from failgate.web.pages import (
     second_factor,
     setup,
     signin,
+    signin_sso,
+    sso,
     step_up,
 )
 
@@ -40,7 +42,26 @@ def _room(name: str, method: str, path: str, handler: Callable[..., Any], needs:
     return _page(name, method, _ROOM + path, handler, needs)
 
 
+def _foreign(name: str, path: str, handler: Callable[..., Any]) -> Door:
+    """Return a door that takes what an identity provider has a browser post; no session counts there."""
+    return Door(
+        name=name, method="POST", path=path, handler=handler, permission=P.PUBLIC_SESSION_OPEN, kind="page",
+        credentials=frozenset(), is_cross_site=True,
+    )  # fmt: skip
+
+
+SSO: Final[tuple[Door, ...]] = (
+    _page("page.sso_start", "GET", "/sso/{connection}/start", sso.start, P.PUBLIC_SESSION_OPEN),
+    _foreign("page.sso_acs", "/sso/{connection}/acs", sso.acs),
+    _page("page.sso_callback", "GET", "/sso/{connection}/callback", sso.callback, P.PUBLIC_SESSION_OPEN),
+    _page("page.sso_metadata", "GET", "/sso/{connection}/metadata", sso.metadata, P.PUBLIC_PAGE_READ),
+    _page("page.sso_logout", "GET", "/sso/{connection}/logout", sso.logout, P.PUBLIC_SESSION_OPEN),
+    _foreign("page.sso_logout_post", "/sso/{connection}/logout", sso.logout_post),
+    _foreign("page.sso_backchannel", "/sso/{connection}/backchannel-logout", sso.backchannel_logout),
+)
+
 PAGES: Final[tuple[Door, ...]] = (
+    *SSO,
     _page("page.setup", "GET", "/setup", setup.form, P.PUBLIC_PAGE_READ),
     _page("page.setup_complete", "POST", "/setup", setup.complete, P.PUBLIC_SETUP_COMPLETE),
     _page("page.signin", "GET", "/signin", signin.form, P.PUBLIC_PAGE_READ),
@@ -53,6 +74,8 @@ PAGES: Final[tuple[Door, ...]] = (
     _page("page.signin_redeem", "POST", "/signin/link", signin.redeem, P.PUBLIC_SESSION_OPEN),
     # Public, because a session that still waits for its second factor is nobody and may end itself all the same.
     _page("page.signout", "POST", "/signout", signin.sign_out, P.PUBLIC_SESSION_OPEN),
+    _page("page.signin_sso", "GET", "/signin/sso", signin_sso.through_provider, P.PUBLIC_PAGE_READ),
+    _page("page.signin_find", "POST", "/signin/sso", signin_sso.find_provider, P.PUBLIC_SESSION_OPEN),
     _page("page.overview", "GET", "/", overview.overview, P.ACCOUNT_SELF_READ),
     _page("page.account", "GET", "/account", account.overview, P.ACCOUNT_SELF_READ),
     _page("page.step_up", "GET", "/account/step-up", step_up.form, P.ACCOUNT_SELF_READ),

@@ -3,12 +3,15 @@
 from failgate.accounts.accounts import Account
 from failgate.accounts.sessions import Session
 from failgate.base.errors import Conflict, FailgateError, Forbidden, NotSignedIn, TooManyRequests
+from failgate.sso.sso import new_browser_key
 from failgate.web.context import services_of, visit_of
-from failgate.web.cookies import device_cookie, ended_session_cookie
+from failgate.web.cookies import browser_cookie, device_cookie, ended_session_cookie
+from failgate.web.pages import departing
 from failgate.web.pages.account_view import CodeView, LinkView, SignInView, browser_of
 from failgate.web.pages.devices import device_token_of
 from failgate.web.pages.passkeys import json_answer, json_problem
 from failgate.web.pages.showing import Asking, Page, enter, next_of, show, with_next
+from failgate.web.pages.signin_sso import choices_of
 from failgate.web.render import redirect
 
 
@@ -107,10 +110,16 @@ async def redeem(request: Asking) -> Page:
 async def sign_out(request: Asking) -> Page:
     """End the session of this browser, whether its second factor was shown or not."""
     visit = visit_of(request)
-    if visit.session is not None:
-        await services_of(request).sessions.close(visit.session)
     visit.set_cookies.append(ended_session_cookie(is_https=visit.is_https))
-    return redirect("/signin")
+    if visit.session is None:
+        return redirect("/signin")
+    key = departing.browser_key_of(request) or new_browser_key()
+    await services_of(request).sessions.close(visit.session)
+    departure = await services_of(request).sso.logouts.begin(visit.session.id, key)
+    if departure is None:
+        return redirect("/signin")
+    visit.set_cookies.append(browser_cookie(key, is_https=visit.is_https))
+    return await departing.leave(request, departure, "")
 
 
 async def _open(request: Asking, account_id: str, method: str, next_path: str, checked: Account | None = None) -> Page:
@@ -160,6 +169,7 @@ async def _ask_sign_in(request: Asking, error: FailgateError | None) -> Page:
         str(error) if error else None,
         takes_password=services.accounts.is_password_enabled,
         takes_passkey=services.passkeys.are_possible,
+        choices=choices_of(await services.sso.connections.listed()),
     )
     return await show(request, "signin.html", view, title="Sign in", status=error.status if error else 200)
 

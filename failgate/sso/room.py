@@ -1,0 +1,84 @@
+"""The room of single sign-on, built once: what its doors need, by name."""
+
+from dataclasses import dataclass
+
+from failgate.accounts.accounts import Accounts
+from failgate.accounts.sessions import Sessions
+from failgate.audit.log import AuditLog
+from failgate.base.clock import Clock
+from failgate.base.db import Database
+from failgate.base.errors import BadInput, Conflict, StartRefused
+from failgate.base.outbound import Outbound
+from failgate.base.secretbox import SecretBox
+from failgate.config.sso import SsoTable
+from failgate.sso.connections import Connections
+from failgate.sso.declared import Refreshing, declared_of, kept_metadata
+from failgate.sso.domains import Domains, dns_reader
+from failgate.sso.enforcement import Enforcements
+from failgate.sso.linking import Linking
+from failgate.sso.logout import Logouts
+from failgate.sso.speaking import Speakers
+from failgate.sso.sso import SingleSignOn
+from failgate.workspaces.workspaces import Workspaces
+
+
+@dataclass(frozen=True, slots=True)
+class SignOnRoom:
+    """Single sign-on as the doors meet it."""
+
+    connections: Connections
+    domains: Domains
+    linking: Linking
+    enforcements: Enforcements
+    speakers: Speakers
+    refreshing: Refreshing
+    sign_on: SingleSignOn
+    logouts: Logouts
+
+    async def declare(self, table: SsoTable) -> None:
+        """Make the installation's connections what the config declares.
+
+        Raises: StartRefused.
+        """
+        try:
+            declared = await declared_of(table, self.speakers.read_metadata)
+            await self.connections.declare(declared, kept_metadata)
+        except (BadInput, Conflict) as error:
+            raise StartRefused(error.sentence, hint=error.hint) from None
+
+    async def sweep(self) -> None:
+        """Forget what is past any use, end what has run out. To be called once a minute."""
+        await self.sign_on.sweep()
+        await self.logouts.sweep()
+        await self.refreshing.sweep()
+
+
+def build_room(
+    database: Database,
+    audit: AuditLog,
+    clock: Clock,
+    box: SecretBox,
+    *,
+    accounts: Accounts,
+    sessions: Sessions,
+    workspaces: Workspaces,
+    outbound: Outbound,
+    table: SsoTable,
+    base_url: str,
+    allow_loopback: bool,
+) -> SignOnRoom:
+    """Build the room over what stands below it."""
+    connections = Connections(database, audit, clock, box, sessions=sessions)
+    linking = Linking(database, audit, clock, accounts=accounts, workspaces=workspaces)
+    enforcements = Enforcements(database, audit, clock, connections)
+    workspaces.also_end(linking.forget_membership)
+    workspaces.also_end(enforcements.keep_break_glass)
+    speakers = Speakers(clock, outbound, connections, base_url=base_url, allow_loopback=allow_loopback)
+    refreshing = Refreshing(clock, connections, speakers)
+    sign_on = SingleSignOn(
+        database, audit, clock, box,
+        connections=connections, linking=linking, sessions=sessions, speakers=speakers, refreshing=refreshing,
+    )  # fmt: skip
+    logouts = Logouts(database, clock, box, connections=connections, sessions=sessions, speakers=speakers, sso=sign_on)
+    domains = Domains(database, audit, clock, dns_reader(table.name_servers))
+    return SignOnRoom(connections, domains, linking, enforcements, speakers, refreshing, sign_on, logouts)

@@ -1,0 +1,61 @@
+"""The pages on the way to an identity provider and back as plain values. Pure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveView:
+    """The page that takes the browser to a provider by itself: a form with `fields`, or a link."""
+
+    url: str
+    fields: tuple[tuple[str, str], ...]
+    host: str
+    slug: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedView:
+    """An answer that signed nobody in. `reference` is the request id by which the log tells why."""
+
+    title: str
+    sentence: str
+    hint: str
+    reference: str
+    slug: str
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
+class NowhereView:
+    """Signed in, and no group of the person gives a role anywhere."""
+
+    title: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutView:
+    """Signed out here and at the provider named `title`."""
+
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A connection that one may sign in with."""
+
+    slug: str
+    title: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceView:
+    """The ways in through identity providers. `workspace` is named to its members alone; `email` was typed."""
+
+    choices: tuple[Choice, ...]
+    next_path: str = "/"
+    workspace: str | None = None
+    email: str = ""
+    is_asked: bool = False
+    error: str | None = None
