@@ -17,6 +17,7 @@ from failgate.audit.record import Actor
 from failgate.base.db import Transaction
 from failgate.base.errors import BadInput, NotFound
 from failgate.wire.gate import Rule
+from failgate.workspaces.certificates import check_san
 from failgate.workspaces.workspaces import Workspace
 
 OPERATOR = Actor(t="operator", id="host")
@@ -63,6 +64,15 @@ class NewAgent(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     owner: str | None = None
 
 
+class AgentName(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Arguments of `agent.certificate`: `san` is registered for the agent, or with `is_revoked` revoked."""
+
+    workspace: str
+    name: str
+    san: str
+    is_revoked: bool = False
+
+
 class NewAllow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Arguments of `allow.add`."""
 
@@ -103,6 +113,7 @@ class Administration:
             "workspace.create": (NewWorkspace, self._create_workspace),
             "workspace.add_member": (NewMember, self._add_member),
             "agent.create": (NewAgent, self._create_agent),
+            "agent.certificate": (AgentName, self._name_agent),
             "allow.add": (NewAllow, self._add_allow),
             "platform_role.grant": (OneUser, self._grant_platform_role),
             "api_key.create": (NewKey, self._create_key),
@@ -181,6 +192,21 @@ class Administration:
         agent = await self._services.agents.create(workspace.id, new.name, owner_id, OPERATOR)
         token = await self._services.tokens.mint("agt", agent.id, workspace.id, label=new.name, actor=OPERATOR)
         return {"agent": agent.id, "token": token}
+
+    async def _name_agent(self, given: AgentName) -> Answer:
+        workspace, services = await self._workspace(given.workspace), self._services
+        found = [each for each in await services.agents.list(workspace.id) if each.name == given.name]
+        if not found:
+            raise NotFound(f"Workspace {workspace.slug} has no agent {given.name}.", hint="failgate admin agent create")
+        if not given.is_revoked:
+            made = await services.certificates.register(workspace.id, found[0].id, given.san, OPERATOR)
+            return {"agent": made.agent_id, "certificate": made.id, "san": made.san}
+        san = check_san(given.san)
+        for each in await services.certificates.list(workspace.id, found[0].id):
+            if each.san == san:
+                await services.certificates.revoke(workspace.id, each.id, OPERATOR)
+                return {"agent": each.agent_id, "certificate": each.id, "san": each.san}
+        raise NotFound(f"No certificate {san} stands for the agent {given.name}.")
 
     async def _first_owner(self, workspace: Workspace) -> str:
         for member in await self._services.workspaces.members(workspace.id):

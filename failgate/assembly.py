@@ -65,6 +65,7 @@ from failgate.sso import tables as sso_tables
 from failgate.sso.room import SignOnRoom, build_room
 from failgate.workspaces import tables as workspace_tables
 from failgate.workspaces.agents import Agents
+from failgate.workspaces.certificates import AgentCertificates
 from failgate.workspaces.workspaces import Workspaces
 
 CORE_TABLES = tables_of(
@@ -101,6 +102,7 @@ class Services:
     device_login: DeviceLogin
     workspaces: Workspaces
     agents: Agents
+    certificates: AgentCertificates
     artifacts: Artifacts
     reports: Reports
     outbound: Outbound
@@ -291,6 +293,9 @@ async def _build(
         db, plugins.artifact_store, clock, ArtifactLimits(artifact_bytes=config.limits.artifact.bytes)
     )
     gate = Gate(db, audit, clock, plugins.policies, plugins.rulebook, limits=limits, feed=feed)
+    certificates = AgentCertificates(db, audit, clock)
+    accounts.also_end(certificates.end_of_account)
+    workspaces.also_end(certificates.end_in_workspace)
     accounts.also_end(gate.void_votes_of)
     workspaces.also_end(gate.void_votes_in)
     outbound = Outbound(allow_loopback=config.server.allow_loopback, networks=config.server.outbound_networks)
@@ -331,7 +336,14 @@ async def _build(
         refresh_tokens=refresh_tokens,
         device_login=device_login,
         workspaces=workspaces,
-        agents=Agents(db, audit, clock, disablings=[tokens.end_of_agent], owner_changes=[tokens.end_at_owner_change]),
+        agents=Agents(
+            db,
+            audit,
+            clock,
+            disablings=[tokens.end_of_agent, certificates.end_of_agent],
+            owner_changes=[tokens.end_at_owner_change, certificates.end_at_owner_change],
+        ),
+        certificates=certificates,
         artifacts=artifacts,
         reports=Reports(
             db,

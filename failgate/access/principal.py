@@ -16,7 +16,7 @@ class Principal:
     `connection_id` is the connection through which a session was opened; `may_change_account` is False in a session
     that vouches for a visit and not for the account as a whole. `second_factor_us` is when the session last proved a
     second factor, microseconds since 1970, or None. `auth` lists the credential's methods: `pwd`, `otp`, `recovery`,
-    `passkey`, `trusted_device`, `link`, `key`, `token`, `saml`, `oidc`;
+    `passkey`, `trusted_device`, `link`, `key`, `token`, `cert`, `saml`, `oidc`;
     `device` is a command line that its person signed in, and `session_id` then its login.
     """
 

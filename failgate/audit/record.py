@@ -70,6 +70,8 @@ class Act(StrEnum):
     AGENT_DISABLED = "agent.disabled"
     AGENT_CHANGED = "agent.changed"
     WORKSPACE_CHANGED = "workspace.changed"
+    CERTIFICATE_REGISTERED = "certificate.registered"
+    CERTIFICATE_REVOKED = "certificate.revoked"
     TOKEN_MINTED = "token.minted"  # noqa: S105  # an act, not a token
     TOKEN_REVOKED = "token.revoked"  # noqa: S105  # an act, not a token
     TOKEN_LIMITED = "token.limited"  # noqa: S105  # an act, not a token
@@ -188,6 +190,8 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.MEMBER_REMOVED: {"account": _ID},
     Act.AGENT_CREATED: {"owner": _ID},
     Act.TOKEN_MINTED: {"kind": Word, "owner": _ID, "expires_us": _COUNT, "scopes": _COUNT, "networks": _COUNT},
+    Act.CERTIFICATE_REGISTERED: {"agent": Id, "kind": Word, "san": Digest},
+    Act.CERTIFICATE_REVOKED: {"agent": Id, "reason": Word},
     Act.TOKEN_REVOKED: {"kind": _WORD, "reason": _WORD},
     Act.TOKEN_LIMITED: {"kind": _WORD, "expires_us": _COUNT},
     Act.LOGIN_APPROVED: {"client": Word},

@@ -231,6 +231,17 @@ def create_agent(workspace: str, name: str, owner: str | None) -> Request:
     return "agent.create", {"workspace": workspace, "name": name, "owner": owner}
 
 
+@agent.command(name="certificate")
+@workspace_option
+@click.option("--name", required=True, help="The agent's name.")
+@click.option("--san", required=True, help="spiffe://…, a host's name, or email:….")
+@click.option("--revoke", "is_revoked", is_flag=True, help="Let it stand for the agent no more.")
+@administrative
+def name_agent(workspace: str, name: str, san: str, is_revoked: bool) -> Request:
+    """Let client certificates with a subject alternative name be an agent."""
+    return "agent.certificate", {"workspace": workspace, "name": name, "san": san, "is_revoked": is_revoked}
+
+
 @allow.command(name="add", context_settings={"ignore_unknown_options": True})
 @workspace_option
 @click.option("--exact", is_flag=True, required=True, help="The whole argv, token by token.")

@@ -53,7 +53,9 @@ class Application:
         self.stop = Stop()
         self.metrics = Metrics()
         self.denials = Denials(services.audit, services.clock)
-        self.sockets = OpenSockets(services.sessions, services.tokens, services.workspaces, services.logins)
+        self.sockets = OpenSockets(
+            services.sessions, services.tokens, services.workspaces, services.logins, services.certificates
+        )
         self.litestar: Litestar = _Litestar(
             route_handlers=[_handler(door) for door in doors],
             guards=[guard],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from failgate.assembly import Services
     from failgate.web.asgi import Receive, Send
     from failgate.web.door import Door
+    from failgate.web.peer import PeerCertificate
     from failgate.web.stop import Stop
     from failgate.workspaces.workspaces import Workspace
 
@@ -32,7 +33,8 @@ SCOPE_KEY = "failgate"
 class Visit:
     """One request or one socket: filled by the middlewares and the guard, read by handlers and templates.
 
-    `wire` is what the server below reads a socket from and writes it to, without the layers in between.
+    `wire` is what the server below reads a socket from and writes it to, without the layers in between. `peer` is the
+    client certificate of the connection, `certificate_id` which registered name of it says who speaks.
     """
 
     request_id: str
@@ -50,6 +52,8 @@ class Visit:
     set_cookies: list[str] = field(default_factory=list[str])
     refusal: Exception | None = None
     wire: tuple[Receive, Send] | None = None
+    peer: PeerCertificate | None = None
+    certificate_id: str | None = None
 
     def here(self) -> Workspace:
         """Return the workspace of this visit; a door without one is a mistake of ours."""

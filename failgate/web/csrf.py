@@ -36,6 +36,17 @@ def check_origin(fetch_site: str | None, origin: str | None, own_origins: Collec
         raise CrossSite("The request does not say that it comes from this site.", hint=_MEND)
 
 
+def check_certified_origin(fetch_site: str | None, origin: str | None, own_origins: Collection[str]) -> None:
+    """Check the origin of a request that a client certificate proves: browsers show one by themselves, as a cookie.
+
+    A program says nothing of a site; a browser that sends something always does.
+
+    Raises: CrossSite.
+    """
+    if fetch_site is not None or origin is not None:
+        check_origin(fetch_site, origin, own_origins)
+
+
 def check_socket_origin(origin: str | None, own_origins: Collection[str]) -> None:
     """Check the origin of a WebSocket handshake that is proven by a cookie: browsers always send it.
 

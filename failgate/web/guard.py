@@ -1,8 +1,8 @@
 """The one guard. It stands at every door, decides by `failgate.access.decision`, and lets nobody through by default.
 
-In this order: the path is written as paths of ours are; who speaks, by bearer token or session cookie; whether a
-browser sent it from a page of ours; which workspace and role; the decision; the fresh second factor. A workspace that
-does not exist and one that the visitor is no member of raise the same error at the same point.
+In this order: the path is written as paths of ours are; who speaks, by bearer token, client certificate or cookie;
+whether a browser sent it from a page of ours; which workspace and role; the decision; the fresh second factor. A
+workspace that does not exist and one that the visitor is no member of raise the same error at the same point.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from failgate.base.errors import BadInput, Forbidden, NotFound, NotSignedIn, Sso
 from failgate.base.ids import is_id
 from failgate.web import csrf
 from failgate.web.asgi import Scope
+from failgate.web.certified import certified, check_one_speaker, identify, still
 from failgate.web.context import Visit, services_of, visit_of
 from failgate.web.cookies import FORM, SESSION, read_cookie
 from failgate.web.denials import Denials
@@ -120,10 +121,12 @@ async def check_step_up(visit: Visit, door: Door, services: Services) -> None:
 async def may_still(visit: Visit, permission: Permission, services: Services) -> bool:
     """Tell whether the visitor of an open socket has `permission` now: asked again for every message.
 
-    A token is resolved again. A session is not, for that would count as a sign of life: `OpenSockets` closes the
-    sockets of a session in the moment when it ends.
+    A token and a certificate are resolved again. A session is not, for that would count as a sign of life:
+    `OpenSockets` closes the sockets of a session in the moment when it ends.
     """
-    if visit.session is None and visit.credential is not None:
+    if visit.certificate_id is not None:
+        visit.principal = await still(visit, services)
+    elif visit.session is None and visit.credential is not None:
         visit.principal = await _bearer(visit.credential, visit, services) or ANONYMOUS
     if visit.workspace is not None:
         visit.role = await _role(visit.principal, visit.workspace.id, services)
@@ -152,6 +155,7 @@ async def _check_entry(visit: Visit, services: Services) -> None:
 async def _identify(scope: Scope, visit: Visit, door: Door, services: Services) -> bool:
     """Fill in who speaks; return whether a cookie says so. A bearer token that is not valid is never passed over."""
     authorization = header(scope, b"authorization")
+    found = await certified(visit, door, services)
     if authorization is not None and "bearer" in door.accepted:
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
@@ -160,7 +164,13 @@ async def _identify(scope: Scope, visit: Visit, door: Door, services: Services) 
         principal = await _bearer(token, visit, services)
         if principal is None:
             raise NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
+        check_one_speaker(found, principal)
         visit.principal, visit.credential = principal, token
+        return False
+    if found:
+        if read_cookie(header(scope, b"cookie"), SESSION, is_https=visit.is_https) is not None:
+            check_one_speaker(found, ANONYMOUS)
+        await identify(scope, visit, door, services, found)
         return False
     if "cookie" not in door.accepted:
         return False
@@ -191,10 +201,14 @@ async def _check_site(
     scope = cast("Scope", connection.scope)
     if door.is_cross_site:
         return
-    if door.method != "WS" and (door.is_safe or (not by_cookie and door.kind != "page")):
+    is_certified = visit.certificate_id is not None
+    if door.method != "WS" and (door.is_safe or not (by_cookie or is_certified or door.kind == "page")):
         return
     origin = header(scope, b"origin")
     origins = own_origins(scope, services.config.server.public_url)
+    if is_certified and door.method != "WS":
+        csrf.check_certified_origin(header(scope, b"sec-fetch-site"), origin, origins)
+        return
     if door.method == "WS":
         if by_cookie or origin is not None:
             csrf.check_socket_origin(origin, origins)

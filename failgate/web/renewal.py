@@ -117,23 +117,20 @@ class Renewal:
         self._cut_off(before)
 
     def look(self) -> None:
-        """Take files that have changed and stand still; end connections whose certificate has ended."""
+        """Take files that have changed and stand still; say what ends soon; end connections whose certificate has."""
         stamps = self._stamps()
         if stamps != self._taken and stamps == self._seen:
             self.take()
         self._seen = stamps
+        self._announce_ends()
         now_us = self._clock.now_us()
         for held in [each for each in self._connections() if each.peer is not None and each.peer.ends_us <= now_us]:
             held.cut()
 
     async def _keep_looking(self) -> None:
-        looks = 0
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self.look()
-            looks += 1
-            if looks % 3600 == 0:
-                self._announce_ends()
 
     def _refuse_ended(self, fresh: Material) -> None:
         """Refuse a certificate that has ended, unless the one in use has too."""

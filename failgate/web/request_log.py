@@ -17,6 +17,7 @@ from failgate.web.context import SCOPE_KEY, Visit
 from failgate.web.errors import note_error, problem_body, problem_of, refused_handshake
 from failgate.web.headers import check_host, new_nonce, sending_headers
 from failgate.web.metrics import Metrics
+from failgate.web.protocol import PEER
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 log = get_logger(__name__)
@@ -50,7 +51,7 @@ class RequestLog:
         began = time.perf_counter()
         scope, ip = self._forwarded(scope)
         is_https = self._is_https or scope["scheme"] in {"https", "wss"}
-        visit = Visit(request_id=new_id(), ip=ip, nonce=new_nonce(), is_https=is_https)
+        visit = Visit(request_id=new_id(), ip=ip, nonce=new_nonce(), is_https=is_https, peer=scope.get(PEER))
         scope[SCOPE_KEY] = visit
         if scope["type"] == "websocket":
             visit.wire = receive, send

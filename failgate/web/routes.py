@@ -9,7 +9,7 @@ from typing import Any, Final, TypedDict, Unpack
 
 from failgate.access.permission import Permission as P  # noqa: N817  # as the matrix of roles has it
 from failgate.web import oauth
-from failgate.web.api import audit, gate, openapi, operation, reports, rules, static, whoami
+from failgate.web.api import audit, certificates, gate, openapi, operation, reports, rules, static, whoami
 from failgate.web.door import Credential, Door
 from failgate.web.live import agent, reviewer
 from failgate.web.pages.doors import PAGES
@@ -79,6 +79,11 @@ API: Final = (
     _api("reports.read", "GET", "/reports/{id}", reports.one, P.WORKSPACE_REPORT_READ),
     _api("reports.download", "GET", "/reports/{id}/artifacts/{sha256}", reports.artifact, P.WORKSPACE_REPORT_READ),
     _api("reports.delete", "DELETE", "/reports/{id}", reports.delete, P.WORKSPACE_REPORT_DELETE, is_sensitive=True),
+    _api("certificates.list", "GET", "/certificates", certificates.listing, P.WORKSPACE_AGENT_READ),
+    _api("certificates.register", "POST", "/certificates", certificates.register, P.WORKSPACE_AGENT_WRITE,
+         status=201, is_sensitive=True),
+    _api("certificates.revoke", "DELETE", "/certificates/{id}", certificates.revoke, P.WORKSPACE_AGENT_WRITE,
+         status=204, is_sensitive=True),
     _api("audit.records", "GET", "/audit/records", audit.records, P.WORKSPACE_AUDIT_READ),
     _api("audit.checkpoint", "GET", "/audit/checkpoint", audit.checkpoint, P.WORKSPACE_AUDIT_READ),
     _api("audit.inclusion", "GET", "/audit/proof/inclusion", audit.inclusion, P.WORKSPACE_AUDIT_READ),

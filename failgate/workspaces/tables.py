@@ -23,6 +23,17 @@ class MembershipRow(Table, tablename="membership"):
     added_us = BigInt()
 
 
+class AgentCertificateRow(Table, tablename="agent_certificate"):
+    """A subject alternative name that stands for an agent, until it is revoked."""
+
+    id = Text(primary_key=True, default="")
+    workspace_id = Text()
+    agent_id = Text()
+    san = Text()
+    created_us = BigInt()
+    revoked_us = BigInt(null=True, default=None)
+
+
 class AgentRow(Table, tablename="agent"):
     """A program that asks; `owner_account_id` answers for it."""
 

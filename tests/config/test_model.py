@@ -37,6 +37,10 @@ def test_plain_http_where_others_can_listen_is_refused_unless_told_so(listen: st
     """E11."""
     assert "would speak plain HTTP" in mistakes(f'[server]\nlisten = "{listen}"')
     assert parse_config(f'[server]\nlisten = "{listen}"\nallow_plain_http = true').server.listen == listen
+    tls = '[server.tls]\ncertificate = "c.pem"\nkey = "k.pem"'
+    secure = parse_config(f'[server]\nlisten = "{listen}"\n{tls}').server
+    assert secure.base_url.startswith("https://")
+    assert "speaks TLS" in mistakes(f'[server]\nlisten = "{listen}"\npublic_url = "http://127.0.0.1:1"\n{tls}')
     behind = 'public_url = "https://fg.example"\ntrusted_proxies = ["10.0.0.0/8"]'
     assert parse_config(f'[server]\nlisten = "{listen}"\n{behind}').server.listen == listen
     assert "would speak plain HTTP" in mistakes(f'[server]\nlisten = "{listen}"\npublic_url = "https://fg.example"')

@@ -43,6 +43,7 @@ BODIES: dict[str, Any] = {
     "commands.finish": {"digest": "x", "exit_code": 0, "duration_ms": 1},
     "policy.explain": {"command": {}},
     "rules.create": {"kind": "exact", "effect": "allow", "argv": [""]},
+    "certificates.register": {"agent": "x", "san": ""},
     "reports.begin": {"manifest": {}, "consent": {"manifest_sha256": "", "by": "person", "at": ""}},
 }
 QUERIES = {"audit.inclusion": "seq=0", "audit.consistency": "old=1", "live.reviewer": "workspace={workspace}"}
@@ -57,6 +58,8 @@ LET_IN: dict[str, set[int]] = {
     "policy.explain": {422},
     "rules.create": {422},
     "rules.revoke": {404},
+    "certificates.register": {400},
+    "certificates.revoke": {404},
     "reports.begin": {422},
     "reports.upload": {404},
     "reports.seal": {404},
@@ -107,6 +110,7 @@ LET_IN: dict[str, set[int]] = {
 ABSENT_ID = {
     "commands.cancel",
     "rules.revoke",
+    "certificates.revoke",
     "reports.upload",
     "reports.seal",
     "reports.delete",

@@ -28,6 +28,9 @@ GET /reports workspace:report:read api
 GET /reports/{id} workspace:report:read api
 GET /reports/{id}/artifacts/{sha256} workspace:report:read api
 DELETE /reports/{id} workspace:report:delete api sensitive
+GET /certificates workspace:agent:read api
+POST /certificates workspace:agent:write api sensitive
+DELETE /certificates/{id} workspace:agent:write api sensitive
 GET /audit/records workspace:audit:read api
 GET /audit/checkpoint workspace:audit:read api
 GET /audit/proof/inclusion workspace:audit:read api

@@ -13,6 +13,7 @@ from failgate.accounts.token_text import token_id_of
 from failgate.accounts.tokens import Tokens
 from failgate.base.errors import TooManyRequests
 from failgate.web.context import Visit
+from failgate.workspaces.certificates import AgentCertificates
 from failgate.workspaces.workspaces import Workspaces
 
 K = TypeVar("K", bound=Hashable)
@@ -27,15 +28,23 @@ Ended = Callable[[int], None]
 
 
 class OpenSockets:
-    """The open sockets of one server, by the id of the session, login or token that proved them."""
+    """The open sockets of one server, by the id of the session, login, token or certificate that proved them."""
 
-    def __init__(self, sessions: Sessions, tokens: Tokens, workspaces: Workspaces, logins: Logins) -> None:
-        """Be told when a session or a login ends, a token is revoked or a membership changes."""
+    def __init__(
+        self,
+        sessions: Sessions,
+        tokens: Tokens,
+        workspaces: Workspaces,
+        logins: Logins,
+        certificates: AgentCertificates,
+    ) -> None:
+        """Be told when a session or a login ends, a token or a certificate is revoked or a membership changes."""
         self._open: defaultdict[str, set[Ended]] = defaultdict(set)
         self._of_member: defaultdict[tuple[str, str], set[tuple[Permission, Ended]]] = defaultdict(set)
         self._undo = (
             sessions.on_closed(self._end),
             tokens.on_revoked(self._end),
+            certificates.on_ended(self._end),
             workspaces.on_role_changed(self._role_changed),
             logins.on_closed(self._end),
         )
@@ -93,6 +102,8 @@ def _member(visit: Visit) -> tuple[str, str] | None:
 def _key(visit: Visit) -> str:
     if visit.session is not None:
         return visit.session.id
+    if visit.certificate_id is not None:
+        return visit.certificate_id
     if visit.principal.session_id is not None:
         return visit.principal.session_id
     return (token_id_of(visit.credential) if visit.credential is not None else None) or visit.request_id
