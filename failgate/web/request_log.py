@@ -4,7 +4,6 @@ A line names the door, never the path or the query: those can hold what signs so
 further inside leaves here as anything but a problem document.
 """
 
-import ipaddress
 import time
 from collections.abc import Collection
 from typing import Any
@@ -18,8 +17,8 @@ from failgate.web.errors import note_error, problem_body, problem_of, refused_ha
 from failgate.web.headers import check_host, new_nonce, sending_headers
 from failgate.web.metrics import Metrics
 from failgate.web.protocol import PEER
+from failgate.web.proxies import TrustedProxies, is_https_said
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 log = get_logger(__name__)
 
 
@@ -40,7 +39,7 @@ class RequestLog:
         self._metrics = metrics
         self._hosts = hosts
         self._is_https = is_https
-        self._proxies: list[Network] = [ipaddress.ip_network(text) for text in trusted_proxies]
+        self._proxies = TrustedProxies(trusted_proxies)
         self._log = log.bind()  # bound once: the lazy one binds anew for each line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,32 +101,13 @@ class RequestLog:
         )
 
     def _forwarded(self, scope: Scope) -> tuple[Scope, str | None]:
-        """Return a scope of our own, and the address of the peer: the one that a trusted proxy names, never another.
-
-        Source: RFC 7239 section 8.1 (such headers are worth what the peer is worth).
-        """
+        """Return a scope of our own, and the address of who speaks."""
         client: tuple[str, Any] | None = scope.get("client")
-        ip = client[0] if client else None
         ours: Scope = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else {**scope}
-        if ip is None or not self._proxies or not self._is_trusted(ip):
-            return ours, ip
-        named = b",".join(value for key, value in scope["headers"] if key == b"x-forwarded-for").decode("latin-1")
-        for hop in reversed([part.strip() for part in named.split(",") if part.strip()]):
-            if not _is_address(hop):
-                break
-            ip = hop
-            if not self._is_trusted(hop):
-                break
-        protos = [value for key, value in scope["headers"] if key == b"x-forwarded-proto"]
-        if protos == [b"https"]:
+        ip, is_believed = self._proxies.address_of(client[0] if client else None, scope["headers"])
+        if is_believed and is_https_said(scope["headers"]):
             ours["scheme"] = {"http": "https", "ws": "wss"}.get(scope["scheme"], scope["scheme"])
         return ours, ip
-
-    def _is_trusted(self, ip: str) -> bool:
-        if not _is_address(ip):
-            return False
-        address = ipaddress.ip_address(ip)
-        return any(address in network for network in self._proxies)
 
 
 class _Answer:
@@ -158,11 +138,3 @@ class _Answer:
         self.status, headers, body = refused_handshake(error, visit.request_id)
         await self._send({"type": "websocket.http.response.start", "status": self.status, "headers": headers})
         await self._send({"type": "websocket.http.response.body", "body": body})
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
