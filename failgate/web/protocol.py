@@ -38,6 +38,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._is_between = True  # no request is being read or answered
         self.peer: PeerCertificate | None = None
+        self._fault: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
         """Begin, and expect headers in time; with a client certificate that is not made for clients, end."""
@@ -70,10 +71,18 @@ class HttpProtocol(HttpToolsProtocol):
             cast("dict[str, Any]", self.scope)[PEER] = self.peer
 
     def on_headers_complete(self) -> None:
-        """Pass the request on; its headers came in time."""
+        """Pass the request on; its headers came in time.
+
+        Raises: ValueError for a request that another reader could take for a different one; it is answered 400.
+        """
+        self._fault = _fault_of(self.parser.get_http_version(), self.url, self.headers)
+        if self._fault is not None:
+            raise ValueError(self._fault)
         self._is_between = False
         self._stop_timer()
         super().on_headers_complete()
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            self.cycle.keep_alive = False  # the parser reads nothing after an upgrade, whoever declines it
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -91,7 +100,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP with a problem document, and close."""
-        self._refuse(400, msg)
+        self._refuse(400, self._fault or msg)
 
     def _read_peer(self, transport: asyncio.Transport) -> None:
         shown: bytes | None = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -165,6 +174,24 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
             return
         super().shutdown()
+
+
+def _fault_of(version: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> str | None:
+    """Return what is wrong with the head of a request although the parser takes it; None when nothing is.
+
+    Source: RFC 9112 sections 2.3, 3.2 and 6.1: proxies in front read these differently.
+    """
+    framings = [value for name, value in headers if name == b"transfer-encoding"]
+    hosts = sum(name == b"host" for name, _ in headers)
+    if version not in {"1.0", "1.1"}:
+        return "The request is of another version than HTTP/1.1."
+    if hosts > 1 or (hosts == 0 and version == "1.1"):
+        return "The request does not name one host."
+    if not target.startswith(b"/") or b"#" in target:
+        return "The request names no path."
+    if framings and (version == "1.0" or [value.strip().lower() for value in framings] != [b"chunked"]):
+        return "The body is framed in a way that is not read the same everywhere."
+    return None
 
 
 def plain_answer(status: int, sentence: str, *, is_https: bool) -> bytes:
