@@ -48,7 +48,7 @@ class Api:
 
         Raises: NotConfigured.
         """
-        if settings.token is None:
+        if settings.token is None and settings.tls.certificate is None:
             raise NotConfigured(
                 "There is no token for this machine.", hint="Set FAILGATE_TOKEN, or: failgate login --token-stdin"
             )
@@ -58,7 +58,12 @@ class Api:
                 f"{self.address} is plain HTTP to another machine: the token could be read on the way.",
                 hint="Use https, or set insecure_http = true in client.toml.",
             )
-        self._token = settings.token
+        if settings.token is None and not self.address.is_tls:
+            raise NotConfigured(
+                f"{self.address} is plain HTTP, which shows no client certificate.", hint="Use https, or a token."
+            )
+        self._tls = settings.tls
+        self._authorization = f"Authorization: Bearer {settings.token}\r\n" if settings.token is not None else ""
         self._workspace = settings.workspace
         self._socket: socket.socket | None = None
         self._rest = b""
@@ -77,6 +82,8 @@ class Api:
 
         Raises: NotConfigured, and what `call` raises.
         """
+        if self._workspace is None and not self._authorization:
+            raise NotConfigured("A client certificate names no workspace.", hint="Set FAILGATE_WORKSPACE.")
         if self._workspace is None:
             named = [one.get("workspace") for one in self.call("GET", "/api/v1/whoami").content.get("workspaces", [])]
             if len(named) != 1 or not isinstance(named[0], str):
@@ -146,7 +153,7 @@ class Api:
     def _head(self, method: str, path: str, size: int, headers: str) -> bytes:
         return (
             f"{method} {self.address.prefix}{path} HTTP/1.1\r\nHost: {self.address.authority}\r\n"
-            f"User-Agent: {_VERSION}\r\nAccept: application/json\r\nAuthorization: Bearer {self._token}\r\n"
+            f"User-Agent: {_VERSION}\r\nAccept: application/json\r\n{self._authorization}"
             f"{headers}Content-Length: {size}\r\n\r\n"
         ).encode("ascii")
 
@@ -158,9 +165,10 @@ class Api:
                 link.sendall(piece)
             answer, is_kept = self._read_answer(link, time.monotonic() + seconds, tick)
         except (OSError, EOFError) as error:
+            reason = _reason(error, self._socket, is_tls=self.address.is_tls)
             self.close()
             raise Lost(
-                f"{self.address} did not answer: {_reason(error)}.", hint="Check FAILGATE_URL and that the server runs."
+                f"{self.address} did not answer: {reason}.", hint="Check FAILGATE_URL and that the server runs."
             ) from error
         except BaseException:
             self.close()
@@ -173,9 +181,13 @@ class Api:
         link = _connected(self.address)
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.address.is_tls:
-            import ssl
+            from failgate.client.tls import wrapped
 
-            link = ssl.create_default_context().wrap_socket(link, server_hostname=self.address.host)
+            try:
+                link = wrapped(link, self.address, self._tls)
+            except BaseException:
+                link.close()
+                raise
         self._socket = link
         self._rest = b""
         self.was_connected = True
@@ -341,7 +353,12 @@ def _parsed_body(raw: _Raw, address: Address) -> dict[str, Any]:
     )
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, link: socket.socket | None, *, is_tls: bool) -> str:
+    if is_tls:
+        from failgate.client.tls import explained
+
+        if said := explained(error, link):
+            return said
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, OSError) and error.errno:

@@ -12,7 +12,19 @@ from failgate.client.keyring import checked_token, home, stored_token
 DEFAULT_URL = "http://127.0.0.1:8440"
 SETTINGS_FILE = "client.toml"
 UPLOAD = ("always", "ask", "never")
-_KEYS = {"url": str, "workspace": str, "upload": str, "env": list, "insecure_http": bool}
+_TLS_FILES = (("FAILGATE_CA", "ca_file"), ("FAILGATE_CERTIFICATE", "certificate"), ("FAILGATE_KEY", "key"))
+_KEYS = {
+    "url": str, "workspace": str, "upload": str, "env": list, "insecure_http": bool, "ca_file": str,
+    "certificate": str, "key": str,
+}  # fmt: skip
+
+
+class TlsFiles(NamedTuple):
+    """PEM files: the authorities to trust instead of the machine's, the certificate to show and its key."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
 
 
 class Settings(NamedTuple):
@@ -29,6 +41,7 @@ class Settings(NamedTuple):
     upload: str
     env: tuple[str, ...]
     is_http_accepted: bool
+    tls: TlsFiles = TlsFiles()
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -52,6 +65,12 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         upload=upload,
         env=tuple(kept.get("env", ())),
         is_http_accepted=kept.get("insecure_http", False),
+        tls=TlsFiles(
+            *(
+                environment.get(name) or (os.path.join(folder, kept[key]) if key in kept else None)
+                for name, key in _TLS_FILES
+            )
+        ),
     )
 
 
