@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from failgate import __version__
@@ -56,8 +55,7 @@ from failgate.gate.feed import Feed
 from failgate.gate.gate import Gate
 from failgate.gate.parts import GateLimits
 from failgate.gate.rules import Rules
-from failgate.loader import OpenedPlugins, open_plugins
-from failgate.plugin import Host
+from failgate.loader import HostMaker, OpenedPlugins, open_plugins
 from failgate.redaction import Scanner
 from failgate.reports import tables as report_tables
 from failgate.reports.reports import Reports
@@ -143,7 +141,7 @@ async def open_services(
         audit = AuditLog(db, clock, data_dir, origin=config.audit.origin)
         await audit.open(accept_rollback=accept_rollback)
         stack.push_async_callback(audit.close)
-        plugins = await stack.enter_async_context(open_plugins(config, _HostMaker(data_dir, clock)))
+        plugins = await stack.enter_async_context(open_plugins(config, HostMaker(data_dir, clock)))
         services = await _build(config, data_dir, clock, db, audit, plugins, stack, is_demo=is_demo)
         if is_serving:
             await _begin_serving(services, stack)
@@ -157,7 +155,7 @@ async def open_plugins_only(config: Config, folder: Path) -> AsyncIterator[Opene
     Raises: StartRefused (another server uses the folder, a plugin does not open) and ConfigRefused.
     """
     with hold_data_folder(folder):
-        async with open_plugins(config, _HostMaker(folder, SystemClock())) as plugins:
+        async with open_plugins(config, HostMaker(folder, SystemClock())) as plugins:
             yield plugins
 
 
@@ -181,32 +179,6 @@ def _must_be_migrated(steps: Sequence[Migration]) -> None:
             f"The PostgreSQL database lacks {len(steps)} migrations, the first is {steps[0].name}.",
             hint="Run `failgate migrate` with the same config.",
         )
-
-
-class _HostMaker:
-    """Makes the host of each plugin instance."""
-
-    def __init__(self, data_dir: Path, clock: Clock) -> None:
-        self._data_dir = data_dir
-        self._clock = clock
-
-    def __call__(self, name: str) -> Host:
-        return Host(
-            name=name,
-            data_root=self._data_dir,
-            clock=self._clock,
-            log=get_logger(f"failgate.plugin.{name}"),
-            database_opener=self._open,
-        )
-
-    async def _open(self, path: Path, migrations: Traversable | Path) -> Database:
-        database = await open_database(f"sqlite://{path}")
-        try:
-            await migrate(database, migrations, self._clock)
-        except BaseException:
-            await database.close()
-            raise
-        return database
 
 
 async def _build(

@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,8 +19,12 @@ import msgspec
 
 from failgate.artifacts.store import ArtifactStore
 from failgate.audit.exporter import AuditExporter
+from failgate.base.clock import Clock
+from failgate.base.db import Database
 from failgate.base.errors import FailgateError, StartRefused
-from failgate.base.log import mask
+from failgate.base.log import get_logger, mask
+from failgate.base.migrate import migrate
+from failgate.base.open_database import open_database
 from failgate.config.errors import ConfigRefused, Mistake
 from failgate.config.installed import InstalledPlugin, find_installed
 from failgate.config.load import draft_config
@@ -369,3 +374,31 @@ def _assemble(config: Config, opened: Sequence[OpenedPlugin]) -> OpenedPlugins:
         exporters={name: exporter for name, exporter in exporters.items() if exporter is not None},
         health={name: each.health for name, each in provided.items() if each.health is not None},
     )
+
+
+class HostMaker:
+    """Makes the host of each plugin instance."""
+
+    def __init__(self, data_dir: Path, clock: Clock) -> None:
+        """Give each instance a place in `data_dir`."""
+        self._data_dir = data_dir
+        self._clock = clock
+
+    def __call__(self, name: str) -> Host:
+        """Return the host of the instance `name`."""
+        return Host(
+            name=name,
+            data_root=self._data_dir,
+            clock=self._clock,
+            log=get_logger(f"failgate.plugin.{name}"),
+            database_opener=self._open,
+        )
+
+    async def _open(self, path: Path, migrations: Traversable | Path) -> Database:
+        database = await open_database(f"sqlite://{path}")
+        try:
+            await migrate(database, migrations, self._clock)
+        except BaseException:
+            await database.close()
+            raise
+        return database
