@@ -263,6 +263,14 @@ def test_what_is_no_message_is_refused(query: str) -> None:
         claimed_request(form={})
 
 
+def test_a_redirect_holds_its_signature_in_the_query_alone() -> None:
+    inside = etree.fromstring(sign(IDP.logout_request(SP), IDP.keys[0]))
+    assert reason(IDP.query("SAMLRequest", inside)) == Reason.SIGNATURE_FORM
+    query = IDP.query("SAMLRequest", IDP.logout_request(SP))
+    assert reason(f"{_without(query, 'Signature')}&Signature=%21") == Reason.ENCODING
+    assert reason(f"{query}&x={'x' * 600_000}") == Reason.TOO_LARGE
+
+
 def test_a_deflated_bomb_is_refused_small() -> None:
     bomb = OneLogin_Saml2_Utils.deflate_and_base64_encode("<a>" + " " * 50_000_000 + "</a>")
     assert len(bomb) < 256 * 1024

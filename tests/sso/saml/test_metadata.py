@@ -149,6 +149,7 @@ def weak_certificate() -> str:
         (lambda: entity(key() + endpoint("SingleSignOnService", SOAP)), "no sign-in address"),
         (lambda: entity(key() + SSO, entity_id=""), "no SAML"),
         (lambda: entity(key() + SSO, role="SPSSODescriptor"), "no SAML"),
+        (lambda: entity(key() + SSO, entity_id="https://idp.example/" + "x" * 1024), "longer than 1024"),
         (lambda: entity(key() + SSO, more=' validUntil="2020-01-01T00:00:00Z"'), "expired"),
         (lambda: entity(key() + SSO, more=' validUntil="soon"'), "validUntil"),
         (lambda: entity(key().replace("MII", "MIX") + SSO), "not an X.509"),

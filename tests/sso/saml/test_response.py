@@ -228,6 +228,7 @@ SIGNED_FAULTS: dict[str, tuple[Any, Reason]] = {
     "response issued tomorrow": (_response(IssueInstant=lambda: after(86400)), Reason.ISSUE_INSTANT),
     "assertion issued an hour ago": (_assertion(".", IssueInstant=lambda: after(-3600)), Reason.ISSUE_INSTANT),
     "assertion issued tomorrow": (_assertion(".", IssueInstant=lambda: after(86400)), Reason.ISSUE_INSTANT),
+    "response of another version": (_response(Version="1.1"), Reason.VERSION),
     "assertion of another version": (_assertion(".", Version="1.1"), Reason.VERSION),
     "assertion of another issuer": (_text("a:Issuer", "https://other.example"), Reason.ISSUER),
     "issuer with a trailing slash": (_text("a:Issuer", f"{IDP.entity_id}/"), Reason.ISSUER),
