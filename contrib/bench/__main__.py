@@ -12,6 +12,7 @@ from pathlib import Path
 import rows_audit
 import rows_client
 import rows_gate
+import rows_identity
 import rows_reports
 import rows_start
 from harness import ROUNDS, Row, report, run_row
@@ -44,6 +45,7 @@ def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
         *rows_gate.rows(is_quick=is_quick, profile=profile),
         *rows_client.rows(is_quick=is_quick, profile=profile),
         *rows_audit.rows(is_quick=is_quick, profile=profile),
+        *rows_identity.rows(is_quick=is_quick, profile=profile),
         *rows_start.rows(is_quick=is_quick, is_full=is_full),
     ]
     return sorted(rows, key=lambda row: row.number)

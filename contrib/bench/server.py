@@ -139,13 +139,13 @@ class Server:
 
         secret = self.admin("user.create", email=REVIEWER, password=PASSWORD, with_totp=True)["totp_secret"]
         self.admin("workspace.add_member", workspace=WORKSPACE, email=REVIEWER, role="reviewer")
-        browser = _Browser(self.port, self.origin)
+        browser = Browser(self.port, self.origin)
         browser.send_form("/signin", email=REVIEWER, password=PASSWORD)
         browser.send_form("/signin/code", code=pyotp.TOTP(secret).now())
         return browser.cookie
 
 
-class _Browser:
+class Browser:
     """As much of a browser as signing in needs: cookies, and the token of the form."""
 
     def __init__(self, port: int, origin: str) -> None:
@@ -154,14 +154,21 @@ class _Browser:
 
     @property
     def cookie(self) -> str:
+        """The `Cookie` header of the visits so far."""
         return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
 
-    def send_form(self, path: str, **fields: str) -> None:
+    def form_token(self, path: str) -> str:
+        """Visit `path`; return the token of its form, which fits the cookie."""
         _, page = self._ask("GET", path)
         found = _CSRF.search(page)
         if found is None:
             raise RuntimeError(f"{path} has no form")
-        status, page = self._ask("POST", path, urlencode({"csrf_token": found[1], "next": "/", **fields}))
+        return found[1]
+
+    def send_form(self, path: str, **fields: str) -> None:
+        """Fill in the form at `path` and send it."""
+        token = self.form_token(path)
+        status, page = self._ask("POST", path, urlencode({"csrf_token": token, "next": "/", **fields}))
         if status != 303:
             raise RuntimeError(f"{path} answered {status}: {re.sub('<[^>]+>', ' ', page)[:300]}")
 

@@ -72,12 +72,12 @@ def explained(error: Exception, link: socket | None) -> str | None:
             error = last if last.reason else error
         except (OSError, ValueError):
             pass
+    if isinstance(error, EOFError | ConnectionError | ssl.SSLEOFError):
+        return "it ended the connection, as a server does that accepts no such client certificate, or asks for one"
     if not isinstance(error, ssl.SSLError):
         return None
-    reason = str(error.reason or "")
+    reason = str(error.reason or type(error).__name__)
     found = next((text for word, text in _ALERTS.items() if word in reason), None)
-    if isinstance(error, ssl.SSLEOFError) or not reason:
-        return "it ended the connection in the handshake, perhaps because it asks for another client certificate"
     return found or f"TLS failed: {reason.replace('_', ' ').lower()}"
 
 
