@@ -9,6 +9,7 @@ import asyncio
 import functools
 import ipaddress
 import socket
+import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ MAX_BYTES: Final = 1024 * 1024
 SECONDS: Final = 5.0
 CONNECT_SECONDS: Final = 3.0  # of the total, so that a second address still has its turn
 MAX_ADDRESSES_TRIED: Final = 3
-MAX_RUNNING: Final = 32  # fetches at a time: a silent provider holds neither memory nor resolver threads without bound
+# Fetches at a time: a silent provider holds no memory without bound, and none of what the others need.
+MAX_RUNNING: Final = 64
+MAX_RUNNING_EACH: Final = 16
 RESOLVER_THREADS: Final = 4
 _ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
 
@@ -87,7 +90,9 @@ class Outbound:
         self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(network) for network in networks)
         self._resolve = resolve or self._resolve_by_system
         self._trust = trust
+        self._trusting = asyncio.Lock()  # the authorities are read once, however many wait
         self._running = asyncio.Semaphore(MAX_RUNNING)
+        self._hosts: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
         # Of their own: names that never resolve do not hold the threads that hash passwords.
         self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
 
@@ -145,7 +150,7 @@ class Outbound:
 
         destination = parse_destination(url)
         try:
-            async with asyncio.timeout(seconds), self._running:
+            async with asyncio.timeout(seconds), self._turn_of(destination.host), self._running:
                 addresses = await self._judged_addresses(destination)
                 return await self._try_each(addresses, method, destination, content, headers, max_bytes)
         except (TimeoutError, httpx2.TimeoutException):
@@ -160,6 +165,12 @@ class Outbound:
                 f"{destination.host} cannot be reached: {type(error).__name__}.",
                 hint="Check name, port, firewall and the certificate's issuer.",
             ) from None
+
+    def _turn_of(self, host: str) -> asyncio.Semaphore:
+        turn = self._hosts.get(host)
+        if turn is None:  # whoever waits holds it; it goes with the last one
+            turn = self._hosts[host] = asyncio.Semaphore(MAX_RUNNING_EACH)
+        return turn
 
     async def _judged_addresses(self, destination: Destination) -> tuple[str, ...]:
         if destination.literal is not None:
@@ -237,9 +248,10 @@ class Outbound:
         return [str(where[0]) for _, _, _, _, where in found]
 
     async def _context(self) -> "ssl.SSLContext":
-        if self._trust is None:
-            self._trust = await asyncio.to_thread(_system_trust)
-        return self._trust
+        async with self._trusting:
+            if self._trust is None:
+                self._trust = await asyncio.to_thread(_system_trust)
+            return self._trust
 
 
 async def _read(response: "httpx2.Response", destination: Destination, max_bytes: int) -> bytes:

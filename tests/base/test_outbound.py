@@ -47,11 +47,10 @@ async def listening(
         listener.connections += 1
         try:
             listener.requests.append(await reader.readuntil(b"\r\n\r\n"))
-            if drip:
-                while True:
-                    writer.write(b"H")
-                    await writer.drain()
-                    await asyncio.sleep(0.01)
+            while drip:
+                writer.write(b"H")
+                await writer.drain()
+                await asyncio.sleep(0.05)
             writer.write(answer)
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
@@ -353,6 +352,21 @@ async def test_a_name_that_never_resolves_ends_with_the_time_allowed() -> None:
     with pytest.raises(OutboundRefused) as refused:
         await Outbound(resolve=resolve).get("https://idp.example/", seconds=0.1)
     assert refused.value.reason == "timed-out"
+
+
+async def test_one_silent_host_does_not_take_the_others_turn() -> None:
+    async with listening(drip=True) as silent, listening() as honest:
+        outbound = Outbound(allow_loopback=True, resolve=answering("127.0.0.1"))
+        slow = [
+            asyncio.create_task(outbound.get(f"http://silent.example:{silent.port}/", seconds=3)) for _ in range(100)
+        ]
+        while silent.connections < 16:
+            await asyncio.sleep(0.01)
+        assert (await outbound.get(f"http://honest.example:{honest.port}/", seconds=3)).status == 200
+        found = await asyncio.gather(*slow, return_exceptions=True)
+        assert {error.reason for error in found} == {"timed-out"}
+        assert silent.connections == 16
+    assert len(outbound._hosts) == 0
 
 
 def certificate(folder: Path, *names: str) -> Path:

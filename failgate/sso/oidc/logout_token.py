@@ -3,6 +3,7 @@
 Source: OpenID Connect Back-Channel Logout 1.0 sections 2.4 and 2.6.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from failgate.base.clock import MICROSECONDS
@@ -28,7 +29,7 @@ def check_logout_token(token: SignedToken, settings: OidcSettings, now_us: int) 
     claims = token.claims
     issuer = check_issuer(settings, claims, token.key_issuer)
     check_audience(claims, settings.client_id)
-    expires = check_times(claims, now_us, max_age_seconds=MAX_AGE_SECONDS)
+    expires = check_times(_with_end(claims), now_us, max_age_seconds=MAX_AGE_SECONDS)
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(EVENT), dict):
         raise Refusal("token_event", "The token is no logout token.")
@@ -50,6 +51,14 @@ def check_logout_token(token: SignedToken, settings: OidcSettings, now_us: int) 
         message_ids=(identity,),
         valid_until_us=(expires + LEEWAY_SECONDS) * MICROSECONDS,
     )
+
+
+def _with_end(claims: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `claims` with an `exp`: drafts before the final standard had none, and providers still follow them."""
+    issued = claims.get("iat")
+    if "exp" in claims or isinstance(issued, bool) or not isinstance(issued, int | float):
+        return claims
+    return {**claims, "exp": issued + MAX_AGE_SECONDS}
 
 
 def _read_text(value: Any) -> str | None:

@@ -1,7 +1,8 @@
 // A real OpenID provider (the certified package oidc-provider) on a free port of 127.0.0.1.
 // usage: cd FOLDER-WITH-node_modules; node provider.mjs      prints "listening on http://127.0.0.1:PORT"
 // Users alice and bob, any password.
-// POST /__configure {redirect_uris, post_logout_redirect_uris, backchannel_logout_uri, auth_method}: the client "failgate"
+// POST /__configure {redirect_uris, post_logout_redirect_uris, backchannel_logout_uri, auth_method}: the client "failgate";
+//      {only_userinfo}: the id_token has `sub` alone
 // POST /__rotate {drop}: new keys; with drop the old ones are gone
 // POST /__fault {name}: spoils the next id_token (a middleware of this file, not of the package)
 // POST /__user {name, claims}: changes what is said of a user
@@ -24,6 +25,7 @@ const client = {
   post_logout_redirect_uris: ["http://127.0.0.1:1/signin"],
   backchannel_logout_uri: undefined,
   auth_method: "client_secret_basic",
+  only_userinfo: false,
 };
 let issuer = "";
 let keys = [];
@@ -94,7 +96,7 @@ function build() {
       profile: ["name"],
       groups: ["groups"],
     },
-    conformIdTokenClaims: false,
+    conformIdTokenClaims: client.only_userinfo,
     features: {
       devInteractions: { enabled: true },
       backchannelLogout: { enabled: true },

@@ -39,6 +39,10 @@ def test_a_right_token_names_person_session_and_id() -> None:
     assert logout.valid_until_us == (NOW + 150) * 1_000_000
 
 
+def test_a_token_without_an_end_ends_with_its_age() -> None:
+    assert check({"exp": ...}).valid_until_us == (NOW + 630) * 1_000_000
+
+
 def test_a_token_names_a_person_or_a_session() -> None:
     assert check({"sid": ...}).provider_sessions == ()
     assert check({"sub": ...}).subject is None
@@ -68,7 +72,9 @@ def test_a_token_names_a_person_or_a_session() -> None:
         ({"iat": ...}, "token_time"),
         ({"iat": NOW + 3600, "exp": NOW + 3700}, "token_future"),
         ({"iat": NOW - 700}, "token_expired"),
-        ({"exp": ...}, "token_time"),
+        ({"exp": None}, "token_time"),
+        ({"exp": ..., "iat": NOW - 700}, "token_expired"),
+        ({"exp": ..., "iat": True}, "token_time"),
         ({"exp": NOW - 31}, "token_expired"),
     ],
 )

@@ -71,7 +71,17 @@ async def test_an_address_that_the_provider_does_not_vouch_for(peer: OidcProvide
 
 
 async def test_claims_that_are_missing_are_asked_for(peer: OidcProvider) -> None:
-    """This user has no address anywhere; the userinfo endpoint is asked, and sign-in works without one."""
+    peer.configure(only_userinfo=True)
+    try:
+        found = await sign_in(relying(), connected(peer))
+    finally:
+        peer.configure(only_userinfo=False)
+    assert (found.email, found.is_email_verified, found.name) == ("alice@example.org", True, "Alice")
+    assert found.groups == ("eng", "ops")
+
+
+async def test_a_person_without_an_address(peer: OidcProvider) -> None:
+    """Neither token nor userinfo endpoint has one."""
     peer.say("carol", name="Carol")
     found = await sign_in(relying(), connected(peer), "carol")
     assert (found.subject, found.email, found.name) == ("carol", None, "Carol")

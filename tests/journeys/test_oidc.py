@@ -1,0 +1,463 @@
+"""Signing in and out through the certified OpenID provider and through GitHub, at a real server. F6 E23"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+import httpx
+import pytest
+
+from tests.journeys import team
+from tests.journeys.harness import Server
+from tests.journeys.sso import MockProvider, at_port, mock_provider, start
+from tests.journeys.team import failures_in, stranger
+from tests.peers import github as peer_github
+from tests.peers.github import GitHub, github_stand_in
+from tests.peers.oidc_provider.peer import CLIENT_ID, CLIENT_SECRET, FAULTS, OidcProvider, provider, read_form
+
+QUEUE = "/w/acme/queue"
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[OidcProvider]:
+    with provider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[MockProvider]:
+    with mock_provider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def github() -> Iterator[GitHub]:
+    with github_stand_in() as running:
+        running.add("mallory", 7, [{"email": "owner@acme.example", "primary": True, "verified": True}])
+        running.add("newcomer", 8, [{"email": "new@example.org", "primary": True, "verified": False}])
+        yield running
+
+
+def connection(slug: str, protocol: str, issuer: str, client_id: str, secret: Path, *more: str) -> str:
+    return f"""
+[sso.connections.{slug}]
+protocol = "{protocol}"
+title = "The {slug}"
+issuer = "{issuer}"
+client_id = "{client_id}"
+client_secret = {{ file = "{secret}" }}
+domains = ["example.org"]
+{chr(10).join(more)}
+[[sso.connections.{slug}.roles]]
+group = "{"*" if protocol == "github" else "ops"}"
+workspace = "acme"
+role = "reviewer"
+"""
+
+
+@contextmanager
+def serving(
+    folder: Path, peer: OidcProvider, *more: str, database_url: str | None = None, is_door_ours: bool = True
+) -> Iterator[Server]:
+    """Run a server with the connection `peer`; afterwards its log holds no failure of its own."""
+    secret = folder / "peer-secret"
+    secret.write_text(CLIENT_SECRET + "\n")
+    scopes = 'scopes = ["openid", "email", "profile", "groups"]'
+    config = connection("peer", "oidc", peer.issuer, CLIENT_ID, secret, scopes) + "".join(more)
+    server = at_port(Server(folder / "data", database_url=database_url, config=config))
+    server.start()
+    try:
+        if is_door_ours:
+            peer.serve(server.url)
+        team.found_acme(server)
+        yield server
+        server.stop()
+        assert failures_in(server) == [], "".join(failures_in(server))[:3000]
+    finally:
+        server.kill()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either(request: pytest.FixtureRequest, peer: OidcProvider, tmp_path: Path) -> Iterator[Server]:
+    url = team.apart(request.getfixturevalue("postgres_server").migrated()) if request.param == "postgres" else None
+    try:
+        with serving(tmp_path, peer, database_url=url) as server:
+            yield server
+    finally:
+        if url is not None:
+            team.apart(request.getfixturevalue("postgres_server").drop(url))
+
+
+@pytest.fixture(scope="module")
+def server(
+    peer: OidcProvider, second: MockProvider, github: GitHub, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """One server with every connection: the certified provider, another one, GitHub, and one that is not there."""
+    folder = tmp_path_factory.mktemp("oidc")
+    (folder / "second").write_text("not-so-secret\n")
+    (folder / "github").write_text(peer_github.CLIENT_SECRET + "\n")
+    more = (
+        connection("second", "oidc", second.url, "failgate", folder / "second", "email_verified = true"),
+        connection("github", "github", github.url, peer_github.CLIENT_ID, folder / "github"),
+        connection("gone", "oidc", "http://127.0.0.1:9", "failgate", folder / "second"),
+    )
+    with serving(folder, peer, *more) as running:
+        yield running
+
+
+def travel(
+    client: httpx.Client,
+    answer: httpx.Response,
+    login: str,
+    *,
+    is_cancelling: bool = False,
+    until: Callable[[str], bool] = lambda _url: False,
+) -> httpx.Response:
+    """Follow redirects and the provider's forms until our own server answers a page, or a redirect is `until`."""
+    ours = str(client.base_url).rstrip("/")
+    for _ in range(25):
+        if answer.is_redirect:
+            url = urljoin(str(answer.url), answer.headers["location"])
+            if until(url):
+                return answer
+            answer = client.get(url, headers={"origin": ""})
+            continue
+        is_leaving = "data-leave" in answer.text
+        if str(answer.url).startswith(ours) and not is_leaving:
+            return answer
+        if is_leaving:
+            link = re.search(r'href="(http[^"]+)"', answer.text)
+            assert link, answer.text
+            answer = client.get(link[1].replace("&amp;", "&"))
+            continue
+        if is_cancelling:
+            abort = re.search(r'href="([^"]*/abort)"', answer.text)
+            assert abort, answer.text
+            answer = client.get(urljoin(str(answer.url), abort[1]))
+            continue
+        action, fields = read_form(answer.text)
+        fields |= {name: login for name in fields if name == "login"}
+        if "logout" in answer.text and "xsrf" in fields:
+            fields["logout"] = "yes"
+        answer = client.post(urljoin(str(answer.url), action), data=fields, headers={"origin": "null"})
+    raise AssertionError("the browser travels without end")
+
+
+def leave(client: httpx.Client, slug: str = "peer", next_path: str = QUEUE) -> httpx.Response:
+    return client.get(f"/sso/{slug}/start", params={"next": next_path})
+
+
+def enter(client: httpx.Client, login: str, slug: str = "peer") -> httpx.Response:
+    return travel(client, leave(client, slug), login)
+
+
+def come_back(client: httpx.Client, login: str, slug: str = "peer", **options: Any) -> str:
+    """Go to the provider and return the address of ours with which it sends the browser back."""
+    ours = str(client.base_url).rstrip("/")
+    answer = travel(client, leave(client, slug), login, until=lambda url: url.startswith(f"{ours}/sso/"), **options)
+    return urljoin(str(answer.url), answer.headers["location"])
+
+
+def is_signed_in(client: httpx.Client) -> bool:
+    return client.get("/account").status_code == 200
+
+
+def reasons(server: Server) -> list[str]:
+    entries = [json.loads(line) for line in list(server.logs) if '"sso.refused"' in line]
+    return [entry["reason"] for entry in entries if entry["event"] == "sso.refused"]
+
+
+def refused_for(server: Server, page: httpx.Response, reason: str) -> None:
+    """Check that the stranger reads the one page, and the operator the reason."""
+    assert page.status_code == 403
+    assert "data-reference" in page.text
+    assert reason not in page.text
+    deadline = time.monotonic() + 5
+    while reasons(server)[-1:] != [reason]:
+        assert time.monotonic() < deadline, reasons(server)
+        time.sleep(0.01)
+
+
+def gone_within_a_second(client: httpx.Client) -> bool:
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:
+        if not is_signed_in(client):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_person_signs_in_and_the_logout_goes_both_ways(either: Server, peer: OidcProvider) -> None:
+    with stranger(either) as desk, stranger(either) as phone:
+        for client in (desk, phone):
+            page = enter(client, "alice")
+            assert (page.status_code, page.url.path) == (200, QUEUE), page.text
+        assert 'data-account-email="alice@example.org"' in desk.get("/account").text
+        roles = desk.get("/api/v1/whoami").json()["workspaces"]
+        assert [one["role"] for one in roles if one["workspace"] == "acme"] == ["reviewer"]
+
+        # Ours first: the browser goes on to the provider, ends the session there too, and comes back.
+        token = re.search(r'name="csrf_token" value="([^"]+)"', desk.get("/account").text)
+        assert token is not None
+        out = desk.post("/signout", data={"csrf_token": token[1]}, headers={"origin": either.url})
+        page = travel(desk, out, "alice")
+        assert page.url.path == "/sso/peer/logout", page.text
+        assert not is_signed_in(desk)
+        assert is_signed_in(phone)  # another session of the provider
+
+        # Then the provider's: it tells us by the back channel, which names this one session.
+        page = phone.get(f"{peer.issuer}/session/end")
+        action, fields = read_form(page.text)
+        phone.post(urljoin(str(page.url), action), data={**fields, "logout": "yes"})
+        assert gone_within_a_second(phone)
+    assert either.verify().returncode == 0
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_spoiled_token_signs_nobody_in(server: Server, peer: OidcProvider, fault: str) -> None:
+    from tests.sso.oidc.test_oidc import WHY
+
+    with stranger(server) as client:
+        back = come_back(client, "alice")
+        peer.spoil(fault)
+        refused_for(server, client.get(back), WHY[fault])
+        assert not is_signed_in(client)
+        assert enter(client, "alice").url.path == QUEUE  # the person just tries again
+
+
+def test_every_refusal_shows_the_same_page(server: Server, peer: OidcProvider) -> None:
+    pages = set()
+    for fault in ("iss", "none", "nonce"):
+        with stranger(server) as client:
+            back = come_back(client, "alice")
+            peer.spoil(fault)
+            text = client.get(back).text
+            pages.add(re.sub(r'data-reference>[^<]*|nonce="[^"]*"|value="[^"]*"|content="[^"]*"', "", text))
+    assert len(pages) == 1
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_keys_may_change_in_the_middle_of_a_sign_in(server: Server, peer: OidcProvider, drop: bool) -> None:
+    with stranger(server) as client:
+        enter(client, "alice")
+    with stranger(server) as client:
+        back = come_back(client, "alice")
+        peer.rotate(drop=drop)
+        page = travel(client, client.get(back), "alice")
+        assert page.url.path == QUEUE or reasons(server)[-1] == "token_key_unknown"
+        if page.url.path != QUEUE:  # a rotation a moment ago used up the one fetch in ten seconds
+            deadline = time.monotonic() + 15
+            while enter(client, "alice").url.path != QUEUE:
+                assert time.monotonic() < deadline
+                time.sleep(0.5)
+        assert is_signed_in(client)
+
+
+def test_an_answer_is_of_one_browser_and_good_once(server: Server) -> None:
+    with stranger(server) as client, stranger(server) as thief:
+        back = come_back(client, "alice")
+        assert thief.get(back).status_code == 403
+        assert not is_signed_in(thief)
+    with stranger(server) as client, stranger(server) as thief:
+        back = come_back(client, "alice")
+        assert travel(client, client.get(back), "alice").url.path == QUEUE
+        client.cookies.delete("fg_session")
+        assert client.get(back).status_code == 403  # the back button
+        assert not is_signed_in(client)
+        assert thief.get(back).status_code == 403
+
+
+def test_an_answer_that_nobody_asked_for_is_refused(server: Server) -> None:
+    with stranger(server) as client:
+        for query in (
+            "",
+            "code=abc",
+            "code=abc&state=x",
+            "error=access_denied",
+            "state=x&state=y&code=z",
+            "code=%00&state=%ff",
+        ):
+            answer = client.get(f"/sso/peer/callback?{query}")
+            assert answer.status_code in {400, 403}, answer.text
+        assert not is_signed_in(client)
+
+
+def test_changed_parts_of_an_answer_are_refused(server: Server) -> None:
+    for changed in ({"iss": "https://evil.example"}, {"iss": None}, {"code": "x" * 50}, {"code": None}):
+        with stranger(server) as client:
+            url = urlsplit(come_back(client, "alice"))
+            query = {name: values[0] for name, values in parse_qs(url.query).items()} | changed
+            kept = {name: value for name, value in query.items() if value is not None}
+            assert client.get(f"{url.path}?{urlencode(kept)}").status_code == 403, changed
+            assert not is_signed_in(client)
+
+
+def test_who_cancels_comes_back_to_a_page_that_says_what_to_do(server: Server) -> None:
+    with stranger(server) as client:
+        page = travel(client, leave(client), "alice", is_cancelling=True)
+        refused_for(server, page, "consent_cancelled")
+        assert "Try again" in page.text
+
+
+def test_a_provider_that_is_not_there_is_a_page_not_a_failure(server: Server) -> None:
+    with stranger(server) as client:
+        refused_for(server, leave(client, "gone"), "provider_unreachable")
+
+
+def test_two_tabs_each_come_back(server: Server) -> None:
+    with stranger(server) as client:
+        one, two = come_back(client, "alice"), come_back(client, "alice")
+        assert travel(client, client.get(two), "alice").url.path == QUEUE
+        assert travel(client, client.get(one), "alice").url.path == QUEUE
+
+
+def test_an_unverified_address_brings_nobody_in(server: Server) -> None:
+    with stranger(server) as client:
+        page = enter(client, "bob")
+        assert page.status_code == 403
+        assert not is_signed_in(client)
+
+
+def test_a_person_without_an_address_reads_what_to_do(server: Server, peer: OidcProvider) -> None:
+    peer.say("carol", name="Carol", groups=["ops"])
+    with stranger(server) as client:
+        page = enter(client, "carol")
+        assert page.status_code == 403
+        assert "e-mail" in page.text
+
+
+def test_another_provider_with_the_same_subject_and_address_is_somebody_else(
+    server: Server, second: MockProvider
+) -> None:
+    """A provider cannot take over an account by asserting its e-mail or its subject."""
+    with stranger(server) as client:
+        assert enter(client, "alice").url.path == QUEUE
+    second.person("alice", email="alice@example.org", email_verified=True, groups=["ops"])
+    second.person("owner", email="owner@acme.example", email_verified=True, groups=["ops"])
+    for subject in ("alice", "owner"):
+        with stranger(server) as client:
+            assert start(client, "second", QUEUE, subject=subject).status_code == 403
+            assert not is_signed_in(client)
+
+
+def test_a_person_of_the_second_provider_signs_in(server: Server, second: MockProvider) -> None:
+    second.person("dora", email="dora@example.org", email_verified=True, groups=["ops"])
+    with stranger(server) as client:
+        assert start(client, "second", QUEUE, subject="dora").url.path == QUEUE
+        assert 'data-account-email="dora@example.org"' in client.get("/account").text
+
+
+def test_github_signs_in_by_number_and_verified_primary_address(server: Server) -> None:
+    with stranger(server) as client:
+        page = enter(client, "octocat", "github")
+        assert (page.status_code, page.url.path) == (200, QUEUE), page.text
+        assert 'data-account-email="octocat@example.org"' in client.get("/account").text
+    for login in ("mallory", "newcomer", "nobody"):
+        with stranger(server) as client:
+            assert enter(client, login, "github").status_code == 403
+            assert not is_signed_in(client)
+
+
+def test_a_renamed_github_account_stays_the_same_person(server: Server, github: GitHub) -> None:
+    def account_id(login: str) -> str:
+        with stranger(server) as client:
+            assert enter(client, login, "github").url.path == QUEUE
+            found = re.search(r'data-account-id="([^"]+)"', client.get("/account").text)
+            assert found is not None
+            return found[1]
+
+    before = account_id("octocat")
+    github.add("monalisa", 583231, [{"email": "new-name@example.org", "primary": True, "verified": True}])
+    assert account_id("monalisa") == before
+
+
+@pytest.fixture
+def captured() -> Iterator[list[str]]:
+    """The logout tokens that the provider sends, and `str` of the address to which."""
+    tokens: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            tokens.extend(parse_qs(body)["logout_token"])
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    door = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=door.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    tokens.append(f"http://127.0.0.1:{door.server_port}/")
+    try:
+        yield tokens
+    finally:
+        door.shutdown()
+        door.server_close()
+        thread.join(5)
+
+
+def test_a_logout_token_is_used_once_and_nothing_else_is_one(
+    server: Server, peer: OidcProvider, captured: list[str]
+) -> None:
+    """The provider's token is caught on its way, so that it can be sent twice."""
+    peer.configure(backchannel_logout_uri=captured[0])
+    try:
+        with stranger(server) as client, stranger(server) as provider_itself:
+            assert enter(client, "alice").url.path == QUEUE
+            page = client.get(f"{peer.issuer}/session/end")
+            action, fields = read_form(page.text)
+            client.post(urljoin(str(page.url), action), data={**fields, "logout": "yes"})
+            deadline = time.monotonic() + 10
+            while len(captured) < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            token = captured[1]
+            assert is_signed_in(client)
+
+            def send(**body: str) -> int:
+                return provider_itself.post("/sso/peer/backchannel-logout", data=body).status_code
+
+            header, payload, signature = token.split(".")
+            for wrong in (
+                "",
+                "x",
+                "a.b.c",
+                f"{header}.{payload}.",
+                f"{header}.{payload}.{signature[::-1]}",
+                "a" * 20_000,
+            ):
+                assert send(logout_token=wrong) == 400
+            assert send(other="x") == 400
+            assert provider_itself.get("/sso/peer/backchannel-logout").status_code == 405
+            assert (
+                provider_itself.post("/sso/second/backchannel-logout", data={"logout_token": token}).status_code == 400
+            )
+            assert is_signed_in(client)
+            assert send(logout_token=token) == 200
+            assert gone_within_a_second(client)
+            assert enter(client, "alice").url.path == QUEUE
+            assert send(logout_token=token) == 400
+            assert is_signed_in(client)
+    finally:
+        peer.serve(server.url)
+
+
+def test_nothing_of_a_sign_in_stands_in_the_log(server: Server) -> None:
+    with stranger(server) as client:
+        back = come_back(client, "alice")
+        code = parse_qs(urlsplit(back).query)["code"][0]
+        travel(client, client.get(back), "alice")
+    text = "".join(server.logs + server.lines)
+    assert code not in text
+    assert CLIENT_SECRET not in text
+    assert "eyJ" not in text
