@@ -99,7 +99,7 @@ class SsoConnection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             return
         if self.protocol == "oidc" and self.issuer is None:
             raise SettingRefused("protocol", "OpenID Connect takes the issuer: its address, without /.well-known/…")
-        if self.protocol in {"google", "github"} and self.issuer is not None:
+        if self.protocol == "google" and self.issuer is not None:
             raise SettingRefused("issuer", f'protocol = "{self.protocol}" has an issuer of its own')
         if self.client_id is None:
             raise SettingRefused("protocol", f'protocol = "{self.protocol}" takes a client_id')

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import gc
 import gzip
 import ipaddress
 import socket
@@ -43,11 +44,15 @@ async def listening(
     if context is not None:
         context.sni_callback = lambda _socket, name, _context: listener.names.append(name)
 
+    serving: set[asyncio.Task] = set()
+    is_over = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
         listener.connections += 1
         try:
             listener.requests.append(await reader.readuntil(b"\r\n\r\n"))
-            while drip:
+            while drip and not is_over.is_set():
                 writer.write(b"H")
                 await writer.drain()
                 await asyncio.sleep(0.05)
@@ -66,7 +71,8 @@ async def listening(
         yield listener
     finally:
         server.close()
-        await asyncio.sleep(0)
+        is_over.set()
+        await asyncio.gather(*serving)
 
 
 def answering(*addresses: str) -> Callable:
@@ -363,9 +369,12 @@ async def test_one_silent_host_does_not_take_the_others_turn() -> None:
         while silent.connections < 16:
             await asyncio.sleep(0.01)
         assert (await outbound.get(f"http://honest.example:{honest.port}/", seconds=3)).status == 200
+        assert silent.connections == 16
         found = await asyncio.gather(*slow, return_exceptions=True)
         assert {error.reason for error in found} == {"timed-out"}
-        assert silent.connections == 16
+    slow.clear()
+    found.clear()  # their tracebacks hold what was waited for
+    gc.collect()
     assert len(outbound._hosts) == 0
 
 
