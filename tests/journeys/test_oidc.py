@@ -196,12 +196,12 @@ def gone_within_a_second(client: httpx.Client) -> bool:
 
 def test_a_person_signs_in_and_the_logout_goes_both_ways(either: Server, peer: OidcProvider) -> None:
     with stranger(either) as desk, stranger(either) as phone:
-        page = enter(desk, "alice")
+        page = enter(phone, "alice")
         assert (page.status_code, page.url.path) == (200, QUEUE), page.text
         # The keys at hand are gone when the second answer comes back.
-        back = come_back(phone, "alice")
+        back = come_back(desk, "alice")
         peer.rotate(drop=True)
-        assert travel(phone, phone.get(back), "alice").url.path == QUEUE
+        assert travel(desk, desk.get(back), "alice").url.path == QUEUE
         assert 'data-account-email="alice@example.org"' in desk.get("/account").text
         roles = desk.get("/api/v1/whoami").json()["workspaces"]
         assert [one["role"] for one in roles if one["workspace"] == "acme"] == ["reviewer"]
