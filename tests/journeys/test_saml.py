@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import secrets
 import sqlite3
@@ -22,7 +23,7 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from failgate.sso.saml.certificates import bare
 from failgate.sso.saml.service import KeyPair, ServiceProvider, service_of
 from tests.journeys import team
-from tests.journeys.harness import Server
+from tests.journeys.harness import CHROMIUM, Server, browser
 from tests.journeys.sso import at_port
 from tests.journeys.team import Visitor, failures_in, stranger
 from tests.peers.simplesaml import EMPLOYEE, NOWHERE, SimpleSamlPhp, Walker, entry, person, require_simplesamlphp
@@ -485,3 +486,68 @@ def test_noise_at_the_doors_is_refused_and_never_a_failure(forged: Server) -> No
             headers = {"content-type": "application/x-www-form-urlencoded"}
             assert 400 <= client.post("/sso/forge/acs", content=body, headers=headers).status_code < 500
         assert client.post("/sso/none/acs", data={"SAMLResponse": "x"}).status_code == 404
+
+
+@pytest.fixture
+def chromium(real: Server) -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        message = f"Chromium is missing at {CHROMIUM}: install the package `chromium`, or set FAILGATE_CHROMIUM"
+        if os.environ.get("FAILGATE_REQUIRE_PEERS") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    with browser() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("slug", "who", "width"), [("corp", person(7), 1280), ("post", person(8), 390)], ids=["redirect", "post"]
+)
+def test_a_browser_signs_in_and_out_by_the_pages(
+    real: Server, peer: SimpleSamlPhp, chromium: Any, slug: str, who: tuple[str, str], width: int, tmp_path: Path
+) -> None:
+    """Cookies, the content policy and forms that post themselves are the browser's own here."""
+    context = chromium.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    violations: list[str] = []
+    page.on("console", lambda said: violations.append(said.text) if "Content Security Policy" in said.text else None)
+
+    def through_the_provider() -> None:
+        page.wait_for_url(f"{peer.url}/**")
+        page.fill("#username", who[0])
+        page.fill("#password", who[1])
+        page.press("#password", "Enter")
+        page.wait_for_url(f"{real.url}/**")
+
+    page.goto(f"{real.url}/signin?next=/w/acme/queue")
+    page.screenshot(path=tmp_path / "signin.png")
+    page.click(f'[data-connection="{slug}"]')
+    through_the_provider()
+    page.wait_for_url(f"{real.url}/w/acme/queue")
+    page.screenshot(path=tmp_path / "queue.png")
+
+    page.goto(f"{real.url}/account")
+    page.screenshot(path=tmp_path / "account.png", full_page=True)
+    page.locator('form[action="/signout"] button').last.click()
+    page.wait_for_url(re.compile(rf"{real.url}/(sso/{slug}/logout|signin).*"))
+    page.screenshot(path=tmp_path / "out.png")
+    page.goto(f"{real.url}/account")
+    page.wait_for_url(f"{real.url}/signin**")
+
+    page.click(f'[data-connection="{slug}"]')
+    through_the_provider()  # it asks again: its own session ended too
+    page.goto(peer.logout(f"{real.url}/signin"))
+    page.wait_for_url(f"{real.url}/signin**")
+    page.goto(f"{real.url}/account")
+    page.wait_for_url(f"{real.url}/signin**")
+    assert violations == []
+
+    page.goto(f"{real.url}/signin")
+    page.click('[data-connection="crypt"]')
+    page.wait_for_url(f"{peer.url}/**")
+    page.fill("#username", who[0])
+    page.fill("#password", who[1])
+    page.press("#password", "Enter")
+    page.wait_for_url(f"{real.url}/**")
+    page.screenshot(path=tmp_path / "refused.png")
+    assert "There is an account with your e-mail address" in page.inner_text("main")
+    context.close()
