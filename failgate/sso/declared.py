@@ -119,12 +119,15 @@ class Refreshing:
         self._tried: dict[str, float] = {}
 
     async def ready(self, connection: Connection) -> Connection:
-        """Return `connection` with its metadata, fetched now when it was never fetched.
+        """Return `connection` with its metadata, fetched now when it was never fetched or has expired since.
 
         Raises: Refusal (it cannot be fetched).
         """
         settings = connection.settings
-        if not isinstance(settings, SamlSettings) or settings.certificates or settings.metadata_url is None:
+        if not isinstance(settings, SamlSettings) or settings.metadata_url is None:
+            return connection
+        ends_us = settings.metadata_expires_us
+        if settings.certificates and (ends_us is None or ends_us > self._clock.now_us()):
             return connection
         try:
             return await self.refresh(connection)

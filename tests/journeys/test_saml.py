@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -28,7 +30,7 @@ from tests.journeys.sso import at_port
 from tests.journeys.team import Visitor, failures_in, stranger
 from tests.peers.simplesaml import EMPLOYEE, NOWHERE, SimpleSamlPhp, Walker, entry, person, require_simplesamlphp
 from tests.sso.saml import attacks
-from tests.sso.saml.provider import Provider, encoded, key_pair, sign
+from tests.sso.saml.provider import Provider, encoded, key_pair, now_us, sign, write_instant
 
 MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 FORGE = Provider(entity_id="https://forge.example/metadata")
@@ -486,6 +488,59 @@ def test_noise_at_the_doors_is_refused_and_never_a_failure(forged: Server) -> No
             headers = {"content-type": "application/x-www-form-urlencoded"}
             assert 400 <= client.post("/sso/forge/acs", content=body, headers=headers).status_code < 500
         assert client.post("/sso/none/acs", data={"SAMLResponse": "x"}).status_code == 404
+
+
+def test_metadata_that_expires_is_fetched_anew_at_the_next_sign_in(tmp_path: Path) -> None:
+    """The address answers with another document by then; when it does not answer, the person reads what to do."""
+    served = {"/metadata": b""}
+
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(served[self.path])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    def document(seconds: int, sso: str) -> bytes:
+        end = write_instant(now_us() + seconds * 1_000_000)
+        text = metadata_of(FORGE).replace(b"entityID=", f'validUntil="{end}" entityID='.encode())
+        return text.replace(b"forge.example/sso", f"forge.example/{sso}".encode())
+
+    with HTTPServer(("127.0.0.1", 0), Door) as door:
+        Thread(target=door.serve_forever, daemon=True).start()
+        config = f"""
+[sso.connections.forge]
+protocol = "saml"
+title = "Forge"
+metadata_url = "http://127.0.0.1:{door.server_port}/metadata"
+"""
+        server = at_port(Server(tmp_path / "data", config=config))
+        server.start()
+        try:
+            team.found_acme(server)
+            with stranger(server) as client:
+                served["/metadata"] = document(4, "first")
+                assert client.get("/sso/forge/start").headers["location"].startswith("https://forge.example/first?")
+                served["/metadata"] = document(5, "second")
+                deadline = time.monotonic() + 30
+                while "/first?" in (answer := client.get("/sso/forge/start")).headers["location"]:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+                assert answer.headers["location"].startswith("https://forge.example/second?")
+                door.shutdown()
+                door.server_close()
+                while (answer := client.get("/sso/forge/start")).status_code == 303:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+                assert answer.status_code == 403
+                assert_reason(server, "metadata_unreachable")
+            server.stop()
+            assert failures_in(server) == []
+        finally:
+            door.shutdown()
+            server.kill()
 
 
 @pytest.fixture
