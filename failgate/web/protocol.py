@@ -75,13 +75,14 @@ class HttpProtocol(HttpToolsProtocol):
 
         Raises: ValueError for a request that another reader could take for a different one; it is answered 400.
         """
-        self._fault = _fault_of(self.parser.get_http_version(), self.url, self.headers)
+        parser = cast("Any", self.parser)  # uvicorn declares the None of a lost connection
+        self._fault = _fault_of(parser.get_http_version(), self.url, self.headers)
         if self._fault is not None:
             raise ValueError(self._fault)
         self._is_between = False
         self._stop_timer()
         super().on_headers_complete()
-        if self.parser.should_upgrade() and not self._should_upgrade():
+        if parser.should_upgrade() and not self._should_upgrade():
             self.cycle.keep_alive = False  # the parser reads nothing after an upgrade, whoever declines it
 
     def on_response_complete(self) -> None:
