@@ -15,7 +15,12 @@ _MAY_VOTE = (
     f" WHERE membership.workspace_id = $1 AND membership.account_id = $2 AND membership.role IN ({_PLACES})"
     " AND account.disabled_us IS NULL AND (EXISTS (SELECT 1 FROM totp_secret"
     " WHERE totp_secret.account_id = account.id AND totp_secret.confirmed_us IS NOT NULL)"
-    " OR EXISTS (SELECT 1 FROM passkey WHERE passkey.account_id = account.id))"
+    " OR EXISTS (SELECT 1 FROM passkey WHERE passkey.account_id = account.id)"
+    # Their provider, which is trusted with it here, saw one at their last sign-in.
+    " OR EXISTS (SELECT 1 FROM sso_identity JOIN sso_connection ON sso_connection.id = sso_identity.connection_id"
+    " WHERE sso_identity.account_id = account.id AND sso_identity.factor_us IS NOT NULL"
+    " AND sso_connection.is_enabled = 1"
+    " AND (sso_connection.workspace_id IS NULL OR sso_connection.workspace_id = membership.workspace_id)))"
 )
 
 
@@ -28,7 +33,7 @@ class Electorate(Protocol):
 
 
 class Members:
-    """The members whose role may vote, whose account is enabled and who have a second factor enrolled."""
+    """The members whose role may vote and whose account is enabled, with a second factor here or at their provider."""
 
     async def may_vote(self, tx: Transaction, workspace_id: str, account_id: str) -> bool:
         """Tell it from the tables of accounts and workspaces."""

@@ -338,6 +338,8 @@ class Connections:
         if after.kind != before.kind:
             raise BadInput("A connection keeps its protocol.", hint="Make another connection.")
         await stored.update(tx, self._box, after, self._clock.now_us())
+        if after.trusted_methods != before.trusted_methods:  # what was vouched for under the old list counts no more
+            await tx.execute("UPDATE sso_identity SET factor_us = NULL WHERE connection_id = $1", after.id)
         facts: dict[str, JSON] = {"change": change, "settings": stored.digest_of_settings(after)}
         await self.record(tx, Act.SSO_CONNECTION_CHANGED, after, actor, facts)
         self.forget(tx, after)

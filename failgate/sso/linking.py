@@ -165,6 +165,12 @@ class Linking:
         )
         return [_identity(row) for row in rows]
 
+    async def count(self, connection_id: str) -> int:
+        """Return how many people a connection knows."""
+        query = "SELECT COUNT(*) AS many FROM sso_identity WHERE connection_id = $1"
+        row = await self._database.fetch_one(query, connection_id)
+        return int(row["many"]) if row is not None else 0
+
     # Memberships
 
     async def plan(

@@ -35,7 +35,7 @@ class Door:
     `own_permission` lets an agent in that lacks `permission` but has this one: services show an agent its own things
     only. A sensitive door needs a second factor of the last five minutes from a person.
     A cross-site door takes forms that pages of other sites send: it knows no cookie of a session, so nobody is there.
-    `status` is the HTTP status of success.
+    `form_bytes` is how large a form may be where that is more than usual. `status` is the HTTP status of success.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Door:
     is_open_to_loopback: bool = False
     is_documented: bool = False
     is_cross_site: bool = False
+    form_bytes: int | None = None
     credentials: frozenset[Credential] | None = None
     workspace_from: WorkspaceFrom | None = None
     status: int = 200

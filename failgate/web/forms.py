@@ -21,7 +21,7 @@ from failgate.web.strict_json import convert, decode
 BODY_SECONDS = 10.0  # for a whole JSON body or form
 PAUSE_SECONDS = 30.0  # between two pieces of an upload
 FORM_BYTES = 65_536
-FORM_FIELDS = 64
+FORM_FIELDS = 256
 
 
 class StrictRequest(Request[Any, Any, Any]):
@@ -56,7 +56,7 @@ class StrictRequest(Request[Any, Any, Any]):
 async def read_form(request: Request[Any, Any, Any], limit_bytes: int = FORM_BYTES) -> dict[str, str]:
     """Return the fields of an HTML form of at most `limit_bytes`, each once.
 
-    Raises: WrongMediaType (multipart too), TooLarge, BadInput (a field twice, not UTF-8, over 64 fields, a NUL).
+    Raises: WrongMediaType (multipart too), TooLarge, BadInput (a field twice, not UTF-8, over 256 fields, a NUL).
     """
     _check_media_type(request, "application/x-www-form-urlencoded")
     body = await read_whole(request, limit_bytes)

@@ -30,7 +30,7 @@ from failgate.web.cookies import FORM, SESSION, read_cookie
 from failgate.web.denials import Denials
 from failgate.web.door import Door
 from failgate.web.errors import OtherStatus
-from failgate.web.forms import read_form
+from failgate.web.forms import FORM_BYTES, read_form
 from failgate.web.headers import header, own_origins
 from failgate.workspaces.workspaces import is_slug
 
@@ -44,6 +44,7 @@ _WRITTEN: dict[str, Callable[[str], bool]] = {
     "workspace": is_slug,
     "connection": is_slug,
     "id": is_id,
+    "trial": is_id,
     "sha256": lambda text: _SHA256.fullmatch(text) is not None,
 }
 _NOT_SIGNED_IN = "The credential is missing or not valid."
@@ -216,7 +217,7 @@ async def _check_site(
     csrf.check_origin(header(scope, b"sec-fetch-site"), origin, origins)
     if door.kind == "page":
         request = cast("Request[Any, Any, Any]", connection)
-        visit.form = await read_form(request)
+        visit.form = await read_form(request, door.form_bytes or FORM_BYTES)
         key = visit.credential if visit.session is not None else visit.form_key
         csrf.check_form_token(visit.form.get(csrf.FIELD), key)
 

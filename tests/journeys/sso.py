@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,51 @@ class MockProvider:
     def person(self, subject: str, **claims: Any) -> None:
         answer = httpx.put(f"{self.url}/users/{subject}", json=claims, trust_env=False)
         assert answer.status_code < 300, answer.text
+
+
+class NameServer:
+    """A DNS server for TXT records: `texts` holds them by name, with the dot at the end."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, list[str]] = {}
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        import dns.flags
+        import dns.message
+        import dns.rcode
+        import dns.rrset
+
+        while True:
+            try:
+                packet, peer = self._socket.recvfrom(4096)
+            except OSError:
+                return
+            query = dns.message.from_wire(packet)
+            name = query.question[0].name
+            found = self.texts.get(name.to_text().lower(), [])
+            answer = dns.message.make_response(query)
+            answer.flags |= dns.flags.AA | dns.flags.RA
+            if found:
+                answer.answer.append(dns.rrset.from_text(name, 1, "IN", "TXT", *(f'"{text}"' for text in found)))
+            else:
+                answer.set_rcode(dns.rcode.NXDOMAIN)
+            self._socket.sendto(answer.to_wire(), peer)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@contextmanager
+def name_server() -> Iterator[NameServer]:
+    made = NameServer()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @contextmanager
@@ -70,12 +116,20 @@ def at_port(server: Server) -> Server:
     return server
 
 
-def wander(client: httpx.Client, answer: httpx.Response, subject: str) -> httpx.Response:
-    """Follow redirects and the provider's forms, signing in there as `subject`, until our own server answers a page."""
+def wander(client: httpx.Client, answer: httpx.Response, subject: str, *, stops_before_us: bool = False) -> Any:
+    """Follow redirects and the provider's forms, signing in there as `subject`, until our own server answers a page.
+
+    `stops_before_us` returns the request with which the browser would come back, unsent.
+    """
     ours = str(client.base_url).rstrip("/")
     for _ in range(20):
         if answer.is_redirect:
-            answer = client.get(urljoin(str(answer.url), answer.headers["location"]))
+            place = urljoin(str(answer.url), answer.headers["location"])
+            if place.startswith(f"{ours}/sso/") and "/callback" in place:
+                client.last_callback = place
+                if stops_before_us:
+                    return client.build_request("GET", place)
+            answer = client.get(place)
         elif str(answer.url).startswith(ours) and "data-leave" not in answer.text:
             return answer
         else:

@@ -136,13 +136,13 @@ def program(server: Server, token: str) -> Visitor:
     return stranger(server, authorization=f"Bearer {token}")
 
 
-def form(client: httpx.Client, path: str, **fields: str) -> httpx.Response:
-    """Send the form of the page at `path`, as a browser does."""
+def form(client: httpx.Client, path: str, *, to: str | None = None, **fields: str) -> httpx.Response:
+    """Send a form of the page at `path` to that path or to `to`, as a browser does."""
     shown = client.get(path)
     token = re.search(r'name="csrf_token" value="([^"]+)"', shown.text)
     assert token is not None, shown.text
     return client.post(
-        path.partition("?")[0],
+        to or path.partition("?")[0],
         data=fields | {"csrf_token": token[1]},
         headers={"origin": str(client.base_url).rstrip("/")},
     )

@@ -85,6 +85,20 @@ LET_IN: dict[str, set[int]] = {
     "page.sso_logout": {404},
     "page.sso_logout_post": {404},
     "page.sso_backchannel": {404},
+    "page.connection_create": {400},
+    "page.connection": {404},
+    "page.connection_test": {404},
+    "page.connection_trial": {404},
+    "page.connection_provider": {404},
+    "page.connection_mapping": {404},
+    "page.connection_domains": {404},
+    "page.connection_keys": {404},
+    "page.connection_switch": {404},
+    "page.connection_remove": {404},
+    "page.sso_enforce": {409},
+    "page.sso_release": {200},
+    "page.sign_in_link": {404},
+    "page.sign_in_unlink": {404},
     "page.step_up": {200, 303},
     "page.step_up_prove": {401, 429},
     "page.step_up_options": {409},
@@ -107,6 +121,7 @@ LET_IN: dict[str, set[int]] = {
     "live.agent": {101},
     "live.reviewer": {101},
 }
+TRIAL = new_id()  # there is none
 ABSENT_ID = {
     "commands.cancel",
     "rules.revoke",
@@ -151,6 +166,7 @@ class World:
         chosen = identifier or (new_id() if door.name in ABSENT_ID else self.ids.get(kind, new_id()))
         path = (
             door.path.replace("{connection}", "nowhere")
+            .replace("{trial}", TRIAL)
             .replace("{workspace}", workspace)
             .replace("{id}", chosen)
             .replace("{sha256}", SHA)

@@ -18,11 +18,13 @@ from failgate.web.pages import (
     reports,
     second_factor,
     setup,
+    sign_ins,
     signin,
     signin_sso,
     sso,
     step_up,
 )
+from failgate.web.pages.connection_doors import CONNECTIONS
 
 _ROOM: Final = "/w/{workspace}"
 
@@ -62,6 +64,10 @@ SSO: Final[tuple[Door, ...]] = (
 
 PAGES: Final[tuple[Door, ...]] = (
     *SSO,
+    *CONNECTIONS,
+    _page("page.sign_ins", "GET", "/account/sign-ins", sign_ins.listing, P.ACCOUNT_SELF_READ),
+    _sensitive("page.sign_in_link", "POST", "/account/sign-ins", sign_ins.link, P.ACCOUNT_SELF_WRITE),
+    _sensitive("page.sign_in_unlink", "POST", "/account/sign-ins/{id}/unlink", sign_ins.unlink, P.ACCOUNT_SELF_WRITE),
     _page("page.setup", "GET", "/setup", setup.form, P.PUBLIC_PAGE_READ),
     _page("page.setup_complete", "POST", "/setup", setup.complete, P.PUBLIC_SETUP_COMPLETE),
     _page("page.signin", "GET", "/signin", signin.form, P.PUBLIC_PAGE_READ),

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from failgate.web.pages.text import Moment
+
 
 @dataclass(frozen=True, slots=True)
 class LeaveView:
@@ -58,4 +60,26 @@ class ChoiceView:
     workspace: str | None = None
     email: str = ""
     is_asked: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignInLine:
+    """A sign-in of one's own: `name` is the address or the subject that the provider last said."""
+
+    id: str
+    title: str
+    name: str
+    issuer: str
+    linked: Moment
+    seen: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignInsView:
+    """All of them, and the providers that could be linked."""
+
+    rows: tuple[SignInLine, ...]
+    choices: tuple[Choice, ...]
+    may_change: bool
     error: str | None = None
