@@ -16,6 +16,7 @@ from failgate.assembly import Services
 from failgate.audit.record import Actor
 from failgate.base.db import Transaction
 from failgate.base.errors import BadInput, NotFound
+from failgate.sso.connection import Connection
 from failgate.wire.gate import Rule
 from failgate.workspaces.certificates import check_san
 from failgate.workspaces.workspaces import Workspace
@@ -99,6 +100,13 @@ class OneLog(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     log: str
 
 
+class OneConnection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Arguments of the verbs about provisioning through one connection; `email` is whose account is allowed."""
+
+    connection: str
+    email: str | None = None
+
+
 class Administration:
     """The verbs over open services."""
 
@@ -117,6 +125,9 @@ class Administration:
             "allow.add": (NewAllow, self._add_allow),
             "platform_role.grant": (OneUser, self._grant_platform_role),
             "api_key.create": (NewKey, self._create_key),
+            "scim.token": (OneConnection, self._mint_scim_token),
+            "scim.revoke": (OneConnection, self._revoke_scim_token),
+            "scim.allow": (OneConnection, self._allow_in_scim),
             "rules.stored": (Nothing, self._stored_rules),
             "audit.checkpoint": (OneLog, self._checkpoint),
         }
@@ -232,6 +243,27 @@ class Administration:
 
     async def _mint_key(self, account: Account, workspace: Workspace, label: str) -> str:
         return await self._services.tokens.mint("usr", account.id, workspace.id, label=label, actor=OPERATOR)
+
+    async def _mint_scim_token(self, one: OneConnection) -> Answer:
+        connection = await self._connection(one.connection)
+        url = f"{self._services.config.server.base_url}/scim/v2"
+        return {"token": await self._services.scim.tokens.mint(connection, OPERATOR), "url": url}
+
+    async def _revoke_scim_token(self, one: OneConnection) -> Answer:
+        connection = await self._connection(one.connection)
+        await self._services.scim.tokens.revoke(connection, OPERATOR)
+        return {"connection": connection.slug}
+
+    async def _allow_in_scim(self, one: OneConnection) -> Answer:
+        connection = await self._connection(one.connection)
+        await self._services.scim.directory.allow(connection, one.email or "", OPERATOR)
+        return {"connection": connection.slug}
+
+    async def _connection(self, slug: str) -> Connection:
+        connection = await self._services.sso.connections.by_slug(slug)
+        if connection is None:
+            raise NotFound(f"There is no connection {slug}.", hint="Declare it in [sso.connections], or ask its owner.")
+        return connection
 
     async def _stored_rules(self, _: Nothing) -> Answer:
         book = self._services.plugins.rulebook

@@ -61,13 +61,16 @@ from failgate.reports import tables as report_tables
 from failgate.reports.reports import Reports
 from failgate.sso import tables as sso_tables
 from failgate.sso.room import SignOnRoom, build_room
+from failgate.sso.scim import tables as scim_tables
+from failgate.sso.scim.room import ScimRoom, build_scim
 from failgate.workspaces import tables as workspace_tables
 from failgate.workspaces.agents import Agents
 from failgate.workspaces.certificates import AgentCertificates
 from failgate.workspaces.workspaces import Workspaces
 
 CORE_TABLES = tables_of(
-    account_tables, artifact_tables, audit_tables, base_tables, gate_tables, report_tables, sso_tables, workspace_tables
+    *(account_tables, artifact_tables, audit_tables, base_tables, gate_tables, report_tables, scim_tables, sso_tables),
+    workspace_tables,
 )
 SWEEP_SECONDS = 30.0
 log = get_logger("failgate.assembly")
@@ -88,6 +91,7 @@ class Services:
     devices: Devices
     sessions: Sessions
     tokens: Tokens
+    scim: ScimRoom
     setup_links: SetupLinks
     sign_in_links: SignInLinks
     invitations: Invitations
@@ -284,6 +288,7 @@ async def _build(
         base_url=config.server.base_url,
         allow_loopback=config.server.allow_loopback,
     )
+    scim = build_scim(db, audit, clock, accounts=accounts, sessions=sessions, workspaces=workspaces, sso=sso)
     exporters = plugins.exporters.items()
     return Services(
         config=config,
@@ -297,6 +302,7 @@ async def _build(
         devices=devices,
         sessions=sessions,
         tokens=tokens,
+        scim=scim,
         setup_links=setup_links,
         sign_in_links=SignInLinks(clock),
         invitations=invitations,
@@ -369,6 +375,8 @@ async def _begin_serving(services: Services, stack: contextlib.AsyncExitStack) -
     for follower in services.followers:
         follower.start()
         stack.push_async_callback(follower.close)
+    preparing = asyncio.get_running_loop().create_task(services.scim.prepare(), name="preparing-scim")
+    stack.push_async_callback(asyncio.wait, {preparing})
     sweeping = asyncio.get_running_loop().create_task(_keep_sweeping(services), name="sweeping")
     stack.push_async_callback(_end_sweeping, sweeping, services)
 
@@ -409,6 +417,7 @@ async def _sweep(services: Services) -> None:
     for sweep in (
         services.sessions.sweep,
         services.tokens.sweep,
+        services.scim.tokens.sweep,
         services.accounts.sweep,
         services.second_factors.sweep,
         services.passkeys.sweep,

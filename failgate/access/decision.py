@@ -18,6 +18,7 @@ Reason = Literal[
     "other_workspace",
     "other_sign_in_needed",
     "second_factor_needed",
+    "connection",
     "platform_role",
     "platform_role_needed",
     "no_rule",
@@ -71,6 +72,9 @@ def decide(
         return Decision(allowed=True, reason="self")
     if scope == "account" and principal.kind == "agent" and permission is Permission.ACCOUNT_SELF_READ:
         return Decision(allowed=True, reason="self")
+    if scope == "scim":
+        is_provider = principal.kind == "scim" and principal.connection_id is not None
+        return Decision(allowed=is_provider, reason="connection" if is_provider else "out_of_scope")
     if scope == "platform":
         allowed = is_platform_admin and principal.kind == "user"
         return Decision(allowed=allowed, reason="platform_role" if allowed else "platform_role_needed")

@@ -1,7 +1,7 @@
 """The permissions. Law of names: `<scope>:<resource>:<action>`.
 
-Scope is `public` (nobody has to sign in), `account` (oneself), `workspace` (one membership) or `platform` (the
-installation). An unsafe HTTP method never stands under an action `read`.
+Scope is `public` (nobody has to sign in), `account` (oneself), `workspace` (one membership), `scim` (what one
+connection provisions) or `platform` (the installation). An unsafe HTTP method never stands under an action `read`.
 """
 
 from enum import StrEnum
@@ -38,6 +38,11 @@ class Permission(StrEnum):
     WORKSPACE_SIGN_IN_WRITE = "workspace:sign-in:write"
     WORKSPACE_SETTINGS_READ = "workspace:settings:read"
     WORKSPACE_SETTINGS_WRITE = "workspace:settings:write"
+
+    SCIM_SCHEMA_READ = "scim:schema:read"
+    SCIM_RESOURCE_READ = "scim:resource:read"
+    SCIM_RESOURCE_SEARCH = "scim:resource:search"
+    SCIM_RESOURCE_WRITE = "scim:resource:write"
 
     PLATFORM_METRICS_READ = "platform:metrics:read"
     PLATFORM_INSTALLATION_READ = "platform:installation:read"

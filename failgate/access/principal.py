@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-PrincipalKind = Literal["anonymous", "user", "api_key", "agent", "system"]
+PrincipalKind = Literal["anonymous", "user", "api_key", "agent", "scim", "system"]
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who speaks.
 
+    `scim` is the identity provider of `connection_id`, which provisions people and groups.
     `account_id` is set for `user` and `api_key` (the key's owner); `agent_id` for `agent`, and then
     `owner_account_id` is the account that answers for the agent. `workspace_id` binds an API key or an agent to one
     workspace, and a user whom that workspace's own identity provider signed in; other users are bound to none.
@@ -36,6 +37,8 @@ class Principal:
     @property
     def id(self) -> str:
         """Return the identifier under which this principal stands in the audit log."""
+        if self.kind == "scim":
+            return self.connection_id or self.kind
         return self.agent_id or self.account_id or self.kind
 
 

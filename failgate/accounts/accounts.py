@@ -301,12 +301,16 @@ class Accounts:
             await self._must_exist(tx, account_id)
             return False
         await self._record(tx, Act.ACCOUNT_DISABLED, account_id, actor, {"reason": reason} if reason else {})
+        await self.end_what_is_open(tx, account_id, actor)
+        return True
+
+    async def end_what_is_open(self, tx: Transaction, account_id: str, actor: Actor) -> None:
+        """End everything that was opened with the account, whether it is barred or not."""
         await self._sessions.end_all(tx, account_id, actor, "account_disabled")
         await self._tokens.end_all(tx, account_id, actor, "account_disabled", agents_too=True)
         await self._devices.end_all(tx, account_id, actor, "account_disabled")
         for ending in self._endings:
             await ending(tx, account_id, actor)
-        return True
 
     def also_end(self, ending: Ending) -> None:
         """Have `ending` end too when an account is disabled; for rooms that are built after this one."""

@@ -47,7 +47,7 @@ AlsoEnds = Callable[[Transaction, str, Actor, str], Awaitable[None]]
 """What else ends with every session of an account: its id, who ends them, why; inside that transaction."""
 EndReason = Literal[
     "signed_out", "closed", "expired", "password_changed", "account_disabled", "second_factor_removed",
-    "provider_signed_out", "connection_ended",
+    "provider_signed_out", "connection_ended", "deprovisioned",
 ]  # fmt: skip
 
 _LOAD: Final = """

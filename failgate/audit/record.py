@@ -119,6 +119,13 @@ class Act(StrEnum):
     DOMAIN_CLAIMED = "domain.claimed"
     DOMAIN_VERIFIED = "domain.verified"
     DOMAIN_REMOVED = "domain.removed"
+    SCIM_USER_CREATED = "scim_user.created"
+    SCIM_USER_CHANGED = "scim_user.changed"
+    SCIM_USER_DELETED = "scim_user.deleted"
+    SCIM_GROUP_CREATED = "scim_group.created"
+    SCIM_GROUP_CHANGED = "scim_group.changed"
+    SCIM_GROUP_DELETED = "scim_group.deleted"
+    SCIM_ACCOUNT_ALLOWED = "scim_account.allowed"
     SERVER_STARTED = "server.started"
     SERVER_STOPPED = "server.stopped"
     PLUGIN_ENABLED = "plugin.enabled"
@@ -156,6 +163,14 @@ _WORD = Maybe(Word)
 _COUNT = Maybe(Count)
 _ID = Maybe(Id)
 _DIGEST = Maybe(Digest)
+
+_SCIM_USER: dict[str, object] = {
+    "connection": Id,
+    "version": _COUNT,
+    "account": _ID,
+    "state": _WORD,
+    "reason": _WORD,
+}
 
 # What `data` states for each act. Acts that are not named here state nothing more than who, when and which object.
 MEMBERS: dict[Act, dict[str, object]] = {
@@ -257,6 +272,13 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.DOMAIN_CLAIMED: {"connection": Id},
     Act.DOMAIN_VERIFIED: {"connection": Id, "method": Word},
     Act.DOMAIN_REMOVED: {"connection": Id},
+    Act.SCIM_USER_CREATED: _SCIM_USER,
+    Act.SCIM_USER_CHANGED: _SCIM_USER,
+    Act.SCIM_USER_DELETED: _SCIM_USER,
+    Act.SCIM_GROUP_CREATED: {"connection": Id, "version": _COUNT},
+    Act.SCIM_GROUP_CHANGED: {"connection": Id, "version": _COUNT},
+    Act.SCIM_GROUP_DELETED: {"connection": Id, "version": _COUNT},
+    Act.SCIM_ACCOUNT_ALLOWED: {"connection": Id, "account": Id},
     Act.SERVER_STARTED: {"version": Word, "boot": _ID},
     Act.SERVER_STOPPED: {"version": _WORD, "boot": _ID},
     Act.PLUGIN_ENABLED: {"name": Word, "version": Word, "hash": Word},

@@ -24,6 +24,7 @@ from failgate.cli.server import config_option, data_option, read_config, run_loo
 Request = tuple[str, dict[str, Any]]
 
 email_option = click.option("--email", required=True)
+connection_option = click.option("--connection", required=True, help="The connection's short name.")
 workspace_option = click.option("--workspace", required=True, help="The workspace's slug.")
 
 
@@ -156,6 +157,11 @@ def api_key() -> None:
     """API keys."""
 
 
+@admin.group()
+def scim() -> None:
+    """Provisioning through a connection."""
+
+
 @admin.command()
 @email_option
 @workspace_option
@@ -270,3 +276,28 @@ def grant_platform_role(email: str) -> Request:
 def create_api_key(email: str, workspace: str, label: str) -> Request:
     """Make an API key; it is shown once."""
     return "api_key.create", {"email": email, "workspace": workspace, "label": label}
+
+
+@scim.command(name="token")
+@connection_option
+@administrative
+def mint_scim_token(connection: str) -> Request:
+    """Make the token by which a connection's provider provisions; it is shown once, and replaces the one before."""
+    return "scim.token", {"connection": connection}
+
+
+@scim.command(name="revoke")
+@connection_option
+@administrative
+def revoke_scim_token(connection: str) -> Request:
+    """End the token of a connection at once."""
+    return "scim.revoke", {"connection": connection}
+
+
+@scim.command(name="allow")
+@connection_option
+@email_option
+@administrative
+def allow_in_scim(connection: str, email: str) -> Request:
+    """Let a connection provision an account that is there already."""
+    return "scim.allow", {"connection": connection, "email": email}

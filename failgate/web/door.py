@@ -12,12 +12,12 @@ from typing import Any, Literal, cast
 from failgate.access.permission import Permission
 from failgate.base.errors import StartRefused
 
-Kind = Literal["page", "api", "operation", "live", "oauth"]
+Kind = Literal["page", "api", "operation", "live", "oauth", "scim"]
 Credential = Literal["cookie", "bearer"]
 WorkspaceFrom = Literal["path", "query", "credential"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "WS"})
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "WS"})
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 _BOTH: frozenset[Credential] = frozenset({"cookie", "bearer"})
 _COOKIE: frozenset[Credential] = frozenset({"cookie"})
@@ -30,8 +30,8 @@ class Door:
 
     `path` has its parameters in braces: `{workspace}` is a slug, `{id}` an identifier of ours, `{sha256}` 64 hex
     digits; the guard answers 404 when they are written otherwise. `kind` says how errors look (`page`: HTML and
-    redirects, `oauth`: JSON of OAuth, all others: problem documents) and which credentials count (`page`: the cookie;
-    `oauth`: none; others: the cookie or a bearer token).
+    redirects, `oauth`: JSON of OAuth, `scim`: the documents of RFC 7644, all others: problem documents) and which
+    credentials count (`page`: the cookie; `oauth`: none; others: the cookie or a bearer token).
     `own_permission` lets an agent in that lacks `permission` but has this one: services show an agent its own things
     only. A sensitive door needs a second factor of the last five minutes from a person.
     A cross-site door takes forms that pages of other sites send: it knows no cookie of a session, so nobody is there.

@@ -26,12 +26,15 @@ from failgate.base.errors import (
     TooManyRequests,
 )
 from failgate.base.log import get_logger
+from failgate.sso.scim.errors import ScimError, error_document
 from failgate.web.context import Visit, visit_of
 from failgate.web.door import Door
 from failgate.web.pages.frame import Frame
 from failgate.web.render import html, redirect, render, static_version
 
 NOTHING_HERE = "There is nothing here under this name, or it is not yours to see."
+SCIM_PATH = "/scim/"
+SCIM_MEDIA_TYPE = "application/scim+json"
 _PROBLEM = "application/problem+json"
 _RESERVED = frozenset({"type", "title", "status", "detail", "hint", "request_id"})
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -120,8 +123,25 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         return _page(visit, error, request)
     if visit.door is not None and visit.door.kind == "oauth":
         return _oauth_answer(error, visit.request_id)
+    if request.scope.get("path", "/").startswith(SCIM_PATH):
+        return _scim(error)
     status, document, headers = problem_of(error, visit.request_id)
     return Response(problem_body(document), status_code=status, media_type=_PROBLEM, headers=headers)
+
+
+def _scim(error: Exception) -> Response[bytes]:
+    """Return the answer to `error` at a SCIM door: the status that it has everywhere, in the form of RFC 7644."""
+    ours = as_failgate_error(error)
+    status, document, headers = problem_of(ours, None)
+    detail, scim_type = str(document["detail"]), None
+    if isinstance(ours, ScimError):
+        status, scim_type = ours.http_status, ours.scim_type
+    elif isinstance(ours, BadInput):
+        scim_type = "invalidSyntax"
+    if ours.hint and status != 404:
+        detail = f"{detail} {ours.hint}"
+    body = problem_body(error_document(status, detail, scim_type))
+    return Response(body, status_code=status, media_type=SCIM_MEDIA_TYPE, headers=headers)
 
 
 def note_error(error: Exception) -> None:
@@ -135,7 +155,7 @@ def is_for_people(path: str, visit: Visit, accept: str) -> bool:
     """Tell whether an error is shown as a page: at a page's door, and off every door when a browser asks."""
     if visit.door is not None:
         return visit.door.kind == "page"
-    return "text/html" in accept and not path.startswith(("/api/", "/static/"))
+    return "text/html" in accept and not path.startswith(("/api/", "/static/", SCIM_PATH))
 
 
 def refused_handshake(error: Exception, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:

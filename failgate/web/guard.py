@@ -184,6 +184,8 @@ async def _identify(scope: Scope, visit: Visit, door: Door, services: Services) 
 
 async def _bearer(token: str, visit: Visit, services: Services) -> Principal | None:
     """Return who speaks by a bearer token: one that we minted, or an access token of a login."""
+    if token.startswith("fg_scim_"):
+        return await services.scim.tokens.resolve(token)
     if token.startswith("fg_"):
         return await services.tokens.resolve(token, visit.ip) if len(token) <= _LONGEST_TOKEN else None
     return await services.access_tokens.resolve(token)

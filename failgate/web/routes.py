@@ -13,6 +13,7 @@ from failgate.web.api import audit, certificates, gate, openapi, operation, repo
 from failgate.web.door import Credential, Door
 from failgate.web.live import agent, reviewer
 from failgate.web.pages.doors import PAGES
+from failgate.web.scim import doors as scim
 
 _WORKSPACE: Final = "/api/v1/workspaces/{workspace}"
 _BEARER: Final = frozenset[Credential]({"bearer"})
@@ -41,6 +42,14 @@ def _open(name: str, path: str, handler: Callable[..., Any], **more: Any) -> Doo
 def _oauth(name: str, path: str, handler: Callable[..., Any]) -> Door:
     """Return a door of OAuth: what proves a right here stands in the form, no cookie and no token in a header."""
     return Door(name=name, method="POST", path=path, handler=handler, permission=P.PUBLIC_SESSION_OPEN, kind="oauth")
+
+
+def _scim(name: str, method: str, path: str, handler: Callable[..., Any], needs: P, status: int = 200) -> Door:
+    """Return a door of provisioning: opened by the token of a connection alone."""
+    return Door(
+        name=f"scim.{name}", method=method, path=f"/scim/v2{path}", handler=handler, permission=needs, kind="scim",
+        credentials=_BEARER, status=status,
+    )  # fmt: skip
 
 
 OPERATION: Final = (
@@ -109,4 +118,29 @@ LIVE: Final = (
     ),
 )  # fmt: skip
 
-DOORS: Final[tuple[Door, ...]] = (*OPERATION, *API, *OAUTH, *LIVE, *PAGES)
+SCIM: Final = (
+    _scim("config", "GET", "/ServiceProviderConfig", scim.service_provider_config, P.SCIM_SCHEMA_READ),
+    _scim("resource_types", "GET", "/ResourceTypes", scim.resource_types, P.SCIM_SCHEMA_READ),
+    _scim("resource_type", "GET", "/ResourceTypes/{name}", scim.resource_type, P.SCIM_SCHEMA_READ),
+    _scim("schemas", "GET", "/Schemas", scim.schemas, P.SCIM_SCHEMA_READ),
+    _scim("schema", "GET", "/Schemas/{name}", scim.schema, P.SCIM_SCHEMA_READ),
+    _scim("users", "GET", "/Users", scim.users, P.SCIM_RESOURCE_READ),
+    _scim("user_create", "POST", "/Users", scim.create_user, P.SCIM_RESOURCE_WRITE, status=201),
+    _scim("user_search", "POST", "/Users/.search", scim.search_users, P.SCIM_RESOURCE_SEARCH),
+    _scim("user", "GET", "/Users/{id}", scim.user, P.SCIM_RESOURCE_READ),
+    _scim("user_replace", "PUT", "/Users/{id}", scim.replace_user, P.SCIM_RESOURCE_WRITE),
+    _scim("user_patch", "PATCH", "/Users/{id}", scim.patch_user, P.SCIM_RESOURCE_WRITE),
+    _scim("user_delete", "DELETE", "/Users/{id}", scim.delete_user, P.SCIM_RESOURCE_WRITE, status=204),
+    _scim("groups", "GET", "/Groups", scim.groups, P.SCIM_RESOURCE_READ),
+    _scim("group_create", "POST", "/Groups", scim.create_group, P.SCIM_RESOURCE_WRITE, status=201),
+    _scim("group_search", "POST", "/Groups/.search", scim.search_groups, P.SCIM_RESOURCE_SEARCH),
+    _scim("group", "GET", "/Groups/{id}", scim.group, P.SCIM_RESOURCE_READ),
+    _scim("group_replace", "PUT", "/Groups/{id}", scim.replace_group, P.SCIM_RESOURCE_WRITE),
+    _scim("group_patch", "PATCH", "/Groups/{id}", scim.patch_group, P.SCIM_RESOURCE_WRITE),
+    _scim("group_delete", "DELETE", "/Groups/{id}", scim.delete_group, P.SCIM_RESOURCE_WRITE, status=204),
+    _scim("everything", "GET", "", scim.everything, P.SCIM_RESOURCE_READ),
+    _scim("search", "POST", "/.search", scim.search, P.SCIM_RESOURCE_SEARCH),
+    _scim("bulk", "POST", "/Bulk", scim.bulk, P.SCIM_RESOURCE_WRITE),
+)
+
+DOORS: Final[tuple[Door, ...]] = (*OPERATION, *API, *OAUTH, *LIVE, *PAGES, *SCIM)

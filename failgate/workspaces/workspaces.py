@@ -250,6 +250,10 @@ class Workspaces:
         query = "DELETE FROM membership WHERE workspace_id = $1 AND account_id = $2"
         await tx.execute(query, workspace_id, account_id)
         await self._record_member(tx, Act.MEMBER_REMOVED, (workspace_id, account_id), actor, {}, None)
+        await self.end_what_is_open(tx, workspace_id, account_id, actor)
+
+    async def end_what_is_open(self, tx: Transaction, workspace_id: str, account_id: str, actor: Actor) -> None:
+        """End what a member has open in the workspace, whether the membership ends or not."""
         for leaving in self._leavings:
             await leaving(tx, workspace_id, account_id, actor)
 

@@ -5,7 +5,7 @@ import re
 
 from failgate.access.permission import Permission
 
-NAME = re.compile(r"(public|account|workspace|platform):[a-z]+:[a-z]+", re.ASCII)
+NAME = re.compile(r"(public|account|workspace|scim|platform):[a-z]+(?:-[a-z]+)*:[a-z]+", re.ASCII)
 
 
 def test_every_name_keeps_the_law_of_names() -> None:
@@ -13,7 +13,7 @@ def test_every_name_keeps_the_law_of_names() -> None:
 
 
 def test_the_member_is_named_like_its_value() -> None:
-    assert [one for one in Permission if one.name != one.value.replace(":", "_").upper()] == []
+    assert [one for one in Permission if one.name != one.value.translate({ord(":"): "_", ord("-"): "_"}).upper()] == []
 
 
 def test_a_permission_is_the_text_that_a_scope_of_a_token_holds() -> None:

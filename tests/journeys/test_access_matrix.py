@@ -120,9 +120,33 @@ LET_IN: dict[str, set[int]] = {
     "page.vote": {409},
     "live.agent": {101},
     "live.reviewer": {101},
+    "scim.resource_type": {404},
+    "scim.schema": {404},
+    "scim.user_create": {415},
+    "scim.user_search": {415},
+    "scim.user": {404},
+    "scim.user_replace": {415},
+    "scim.user_patch": {415},
+    "scim.user_delete": {404},
+    "scim.group_create": {415},
+    "scim.group_search": {415},
+    "scim.group": {404},
+    "scim.group_replace": {415},
+    "scim.group_patch": {415},
+    "scim.group_delete": {404},
+    "scim.search": {415},
+    "scim.bulk": {403},
 }
 TRIAL = new_id()  # there is none
 ABSENT_ID = {
+    "scim.user",
+    "scim.user_replace",
+    "scim.user_patch",
+    "scim.user_delete",
+    "scim.group",
+    "scim.group_replace",
+    "scim.group_patch",
+    "scim.group_delete",
     "commands.cancel",
     "rules.revoke",
     "certificates.revoke",
@@ -183,7 +207,7 @@ ROLES = {"developer": Role.DEVELOPER, "reviewer": Role.REVIEWER, "admin": Role.A
 VISITORS = (
     "anonymous", "developer", "reviewer without second factor", "reviewer", "admin", "owner", "auditor", "agent token",
     "API key of an owner", "API key of a reviewer", "platform admin", "owner of another workspace", "disabled account",
-    "key of a disabled account",
+    "key of a disabled account", "provider of acme",
 )  # fmt: skip
 SAMPLE = (
     "anonymous",
@@ -191,6 +215,7 @@ SAMPLE = (
     "agent token",
     "owner of another workspace",
     "disabled account",
+    "provider of acme",
 )
 
 
@@ -227,6 +252,7 @@ def populate(server: Server, stack: contextlib.ExitStack, visitors: tuple[str, .
     gone_browser = browser(gone)
     assert gone_browser.get("/api/v1/whoami").status_code == 200
     team.admin(server, "user.disable", email=gone.email)
+    provider = _provider(server)
     speakers = {
         "anonymous": Speaker(stack.enter_context(stranger(server, origin=server.url)), ANONYMOUS),
         "reviewer without second factor": Speaker(
@@ -246,11 +272,28 @@ def populate(server: Server, stack: contextlib.ExitStack, visitors: tuple[str, .
         "platform admin": Speaker(browser(platform), user(platform), is_platform_admin=True),
         "owner of another workspace": Speaker(browser(foreign), user(foreign), {"other": Role.OWNER}),
         "disabled account": Speaker(gone_browser, ANONYMOUS, is_ended=True),
+        "provider of acme": Speaker(
+            script(provider["token"]), Principal("scim", connection_id=provider["connection"]), token=provider["token"]
+        ),
         "key of a disabled account": Speaker(script(gone_key), ANONYMOUS, is_ended=True, token=gone_key),
     }
     for name, role in ROLES.items():
         speakers[name] = Speaker(browser(people[name]), user(people[name]), {"acme": role})
     return World(server, speakers, _things(speakers["agent token"].client, server, key), visitors)
+
+
+def _provider(server: Server) -> dict[str, str]:
+    """Make a connection of the workspace `acme` and the token of its provider."""
+    connection = new_id()
+    settings = '{"kind": "saml", "entity_id": "https://idp.example", "sso_url": "https://idp.example/sso"}'
+    team.sql(
+        server,
+        "INSERT INTO sso_connection (id, slug, title, workspace_id, settings, roles, trusted_methods, is_enabled,"
+        " is_listed, created_us, changed_us) SELECT $1, 'okta', 'Okta', id, $2, '[]', '[]', 1, 1, 1, 1 FROM workspace"
+        " WHERE slug = 'acme'",
+        connection, settings,
+    )  # fmt: skip
+    return {"connection": connection, "token": team.admin(server, "scim.token", connection="okta")["token"]}
 
 
 def _things(agent: Visitor, server: Server, owner_key: str) -> dict[str, str]:

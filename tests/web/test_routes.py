@@ -1,6 +1,6 @@
 """The table of doors, pinned: a new door, another permission or a lost one is seen here first."""
 
-from failgate.web.routes import API, LIVE, OAUTH, OPERATION
+from failgate.web.routes import API, LIVE, OAUTH, OPERATION, SCIM
 
 PINNED = """
 GET /healthz public:page:read operation
@@ -42,6 +42,28 @@ POST /oauth/token public:session:open oauth
 POST /oauth/revoke public:session:open oauth
 WS /api/v1/agent workspace:command:submit live bearer credential
 WS /api/v1/live workspace:command:read live query
+GET /scim/v2/ServiceProviderConfig scim:schema:read scim bearer
+GET /scim/v2/ResourceTypes scim:schema:read scim bearer
+GET /scim/v2/ResourceTypes/{name} scim:schema:read scim bearer
+GET /scim/v2/Schemas scim:schema:read scim bearer
+GET /scim/v2/Schemas/{name} scim:schema:read scim bearer
+GET /scim/v2/Users scim:resource:read scim bearer
+POST /scim/v2/Users scim:resource:write scim bearer
+POST /scim/v2/Users/.search scim:resource:search scim bearer
+GET /scim/v2/Users/{id} scim:resource:read scim bearer
+PUT /scim/v2/Users/{id} scim:resource:write scim bearer
+PATCH /scim/v2/Users/{id} scim:resource:write scim bearer
+DELETE /scim/v2/Users/{id} scim:resource:write scim bearer
+GET /scim/v2/Groups scim:resource:read scim bearer
+POST /scim/v2/Groups scim:resource:write scim bearer
+POST /scim/v2/Groups/.search scim:resource:search scim bearer
+GET /scim/v2/Groups/{id} scim:resource:read scim bearer
+PUT /scim/v2/Groups/{id} scim:resource:write scim bearer
+PATCH /scim/v2/Groups/{id} scim:resource:write scim bearer
+DELETE /scim/v2/Groups/{id} scim:resource:write scim bearer
+GET /scim/v2 scim:resource:read scim bearer
+POST /scim/v2/.search scim:resource:search scim bearer
+POST /scim/v2/Bulk scim:resource:write scim bearer
 """
 
 
@@ -55,4 +77,4 @@ def line(door):
 
 
 def test_the_table_is_as_it_was_reviewed():
-    assert [line(door) for door in (*OPERATION, *API, *OAUTH, *LIVE)] == PINNED.split("\n")[1:-1]
+    assert [line(door) for door in (*OPERATION, *API, *OAUTH, *LIVE, *SCIM)] == PINNED.split("\n")[1:-1]

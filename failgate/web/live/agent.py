@@ -53,7 +53,7 @@ async def agent_socket(socket: WebSocket[Any, Any, Any]) -> None:
 class _Agent:
     """One agent's open socket."""
 
-    __slots__ = ("_gate", "_receive", "_send", "_services", "_tasks", "_visit", "_workspace_id")
+    __slots__ = ("_gate", "_is_ended", "_receive", "_send", "_services", "_tasks", "_visit", "_workspace_id")
 
     def __init__(self, socket: WebSocket[Any, Any, Any]) -> None:
         self._visit = visit_of(socket)
@@ -63,6 +63,7 @@ class _Agent:
         self._receive = socket.receive
         self._send = socket.send
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_ended = False
 
     def take_wire(self) -> None:
         """Speak below all layers: an open socket needs none of them, and each costs at every message."""
@@ -95,7 +96,9 @@ class _Agent:
 
     def end(self, _code: int) -> None:
         """Close: the token was revoked, or the role behind it is gone; to an agent that is one thing."""
-        self._spawn(self._close(CREDENTIAL_ENDED, "the token is not valid any more"))
+        if not self._is_ended:  # both may be true of one moment
+            self._is_ended = True
+            self._spawn(self._close(CREDENTIAL_ENDED, "the token is not valid any more"))
 
     async def _answer(self, text: str) -> bytes | None:
         """Do one frame; return the answer, or None when its sender may not speak any more."""
