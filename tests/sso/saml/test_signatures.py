@@ -3,11 +3,15 @@
 from typing import Any
 
 import pytest
+import xmlsec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from lxml import etree
 
 from failgate.sso.protocol import Refusal
 from failgate.sso.saml.refusals import Reason
-from failgate.sso.saml.signatures import check_signatures
+from failgate.sso.saml.signatures import check_signatures, verify
 from failgate.sso.saml.tree import DS, SAML, parse
 from tests.sso.saml.provider import Provider, service
 
@@ -120,6 +124,37 @@ def test_every_other_form_is_refused(edit: Any, word: Reason) -> None:
     root, assertion, signature = signed()
     edit(signature)
     assert reason(root, assertion) == word
+
+
+def test_a_provider_may_sign_with_an_elliptic_curve() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    certificate = self_signed(key)
+    root, assertion, _ = signed()
+    assertion.remove(assertion.find("d:Signature", D))
+    signature = xmlsec.template.create(assertion, xmlsec.Transform.EXCL_C14N, xmlsec.Transform.ECDSA_SHA256, ns="ds")
+    assertion[0].addnext(signature)
+    reference = xmlsec.template.add_reference(signature, xmlsec.Transform.SHA256, uri=f"#{assertion.get('ID')}")
+    xmlsec.template.add_transform(reference, xmlsec.Transform.ENVELOPED)
+    xmlsec.template.add_transform(reference, xmlsec.Transform.EXCL_C14N)
+    xmlsec.tree.add_ids(assertion, ["ID"])
+    context = xmlsec.SignatureContext()
+    context.key = xmlsec.Key.from_memory(pem, xmlsec.KeyFormat.PEM, None)
+    context.sign(signature)
+    read = parse(etree.tostring(root))
+    check_signatures(read, [read, read.find(f"{SAML}Assertion")])
+    path = "/samlp:Response/saml:Assertion/ds:Signature"
+    verify(read, path, [IDP.keys[0].certificate, certificate])
+    with pytest.raises(Refusal):
+        verify(read, path, [IDP.keys[0].certificate, self_signed(ec.generate_private_key(ec.SECP256R1()))])
+
+
+def self_signed(key: ec.EllipticCurvePrivateKey) -> str:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "idp")])
+    like = x509.load_pem_x509_certificate(IDP.keys[0].certificate.encode())
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1)
+    builder = builder.not_valid_before(like.not_valid_before_utc).not_valid_after(like.not_valid_after_utc)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 def test_an_element_without_an_id_cannot_be_signed() -> None:
