@@ -107,6 +107,12 @@ class OneConnection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     email: str | None = None
 
 
+class KeyRotation(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Arguments of `signing_key.rotate`; with `is_compromised` what the old keys signed ends at once."""
+
+    is_compromised: bool = False
+
+
 class Administration:
     """The verbs over open services."""
 
@@ -130,6 +136,7 @@ class Administration:
             "scim.allow": (OneConnection, self._allow_in_scim),
             "rules.stored": (Nothing, self._stored_rules),
             "audit.checkpoint": (OneLog, self._checkpoint),
+            "signing_key.rotate": (KeyRotation, self._rotate_signing_key),
         }
 
     async def run(self, verb: str, arguments: Mapping[str, Any]) -> Answer:
@@ -268,6 +275,10 @@ class Administration:
     async def _stored_rules(self, _: Nothing) -> Answer:
         book = self._services.plugins.rulebook
         return {"rules": [list(row) for row in await book.stored()] if book is not None else []}
+
+    async def _rotate_signing_key(self, how: KeyRotation) -> Answer:
+        key = await self._services.signing_keys.rotate(OPERATOR, is_compromised=how.is_compromised)
+        return {"kid": key.id}
 
     async def _checkpoint(self, one: OneLog) -> Answer:
         log = one.log if one.log == "system" else (await self._workspace(one.log)).id

@@ -162,6 +162,11 @@ def scim() -> None:
     """Provisioning through a connection."""
 
 
+@admin.group(name="signing-key")
+def signing_key() -> None:
+    """The key that signs access tokens."""
+
+
 @admin.command()
 @email_option
 @workspace_option
@@ -301,3 +306,11 @@ def revoke_scim_token(connection: str) -> Request:
 def allow_in_scim(connection: str, email: str) -> Request:
     """Let a connection provision an account that is there already."""
     return "scim.allow", {"connection": connection, "email": email}
+
+
+@signing_key.command(name="rotate")
+@click.option("--compromised", "is_compromised", is_flag=True, help="End at once what the old keys signed.")
+@administrative
+def rotate_signing_key(is_compromised: bool) -> Request:
+    """Sign with a new key from now on; the old one verifies until its tokens are over."""
+    return "signing_key.rotate", {"is_compromised": is_compromised}

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from failgate.client.report_folder import LocalReport
+    from failgate.client.settings import Settings
     from failgate.redaction import Finding
 
 _REST = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -222,26 +223,32 @@ def explain(argv: tuple[str, ...], names: tuple[str, ...], is_json: bool) -> Non
 
 
 @click.command()
-@click.option("--token-stdin", is_flag=True, help="Read a token or API key from standard input.")
+@click.option("--open", "is_opening", is_flag=True, help="Open a browser too.")
+@click.option("--token-stdin", is_flag=True, help="Read an agent's token or an API key from standard input instead.")
 @click.option("--workspace", help="Keep this workspace as the default.")
 @click.argument("url", required=False)
-def login(url: str | None, workspace: str | None, token_stdin: bool) -> None:
-    """Keep the token of this machine in a file that only you can read, after the server accepted it."""
-    from failgate.client.http import Api
-    from failgate.client.keyring import checked_token, store_token
+def login(url: str | None, workspace: str | None, token_stdin: bool, is_opening: bool) -> None:
+    """Sign this machine in at URL: a person approves it in a browser. Tokens lie in a file that only you can read."""
+    from failgate.client.address import parse_address
+    from failgate.client.login import sign_in, sign_out
     from failgate.client.settings import load_settings, store_setting
 
-    if not token_stdin:
-        raise click.UsageError("Give --token-stdin and the token of an agent or an API key on standard input.")
     environment = {name: value for name, value in os.environ.items() if name != "FAILGATE_TOKEN"}
-    token = checked_token(sys.stdin.readline().strip(), "standard input")
-    settings = load_settings(environment | {"FAILGATE_TOKEN": token})
-    settings = settings._replace(
-        url=url.rstrip("/") if url else settings.url, workspace=workspace or settings.workspace
-    )
-    with Api(settings) as api:
-        answer = api.call("GET", "/api/v1/whoami").content
-    store_token(settings.folder, token)
+    if url:
+        environment["FAILGATE_URL"] = str(parse_address(url.rstrip("/")))
+    settings = load_settings(environment)
+    settings = settings._replace(workspace=workspace or settings.workspace)
+    if token_stdin:
+        from failgate.client.keyring import checked_token, store_token
+
+        token = checked_token(sys.stdin.readline().strip(), "standard input")
+        settings = settings._replace(token=token, login=None)
+        answer = _asked_who(settings)
+        store_token(settings.folder, token)
+        sign_out(settings, str(parse_address(settings.url)))
+    else:
+        kept = sign_in(settings, _say, is_opening=is_opening)
+        answer = _asked_who(settings._replace(token=kept.access_token, login=kept))
     changes = {"url": settings.url} if url else {}
     named = [one.get("workspace") for one in answer.get("workspaces", [])]
     chosen = workspace or (named[0] if len(named) == 1 else None)
@@ -249,22 +256,37 @@ def login(url: str | None, workspace: str | None, token_stdin: bool) -> None:
         changes["workspace"] = chosen
     if changes:
         store_setting(settings.folder, changes)
-    click.echo(_who(answer, str(api.address)))
+    click.echo(_who(answer, settings.url))
 
 
 @click.command()
-def logout() -> None:
-    """Forget the token of this machine. It stays valid until it is revoked on the server."""
-    from failgate.client.keyring import forget_token, home
+def logout() -> int:
+    """End the login of this machine at the server, and forget it and a kept token here."""
+    from failgate.client.address import parse_address
+    from failgate.client.exits import UNREACHABLE
+    from failgate.client.keyring import forget_token
+    from failgate.client.login import sign_out
+    from failgate.client.settings import load_settings
 
-    had = forget_token(home(os.environ))
-    click.echo("failgate: the token is forgotten" if had else "failgate: there was no token", err=True)
+    settings = load_settings(os.environ | {"FAILGATE_TOKEN": "of-no-use-here"})
+    address = str(parse_address(settings.url))
+    had_token, was_told = forget_token(settings.folder), sign_out(settings, address)
+    if was_told is False:
+        _say(f"signed out here; {address} did not answer: end the login at {address}/account/logins")
+        return UNREACHABLE
+    if was_told:
+        _say(f"signed out at {address}")
+    if had_token:
+        _say("the token is forgotten; it stays valid until it is revoked on the server")
+    if was_told is None and not had_token:
+        _say("this machine was not signed in")
+    return 0
 
 
 @click.command()
 @click.option("--json", "is_json", is_flag=True, help="Print the server's answer.")
 def whoami(is_json: bool) -> None:
-    """Name who the token speaks for."""
+    """Name who this machine speaks for."""
     from failgate.client.http import Api
     from failgate.client.settings import load_settings
 
@@ -282,6 +304,17 @@ def version() -> None:
     from failgate import __version__
 
     click.echo(__version__)
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"failgate: {sentence}", err=True)
+
+
+def _asked_who(settings: "Settings") -> dict[str, Any]:
+    from failgate.client.http import Api
+
+    with Api(settings) as api:
+        return api.call("GET", "/api/v1/whoami").content
 
 
 def _who(answer: dict[str, Any], address: str) -> str:

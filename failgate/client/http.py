@@ -7,7 +7,7 @@ command that an agent runs. Redirects and proxies are refused: whoever could sen
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NamedTuple, Self
 
 from failgate.client.address import Address, parse_address
@@ -41,16 +41,22 @@ class Strange(Unreachable):
 
 
 class Api:
-    """Calls the server with this machine's token. One connection, kept open between calls; no thread safety."""
+    """Calls the server with this machine's token. One connection, kept open between calls; no thread safety.
 
-    def __init__(self, settings: Settings) -> None:
+    An access token of a login is renewed before it runs out, and when the server does not take it any more.
+    """
+
+    def __init__(self, settings: Settings, *, is_anonymous: bool = False) -> None:
         """Check the address and that a token may travel there; connect at the first call.
+
+        `is_anonymous`: speak for nobody, by `form` alone.
 
         Raises: NotConfigured.
         """
-        if settings.token is None and settings.tls.certificate is None:
+        if settings.token is None and settings.tls.certificate is None and not is_anonymous:
             raise NotConfigured(
-                "There is no token for this machine.", hint="Set FAILGATE_TOKEN, or: failgate login --token-stdin"
+                "This machine is not signed in.",
+                hint="Sign in: failgate login URL. Agents and CI: set FAILGATE_TOKEN, or failgate login --token-stdin.",
             )
         self.address: Address = parse_address(settings.url)
         if not (self.address.is_tls or self.address.is_loopback or settings.is_http_accepted):
@@ -58,12 +64,14 @@ class Api:
                 f"{self.address} is plain HTTP to another machine: the token could be read on the way.",
                 hint="Use https, or set insecure_http = true in client.toml.",
             )
-        if settings.token is None and not self.address.is_tls:
+        if settings.token is None and not self.address.is_tls and not is_anonymous:
             raise NotConfigured(
                 f"{self.address} is plain HTTP, which shows no client certificate.", hint="Use https, or a token."
             )
         self._tls = settings.tls
-        self._authorization = f"Authorization: Bearer {settings.token}\r\n" if settings.token is not None else ""
+        self._settings = settings
+        self._token = None if is_anonymous else settings.token
+        self._login = None if is_anonymous else settings.login
         self._workspace = settings.workspace
         self._socket: socket.socket | None = None
         self._rest = b""
@@ -107,8 +115,41 @@ class Api:
 
         A connection that was kept open and turns out dead is opened once more.
 
-        Raises: Refused (a problem document), Lost, Strange.
+        Raises: Refused (a problem document), Lost, Strange; NotConfigured (the login has ended).
         """
+        if self._login is not None and self._login.is_due():
+            self._renew()
+        try:
+            return self._call(method, path, body, seconds, idempotency_key, tick)
+        except Refused as error:
+            if error.answered != 401 or self._login is None:
+                raise
+        self._renew()
+        return self._call(method, path, body, seconds, idempotency_key, tick)
+
+    def form(self, path: str, fields: Mapping[str, str], *, idempotency_key: str | None = None) -> Answer:
+        """Send an HTML form, for nobody; return its answer of 200 to 299.
+
+        Raises: Refused (`problem` is the word of OAuth), Lost, Strange.
+        """
+        from urllib.parse import urlencode
+
+        content = urlencode(fields).encode("ascii")
+        headers = "Content-Type: application/x-www-form-urlencoded\r\n"
+        if idempotency_key is not None:
+            headers += f"Idempotency-Key: {idempotency_key}\r\n"
+        return self._exchange([self._head("POST", path, len(content), headers) + content], ANSWER_SECONDS, None)
+
+    def _renew(self) -> None:
+        from failgate.client.login import renewed
+
+        assert self._login is not None
+        self._login = renewed(self._settings, self._login)
+        self._token = self._login.access_token
+
+    def _call(
+        self, method: str, path: str, body: object, seconds: float, idempotency_key: str | None, tick: Tick | None
+    ) -> Answer:
         content = b""
         headers = ""
         if body is not None:
@@ -132,6 +173,8 @@ class Api:
 
         Raises: Refused, Lost, Strange.
         """
+        if self._login is not None and self._login.is_due():
+            self._renew()
         head = self._head("PUT", path, size, "Content-Type: application/octet-stream\r\n")
 
         def pieces() -> Iterator[bytes]:
@@ -151,9 +194,10 @@ class Api:
         self._rest = b""
 
     def _head(self, method: str, path: str, size: int, headers: str) -> bytes:
+        proof = f"Authorization: Bearer {self._token}\r\n" if self._token is not None else ""
         return (
             f"{method} {self.address.prefix}{path} HTTP/1.1\r\nHost: {self.address.authority}\r\n"
-            f"User-Agent: {_VERSION}\r\nAccept: application/json\r\n{self._authorization}"
+            f"User-Agent: {_VERSION}\r\nAccept: application/json\r\n{proof}"
             f"{headers}Content-Length: {size}\r\n\r\n"
         ).encode("ascii")
 
@@ -323,8 +367,9 @@ def _accepted(raw: _Raw, address: Address) -> Answer:
     content = _parsed_body(raw, address)
     if raw.status < 300:
         return Answer(raw.status, content)
-    problem = str(content.get("type", "")).removeprefix("urn:failgate:error:")
-    sentence = content.get("detail") or content.get("title") or f"The server answered with status {raw.status}."
+    problem = str(content.get("type") or content.get("error") or "").removeprefix("urn:failgate:error:")
+    said = content.get("detail") or content.get("title") or content.get("error_description")
+    sentence = said or f"The server answered with status {raw.status}."
     hint = content.get("hint")
     raise Refused(
         raw.status,

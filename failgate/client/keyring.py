@@ -1,13 +1,39 @@
-"""The token of this machine: in the environment or in a file that nobody else can read."""
-# ruff: noqa: PTH100, PTH103, PTH105, PTH108, PTH111, PTH118 -- pathlib would slow the start
+"""What this machine speaks with: a token in the environment, logins and a token in files that nobody else can read.
+
+Logins are kept by server: `logins.json` holds, for each address, an access token, when it runs out, and the refresh
+token that gets the next one.
+"""
+# ruff: noqa: PTH100, PTH103, PTH105, PTH108, PTH110, PTH111, PTH118 -- pathlib would slow the start
 
 import os
 import stat
+import time
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from failgate.client.exits import NotConfigured
 
 TOKEN_FILE = "token"  # noqa: S105  # the name of a file, no secret
+LOGINS_FILE = "logins.json"
+SOON_SECONDS = 30.0  # an access token that runs out sooner than this is renewed first
+_LONGEST_FILE = 1 << 20
+
+
+class StoredLogin(NamedTuple):
+    """A login at the server `url` (as `str(Address)` writes it). `expires_at`: of the access token, seconds since 1970.
+
+    `retry_key` marks a renewal that began and did not end: it is repeated under the same one.
+    """
+
+    url: str
+    access_token: str
+    expires_at: float
+    refresh_token: str
+    retry_key: str | None = None
+
+    def is_due(self) -> bool:
+        """Tell whether the access token has run out, or is about to."""
+        return time.time() > self.expires_at - SOON_SECONDS
 
 
 def home(environment: Mapping[str, str]) -> str:
@@ -25,29 +51,97 @@ def stored_token(folder: str) -> str | None:
     Raises: NotConfigured (others may read the file, it belongs to somebody else, or it is no token).
     """
     path = os.path.join(folder, TOKEN_FILE)
+    text = _read_private(path, "token file")
+    return None if text is None else checked_token(text.decode("ascii", "replace").strip(), f"the token file {path}")
+
+
+def stored_login(folder: str, url: str) -> StoredLogin | None:
+    """Return the login kept for the server `url` (as `str(Address)` writes it), or None.
+
+    Raises: NotConfigured (others may read the file, it belongs to somebody else, or it is not what we wrote).
+    """
+    return _logins(folder).get(url)
+
+
+def has_logins(folder: str) -> bool:
+    """Tell whether there is a file of logins, without reading it."""
+    return os.path.exists(os.path.join(folder, LOGINS_FILE))
+
+
+def store_login(folder: str, login: StoredLogin) -> None:
+    """Keep `login` in place of an earlier one at the same server. The caller holds the lock of `login.py`."""
+    _write_logins(folder, _logins(folder) | {login.url: login})
+
+
+def forget_login(folder: str, url: str) -> StoredLogin | None:
+    """Remove the login kept for the server `url`; return it. The caller holds the lock of `login.py`."""
+    logins = _logins(folder)
+    found = logins.pop(url, None)
+    if found is not None:
+        _write_logins(folder, logins)
+    return found
+
+
+def _logins(folder: str) -> dict[str, StoredLogin]:
+    path = os.path.join(folder, LOGINS_FILE)
+    text = _read_private(path, "file of logins")
+    if text is None:
+        return {}
+    import json
+
+    try:
+        return {url: _login(url, one) for url, one in json.loads(text).items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise NotConfigured(
+            f"The file of logins {path} is damaged.", hint="Remove it and sign in again: failgate login."
+        ) from None
+
+
+def _login(url: str, kept: dict[str, Any]) -> StoredLogin:
+    login = StoredLogin(
+        url, kept["access_token"], float(kept["expires_at"]), kept["refresh_token"], kept.get("retry_key")
+    )
+    for token in (login.access_token, login.refresh_token):
+        checked_token(token, "the file of logins")
+    return login
+
+
+def _write_logins(folder: str, logins: dict[str, StoredLogin]) -> None:
+    import json
+
+    kept = {
+        one.url: {
+            "access_token": one.access_token,
+            "expires_at": one.expires_at,
+            "refresh_token": one.refresh_token,
+            **({"retry_key": one.retry_key} if one.retry_key else {}),
+        }
+        for one in logins.values()
+    }
+    _write_private(folder, LOGINS_FILE, json.dumps(kept, indent=1).encode() + b"\n")
+
+
+def _read_private(path: str, what: str) -> bytes | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise NotConfigured(f"The token file {path} cannot be read: {error.strerror}.") from error
+        raise NotConfigured(f"The {what} {path} cannot be read: {error.strerror}.") from error
     try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
-            raise NotConfigured(f"The token file {path} is no regular file.", hint="Sign in again: failgate login.")
+            raise NotConfigured(f"The {what} {path} is no regular file.", hint="Sign in again: failgate login.")
         if facts.st_uid not in (os.geteuid(), 0):
-            raise NotConfigured(
-                f"The token file {path} belongs to another user.", hint="Sign in again: failgate login."
-            )
+            raise NotConfigured(f"The {what} {path} belongs to another user.", hint="Sign in again: failgate login.")
         if facts.st_mode & 0o077:
             raise NotConfigured(
-                f"The token file {path} has mode {stat.S_IMODE(facts.st_mode):04o}; others can read it.",
-                hint=f"Revoke that token if others use this machine, then: chmod 600 {path}",
+                f"The {what} {path} has mode {stat.S_IMODE(facts.st_mode):04o}; others can read it.",
+                hint=f"Revoke what it holds if others use this machine, then: chmod 600 {path}",
             )
-        text = os.read(descriptor, 8192)
+        return os.read(descriptor, _LONGEST_FILE)
     finally:
         os.close(descriptor)
-    return checked_token(text.decode("ascii", "replace").strip(), f"the token file {path}")
 
 
 def checked_token(token: str, where: str) -> str:
@@ -55,21 +149,25 @@ def checked_token(token: str, where: str) -> str:
 
     Raises: NotConfigured (empty, or with characters that no token has; the text itself is not shown).
     """
-    if not token or not token.isascii() or not token.isprintable() or " " in token or len(token) > 4096:
+    if not token or not token.isascii() or not token.isprintable() or " " in token or len(token) > 8192:
         raise NotConfigured(
-            f"In {where} there is no usable token.", hint="Sign in again: failgate login --token-stdin."
+            f"In {where} there is no usable token.", hint="Sign in again: failgate login, or login --token-stdin."
         )
     return token
 
 
 def store_token(folder: str, token: str) -> str:
     """Keep `token` in `folder` for this user alone (0700, 0600), in place of an earlier one; return the path."""
+    return _write_private(folder, TOKEN_FILE, token.encode() + b"\n")
+
+
+def _write_private(folder: str, name: str, content: bytes) -> str:
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    path = os.path.join(folder, TOKEN_FILE)
+    path = os.path.join(folder, name)
     fresh = f"{path}.{os.getpid()}.new"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, token.encode() + b"\n")
+        os.write(descriptor, content)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

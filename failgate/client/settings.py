@@ -6,8 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
+from failgate.client.address import parse_address
 from failgate.client.exits import NotConfigured
-from failgate.client.keyring import checked_token, home, stored_token
+from failgate.client.keyring import StoredLogin, checked_token, has_logins, home, stored_login, stored_token
 
 DEFAULT_URL = "http://127.0.0.1:8440"
 SETTINGS_FILE = "client.toml"
@@ -31,7 +32,8 @@ class Settings(NamedTuple):
     """Everything that the commands of the client need to know.
 
     `upload` is one of `UPLOAD`; `env` are further names of variables that a command gets; with `is_http_accepted` the
-    token may travel without TLS to an address that is not of this machine.
+    token may travel without TLS to an address that is not of this machine. `login` is where the token comes from, when
+    it is one that is renewed.
     """
 
     url: str
@@ -42,6 +44,7 @@ class Settings(NamedTuple):
     env: tuple[str, ...]
     is_http_accepted: bool
     tls: TlsFiles = TlsFiles()
+    login: StoredLogin | None = None
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -57,10 +60,12 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             f"FAILGATE_UPLOAD (or `upload` in {SETTINGS_FILE}) is {upload!r}.", hint="It is always, ask or never."
         )
     token = environment.get("FAILGATE_TOKEN")
+    url = (environment.get("FAILGATE_URL") or kept.get("url") or DEFAULT_URL).rstrip("/")
+    login = stored_login(folder, str(parse_address(url))) if not token and has_logins(folder) else None
     return Settings(
-        url=(environment.get("FAILGATE_URL") or kept.get("url") or DEFAULT_URL).rstrip("/"),
+        url=url,
         workspace=environment.get("FAILGATE_WORKSPACE") or kept.get("workspace"),
-        token=checked_token(token.strip(), "FAILGATE_TOKEN") if token else stored_token(folder),
+        token=_token(token, login, folder),
         folder=folder,
         upload=upload,
         env=tuple(kept.get("env", ())),
@@ -71,7 +76,15 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
                 for name, key in _TLS_FILES
             )
         ),
+        login=login,
     )
+
+
+def _token(named: str | None, login: StoredLogin | None, folder: str) -> str | None:
+    """Return the token to speak with: of the environment, of the login at this server, of the token file."""
+    if named:
+        return checked_token(named.strip(), "FAILGATE_TOKEN")
+    return login.access_token if login is not None else stored_token(folder)
 
 
 def _kept(path: str) -> dict[str, Any]:

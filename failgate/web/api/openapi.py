@@ -64,7 +64,9 @@ def openapi_config() -> OpenAPIConfig:
         openapi_router=_Unserved(path="/api", route_handlers=[]),
         components=Components(
             security_schemes={
-                "token": SecurityScheme(type="http", scheme="bearer", description="A token `fg_…`."),
+                "token": SecurityScheme(
+                    type="http", scheme="bearer", description="A token `fg_…`, or an access token of `failgate login`."
+                ),
                 "session": SecurityScheme(
                     type="apiKey",
                     name="fg_session",

@@ -51,7 +51,9 @@ async def decide(request: Asking) -> Page:
         await services.device_login.decide(visit.form.get("user_code", ""), decision, visit.principal)
     except (NotFound, TooManyRequests, Conflict) as error:
         return await _ask(request, error)
-    return await show(request, "device_decided.html", DecidedView(decision == "approve", found.host), title=TITLE)
+    return await show(
+        request, "device_decided.html", DecidedView(decision == "approve", found.host), title=TITLE, room="account"
+    )
 
 
 async def logins(request: Asking) -> Page:
@@ -96,13 +98,15 @@ async def _without_factor(request: Asking) -> Page | None:
     """Return the page for who has no second factor yet: the guard has nothing to ask them for."""
     if await services_of(request).second_factors.has(account_of(visit_of(request))):
         return None
-    return await show(request, "device.html", CodeView(has_factor=False), title=TITLE, status=403)
+    return await show(request, "device.html", CodeView(has_factor=False), title=TITLE, room="account", status=403)
 
 
 async def _ask(request: Asking, error: FailgateError | None) -> Page:
     typed = visit_of(request).form.get("user_code", "")[:16] if error is not None else ""
     view = CodeView(typed=typed, error=str(error) if error is not None else None)
-    return await show(request, "device.html", view, title=TITLE, status=error.status if error is not None else 200)
+    return await show(
+        request, "device.html", view, title=TITLE, room="account", status=error.status if error is not None else 200
+    )
 
 
 async def _confirm(request: Asking, found: DeviceRequest, error: str | None) -> Page:
@@ -121,7 +125,7 @@ async def _confirm(request: Asking, found: DeviceRequest, error: str | None) -> 
         asked=moment(found.created_us, services.clock.now_us()),
         error=error,
     )
-    return await show(request, "device_confirm.html", view, title=TITLE, status=400 if error else 200)
+    return await show(request, "device_confirm.html", view, title=TITLE, room="account", status=400 if error else 200)
 
 
 def _decision(text: str) -> Decision:
