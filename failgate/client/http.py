@@ -55,7 +55,7 @@ class Api:
         """
         if settings.token is None and settings.tls.certificate is None and not is_anonymous:
             raise NotConfigured(
-                "This machine is not signed in.",
+                "This machine has no token and no login.",
                 hint="Sign in: failgate login URL. Agents and CI: set FAILGATE_TOKEN, or failgate login --token-stdin.",
             )
         self.address: Address = parse_address(settings.url)
@@ -90,7 +90,7 @@ class Api:
 
         Raises: NotConfigured, and what `call` raises.
         """
-        if self._workspace is None and not self._authorization:
+        if self._workspace is None and self._token is None:
             raise NotConfigured("A client certificate names no workspace.", hint="Set FAILGATE_WORKSPACE.")
         if self._workspace is None:
             named = [one.get("workspace") for one in self.call("GET", "/api/v1/whoami").content.get("workspaces", [])]
