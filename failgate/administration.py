@@ -13,15 +13,14 @@ from failgate.access.role import Role
 from failgate.accounts.accounts import Account
 from failgate.accounts.tokens import Wish
 from failgate.assembly import Services
-from failgate.audit.record import Actor
 from failgate.base.db import Transaction
 from failgate.base.errors import BadInput, NotFound
+from failgate.people_verbs import OPERATOR, PeopleVerbs
 from failgate.sso.connection import Connection
 from failgate.wire.gate import Rule
 from failgate.workspaces.certificates import check_san
 from failgate.workspaces.workspaces import Workspace
 
-OPERATOR = Actor(t="operator", id="host")
 Answer = dict[str, Any]
 
 
@@ -137,6 +136,7 @@ class Administration:
             "rules.stored": (Nothing, self._stored_rules),
             "audit.checkpoint": (OneLog, self._checkpoint),
             "signing_key.rotate": (KeyRotation, self._rotate_signing_key),
+            **PeopleVerbs(services).table(),
         }
 
     async def run(self, verb: str, arguments: Mapping[str, Any]) -> Answer:

@@ -17,6 +17,7 @@ from failgate.accounts.accounts import Accounts
 from failgate.accounts.challenges import Challenges
 from failgate.accounts.device_login import DeviceLogin
 from failgate.accounts.devices import Devices
+from failgate.accounts.directory import Directory
 from failgate.accounts.invitations import Invitations
 from failgate.accounts.logins import Logins
 from failgate.accounts.mail import Mail, Relay
@@ -102,6 +103,7 @@ class Services:
     access_tokens: AccessTokens
     refresh_tokens: RefreshTokens
     device_login: DeviceLogin
+    directory: Directory
     workspaces: Workspaces
     agents: Agents
     certificates: AgentCertificates
@@ -237,9 +239,6 @@ async def _build(
         base_url=lambda: config.server.base_url,
     )
     stack.push_async_callback(password_reset.settle)
-    invitations = Invitations(
-        db, audit, clock, accounts=accounts, passwords=passwords, throttle=throttle, joining=workspaces
-    )
     box = SecretBox.open(data_dir / "secrets.key")
     second_factors = SecondFactors(db, audit, clock, box, throttle=throttle, sessions=sessions, devices=devices)
     passkeys = Passkeys(
@@ -289,6 +288,20 @@ async def _build(
         allow_loopback=config.server.allow_loopback,
     )
     scim = build_scim(db, audit, clock, accounts=accounts, sessions=sessions, workspaces=workspaces, sso=sso)
+
+    async def is_sso_only(workspace_id: str) -> bool:
+        return (await sso.enforcements.of(workspace_id)).is_on
+
+    invitations = Invitations(
+        db,
+        audit,
+        clock,
+        accounts=accounts,
+        passwords=passwords,
+        throttle=throttle,
+        joining=workspaces,
+        is_sso_only=is_sso_only,
+    )
     exporters = plugins.exporters.items()
     return Services(
         config=config,
@@ -313,6 +326,7 @@ async def _build(
         access_tokens=access_tokens,
         refresh_tokens=refresh_tokens,
         device_login=device_login,
+        directory=Directory(db),
         workspaces=workspaces,
         agents=Agents(
             db,

@@ -13,6 +13,8 @@ class Permission(StrEnum):
     PUBLIC_PAGE_READ = "public:page:read"
     PUBLIC_SESSION_OPEN = "public:session:open"
     PUBLIC_SETUP_COMPLETE = "public:setup:complete"
+    PUBLIC_INVITATION_ACCEPT = "public:invitation:accept"
+    PUBLIC_PASSWORD_RESET = "public:password:reset"  # noqa: S105  # a permission, not a password
 
     ACCOUNT_SELF_READ = "account:self:read"
     ACCOUNT_SELF_WRITE = "account:self:write"
@@ -33,6 +35,8 @@ class Permission(StrEnum):
     WORKSPACE_AGENT_WRITE = "workspace:agent:write"
     WORKSPACE_MEMBER_READ = "workspace:member:read"
     WORKSPACE_MEMBER_WRITE = "workspace:member:write"
+    WORKSPACE_KEY_READ = "workspace:key:read"
+    WORKSPACE_KEY_WRITE = "workspace:key:write"
     WORKSPACE_AUDIT_READ = "workspace:audit:read"
     WORKSPACE_SIGN_IN_READ = "workspace:sign-in:read"
     WORKSPACE_SIGN_IN_WRITE = "workspace:sign-in:write"
@@ -46,3 +50,5 @@ class Permission(StrEnum):
 
     PLATFORM_METRICS_READ = "platform:metrics:read"
     PLATFORM_INSTALLATION_READ = "platform:installation:read"
+    PLATFORM_USER_READ = "platform:user:read"
+    PLATFORM_USER_WRITE = "platform:user:write"

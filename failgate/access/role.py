@@ -26,6 +26,8 @@ _DEVELOPER = _AGENT | {
     Permission.WORKSPACE_AGENT_READ,
     Permission.WORKSPACE_MEMBER_READ,
     Permission.WORKSPACE_SETTINGS_READ,
+    Permission.WORKSPACE_KEY_READ,
+    Permission.WORKSPACE_KEY_WRITE,
 }
 _REVIEWER = _DEVELOPER | {Permission.WORKSPACE_COMMAND_VOTE}
 _ADMIN = _REVIEWER | {
@@ -47,6 +49,8 @@ _AUDITOR = frozenset(
         Permission.WORKSPACE_COMMAND_READ,
         Permission.WORKSPACE_RULE_READ,
         Permission.WORKSPACE_MEMBER_READ,
+        Permission.WORKSPACE_KEY_READ,
+        Permission.WORKSPACE_KEY_WRITE,
     }
 )
 

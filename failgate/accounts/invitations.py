@@ -104,6 +104,12 @@ class Invitations:
         Raises: BadInput (the address, a role that is not of people); Forbidden (the actor may not give this role);
         NotFound (no such workspace); Conflict (200 are open).
         """
+        return await self._database.write(lambda tx: self.create_within(tx, workspace_id, role, actor, email=email))
+
+    async def create_within(
+        self, tx: Transaction, workspace_id: str, role: Role, actor: Actor, *, email: str | None = None
+    ) -> tuple[Invitation, str]:
+        """Do what `create` does inside an open transaction."""
         if role is Role.AGENT:
             raise BadInput("An agent is not invited.", hint="Make it on the page of agents.")
         address = normalise_email(email) if email is not None and email.strip() else None
@@ -111,25 +117,18 @@ class Invitations:
         text = write_token("inv", invitation_id)
         expires_us = now_us + INVITATION_DAYS * 86_400 * MICROSECONDS
         made = Invitation(invitation_id, workspace_id, role, address, actor, now_us, expires_us)
-
-        async def verb(tx: Transaction) -> None:
-            await self._joining.must_grant(tx, workspace_id, actor, role)
-            query = f"SELECT count(*) AS number FROM invitation WHERE workspace_id = $1 AND {_OPEN}"
-            count = await tx.fetch_one(query, workspace_id, now_us)
-            if count is not None and count["number"] >= MAX_OPEN:
-                raise Conflict(f"{MAX_OPEN} invitations are open in this workspace.", hint="Revoke some of them.")
-            await tx.execute(
-                _INSERT, invitation_id, workspace_id, role.value, address, _digest(text), actor.t, actor.id, now_us,
-                expires_us,
-            )  # fmt: skip
-            facts: dict[str, JSON] = {
-                "role": role.value,
-                "expires_us": expires_us,
-                "method": "link" if address is None else "email",
-            }
-            await self._record(tx, Act.INVITATION_CREATED, made, actor, facts)
-
-        await self._database.write(verb)
+        await self._joining.must_grant(tx, workspace_id, actor, role)
+        query = f"SELECT count(*) AS number FROM invitation WHERE workspace_id = $1 AND {_OPEN}"
+        count = await tx.fetch_one(query, workspace_id, now_us)
+        if count is not None and count["number"] >= MAX_OPEN:
+            raise Conflict(f"{MAX_OPEN} invitations are open in this workspace.", hint="Revoke some of them.")
+        await tx.execute(
+            _INSERT, invitation_id, workspace_id, role.value, address, _digest(text), actor.t, actor.id, now_us,
+            expires_us,
+        )  # fmt: skip
+        method = "link" if address is None else "email"
+        facts: dict[str, JSON] = {"role": role.value, "expires_us": expires_us, "method": method}
+        await self._record(tx, Act.INVITATION_CREATED, made, actor, facts)
         return made, text
 
     async def list(self, workspace_id: str) -> "Sequence[Invitation]":

@@ -187,13 +187,22 @@ def _is_final(error: Exception) -> bool:
     code = getattr(error, "code", None)
     if isinstance(code, int) and 500 <= code < 600:
         return True
-    return isinstance(error, ValueError) or isinstance(error.__cause__, ssl.SSLCertVerificationError)
+    return isinstance(error, ValueError) or _certificate_error(error) is not None
+
+
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Return the refused certificate behind `error`, or None."""
+    for _ in range(8):
+        if error is None or isinstance(error, ssl.SSLCertVerificationError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _sentence(error: Exception) -> str:
     """Return what failed, without anything that the peer wrote: it may repeat the address."""
     code = getattr(error, "code", None)
-    cause = error.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"the certificate of the SMTP server is not trusted: {cause.verify_message}"
+    refused = _certificate_error(error)
+    if refused is not None:
+        return f"the certificate of the SMTP server is not trusted: {refused.verify_message}"
     return f"{type(error).__name__} {code}" if isinstance(code, int) else type(error).__name__

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from failgate.accounts import letters
-from failgate.accounts.accounts import Accounts
+from failgate.accounts.accounts import Account, Accounts
 from failgate.accounts.email_address import normalised_or_none
 from failgate.accounts.mail import Mail
 from failgate.accounts.password import Passwords, check_new_password
@@ -31,6 +31,7 @@ from failgate.base.ids import new_id
 from failgate.base.log import get_logger
 
 RESET_MINUTES: Final = 15
+DAY_US: Final = 86_400 * MICROSECONDS
 MAX_ASKED: Final = 100  # requests that wait behind their answers
 _INSERT: Final = """
 INSERT INTO password_reset (id, account_id, token_sha256, minter_kind, minter_id, created_us, expires_us)
@@ -122,6 +123,28 @@ class PasswordReset:
             return await self._mint_within(tx, account_id, actor, "link")
 
         return await self._database.write(verb)
+
+    async def mail_to(self, account: Account, actor: Actor) -> None:
+        """Make a link and mail it to its owner: `actor` never sees it. Links made before are void.
+
+        Raises: NotFound, Conflict (as `mint`; or the letter cannot be sent).
+        """
+        _, text = await self.mint(account.id, actor)
+        if not self._mail.post(letters.password_reset(self._base_url(), account.email, text, RESET_MINUTES)):
+            raise Conflict("The letter could not be put in the line.", hint="Look at how outgoing e-mail goes.")
+
+    async def must_not_have_minted(self, account_id: str, actor: Actor) -> None:
+        """Return when `actor` made no link for `account_id` within a day: who has both is the account.
+
+        Raises: Conflict.
+        """
+        query = "SELECT id FROM password_reset WHERE account_id = $1 AND minter_id = $2 AND created_us > $3 LIMIT 1"
+        since_us = self._clock.now_us() - DAY_US
+        if await self._database.fetch_one(query, account_id, actor.id, since_us) is not None:
+            raise Conflict(
+                "You made a link for this account's password within the last day.",
+                hint="Another administrator, or the operator on the host, resets the second factor.",
+            )
 
     async def check(self, text: str) -> Reset:
         """Return the open link of the token `text`.

@@ -167,21 +167,25 @@ class Tokens:
 
         Raises: as `mint`; BadInput (a grace below 0 or over seven days).
         """
+        return await self._database.write(
+            lambda tx: self.rotate_within(tx, agent_id, workspace_id, wish, grace_seconds=grace_seconds, actor=actor)
+        )
+
+    async def rotate_within(
+        self, tx: Transaction, agent_id: str, workspace_id: str, wish: Wish, *, grace_seconds: int, actor: Actor
+    ) -> str:
+        """Do what `rotate` does inside an open transaction."""
         if not 0 <= grace_seconds <= LONGEST_GRACE_SECONDS:
             raise BadInput("The old token may go on for seven days at most.", hint="Say how many seconds, 0 for none.")
-
-        async def verb(tx: Transaction) -> str:
-            text = await self.mint_within(tx, "agt", agent_id, workspace_id, wish, actor=actor)
-            where = "owner_id = $1 AND kind = 'agt' AND id <> $2"
-            args = [agent_id, token_id_of(text) or ""]
-            if grace_seconds == 0:
-                await self._end_where(tx, where, args, actor, "rotated")
-            else:
-                ends_us = self._clock.now_us() + grace_seconds * MICROSECONDS
-                await self._limit_where(tx, where, args, actor, ends_us)
-            return text
-
-        return await self._database.write(verb)
+        text = await self.mint_within(tx, "agt", agent_id, workspace_id, wish, actor=actor)
+        where = "owner_id = $1 AND kind = 'agt' AND id <> $2"
+        args = [agent_id, token_id_of(text) or ""]
+        if grace_seconds == 0:
+            await self._end_where(tx, where, args, actor, "rotated")
+        else:
+            ends_us = self._clock.now_us() + grace_seconds * MICROSECONDS
+            await self._limit_where(tx, where, args, actor, ends_us)
+        return text
 
     async def resolve(self, text: str, address: str | None = None) -> Principal | None:
         """Return who speaks by the token `text` from the IP `address`, or None.

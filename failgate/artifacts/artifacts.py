@@ -170,6 +170,12 @@ class Artifacts:
                 _log.warning("an object without a row stays until the next sweep: %s", error.slug)
         return pending
 
+    async def stored(self) -> tuple[int, int]:
+        """Return how many artifacts are kept in all workspaces, and their bytes."""
+        query = "SELECT count(*) AS number, CAST(COALESCE(SUM(size_bytes), 0) AS BIGINT) AS bytes FROM artifact"
+        row = await self._db.fetch_one(query)
+        return (int(row["number"]), int(row["bytes"])) if row is not None else (0, 0)
+
     async def sweep_orphans(self) -> int:
         """Remove objects that have no row and are older than a day; return how many. For the start, before requests.
 

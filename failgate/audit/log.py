@@ -219,6 +219,19 @@ class AuditLog:
         """Return the committed head of every log, oldest log first."""
         return await read_heads(self._database)
 
+    async def stored(self) -> tuple[int, int]:
+        """Return how many records all logs hold, and about how many bytes: by the size of the newest two hundred."""
+        heads = await self._database.fetch_one(
+            "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS records FROM audit_head"
+        )
+        newest = await self._database.fetch_one(
+            "SELECT AVG(length(leaf)) AS bytes FROM"
+            " (SELECT leaf FROM audit_record ORDER BY position DESC LIMIT 200) AS newest"
+        )
+        records = int(heads["records"]) if heads is not None else 0
+        each = float(newest["bytes"]) if newest is not None and newest["bytes"] is not None else 0.0
+        return records, round(records * each)
+
     async def size(self, log: str) -> int:
         """Return how many records `log` has."""
         stored = await read_head(self._database, log)

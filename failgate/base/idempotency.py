@@ -69,8 +69,16 @@ class FirstAnswers:
         self._now_us = now_us
         self._swept_us = 0
 
-    async def once(self, key: RequestKey | None, kind: type[T], verb: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def once(
+        self,
+        key: RequestKey | None,
+        kind: type[T],
+        verb: Callable[[Transaction], Awaitable[T]],
+        keep: Callable[[T], object] = lambda result: result,
+    ) -> T:
         """Write `verb`, whose result is the answer; or return the answer, a `kind`, that the key was given before.
+
+        `keep` makes what is kept of the result: a secret that is shown once is not in it.
 
         Raises: what `answer` raises, and what the verb raises.
         """
@@ -80,9 +88,26 @@ class FirstAnswers:
         if known is not None:
             return known
         try:
-            return await self._database.write(self.claiming(key, verb))
+            return await self._database.write(self.claiming(key, verb, keep))
         except Repeated:
             return await self.repeated(key, kind)
+
+    async def after(self, key: RequestKey | None, kind: type[T], act: Callable[[], Awaitable[T]]) -> T:
+        """Do `act`, which done twice is as done once, and keep its answer; or return the answer given before.
+
+        Raises: what `answer` raises, and what `act` raises.
+        """
+        if key is None:
+            return await act()
+        known = await self.answer(key, kind)
+        if known is not None:
+            return known
+        result = await act()
+        try:
+            await self._database.write(lambda tx: self.claim(tx, key, result))
+        except Repeated:
+            return await self.repeated(key, kind)
+        return result
 
     def claiming(
         self,

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -56,9 +56,19 @@ def administrative(command: Callable[..., Request]) -> Callable[..., None]:
             print(json.dumps(answer))
             return
         for name, value in answer.items():
-            print(f"{name}: {value}")
+            print_one(name, value)
 
     return carried_out
+
+
+def print_one(name: str, value: Any) -> None:
+    """Print a member of the answer; a list with one line for each of its things."""
+    if not isinstance(value, list):
+        print(f"{name}: {value}")
+        return
+    for each in cast("list[dict[str, Any] | str]", value):
+        facts = each if isinstance(each, dict) else {name: each}
+        print("  ".join(f"{key}={fact}" for key, fact in facts.items() if fact is not None))
 
 
 async def carry_out(verb: str, arguments: dict[str, Any], data: Path, config_path: Path | None) -> dict[str, Any]:
@@ -167,6 +177,16 @@ def signing_key() -> None:
     """The key that signs access tokens."""
 
 
+@admin.group()
+def token() -> None:
+    """Any token: of a person, of an agent."""
+
+
+@admin.group()
+def invitation() -> None:
+    """Invitations into a workspace."""
+
+
 @admin.command()
 @email_option
 @workspace_option
@@ -179,12 +199,39 @@ def bootstrap(email: str, workspace: str, password: str) -> Request:
 
 @user.command(name="create")
 @email_option
-@password_option
+@click.option("--password-stdin", "reads_password", is_flag=True, help="Read the password from standard input.")
+@click.option(
+    "--password-hash-stdin",
+    "reads_hash",
+    is_flag=True,
+    help="Read a bcrypt hash ($2b$) of another system; the next sign-in makes it Argon2id.",
+)
 @click.option("--with-totp", is_flag=True, help="Enrol a TOTP factor and print its secret.")
 @administrative
-def create_user(email: str, password: str, with_totp: bool) -> Request:
+def create_user(email: str, reads_password: bool, reads_hash: bool, with_totp: bool) -> Request:
     """Make an account."""
-    return "user.create", {"email": email, "password": password, "with_totp": with_totp}
+    if reads_password == reads_hash:
+        raise click.UsageError("Say --password-stdin or --password-hash-stdin.")
+    given = read_password()
+    if reads_hash:
+        return "user.import", {"email": email, "password_hash": given.strip(), "with_totp": with_totp}
+    return "user.create", {"email": email, "password": given, "with_totp": with_totp}
+
+
+@user.command(name="reset-link")
+@email_option
+@administrative
+def reset_link(email: str) -> Request:
+    """Print a link to choose a new password: it works once, for 15 minutes; the second factor stays."""
+    return "user.reset_link", {"email": email}
+
+
+@user.command(name="reset-factor")
+@email_option
+@administrative
+def reset_factor(email: str) -> Request:
+    """Take a lost second factor away; the account's sessions end."""
+    return "user.reset_factor", {"email": email}
 
 
 @user.command(name="disable")
@@ -232,6 +279,50 @@ def add_member(workspace: str, email: str, role: str) -> Request:
     return "workspace.add_member", {"workspace": workspace, "email": email, "role": role}
 
 
+@workspace.command(name="remove-member")
+@workspace_option
+@email_option
+@administrative
+def remove_member(workspace: str, email: str) -> Request:
+    """End a membership: tokens, sockets and uncounted votes there end with it."""
+    return "workspace.remove_member", {"workspace": workspace, "email": email}
+
+
+@invitation.command(name="create")
+@workspace_option
+@click.option("--role", required=True, help="owner, admin, reviewer, developer or auditor.")
+@click.option("--email", help="Only the account of this address may accept; by default whoever holds the link.")
+@administrative
+def create_invitation(workspace: str, role: str, email: str | None) -> Request:
+    """Print a link by which a person joins a workspace; it works once, for seven days."""
+    return "invitation.create", {"workspace": workspace, "role": role, "email": email}
+
+
+@token.command(name="revoke")
+@click.argument("token", metavar="ID")
+@administrative
+def revoke_token(token: str) -> Request:
+    """End one token at once, an API key or an agent's, by its id; - reads the token itself from standard input."""
+    return "token.revoke", {"token": read_password() if token == "-" else token}  # noqa: S105  # a dash, not a token
+
+
+@agent.command(name="list")
+@workspace_option
+@administrative
+def list_agents(workspace: str) -> Request:
+    """List the agents of a workspace."""
+    return "agent.list", {"workspace": workspace}
+
+
+@agent.command(name="disable")
+@workspace_option
+@click.option("--name", required=True, help="The agent's name or id.")
+@administrative
+def disable_agent(workspace: str, name: str) -> Request:
+    """Disable an agent: its tokens end."""
+    return "agent.disable", {"workspace": workspace, "name": name}
+
+
 @agent.command(name="create")
 @workspace_option
 @click.option("--name", required=True)
@@ -271,6 +362,30 @@ def add_allow(workspace: str, exact: bool, note: str | None, argv: tuple[str, ..
 def grant_platform_role(email: str) -> Request:
     """Give an account the platform role; it reaches no private content by it."""
     return "platform_role.grant", {"email": email}
+
+
+@platform_role.command(name="revoke")
+@email_option
+@administrative
+def revoke_platform_role(email: str) -> Request:
+    """Take the platform role from an account."""
+    return "platform_role.revoke", {"email": email}
+
+
+@api_key.command(name="list")
+@workspace_option
+@administrative
+def list_api_keys(workspace: str) -> Request:
+    """List the API keys of a workspace: whose, since when, last used."""
+    return "api_key.list", {"workspace": workspace}
+
+
+@api_key.command(name="revoke")
+@click.argument("token", metavar="ID")
+@administrative
+def revoke_api_key(token: str) -> Request:
+    """End one API key at once, by its id; - reads the key from standard input."""
+    return "api_key.revoke", {"token": read_password() if token == "-" else token}  # noqa: S105  # a dash, not a token
 
 
 @api_key.command(name="create")

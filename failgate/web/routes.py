@@ -9,7 +9,20 @@ from typing import Any, Final, TypedDict, Unpack
 
 from failgate.access.permission import Permission as P  # noqa: N817  # as the matrix of roles has it
 from failgate.web import oauth
-from failgate.web.api import audit, certificates, gate, openapi, operation, reports, rules, static, whoami
+from failgate.web.api import (
+    agents,
+    audit,
+    certificates,
+    gate,
+    keys,
+    members,
+    openapi,
+    operation,
+    reports,
+    rules,
+    static,
+    whoami,
+)
 from failgate.web.door import Credential, Door
 from failgate.web.live import agent, reviewer
 from failgate.web.pages.doors import PAGES
@@ -93,6 +106,30 @@ API: Final = (
          status=201, is_sensitive=True),
     _api("certificates.revoke", "DELETE", "/certificates/{id}", certificates.revoke, P.WORKSPACE_AGENT_WRITE,
          status=204, is_sensitive=True),
+    _api("agents.list", "GET", "/agents", agents.listing, P.WORKSPACE_AGENT_READ),
+    _api("agents.create", "POST", "/agents", agents.create, P.WORKSPACE_AGENT_WRITE, status=201, is_sensitive=True),
+    _api("agents.read", "GET", "/agents/{id}", agents.one, P.WORKSPACE_AGENT_READ),
+    _api("agents.describe", "POST", "/agents/{id}", agents.describe, P.WORKSPACE_AGENT_WRITE),
+    _api("agents.change_owner", "POST", "/agents/{id}/owner", agents.change_owner, P.WORKSPACE_AGENT_WRITE,
+         is_sensitive=True),
+    _api("agents.disable", "POST", "/agents/{id}/disable", agents.disable, P.WORKSPACE_AGENT_WRITE),
+    _api("agents.tokens", "GET", "/agents/{id}/tokens", agents.tokens, P.WORKSPACE_AGENT_READ),
+    _api("agents.rotate", "POST", "/agents/{id}/tokens", agents.rotate, P.WORKSPACE_AGENT_WRITE, status=201,
+         is_sensitive=True),
+    _api("agents.revoke_token", "DELETE", "/agents/{id}/tokens/{token}", agents.revoke, P.WORKSPACE_AGENT_WRITE,
+         status=204),
+    _api("members.list", "GET", "/members", members.listing, P.WORKSPACE_MEMBER_READ),
+    _api("members.change_role", "POST", "/members/{id}/role", members.change_role, P.WORKSPACE_MEMBER_WRITE,
+         is_sensitive=True),
+    _api("members.remove", "DELETE", "/members/{id}", members.remove, P.WORKSPACE_MEMBER_WRITE, status=204,
+         is_sensitive=True),
+    _api("invitations.list", "GET", "/invitations", members.invitations, P.WORKSPACE_MEMBER_READ),
+    _api("invitations.create", "POST", "/invitations", members.invite, P.WORKSPACE_MEMBER_WRITE, status=201,
+         is_sensitive=True),
+    _api("invitations.revoke", "DELETE", "/invitations/{id}", members.revoke, P.WORKSPACE_MEMBER_WRITE, status=204),
+    _api("keys.list", "GET", "/api-keys", keys.listing, P.WORKSPACE_KEY_READ),
+    _api("keys.create", "POST", "/api-keys", keys.create, P.WORKSPACE_KEY_WRITE, status=201, is_sensitive=True),
+    _api("keys.revoke", "DELETE", "/api-keys/{id}", keys.revoke, P.WORKSPACE_KEY_WRITE, status=204),
     _api("audit.records", "GET", "/audit/records", audit.records, P.WORKSPACE_AUDIT_READ),
     _api("audit.checkpoint", "GET", "/audit/checkpoint", audit.checkpoint, P.WORKSPACE_AUDIT_READ),
     _api("audit.inclusion", "GET", "/audit/proof/inclusion", audit.inclusion, P.WORKSPACE_AUDIT_READ),

@@ -13,9 +13,12 @@ from failgate.accounts.accounts import Account, Accounts
 from failgate.accounts.challenges import Challenges
 from failgate.accounts.device_login import Collected, DeviceLogin
 from failgate.accounts.devices import Devices
+from failgate.accounts.invitations import Invitations
 from failgate.accounts.logins import Logins
+from failgate.accounts.mail import Mail, Relay
 from failgate.accounts.passkeys import Passkeys
 from failgate.accounts.password import Passwords
+from failgate.accounts.password_reset import PasswordReset
 from failgate.accounts.refresh_tokens import RefreshTokens
 from failgate.accounts.relying_party import RelyingParty
 from failgate.accounts.second_factors import SecondFactors
@@ -66,6 +69,9 @@ class Room:
     access_tokens: AccessTokens
     refresh_tokens: RefreshTokens
     device_login: DeviceLogin
+    invitations: Invitations
+    password_reset: PasswordReset
+    mail: Mail
     operator: Actor = OPERATOR
     password: str = PASSWORD
     workspaces_owner: Role = Role.OWNER
@@ -94,7 +100,7 @@ class Room:
         tables = (
             "account", "totp_secret", "totp_use", "backup_code", "session", "token", "setup_link", "audit_record",
             "passkey", "answered_challenge", "trusted_device", "sign_in_place", "device_request", "login", "refresh_token",
-            "signing_key",
+            "signing_key", "invitation", "password_reset",
         )  # fmt: skip
         rows = [await self.database.fetch(f"SELECT * FROM {table}") for table in tables]
         return json.dumps(rows, default=lambda cell: bytes(cell).decode("latin-1"))
@@ -125,13 +131,25 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path):
         sessions=sessions, second_factors=second_factors,
     )  # fmt: skip
     workspaces = Workspaces(database, audit, clock, leavings=(tokens.end_in_workspace,))
-    agents = Agents(database, audit, clock, disablings=(tokens.end_of_agent,))
+    agents = Agents(
+        database, audit, clock, disablings=(tokens.end_of_agent,), owner_changes=(tokens.end_at_owner_change,)
+    )
+    mail = Mail(Relay("127.0.0.1", 9, "failgate@acme.example", "none"), clock, retry_seconds=())
+    password_reset = PasswordReset(
+        database, audit, clock, accounts=accounts, passwords=passwords, throttle=throttle, mail=mail,
+        base_url=lambda: BASE_URL,
+    )  # fmt: skip
+    invitations = Invitations(
+        database, audit, clock, accounts=accounts, passwords=passwords, throttle=throttle, joining=workspaces
+    )
     setup_links = SetupLinks(
         database, audit, clock, accounts=accounts, passwords=passwords, found_workspace=workspaces.create_within
     )
     yield Room(
         database, audit, clock, passwords, throttle, box, sessions, tokens, accounts, second_factors,
         workspaces, agents, setup_links, devices, passkeys, logins, signing_keys, access_tokens, refresh_tokens,
-        device_login,
+        device_login, invitations, password_reset, mail,
     )  # fmt: skip
+    await password_reset.settle()
+    await mail.close()
     passwords.close()

@@ -1,9 +1,11 @@
 import asyncio
 
+import bcrypt
 import pytest
 
 from failgate.accounts.accounts import Accounts
 from failgate.accounts.password import Passwords
+from failgate.audit.record import Actor
 from failgate.base.errors import (
     BadInput,
     Conflict,
@@ -264,3 +266,32 @@ async def test_a_sign_in_that_a_password_change_overtook_opens_no_session(room) 
     fresh = await room.accounts.sign_in(ANN, "another horse in a new stable", "192.0.2.1")
     await room.sessions.open(fresh.id, "192.0.2.1", "", ("pwd",), password_changed_us=fresh.password_changed_us)
     assert len(await room.sessions.list(checked.id)) == 1
+
+
+async def test_an_imported_account_signs_in_and_keeps_nothing_but_argon2id(room) -> None:
+    """E21."""
+    password = "old and short"
+    stored = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+    account = await room.accounts.create_imported("Old@example.com", stored, room.operator)
+    with pytest.raises(NotSignedIn):
+        await room.accounts.sign_in("old@example.com", "old and wrong", "192.0.2.1")
+    assert stored in await room.everything()
+    assert (await room.accounts.sign_in("old@example.com", password, "192.0.2.1")).id == account.id
+    rows = await room.database.fetch("SELECT password_hash FROM account")
+    assert [row["password_hash"].split("$")[1] for row in rows] == ["argon2id"]
+    assert (await room.accounts.sign_in("old@example.com", password, "192.0.2.1")).id == account.id
+
+
+async def test_the_last_platform_administrator_stays_unless_the_operator_says_so(room) -> None:
+    """F12."""
+    one, two = await room.account("one@example.com"), await room.account("two@example.com")
+    for each in (one, two):
+        await room.accounts.grant_platform_role(each.id, room.operator)
+    by_one = Actor(t="user", id=one.id)
+    await room.accounts.revoke_platform_role(two.id, by_one)
+    await room.accounts.revoke_platform_role(two.id, by_one)
+    with pytest.raises(Conflict, match="last account"):
+        await room.accounts.revoke_platform_role(one.id, by_one)
+    assert (await room.accounts.by_id(one.id)).is_platform_admin
+    await room.accounts.revoke_platform_role(one.id, room.operator)
+    assert (await room.acts()).count("platform_role.revoked") == 2

@@ -2,9 +2,10 @@ import asyncio
 import unicodedata
 
 import argon2
+import bcrypt
 import pytest
 
-from failgate.accounts.password import MAX_WAITING, Passwords, check_new_password
+from failgate.accounts.password import MAX_WAITING, Passwords, Verdict, check_imported_hash, check_new_password
 from failgate.base.errors import BadInput, TooManyRequests
 
 EMAIL = "ann.miller@example.com"
@@ -161,3 +162,38 @@ async def test_hashes_run_two_at_a_time_and_off_the_loop() -> None:
     assert all(name.startswith("argon2") for name in names)
     await asyncio.sleep(0)
     assert made._waiting == 0
+
+
+async def test_an_imported_bcrypt_hash_fits_its_password_and_is_outdated(passwords: Passwords) -> None:
+    """E21: made by another system, in its own normal form."""
+    for password in (
+        "correct horse battery",
+        "zwölf Boxkämpfer",
+        unicodedata.normalize("NFD", "zwölf Boxkämpfer"),
+        "x" * 72,
+    ):
+        stored = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+        assert await passwords.verify(stored, password) == Verdict(fits=True, is_outdated=True)
+        assert not (await passwords.verify(stored, password[:-1] + "?")).fits
+
+
+async def test_bcrypt_never_looks_past_72_bytes_so_nothing_longer_fits() -> None:
+    """The 73rd byte and what follows would be as good as anything: refused, also when all of it is right."""
+    passwords = Passwords(memory_kib=8, passes=1)
+    stored = bcrypt.hashpw(b"a" * 72, bcrypt.gensalt(4)).decode()
+    assert (await passwords.verify(stored, "a" * 72)).fits
+    for longer in ("a" * 73, "a" * 72 + "b", "a" * 200, "ü" * 37):
+        assert not (await passwords.verify(stored, longer)).fits
+    cut = bcrypt.hashpw(b"short", bcrypt.gensalt(4)).decode()
+    assert not (await passwords.verify(cut, "short\0and more")).fits
+    passwords.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "$2b$12$short", "$2a$12$" + "a" * 53, "$2b$15$" + "a" * 53, "$2b$31$" + "a" * 53, "$2b$03$" + "a" * 53,
+     "$2b$12$" + "a" * 53 + "\n", "$argon2id$v=19$m=8,t=1,p=1$x$y", "$2b$12$" + "!" * 53, "plain text"],
+)  # fmt: skip
+def test_a_hash_that_is_not_taken_over_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="bcrypt"):
+        check_imported_hash(text)

@@ -4,8 +4,9 @@ import pytest
 
 from failgate.access.permission import Permission
 from failgate.access.principal import Principal
+from failgate.access.role import Role
 from failgate.accounts.token_text import token_id_of, write_token
-from failgate.accounts.tokens import Tokens
+from failgate.accounts.tokens import Tokens, Wish
 from failgate.base.errors import BadInput, NotFound
 from failgate.base.ids import new_id
 
@@ -184,3 +185,106 @@ async def test_leaving_a_workspace_ends_the_tokens_there(room) -> None:
     assert await room.tokens.resolve(of_agent) is None
     assert await room.tokens.resolve(of_account) is None
     assert await room.tokens.resolve(kept) is not None
+
+
+# Limits, rotation, owners
+
+
+async def test_a_token_ends_in_the_moment_of_its_expiry(room) -> None:
+    # E25
+    _, _, text = await key(room, expires_us=room.clock.now_us() + 60_000_000)
+    room.clock.advance(59.999999)
+    assert await room.tokens.resolve(text) is not None
+    room.clock.advance(0.000001)
+    assert await room.tokens.resolve(text) is None
+    assert await Tokens(room.database, room.audit, room.clock).resolve(text) is None
+
+
+async def test_a_token_works_from_its_networks_alone(room) -> None:
+    # E25
+    _, _, text = await key(room, networks=["10.0.0.0/8"])
+    for tokens in (room.tokens, Tokens(room.database, room.audit, room.clock)):
+        assert await tokens.resolve(text, "10.1.2.3") is not None
+        for elsewhere in ("11.0.0.1", None, "", "not an address"):
+            assert await tokens.resolve(text, elsewhere) is None
+
+
+async def test_the_last_use_names_the_address(room) -> None:
+    account, _, text = await key(room)
+    await room.tokens.resolve(text, "192.0.2.7")
+    await room.tokens.sweep()
+    [listed] = await Tokens(room.database, room.audit, room.clock).list(account.id)
+    assert (listed.last_used_us, listed.last_used_address) == (room.clock.now_us(), "192.0.2.7")
+
+
+async def test_a_key_for_who_is_no_member_is_refused(room) -> None:
+    _, workspace, _ = await key(room)
+    stranger = await room.account("bob@example.com")
+    with pytest.raises(NotFound):
+        await room.tokens.mint("usr", stranger.id, workspace.id, "x", actor=room.operator)
+
+
+async def test_a_scope_that_the_role_does_not_give_is_refused(room) -> None:
+    account, workspace, _ = await key(room)
+    for scopes in ([], ["workspace:command:vote"], ["workspace:key:write"], ["platform:user:write"], ["*"]):
+        with pytest.raises(BadInput):
+            await room.tokens.mint("usr", account.id, workspace.id, "x", actor=room.operator, scopes=scopes)
+
+
+@pytest.mark.parametrize("grace", [0, 3600])
+async def test_rotation_ends_the_old_token_at_once_or_after_the_grace(room, grace: int) -> None:
+    _, workspace, agent, old = await agent_token(room)
+    other = await room.agents.create(workspace.id, "other", agent.owner_account_id, room.operator)
+    kept = await room.tokens.mint("agt", other.id, workspace.id, "kept", actor=room.operator)
+    assert await room.tokens.resolve(old) is not None
+    new = await room.tokens.rotate(agent.id, workspace.id, Wish("again"), grace_seconds=grace, actor=room.operator)
+    assert (await room.tokens.resolve(old) is not None) == bool(grace)
+    if grace:
+        room.clock.advance(grace - 1)
+        assert await room.tokens.resolve(old) is not None
+        ended = []
+        room.tokens.on_revoked(ended.append)
+        room.clock.advance(1)
+        await room.tokens.sweep()
+        assert ended == [token_id_of(old)]  # and what was opened with it
+    assert await room.tokens.resolve(old) is None
+    assert await room.tokens.resolve(new) is not None
+    assert await room.tokens.resolve(kept) is not None
+    for wrong in (-1, 8 * 86_400):
+        with pytest.raises(BadInput):
+            await room.tokens.rotate(agent.id, workspace.id, Wish("x"), grace_seconds=wrong, actor=room.operator)
+
+
+async def test_another_owner_ends_the_tokens_of_an_agent(room) -> None:
+    _, workspace, agent, text = await agent_token(room)
+    bob = await room.account("bob@example.com")
+    with pytest.raises(NotFound):
+        await room.agents.change_owner(workspace.id, agent.id, bob.id, room.operator)
+    await room.workspaces.add_member(workspace.id, bob.id, Role.DEVELOPER, room.operator)
+    await room.agents.change_owner(workspace.id, agent.id, agent.owner_account_id, room.operator)
+    assert await room.tokens.resolve(text) is not None
+    await room.agents.change_owner(workspace.id, agent.id, bob.id, room.operator)
+    assert await room.tokens.resolve(text) is None
+    fresh = await room.tokens.mint("agt", agent.id, workspace.id, "x", actor=room.operator)
+    assert (await room.tokens.resolve(fresh)).owner_account_id == bob.id
+
+
+async def test_a_thousand_issued_secrets_are_in_no_table_and_no_log(room, caplog) -> None:
+    """E18 E19: by the whole text, by the secret part, also when they are used, rotated, revoked."""
+    account, workspace, agent, _ = await agent_token(room)
+    texts = [
+        await room.tokens.mint("usr", account.id, workspace.id, f"k{number}", actor=room.operator)
+        for number in range(600)
+    ]
+    for _ in range(200):
+        texts.append(await room.tokens.rotate(agent.id, workspace.id, Wish("r"), grace_seconds=0, actor=room.operator))
+        texts.append((await room.invitations.create(workspace.id, Role.DEVELOPER, room.operator))[1])
+        if len(await room.invitations.list(workspace.id)) > 150:
+            for one in await room.invitations.list(workspace.id):
+                await room.invitations.revoke(workspace.id, one.id, room.operator)
+    for text in texts:
+        await room.tokens.resolve(text, "192.0.2.1")
+    await room.tokens.sweep()
+    kept = await room.everything() + caplog.text
+    assert len(texts) == 1000
+    assert [text for text in texts if text in kept or text.split("_")[3] in kept] == []

@@ -23,6 +23,7 @@ from failgate.access.role import Role
 from failgate.base.ids import new_id
 from failgate.web.csrf import form_token
 from failgate.web.door import Door
+from failgate.web.pages.people_doors import PEOPLE, PLATFORM
 from failgate.web.routes import DOORS
 from tests.journeys import team
 from tests.journeys.harness import Server
@@ -31,6 +32,7 @@ from tests.journeys.test_bad_input import consented, manifest
 
 Expected = Literal["let in", "not signed in", "nothing there", "role lacks it", "second factor"]
 LACKS = "Your role does not allow this."
+NOWHERE = new_id()  # the id of nothing
 CONTENT = b"1 failed in 0.1s\n"
 SHA = hashlib.sha256(CONTENT).hexdigest()
 # Not from this machine itself, so that what is open to it is not open here.
@@ -45,6 +47,13 @@ BODIES: dict[str, Any] = {
     "rules.create": {"kind": "exact", "effect": "allow", "argv": [""]},
     "certificates.register": {"agent": "x", "san": ""},
     "reports.begin": {"manifest": {}, "consent": {"manifest_sha256": "", "by": "person", "at": ""}},
+    "agents.create": {"name": ""},
+    "agents.describe": {"name": "x"},
+    "agents.change_owner": {"owner": "x"},
+    "agents.rotate": {},
+    "members.change_role": {"role": "developer"},
+    "invitations.create": {"role": "developer", "email": "x"},
+    "keys.create": {"label": ""},
 }
 QUERIES = {"audit.inclusion": "seq=0", "audit.consistency": "old=1", "live.reviewer": "workspace={workspace}"}
 # What a visitor who is let in meets there. Each body is one that changes nothing: behind the guard it is refused by
@@ -118,6 +127,49 @@ LET_IN: dict[str, set[int]] = {
     "page.sessions_close": {303},
     "page.session_known": {404},
     "page.vote": {409},
+    "agents.create": {400},
+    "agents.read": {404},
+    "agents.describe": {404},
+    "agents.change_owner": {404},
+    "agents.disable": {404},
+    "agents.tokens": {404},
+    "agents.rotate": {404},
+    "agents.revoke_token": {404},
+    "members.change_role": {404},
+    "members.remove": {404},
+    "invitations.create": {400},
+    "invitations.revoke": {404},
+    "keys.create": {400},
+    "keys.revoke": {404},
+    "page.invite": {404},
+    "page.invite_accept": {404},
+    "page.invite_join": {404},
+    "page.reset_ask": {403},
+    "page.reset_new": {404},
+    "page.reset_choose": {404},
+    "page.key_new": {200, 404},
+    "page.key_create": {404},
+    "page.key_revoke": {404},
+    "page.agent_create": {400},
+    "page.agent": {404},
+    "page.agent_describe": {404},
+    "page.agent_owner": {404},
+    "page.agent_rotate": {404},
+    "page.agent_revoke": {404},
+    "page.agent_disable": {404},
+    "page.member": {404},
+    "page.member_role": {404},
+    "page.member_remove": {404},
+    "page.member_reset": {404},
+    "page.invitation_create": {400},
+    "page.invitation_revoke": {404},
+    "page.settings_rename": {400},
+    "page.platform_user": {404},
+    "page.platform_disable": {404},
+    "page.platform_enable": {404},
+    "page.platform_factor": {404},
+    "page.platform_reset": {404},
+    "page.platform_role": {404},
     "live.agent": {101},
     "live.reviewer": {101},
     "scim.resource_type": {404},
@@ -158,6 +210,8 @@ ABSENT_ID = {
     "page.passkey_rename",
     "page.passkey_remove",
     "page.device_revoke",
+    *(door.name for door in (*PEOPLE, *PLATFORM) if "{id}" in door.path),
+    *(door.name for door in DOORS if door.tag in {"agents", "members", "invitations", "keys"} and "{id}" in door.path),
 }
 
 
@@ -187,12 +241,13 @@ class World:
 
     def url(self, door: Door, workspace: str, *, identifier: str | None = None) -> str:
         kind = door.name.partition(".")[0].removeprefix("page").strip("s") or _noun(door)
-        chosen = identifier or (new_id() if door.name in ABSENT_ID else self.ids.get(kind, new_id()))
+        chosen = identifier or (NOWHERE if door.name in ABSENT_ID else self.ids.get(kind, new_id()))
         path = (
             door.path.replace("{connection}", "nowhere")
             .replace("{trial}", TRIAL)
             .replace("{workspace}", workspace)
             .replace("{id}", chosen)
+            .replace("{token}", chosen)
             .replace("{sha256}", SHA)
         )
         query = QUERIES.get(door.name, "").replace("{workspace}", workspace)

@@ -31,6 +31,24 @@ DELETE /reports/{id} workspace:report:delete api sensitive
 GET /certificates workspace:agent:read api
 POST /certificates workspace:agent:write api sensitive
 DELETE /certificates/{id} workspace:agent:write api sensitive
+GET /agents workspace:agent:read api
+POST /agents workspace:agent:write api sensitive
+GET /agents/{id} workspace:agent:read api
+POST /agents/{id} workspace:agent:write api
+POST /agents/{id}/owner workspace:agent:write api sensitive
+POST /agents/{id}/disable workspace:agent:write api
+GET /agents/{id}/tokens workspace:agent:read api
+POST /agents/{id}/tokens workspace:agent:write api sensitive
+DELETE /agents/{id}/tokens/{token} workspace:agent:write api
+GET /members workspace:member:read api
+POST /members/{id}/role workspace:member:write api sensitive
+DELETE /members/{id} workspace:member:write api sensitive
+GET /invitations workspace:member:read api
+POST /invitations workspace:member:write api sensitive
+DELETE /invitations/{id} workspace:member:write api
+GET /api-keys workspace:key:read api
+POST /api-keys workspace:key:write api sensitive
+DELETE /api-keys/{id} workspace:key:write api
 GET /audit/records workspace:audit:read api
 GET /audit/checkpoint workspace:audit:read api
 GET /audit/proof/inclusion workspace:audit:read api

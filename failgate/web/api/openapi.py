@@ -105,7 +105,12 @@ def problem_responses(door: Door) -> dict[int, ResponseSpec] | None:
 
 
 def _in_path(name: str) -> Parameter:
-    described = {"workspace": "The workspace's slug.", "id": "An identifier of ours.", "sha256": "64 hex digits."}
+    described = {
+        "workspace": "The workspace's slug.",
+        "id": "An identifier of ours.",
+        "token": "The id of a token.",
+        "sha256": "64 hex digits.",
+    }
     text = Schema(type=OpenAPIType.STRING)
     return Parameter(name=name, param_in=ParamType.PATH, required=True, schema=text, description=described.get(name))
 

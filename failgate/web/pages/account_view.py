@@ -152,44 +152,6 @@ class OverviewView:
     news: tuple[NewsLine, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AgentLine:
-    """An agent."""
-
-    id: str
-    name: str
-    owner: str
-    created: Moment
-    is_enabled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class AgentsView:
-    """All agents of a workspace."""
-
-    rows: tuple[AgentLine, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MemberLine:
-    """A member; `may` says in words what the role allows."""
-
-    email: str
-    role: str
-    may: str
-    has_second_factor: bool
-    is_disabled: bool
-    is_self: bool
-    since: Moment | None
-
-
-@dataclass(frozen=True, slots=True)
-class MembersView:
-    """All members of a workspace."""
-
-    rows: tuple[MemberLine, ...]
-
-
 def how_of(auth: tuple[str, ...]) -> str:
     """Return in words what was proven when a session was opened, and since."""
     words = {

@@ -13,7 +13,6 @@ from failgate.web.pages import (
     devices,
     overview,
     passkeys,
-    people,
     queue,
     reports,
     second_factor,
@@ -25,6 +24,7 @@ from failgate.web.pages import (
     step_up,
 )
 from failgate.web.pages.connection_doors import CONNECTIONS
+from failgate.web.pages.people_doors import PEOPLE, PLATFORM
 
 _ROOM: Final = "/w/{workspace}"
 
@@ -129,6 +129,6 @@ PAGES: Final[tuple[Door, ...]] = (
     _room("page.reports", "GET", "/reports", reports.listing, P.WORKSPACE_REPORT_READ),
     _room("page.report", "GET", "/reports/{id}", reports.one, P.WORKSPACE_REPORT_READ),
     _room("page.audit", "GET", "/audit", audit.log, P.WORKSPACE_AUDIT_READ),
-    _room("page.agents", "GET", "/agents", people.agents, P.WORKSPACE_AGENT_READ),
-    _room("page.members", "GET", "/members", people.members, P.WORKSPACE_MEMBER_READ),
+    *PEOPLE,
+    *PLATFORM,
 )

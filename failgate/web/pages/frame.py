@@ -1,7 +1,7 @@
 """What stands around every page: who is signed in, in which workspace, and the ways that are open to them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from failgate.access.permission import Permission
@@ -50,16 +50,30 @@ _ROOMS: Final = (
     ("agents", "Agents", Permission.WORKSPACE_AGENT_READ),
     ("audit", "Audit", Permission.WORKSPACE_AUDIT_READ),
     ("members", "Members", Permission.WORKSPACE_MEMBER_READ),
+    ("settings", "Settings", Permission.WORKSPACE_SETTINGS_READ),
+)
+_INSTALLATION: Final = (
+    NavItem("Workspaces", "/", "home"),
+    NavItem("Installation", "/platform", "platform"),
+    NavItem("Users", "/platform/users", "members"),
+    NavItem("Plugins", "/platform/plugins", "branch"),
+    NavItem("Connections", "/platform/connections", "link"),
 )
 
 
-def navigation(place: Place | None, current: str, waiting: int | None = None) -> tuple[NavItem, ...]:
+def navigation(
+    place: Place | None, current: str, waiting: int | None = None, *, is_platform_admin: bool = False
+) -> tuple[NavItem, ...]:
     """Return the ways from the room `current`: inside a workspace those that the role may enter, else one's own."""
+    if current.startswith("platform"):
+        here = "/" + current.replace("-", "/")
+        return tuple(replace(item, is_current=item.href == here) for item in _INSTALLATION)
     if place is None:
-        return (
+        own = (
             NavItem("Workspaces", "/", "home", current == "overview"),
             NavItem("Account", "/account", "account", current == "account"),
         )
+        return (*own, NavItem("Installation", "/platform", "platform")) if is_platform_admin else own
     granted = GRANTS[Role(place.role)]
     return tuple(
         NavItem(label, f"/w/{place.slug}/{room}", room, room == current, waiting if room == "queue" else None)

@@ -32,6 +32,8 @@ async def frame_of(request: Asking, title: str, room: str) -> Frame:
     if visit.workspace is not None and visit.role is not None:
         place = Place(visit.workspace.slug, visit.workspace.name, visit.role.value)
         waiting = len(services.gate.pending(visit.workspace.id))
+    account = await services.accounts.by_id(account_id) if account_id and place is None else None
+    is_platform_admin = account is not None and account.is_platform_admin
     return Frame(
         title=title,
         nonce=visit.nonce,
@@ -41,7 +43,7 @@ async def frame_of(request: Asking, title: str, room: str) -> Frame:
         is_demo=services.is_demo,
         workspace=place,
         workspaces=places,
-        nav=navigation(place, room, waiting),
+        nav=navigation(place, room, waiting, is_platform_admin=is_platform_admin),
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from importlib.resources import files
 from typing import Any
@@ -11,6 +11,8 @@ import pytest
 
 from failgate.web.pages import account_view as account
 from failgate.web.pages import factor_view as factors
+from failgate.web.pages import people_view as people
+from failgate.web.pages import platform_view as platform
 from failgate.web.pages.audit_view import audit_view
 from failgate.web.pages.frame import Frame
 from failgate.web.pages.queue_view import command_page_view, commands_view, queue_view
@@ -98,6 +100,12 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         is_first=False,
         now_us=now_us,
     )
+    agent = people.AgentLine("a", EVIL, EVIL, EVIL, at, False, at)
+    token = people.TokenLine("t", EVIL, EVIL, at, at, True, at, EVIL, (EVIL, EVIL))
+    options = (people.Choice(EVIL, EVIL, EVIL, True), people.Choice(EVIL, EVIL))
+    member = people.MemberLine("m", EVIL, "owner", EVIL, False, True, True, at)
+    fact = platform.Fact(EVIL, EVIL, EVIL)
+    user = platform.UserLine("u", EVIL, at, at, 2, True, True, True, False, False)
     given: dict[str, tuple[str, Any]] = {
         "queue": ("queue.html", queue(evil, "vote", [evil])),
         "queue enrol": ("queue.html", queue(evil, "enrol", [evil])),
@@ -138,8 +146,43 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "news": ("account.html", account.AccountView("a1", EVIL, True, 2, True, 1, 1, news=(account.NewsLine("s", EVIL, EVIL, at),))),
         "overview": ("overview.html", account.OverviewView((account.WorkspaceTile("acme", EVIL, "owner", "queue", 2),), False)),
         "overview none": ("overview.html", account.OverviewView((), True)),
-        "agents": ("agents.html", account.AgentsView((account.AgentLine("a", EVIL, EVIL, at, False),))),
-        "members": ("members.html", account.MembersView((account.MemberLine(EVIL, "owner", EVIL, False, True, True, at),))),
+        "agents": ("agents.html", people.AgentsView((agent, replace(agent, model=None, used=None)), may_change=True)),
+        "agents none": ("agents.html", people.AgentsView((), may_change=True)),
+        "agents reader": ("agents.html", people.AgentsView(())),
+        "agent": ("agent.html", people.AgentView(agent, (token,), options, options, options, True, EVIL)),
+        "agent reader": ("agent.html", people.AgentView(agent, (), (), (), (), False)),
+        "agent new": ("agent_new.html", people.NewAgentView(options, EVIL, EVIL, EVIL)),
+        "members": ("members.html", people.MembersView((member,), (people.InvitationLine("i", EVIL, "admin", at, at), people.InvitationLine("i", None, "admin", at, at)), True)),
+        "members reader": ("members.html", people.MembersView((member,))),
+        "member": ("member.html", people.MemberView(member, options, (EVIL, EVIL), True, True, EVIL)),
+        "member owner": ("member.html", people.MemberView(member, (), (), False, False)),
+        "invite": ("invite.html", people.InviteView(options, True, False, EVIL, EVIL)),
+        "accept": ("accept.html", people.AcceptView(EVIL, EVIL, "admin", EVIL, None, None, True, EVIL, EVIL)),
+        "accept bound": ("accept.html", people.AcceptView(EVIL, EVIL, "admin", EVIL, EVIL, None, False)),
+        "accept other": ("accept.html", people.AcceptView(EVIL, EVIL, "admin", EVIL, EVIL, "x" + EVIL, True)),
+        "accept own": ("accept.html", people.AcceptView(EVIL, EVIL, "admin", EVIL, EVIL, EVIL, True)),
+        "reset ask": ("reset.html", people.ResetView("ask", error=EVIL, email=EVIL)),
+        "reset off": ("reset.html", people.ResetView("ask", is_by_mail=False)),
+        "reset sent": ("reset.html", people.ResetView("sent", email=EVIL)),
+        "reset choose": ("reset.html", people.ResetView("choose", token=EVIL, email=EVIL, error=EVIL)),
+        "reset done": ("reset.html", people.ResetView("done")),
+        "keys": ("keys.html", people.KeysView((token,), True)),
+        "keys none": ("keys.html", people.KeysView((), True)),
+        "keys nowhere": ("keys.html", people.KeysView((), False)),
+        "key new": ("key_new.html", people.NewKeyView(options * 2, EVIL, "owner", options, options, EVIL, EVIL, True, EVIL)),
+        "shown": ("shown.html", people.ShownView(EVIL, EVIL, EVIL, EVIL, "/", EVIL)),
+        "settings": ("settings.html", people.SettingsView(EVIL, "acme", "w", at, (EVIL,), True, "/", EVIL, True)),
+        "settings reader": ("settings.html", people.SettingsView(EVIL, "acme", "w", at, (EVIL, EVIL), False)),
+        "platform": ("platform.html", platform.InstallationView("1", at, (fact,), (platform.CheckLine(EVIL, EVIL), platform.CheckLine(EVIL, None)), (fact,), platform.MailLine(True, EVIL, 1, 2, 3, EVIL, at), False, ("m",))),
+        "platform well": ("platform.html", platform.InstallationView("1", at, (), (), (), platform.MailLine(False, "", 0, 0, 0, None, None), True, ("m",))),
+        "platform plugins": ("platform_plugins.html", platform.PluginsView((platform.PluginLine(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL), platform.PluginLine(EVIL, EVIL, EVIL, EVIL, EVIL)))),
+        "platform connections": ("platform_connections.html", platform.ConnectionsView((platform.ConnectionLine(EVIL, EVIL, EVIL, EVIL),))),
+        "platform connections none": ("platform_connections.html", platform.ConnectionsView(())),
+        "platform users": ("platform_users.html", platform.UsersView((user, replace(user, seen=None, has_second_factor=False)), EVIL, 2, 1, "/")),
+        "platform users none": ("platform_users.html", platform.UsersView((), EVIL, 2, 0, None)),
+        "platform user": ("platform_user.html", platform.UserView(user, True, EVIL, EVIL)),
+        "platform user self": ("platform_user.html", platform.UserView(replace(user, is_self=True), False)),
+        "platform user disabled": ("platform_user.html", platform.UserView(replace(user, is_disabled=True, seen=None), False)),
         "error": ("error.html", {"title": EVIL, "status": 404, "sentence": EVIL, "hint": EVIL, "request_id": EVIL}),
     }  # fmt: skip
     return {name: render(template, frame=frame, view=view) for name, (template, view) in given.items()}

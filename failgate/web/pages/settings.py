@@ -1,0 +1,54 @@
+"""A workspace's settings: its name, who owns it, where the rest is set."""
+
+from failgate.access.permission import Permission
+from failgate.access.role import Role
+from failgate.audit.record import Actor
+from failgate.base.errors import BadInput
+from failgate.web.context import services_of, visit_of
+from failgate.web.pages.people_view import SettingsView
+from failgate.web.pages.showing import Asking, Page, grants, show
+from failgate.web.pages.text import moment
+
+
+async def page(request: Asking) -> Page:
+    """Show the settings."""
+    return await _show(request)
+
+
+async def rename(request: Asking) -> Page:
+    """Give the workspace another name for people."""
+    visit = visit_of(request)
+    name = visit.form.get("name", "")
+    try:
+        await services_of(request).workspaces.rename(visit.here().id, name, Actor.of(visit.principal))
+    except BadInput as error:
+        return await _show(request, error)
+    visit.workspace = await services_of(request).workspaces.by_id(visit.here().id)
+    return await _show(request, is_saved=True)
+
+
+async def _show(request: Asking, error: BadInput | None = None, *, is_saved: bool = False) -> Page:
+    visit, services = visit_of(request), services_of(request)
+    workspace = visit.here()
+    owners = [one.account_id for one in await services.workspaces.members(workspace.id) if one.role is Role.OWNER]
+    accounts = await services.accounts.by_ids(owners)
+    view = SettingsView(
+        visit.form.get("name", workspace.name)[:200] if error else workspace.name,
+        workspace.slug,
+        workspace.id,
+        moment(workspace.created_us, services.clock.now_us()),
+        tuple(accounts[one].email for one in owners if one in accounts),
+        grants(visit, Permission.WORKSPACE_SETTINGS_WRITE),
+        _sign_in_href(request),
+        str(error) if error else None,
+        is_saved,
+    )
+    status = error.status if error else 200
+    return await show(request, "settings.html", view, title="Settings", room="settings", status=status)
+
+
+def _sign_in_href(request: Asking) -> str | None:
+    """Return where the workspace's identity providers are set, when there is such a page."""
+    paths = {door.path for door in request.app.state.doors if door.kind == "page" and door.method == "GET"}
+    path = "/w/{workspace}/settings/sign-in"
+    return path.replace("{workspace}", visit_of(request).here().slug) if path in paths else None
