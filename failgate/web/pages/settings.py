@@ -4,7 +4,7 @@ from failgate.access.permission import Permission
 from failgate.access.role import Role
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput
-from failgate.web.context import services_of, visit_of
+from failgate.web.context import Visit, services_of, visit_of
 from failgate.web.pages.people_view import SettingsView
 from failgate.web.pages.showing import Asking, Page, grants, show
 from failgate.web.pages.text import moment
@@ -39,7 +39,7 @@ async def _show(request: Asking, error: BadInput | None = None, *, is_saved: boo
         moment(workspace.created_us, services.clock.now_us()),
         tuple(accounts[one].email for one in owners if one in accounts),
         grants(visit, Permission.WORKSPACE_SETTINGS_WRITE),
-        _sign_in_href(request),
+        _sign_in_href(visit),
         str(error) if error else None,
         is_saved,
     )
@@ -47,8 +47,8 @@ async def _show(request: Asking, error: BadInput | None = None, *, is_saved: boo
     return await show(request, "settings.html", view, title="Settings", room="settings", status=status)
 
 
-def _sign_in_href(request: Asking) -> str | None:
-    """Return where the workspace's identity providers are set, when there is such a page."""
-    paths = {door.path for door in request.app.state.doors if door.kind == "page" and door.method == "GET"}
-    path = "/w/{workspace}/settings/sign-in"
-    return path.replace("{workspace}", visit_of(request).here().slug) if path in paths else None
+def _sign_in_href(visit: Visit) -> str | None:
+    """Return where the workspace's identity providers are set, for who may look there."""
+    if not grants(visit, Permission.WORKSPACE_SIGN_IN_READ):
+        return None
+    return f"/w/{visit.here().slug}/settings/sign-in"
