@@ -24,6 +24,8 @@ PINNED = {
     P.WORKSPACE_AUDIT_READ: "owner auditor",
     P.WORKSPACE_SETTINGS_READ: "owner admin reviewer developer",
     P.WORKSPACE_SETTINGS_WRITE: "owner admin",
+    P.WORKSPACE_SIGN_IN_READ: "owner",
+    P.WORKSPACE_SIGN_IN_WRITE: "owner",
 }
 
 
@@ -49,4 +51,5 @@ def test_an_auditor_changes_nothing() -> None:
 
 
 def test_an_admin_does_not_read_the_log_that_watches_admins() -> None:
-    assert GRANTS[Role.OWNER] - GRANTS[Role.ADMIN] == {P.WORKSPACE_AUDIT_READ}
+    above = {P.WORKSPACE_AUDIT_READ, P.WORKSPACE_SIGN_IN_READ, P.WORKSPACE_SIGN_IN_WRITE}
+    assert GRANTS[Role.OWNER] - GRANTS[Role.ADMIN] == above
