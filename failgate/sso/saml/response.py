@@ -15,7 +15,7 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from failgate.accounts.email_address import normalised_or_none
 from failgate.sso.assertion import Assertion
 from failgate.sso.connection import Connection, SamlSettings
-from failgate.sso.protocol import CheckedResponse, Expected
+from failgate.sso.protocol import CheckedResponse, Expected, Refusal
 from failgate.sso.saml import tree
 from failgate.sso.saml.attributes import DISPLAY_NAMES, GROUP_NAMES, METHOD_NAMES, email_of, read_attributes
 from failgate.sso.saml.conditions import (
@@ -26,7 +26,7 @@ from failgate.sso.saml.conditions import (
     check_status,
     read_authentication,
 )
-from failgate.sso.saml.encryption import check_encrypted
+from failgate.sso.saml.encryption import check_encrypted, decrypt
 from failgate.sso.saml.instants import check_issued
 from failgate.sso.saml.name_id import EMAIL, read_name_id
 from failgate.sso.saml.refusals import Reason, refused
@@ -128,6 +128,18 @@ def _check_decrypted(root: Element) -> None:
         raise refused(Reason.ASSERTIONS)
 
 
+class _Response(OneLogin_Saml2_Response):  # type: ignore[misc]  # python3-saml has no types
+    """python3-saml's response, which leaves the decryption to us."""
+
+    def _decrypt_assertion(self, xml: Element) -> Element:
+        """Put the decrypted assertion in place of the encrypted one."""
+        encrypted = tree.only_child(xml, f"{SAML}EncryptedAssertion", Reason.ASSERTIONS)
+        assertion = decrypt(encrypted, self._settings.get_sp_key())
+        assertion.tail = encrypted.tail
+        xml.replace(encrypted, assertion)
+        return xml
+
+
 def _opened(
     document: bytes, settings: SamlSettings, service: ServiceProvider, *, is_response_signed: bool
 ) -> OneLogin_Saml2_Response:
@@ -136,7 +148,9 @@ def _opened(
     for key in service.keys:
         given = toolkit_settings(settings, service, key, is_response_signed=is_response_signed)
         try:
-            return OneLogin_Saml2_Response(given, encoded)
+            return _Response(given, encoded)
+        except Refusal:
+            raise
         except Exception:  # noqa: BLE001, S112 - xmlsec raises its own kinds, and each means: not with this key
             continue
     raise refused(Reason.ENCRYPTION)

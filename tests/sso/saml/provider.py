@@ -9,6 +9,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import xmlsec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from lxml import etree
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
@@ -175,6 +179,23 @@ def encrypted(
     made = context.encrypt_xml(body, outer)
     shell = etree.Element(f"{A}EncryptedAssertion", nsmap={"saml": NS["a"]})
     shell.append(made)
+    return shell
+
+
+def encrypted_bytes(content: bytes, certificate: str) -> Any:
+    """An EncryptedAssertion around any bytes, as anybody can make it who has our certificate."""
+    shell = encrypted(etree.fromstring("<x/>"), certificate)
+    body = shell[0]
+    key, start = secrets.token_bytes(16), secrets.token_bytes(16)
+    pad = 16 - len(content) % 16
+    cipher = Cipher(algorithms.AES(key), modes.CBC(start)).encryptor()
+    sealed = start + cipher.update(content + b"\0" * (pad - 1) + bytes([pad])) + cipher.finalize()
+    public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    assert isinstance(public, rsa.RSAPublicKey)
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
+    values = [element for element in body.iter() if element.tag.endswith("CipherValue")]
+    values[0].text = base64.b64encode(public.encrypt(key, oaep)).decode()
+    values[1].text = base64.b64encode(sealed).decode()
     return shell
 
 

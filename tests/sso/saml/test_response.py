@@ -28,6 +28,7 @@ from tests.sso.saml.provider import (
     Provider,
     encoded,
     encrypted,
+    encrypted_bytes,
     expected,
     key_pair,
     now_us,
@@ -360,6 +361,30 @@ def test_a_key_of_a_rollover_decrypts() -> None:
     assert reason(IDP.respond(SP, REQUEST, encrypt_to=key_pair("sp2").certificate)) == Reason.ENCRYPTION
 
 
+def test_a_key_beside_the_body_decrypts() -> None:
+    """As Shibboleth writes it, with the namespaces of the response around the assertion."""
+
+    def beside(response: Any, assertion: Any) -> None:
+        made = encrypted(assertion, SP.signing.certificate)
+        info, held = made.find(".//d:KeyInfo", NS), made.find(".//{*}EncryptedKey")
+        held.set("Id", "_key")
+        made.append(held)
+        kind = "http://www.w3.org/2001/04/xmlenc#EncryptedKey"
+        etree.SubElement(info, f"{{{NS['d']}}}RetrievalMethod", Type=kind, URI="#_key")
+        assertion.getparent().replace(assertion, made)
+
+    assert read(IDP.respond(SP, REQUEST, edit_signed=beside)).assertion.email == "ada@example.org"
+
+
+def test_an_assertion_may_use_the_namespaces_around_it() -> None:
+    def bare(response: Any, assertion: Any) -> None:
+        text = etree.tostring(assertion).replace(f' xmlns:saml="{NS["a"]}"'.encode(), b"", 1)
+        assertion.getparent().replace(assertion, encrypted_bytes(text, SP.signing.certificate))
+
+    document = IDP.respond(SP, REQUEST, signs="both", edit_signed=bare)
+    assert read(document).assertion.email == "ada@example.org"
+
+
 def test_plain_is_refused_where_encryption_is_demanded() -> None:
     demanding = IDP.connection(is_encryption_required=True)
     assert reason(IDP.respond(SP, REQUEST), demanding) == Reason.NOT_ENCRYPTED
@@ -397,6 +422,32 @@ def test_what_is_hidden_by_encryption_is_checked_too() -> None:
         parent.append(encrypted(evil, SP.signing.certificate))
 
     assert reason(IDP.respond(SP, REQUEST, edit_signed=wrap)) == Reason.ASSERTIONS
+
+
+@pytest.mark.parametrize(
+    "inside", ["no xml <", "<x/>", "text", "", "<a></shell><shell><a/>", "<!DOCTYPE x><x/>", "\x00"]
+)
+def test_what_is_no_assertion_inside_is_refused_and_written_nowhere(
+    inside: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Libraries below write what they cannot parse to standard error, where it would be a line of our log."""
+
+    def hide(response: Any, assertion: Any) -> None:
+        made = encrypted_bytes(inside.encode(), SP.signing.certificate)
+        assertion.getparent().replace(assertion, made)
+
+    for signs in ("assertion", "response"):
+        assert reason(IDP.respond(SP, REQUEST, signs=signs, edit_signed=hide)) in {
+            Reason.ENCRYPTION,
+            Reason.ASSERTIONS,
+            Reason.MARKUP,
+        }
+    document = IDP.respond(SP, REQUEST, encrypt_to=SP.signing.certificate)
+    at = document.rindex(b"CipherValue>", 0, -80) - 200
+    for place in range(at, at + 8):
+        flipped = document[:place] + (b"B" if document[place : place + 1] == b"A" else b"A") + document[place + 1 :]
+        reason(flipped)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_unsigned_assertion_in_encryption_is_refused() -> None:
