@@ -275,23 +275,11 @@ async def _build(
     workspaces.also_end(gate.void_votes_in)
     outbound = Outbound(allow_loopback=config.server.allow_loopback, networks=config.server.outbound_networks)
     sso = build_room(
-        db,
-        audit,
-        clock,
-        box,
-        accounts=accounts,
-        sessions=sessions,
-        workspaces=workspaces,
-        outbound=outbound,
-        table=config.sso,
-        base_url=config.server.base_url,
-        allow_loopback=config.server.allow_loopback,
-    )
+        db, audit, clock, box,
+        accounts=accounts, sessions=sessions, workspaces=workspaces, logins=logins, outbound=outbound, table=config.sso,
+        base_url=config.server.base_url, allow_loopback=config.server.allow_loopback,
+    )  # fmt: skip
     scim = build_scim(db, audit, clock, accounts=accounts, sessions=sessions, workspaces=workspaces, sso=sso)
-
-    async def is_sso_only(workspace_id: str) -> bool:
-        return (await sso.enforcements.of(workspace_id)).is_on
-
     invitations = Invitations(
         db,
         audit,
@@ -300,7 +288,7 @@ async def _build(
         passwords=passwords,
         throttle=throttle,
         joining=workspaces,
-        is_sso_only=is_sso_only,
+        is_sso_only=sso.enforcements.is_demanded,
     )
     exporters = plugins.exporters.items()
     return Services(

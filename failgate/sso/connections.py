@@ -27,8 +27,8 @@ from failgate.workspaces.workspaces import check_name, check_slug
 
 MOST_OF_WORKSPACE: Final = 20
 MOST_METHODS: Final = 20
-Removal = Callable[[Transaction, str, Actor], Awaitable[None]]
-"""What else ends when the connection of this id is removed, inside that transaction."""
+Ending = Callable[[Transaction, str, Actor], Awaitable[None]]
+"""What else ends with the connection of this id, inside that transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,18 @@ class Connections:
         self._clock = clock
         self._box = box
         self._sessions = sessions
-        self._removals: list[Removal] = []
+        self._removals: list[Ending] = []
+        self._closings: list[Ending] = []
         self._by_slug = ReadThrough(self._load_by_slug, limit=10_000)
         self._by_id = ReadThrough(self._load_by_id, limit=10_000)
 
-    def also_end(self, removal: Removal) -> None:
+    def also_end(self, removal: Ending) -> None:
         """Have `removal` run in the transaction in which a connection is removed."""
         self._removals.append(removal)
+
+    def also_close(self, closing: Ending) -> None:
+        """Have `closing` run wherever the sessions of a connection end: when it is switched off, and when removed."""
+        self._closings.append(closing)
 
     # Finding
 
@@ -376,6 +381,8 @@ class Connections:
 
     async def _end_sessions(self, tx: Transaction, connection_id: str, actor: Actor) -> int:
         rows = await tx.fetch("SELECT id FROM session WHERE connection_id = $1", connection_id)
+        for closing in self._closings:
+            await closing(tx, connection_id, actor)
         return await self._sessions.end_these(tx, [row["id"] for row in rows], actor, "connection_ended")
 
     async def _load_by_slug(self, slug: str) -> Connection | None:

@@ -51,6 +51,10 @@ class Enforcements:
         """Return what the workspace demands; from memory after the first time."""
         return await self._known.get(workspace_id) or Enforcement(workspace_id)
 
+    async def is_demanded(self, workspace_id: str) -> bool:
+        """Tell whether the workspace is entered through single sign-on alone."""
+        return (await self.of(workspace_id)).is_on
+
     async def entry(self, principal: Principal, workspace_id: str, role: Role | None) -> Entry:
         """Tell how `principal` may enter the workspace in which it has `role`. Asks no database when it is known.
 

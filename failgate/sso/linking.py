@@ -5,12 +5,14 @@ a verified domain of this connection and no account has it. An account that has 
 signed in, from `/account`: whoever could claim an address by asserting it would own the account.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from failgate.access.role import Role
 from failgate.accounts.accounts import Accounts
 from failgate.accounts.email_address import normalised_or_none
+from failgate.accounts.sessions import Sessions
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event
 from failgate.base.clock import Clock
@@ -24,6 +26,8 @@ from failgate.sso.roles import EVERYBODY, Given, Mapping, map_groups, named_work
 from failgate.workspaces.workspaces import Workspaces
 
 Kind = Literal["known", "new", "refused"]
+Unlinking = Callable[[Transaction, str, Actor, str], Awaitable[None]]
+"""What else ends when a sign-in through a connection (its id) is taken off an account (the last argument)."""
 _IDENTITY: Final = "SELECT * FROM sso_identity WHERE connection_id = $1 AND issuer = $2 AND subject = $3"
 
 
@@ -69,13 +73,26 @@ class Linking:
     """Judges assertions, makes accounts and memberships by them, links and unlinks."""
 
     def __init__(
-        self, database: Database, audit: AuditLog, clock: Clock, *, accounts: Accounts, workspaces: Workspaces
+        self,
+        database: Database,
+        audit: AuditLog,
+        clock: Clock,
+        *,
+        accounts: Accounts,
+        sessions: Sessions,
+        workspaces: Workspaces,
     ) -> None:
+        self._sessions = sessions
+        self._endings: list[Unlinking] = []
         self._database = database
         self._audit = audit
         self._clock = clock
         self._accounts = accounts
         self._workspaces = workspaces
+
+    def also_end(self, ending: Unlinking) -> None:
+        """Have `ending` run in the transaction in which a sign-in is taken off an account."""
+        self._endings.append(ending)
 
     async def judge(self, tx: Transaction, connection: Connection, assertion: Assertion) -> Verdict:
         """Tell whose account it is. Changes nothing, so that the test page says what a sign-in would do."""
@@ -130,7 +147,7 @@ class Linking:
         await self._link(tx, connection, assertion, account_id, actor, is_origin=False)
 
     async def unlink(self, account_id: str, identity_id: str, actor: Actor) -> None:
-        """Take a sign-in off the account.
+        """Take a sign-in off the account; the sessions that it opened have ended, and what was built on them.
 
         Raises: NotFound; Conflict (nothing else would be left to sign in with).
         """
@@ -147,6 +164,11 @@ class Linking:
             if others is None and (password is None or password["password_hash"] is None):
                 raise Conflict("This is the only way into your account.", hint="Link another one first.")
             await tx.execute("DELETE FROM sso_identity WHERE id = $1", identity_id)
+            query = "SELECT id FROM session WHERE account_id = $1 AND connection_id = $2"
+            opened = [found["id"] for found in await tx.fetch(query, account_id, row["connection_id"])]
+            await self._sessions.end_these(tx, opened, actor, "connection_ended")
+            for ending in self._endings:
+                await ending(tx, row["connection_id"], actor, account_id)
             event = Event(
                 act=Act.IDENTITY_UNLINKED, ws=SYSTEM, obj_t="identity", obj_id=identity_id, actor=actor,
                 data={"connection": row["connection_id"], "account": account_id},

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from failgate.accounts.accounts import Accounts
+from failgate.accounts.logins import Logins
 from failgate.accounts.sessions import Sessions
 from failgate.audit.log import AuditLog
 from failgate.base.clock import Clock
@@ -13,7 +14,7 @@ from failgate.base.secretbox import SecretBox
 from failgate.config.sso import SsoTable
 from failgate.sso.connections import Connections
 from failgate.sso.declared import Refreshing, declared_of, kept_metadata
-from failgate.sso.domains import Domains, dns_reader
+from failgate.sso.domains import Domains, ReadTexts, dns_reader
 from failgate.sso.enforcement import Enforcements
 from failgate.sso.linking import Linking
 from failgate.sso.logout import Logouts
@@ -64,15 +65,19 @@ def build_room(
     workspaces: Workspaces,
     outbound: Outbound,
     table: SsoTable,
+    logins: Logins,
     base_url: str,
     allow_loopback: bool,
+    read_texts: ReadTexts | None = None,
 ) -> SignOnRoom:
-    """Build the room over what stands below it."""
+    """Build the room over what stands below it; `read_texts` asks DNS (default: as `table` says)."""
     connections = Connections(database, audit, clock, box, sessions=sessions)
-    linking = Linking(database, audit, clock, accounts=accounts, workspaces=workspaces)
+    linking = Linking(database, audit, clock, accounts=accounts, sessions=sessions, workspaces=workspaces)
     enforcements = Enforcements(database, audit, clock, connections)
     workspaces.also_end(linking.forget_membership)
     workspaces.also_end(enforcements.keep_break_glass)
+    connections.also_close(logins.end_through)
+    linking.also_end(logins.end_through)
     speakers = Speakers(clock, outbound, connections, base_url=base_url, allow_loopback=allow_loopback)
     refreshing = Refreshing(clock, connections, speakers)
     sign_on = SingleSignOn(
@@ -80,5 +85,5 @@ def build_room(
         connections=connections, linking=linking, sessions=sessions, speakers=speakers, refreshing=refreshing,
     )  # fmt: skip
     logouts = Logouts(database, clock, box, connections=connections, sessions=sessions, speakers=speakers, sso=sign_on)
-    domains = Domains(database, audit, clock, dns_reader(table.name_servers))
+    domains = Domains(database, audit, clock, read_texts or dns_reader(table.name_servers))
     return SignOnRoom(connections, domains, linking, enforcements, speakers, refreshing, sign_on, logouts)

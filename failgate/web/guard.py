@@ -92,6 +92,7 @@ async def admit(scope: Scope, visit: Visit, door: Door, services: Services, deni
         if visit.workspace is not None and decision.reason != "second_factor_needed":
             denials.note(visit.workspace.id, principal, door, decision.reason)
         raise _refusal(decision)
+    await _check_reach(visit, door, services)
     if door.is_sensitive and principal.kind == "user":
         await check_step_up(visit, door, services)
 
@@ -136,6 +137,20 @@ async def may_still(visit: Visit, permission: Permission, services: Services) ->
             return False
         return decide(visit.principal, permission, workspace_id=visit.workspace.id, role=visit.role).allowed
     return decide(visit.principal, permission).allowed
+
+
+async def _check_reach(visit: Visit, door: Door, services: Services) -> None:
+    """Check that a session which one workspace's provider opened changes no account that reaches further.
+
+    Raises: Forbidden.
+    """
+    principal = visit.principal
+    is_change = door.permission.startswith("account:") and door.permission is not Permission.ACCOUNT_SELF_READ
+    if not is_change or principal.kind != "user" or principal.workspace_id is None or principal.account_id is None:
+        return
+    memberships = await services.workspaces.memberships(principal.account_id)
+    if any(one.workspace.id != principal.workspace_id for one in memberships):
+        raise _refusal(Decision(allowed=False, reason="other_sign_in_needed"))
 
 
 async def _check_entry(visit: Visit, services: Services) -> None:
