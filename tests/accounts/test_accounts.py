@@ -1,4 +1,6 @@
 import asyncio
+import statistics
+import time
 
 import bcrypt
 import pytest
@@ -295,3 +297,28 @@ async def test_the_last_platform_administrator_stays_unless_the_operator_says_so
     assert (await room.accounts.by_id(one.id)).is_platform_admin
     await room.accounts.revoke_platform_role(one.id, room.operator)
     assert (await room.acts()).count("platform_role.revoked") == 2
+
+
+async def test_an_unknown_account_takes_as_long_as_a_known_one(room) -> None:
+    """E22: a thousand interleaved tries; the medians lie less than 5 ms apart, and the answers are one."""
+    await room.account()
+    hasher = Passwords(memory_kib=1024, passes=2)
+    accounts = Accounts(
+        room.database, room.audit, room.clock, hasher,
+        throttle=room.throttle, sessions=room.sessions, tokens=room.tokens, devices=room.devices,
+    )  # fmt: skip
+    await accounts.set_password((await room.accounts.by_email(ANN)).id, "another long and plain one", room.operator)
+    took: dict[str, list[float]] = {ANN: [], "nobody@example.com": []}
+    said: set[str] = set()
+    for _ in range(500):
+        for email, times in took.items():
+            room.clock.advance(3600)  # so that no guess waits for the one before
+            began = time.perf_counter()
+            with pytest.raises(NotSignedIn) as refused:
+                await accounts.sign_in(email, "not the password", "192.0.2.1")
+            times.append(time.perf_counter() - began)
+            said.add(str(refused.value))
+    hasher.close()
+    known, unknown = (statistics.median(times) for times in took.values())
+    assert abs(known - unknown) < 0.005
+    assert len(said) == 1

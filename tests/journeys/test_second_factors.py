@@ -232,6 +232,8 @@ def test_every_sensitive_door_wants_a_factor_of_the_last_five_minutes(server: Se
     with running(server):
         team.found_acme(server)
         who, unproven, backup = (person(server, name, "owner") for name in ("fresh", "unproven", "backup"))
+        for one in (who, unproven, backup):  # so that the doors of the installation ask for the factor too
+            team.admin(server, "platform_role.grant", email=one.email)
         with contextlib.ExitStack() as stack:
             fresh = stack.enter_context(sign_in(server, who))
             none = stack.enter_context(sign_in_and_trust(server, unproven))
@@ -431,3 +433,26 @@ def test_the_totp_of_a_person_is_replaced_after_a_proof_and_the_old_one_is_void(
             overview = browser.get("/account/second-factor").text
             assert "10 of 10 left" in overview
             assert "last used" in overview
+
+
+def test_a_stranger_cannot_tell_a_known_address_from_an_unknown_one(server: Server) -> None:
+    """E22: status, headers and body are the same, whatever the account is like."""
+    with running(server):
+        team.found_acme(server)
+        known, gone = person(server, "lead", "reviewer"), person(server, "gone", "reviewer")
+        team.admin(server, "user.disable", email=gone.email)
+        seen = set()
+        for email, password in (
+            (known.email, "not the password at all"),
+            (gone.email, PASSWORD),
+            ("nobody@acme.example", PASSWORD),
+            ("no address", PASSWORD),
+        ):
+            with stranger(server) as client:
+                answer = form(client, "/signin", email=email, password=password)
+                nonce = re.search(r"'nonce-([^']+)'", answer.headers["content-security-policy"])
+                assert nonce is not None
+                body = answer.text.replace(nonce[1], "NONCE").replace(email, "EMAIL")
+                body = body.replace(form_token(client.cookies["fg_form"]), "TOKEN")
+                seen.add((answer.status_code, tuple(sorted(answer.headers)), body))
+        assert len(seen) == 1

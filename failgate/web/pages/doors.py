@@ -85,9 +85,10 @@ PAGES: Final[tuple[Door, ...]] = (
     _page("page.overview", "GET", "/", overview.overview, P.ACCOUNT_SELF_READ),
     _page("page.account", "GET", "/account", account.overview, P.ACCOUNT_SELF_READ),
     _page("page.step_up", "GET", "/account/step-up", step_up.form, P.ACCOUNT_SELF_READ),
-    _page("page.step_up_prove", "POST", "/account/step-up", step_up.prove, P.ACCOUNT_SELF_WRITE),
-    _page("page.step_up_options", "POST", "/account/step-up/options", step_up.options, P.ACCOUNT_SELF_WRITE),
-    _page("page.step_up_passkey", "POST", "/account/step-up/passkey", step_up.prove_passkey, P.ACCOUNT_SELF_WRITE),
+    # Public like the code at sign-in: a session that may not change its account may prove its factor all the same.
+    _page("page.step_up_prove", "POST", "/account/step-up", step_up.prove, P.PUBLIC_SESSION_OPEN),
+    _page("page.step_up_options", "POST", "/account/step-up/options", step_up.options, P.PUBLIC_SESSION_OPEN),
+    _page("page.step_up_passkey", "POST", "/account/step-up/passkey", step_up.prove_passkey, P.PUBLIC_SESSION_OPEN),
     _page("page.second_factor", "GET", "/account/second-factor", second_factor.overview, P.ACCOUNT_SELF_READ),
     _sensitive(
         "page.second_factor_begin", "POST", "/account/second-factor/begin", second_factor.begin, P.ACCOUNT_SELF_WRITE

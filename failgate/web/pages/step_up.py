@@ -3,6 +3,7 @@
 A code of the authenticator or a passkey; never a backup code, and a trusted device does not count.
 """
 
+from failgate.accounts.sessions import Session
 from failgate.base.errors import Conflict, FailgateError, NotSignedIn, TooManyRequests
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.account_view import CodeView
@@ -20,12 +21,12 @@ async def form(request: Asking) -> Page:
 
 async def prove(request: Asking) -> Page:
     """Check the code; the session gets a new token and goes back to where it came from."""
-    visit = visit_of(request)
-    if visit.session is None:
-        return redirect("/signin")
+    visit, session = visit_of(request), _session(request)
+    if session is None:
+        return redirect("/signin/code")
     try:
         code = visit.form.get("code", "").replace(" ", "")
-        token = await services_of(request).second_factors.prove_in_session(visit.session, code)
+        token = await services_of(request).second_factors.prove_in_session(session, code)
     except (NotSignedIn, TooManyRequests) as error:
         return await _ask(request, error)
     return enter(visit, token, next_of(request))
@@ -33,9 +34,9 @@ async def prove(request: Asking) -> Page:
 
 async def options(request: Asking) -> Page:
     """Return what the browser is asked to prove."""
-    session = visit_of(request).session
+    session = _session(request)
     if session is None:
-        return redirect("/signin")
+        return redirect("/signin/code")
     try:
         return json_answer(await services_of(request).passkeys.proof_options(session))
     except Conflict as error:
@@ -44,15 +45,21 @@ async def options(request: Asking) -> Page:
 
 async def prove_passkey(request: Asking) -> Page:
     """Check the passkey; the session gets a new token and goes back to where it came from."""
-    visit = visit_of(request)
-    if visit.session is None:
-        return redirect("/signin")
+    visit, session = visit_of(request), _session(request)
+    if session is None:
+        return redirect("/signin/code")
     try:
         credential = visit.form.get("credential", "")
-        token = await services_of(request).passkeys.prove_in_session(visit.session, credential)
+        token = await services_of(request).passkeys.prove_in_session(session, credential)
     except (NotSignedIn, Conflict) as error:
         return await _ask(request, error)
     return enter(visit, token, next_of(request))
+
+
+def _session(request: Asking) -> Session | None:
+    """Return the session of whoever is signed in; one that still awaits its second factor is none."""
+    session = visit_of(request).session
+    return None if session is None or session.awaits_second_factor else session
 
 
 async def _ask(request: Asking, error: FailgateError | None) -> Page:
