@@ -109,7 +109,7 @@ class PeopleVerbs:
 
     async def _reset_factor(self, person: Person) -> Answer:
         account = await self._account(person.email)
-        await self._services.second_factors.remove(account.id, OPERATOR)
+        await self._services.second_factors.reset(account.id, OPERATOR)
         return {"user": account.id}
 
     async def _revoke_platform_role(self, person: Person) -> Answer:

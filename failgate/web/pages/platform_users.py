@@ -50,15 +50,15 @@ async def enable(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - th
 
 
 async def reset_factor(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word
-    """Take the second factor away; every session of the account ends."""
+    """Take every factor away, passkeys too; every session of the account ends."""
     visit, services = visit_of(request), services_of(request)
     try:
         _must_be_another(request, id)
         await services.password_reset.must_not_have_minted(id, Actor.of(visit.principal))
-        await services.second_factors.remove(id, Actor.of(visit.principal))
+        await services.second_factors.reset(id, Actor.of(visit.principal))
     except Conflict as error:
         return await _show(request, id, error=error)
-    return await _show(request, id, done="The second factor is gone; its owner sets up a new one.")
+    return await _show(request, id, done="Every second factor is gone; their owner sets up a new one.")
 
 
 async def reset_link(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word
