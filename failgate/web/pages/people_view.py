@@ -32,6 +32,8 @@ _ABOUT: Final = {
     Permission.WORKSPACE_AUDIT_READ: "read the audit log",
     Permission.WORKSPACE_SETTINGS_READ: "read settings",
     Permission.WORKSPACE_SETTINGS_WRITE: "change settings",
+    Permission.WORKSPACE_SIGN_IN_READ: "read sign-in settings",
+    Permission.WORKSPACE_SIGN_IN_WRITE: "change sign-in settings",
 }
 
 
