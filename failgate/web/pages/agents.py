@@ -62,7 +62,7 @@ async def create(request: Asking) -> Page:
 
     try:
         agent, token = await services.db.write(verb)
-    except (BadInput, Conflict) as error:
+    except (BadInput, Conflict, NotFound) as error:
         return await _show_form(request, error)
     return await _show_token(request, agent, token)
 
