@@ -55,7 +55,12 @@ BODIES: dict[str, Any] = {
     "invitations.create": {"role": "developer", "email": "x"},
     "keys.create": {"label": ""},
 }
-QUERIES = {"audit.inclusion": "seq=0", "audit.consistency": "old=1", "live.reviewer": "workspace={workspace}"}
+QUERIES = {
+    "audit.inclusion": "seq=0",
+    "audit.consistency": "old=1",
+    "live.reviewer": "workspace={workspace}",
+    "live.agent": "workspace=acme",
+}  # who is bound to a workspace is in that one, whatever the query says
 # What a visitor who is let in meets there. Each body is one that changes nothing: behind the guard it is refused by
 # name, so that a door which forgets its guard is seen by the difference.
 LET_IN: dict[str, set[int]] = {
@@ -127,6 +132,13 @@ LET_IN: dict[str, set[int]] = {
     "page.sessions_close": {303},
     "page.session_known": {404},
     "page.vote": {409},
+    "page.device": {200, 403},
+    "page.device_code": {403, 404},
+    "page.device_decision": {403, 404},
+    "page.login_close": {404},
+    "oauth.device_authorization": {415},
+    "oauth.token": {415},
+    "oauth.revoke": {415},
     "agents.create": {400},
     "agents.read": {404},
     "agents.describe": {404},
@@ -210,6 +222,7 @@ ABSENT_ID = {
     "page.passkey_rename",
     "page.passkey_remove",
     "page.device_revoke",
+    "page.login_close",
     *(door.name for door in (*PEOPLE, *PLATFORM) if "{id}" in door.path),
     *(door.name for door in DOORS if door.tag in {"agents", "members", "invitations", "keys"} and "{id}" in door.path),
 }
@@ -225,6 +238,7 @@ class Speaker:
     is_platform_admin: bool = False
     is_ended: bool = False
     token: str | None = None
+    refresh_token: str = ""
 
 
 @dataclass
@@ -236,8 +250,11 @@ class World:
     ids: dict[str, str]
     visitors: tuple[str, ...]
 
-    def crowd(self) -> list[tuple[str, Speaker]]:
-        return [(name, self.speakers[name]) for name in self.visitors]
+    def crowd(self) -> Iterator[tuple[str, Speaker]]:
+        for name in self.visitors:
+            if name == COMMAND_LINE:
+                renew(self.speakers[name])
+            yield name, self.speakers[name]
 
     def url(self, door: Door, workspace: str, *, identifier: str | None = None) -> str:
         kind = door.name.partition(".")[0].removeprefix("page").strip("s") or _noun(door)
@@ -259,8 +276,9 @@ def _noun(door: Door) -> str:
 
 
 ROLES = {"developer": Role.DEVELOPER, "reviewer": Role.REVIEWER, "admin": Role.ADMIN, "auditor": Role.AUDITOR}
+COMMAND_LINE = "command line of a developer"
 VISITORS = (
-    "anonymous", "developer", "reviewer without second factor", "reviewer", "admin", "owner", "auditor", "agent token",
+    "anonymous", COMMAND_LINE, "developer", "reviewer without second factor", "reviewer", "admin", "owner", "auditor", "agent token",
     "API key of an owner", "API key of a reviewer", "platform admin", "owner of another workspace", "disabled account",
     "key of a disabled account", "provider of acme",
 )  # fmt: skip
@@ -334,7 +352,34 @@ def populate(server: Server, stack: contextlib.ExitStack, visitors: tuple[str, .
     }
     for name, role in ROLES.items():
         speakers[name] = Speaker(browser(people[name]), user(people[name]), {"acme": role})
+    # Of somebody who does not knock themselves: signing out everywhere else would end it.
+    remote = person(server, "remote", "developer")
+    at_desk = Speaker(browser(remote), user(remote), {"acme": Role.DEVELOPER})
+    speakers[COMMAND_LINE] = _command_line(server, at_desk, stack)
     return World(server, speakers, _things(speakers["agent token"].client, server, key), visitors)
+
+
+def _command_line(server: Server, person: Speaker, stack: contextlib.ExitStack) -> Speaker:
+    """Sign a command line in, as `person` does in their browser."""
+    client, named = stack.enter_context(stranger(server)), {"client_id": "failgate-cli"}
+    begun = client.post("/oauth/device_authorization", data=named).json()
+    fields = {"user_code": begun["user_code"], "decision": "approve", "mine": "yes"}
+    fields["csrf_token"] = form_token(person.client.cookies["fg_session"])
+    assert "signed in" in person.client.post("/device/decision", data=fields).text
+    grant = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": begun["device_code"]}
+    tokens = client.post("/oauth/token", data=named | grant).json()
+    principal = Principal("user", account_id=person.principal.account_id, auth=("device",), may_change_account=False)
+    speaker = Speaker(client, principal, person.roles, token="", refresh_token=tokens["refresh_token"])
+    renew(speaker)
+    return speaker
+
+
+def renew(speaker: Speaker) -> None:
+    """Give a command line another access token: the old one lives ten minutes, and this test may be slow."""
+    fields = {"client_id": "failgate-cli", "grant_type": "refresh_token", "refresh_token": speaker.refresh_token}
+    tokens = speaker.client.post("/oauth/token", data=fields).json()
+    speaker.token, speaker.refresh_token = tokens["access_token"], tokens["refresh_token"]
+    speaker.client.headers["authorization"] = f"Bearer {speaker.token}"
 
 
 def _provider(server: Server) -> dict[str, str]:
@@ -429,9 +474,10 @@ def knock(world: World, speaker: Speaker, door: Door, path: str) -> httpx.Respon
 def fields_of(world: World, speaker: Speaker) -> dict[str, str]:
     """Return a form that is one of this visit: what is tested is the permission, not the wall before it."""
     client = speaker.client
-    if speaker.principal.kind != "user" and "fg_form" not in client.cookies:
+    is_browser = speaker.principal.kind == "user" and speaker.token is None
+    if not is_browser and "fg_form" not in client.cookies:
         client.get("/signin")
-    keyed = client.cookies.get("fg_session") if speaker.principal.kind == "user" else client.cookies.get("fg_form")
+    keyed = client.cookies.get("fg_session" if is_browser else "fg_form")
     return {
         "csrf_token": form_token(keyed or ""),
         "decision": "approve",
