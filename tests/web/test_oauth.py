@@ -12,7 +12,9 @@ import pytest
 from failgate.access.principal import Principal
 from failgate.assembly import Services
 from failgate.audit.record import Actor
-from tests.web.conftest import People, Running
+from failgate.sso.connection import OidcSettings
+from failgate.sso.connections import Draft
+from tests.web.conftest import OPERATOR, People, Running
 
 CLIENT = "failgate-cli"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -225,3 +227,23 @@ async def test_a_lost_role_is_seen_at_once(services: Services, people: People, c
     by = Actor("user", people.accounts["owner"])
     await services.workspaces.remove_member(people.acme, people.accounts["developer"], by)
     assert (await client.get("/api/v1/workspaces/acme/commands", headers=headers)).status_code == 404
+
+
+async def test_a_connection_that_is_switched_off_ends_what_was_approved_through_it(
+    services: Services, people: People, client: httpx.AsyncClient
+) -> None:
+    draft = Draft("Acme", OidcSettings(issuer="https://idp.example", client_id="failgate"), client_secret="x" * 20)
+    connection = await services.sso.connections.create(people.acme, "acme-idp", draft, OPERATOR)
+    account_id = people.accounts["developer"]
+    begun = await begin(client)
+    person = Principal(
+        "user", account_id=account_id, session_id="s", connection_id=connection.id, workspace_id=people.acme
+    )
+    await services.device_login.decide(begun["user_code"], "approve", person)
+    tokens = (await poll(client, begun["device_code"])).json()
+    plain = await signed_in(services, client, account_id)
+    headers = {"authorization": f"Bearer {tokens['access_token']}"}
+    assert (await client.get("/api/v1/workspaces/acme/commands", headers=headers)).status_code == 200
+    await services.sso.connections.disable(people.acme, connection.id, OPERATOR)
+    assert (await client.get("/api/v1/workspaces/acme/commands", headers=headers)).status_code == 401
+    assert (await refresh(client, plain["refresh_token"])).status_code == 200
