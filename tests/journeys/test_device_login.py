@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import axe_playwright_python
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -23,6 +24,7 @@ from tests.journeys import team
 from tests.journeys.harness import Server, clean_environment, failgate
 from tests.journeys.team import PASSWORD, Person, codes, form, person, sign_in
 
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 CODE = re.compile(r"open (\S+) in a browser and type this code: ([A-Z]{4}-[A-Z]{4})")
 
 
@@ -164,6 +166,13 @@ def test_a_developer_signs_in_runs_a_command_and_signs_out(office: Server, chrom
 
 
 def picture(page: Any, name: str) -> None:
+    """Look at the page with axe in both themes; keep screenshots when a folder is named."""
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
+        # Parts of the page's own policy forbid what axe injects: it is run as the debugger would.
+        page.evaluate(AXE)
+        found = page.evaluate("() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})")
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == [], name
     folder = os.environ.get("FAILGATE_SCREENSHOTS")
     if not folder:
         return
