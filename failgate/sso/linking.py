@@ -22,10 +22,11 @@ from failgate.base.ids import new_id
 from failgate.sso.assertion import Assertion
 from failgate.sso.connection import Connection
 from failgate.sso.domains import domain_of
+from failgate.sso.provisioned import groups_of, is_deprovisioned, made_for
 from failgate.sso.roles import EVERYBODY, Given, Mapping, map_groups, named_workspaces
 from failgate.workspaces.workspaces import Workspaces
 
-Kind = Literal["known", "new", "refused"]
+Kind = Literal["known", "provisioned", "new", "refused"]
 Unlinking = Callable[[Transaction, str, Actor, str], Awaitable[None]]
 """What else ends when a sign-in through a connection (its id) is taken off an account (the last argument)."""
 _IDENTITY: Final = "SELECT * FROM sso_identity WHERE connection_id = $1 AND issuer = $2 AND subject = $3"
@@ -33,7 +34,10 @@ _IDENTITY: Final = "SELECT * FROM sso_identity WHERE connection_id = $1 AND issu
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whose account it is: `known` (of `account_id`), `new` (one is made for `email`), or `refused` for `reason`."""
+    """Whose account it is: `known` (of `account_id`), `new` (one is made for `email`), or `refused` for `reason`.
+
+    `provisioned`: the connection's provider had it made beforehand, and its person comes for the first time.
+    """
 
     kind: Kind
     account_id: str | None = None
@@ -100,6 +104,8 @@ class Linking:
         if row is not None:
             if not await self._accounts.is_enabled_within(tx, row["account_id"]):
                 return Verdict("refused", row["account_id"], reason="account_disabled")
+            if await is_deprovisioned(tx, connection.id, row["account_id"]):
+                return Verdict("refused", row["account_id"], reason="deprovisioned")
             return Verdict("known", row["account_id"], is_origin=bool(row["is_origin"]))
         if assertion.email is None:
             return Verdict("refused", reason="no_email")
@@ -110,6 +116,9 @@ class Linking:
             return Verdict("refused", email=email, reason="domain_not_covered")
         if not assertion.is_email_verified:
             return Verdict("refused", email=email, reason="email_not_verified")
+        made = await made_for(tx, connection.id, email)
+        if made is not None:
+            return Verdict("provisioned", made, email=email, is_origin=True)
         if await tx.fetch_one("SELECT id FROM account WHERE email = $1", email) is not None:
             return Verdict("refused", email=email, reason="account_exists")
         return Verdict("new", email=email, is_origin=True)
@@ -127,6 +136,8 @@ class Linking:
             account = await self._accounts.create_without_password_within(tx, verdict.email, connection.kind, actor)
             await self._link(tx, connection, assertion, account.id, actor, is_origin=True)
             account_id = account.id
+        elif verdict.kind == "provisioned":
+            await self._link(tx, connection, assertion, account_id, actor, is_origin=True)
         query = (
             "UPDATE sso_identity SET seen_us = $1, email = $2, factor_us = $3"
             " WHERE connection_id = $4 AND issuer = $5 AND subject = $6"
@@ -204,7 +215,8 @@ class Linking:
         any more, it ends. One that a person gave, and no group has mapped, stays as it is. The last owner stays owner,
         and so does the owner who may enter without single sign-on.
         """
-        mapping = map_groups(connection, assertion.groups)
+        kept = await groups_of(tx, connection.id, account_id) if account_id is not None else ()
+        mapping = map_groups(connection, (*assertion.groups, *kept))
         given = {one.workspace: one for one in mapping.given}
         steps: list[Step] = []
         for name in sorted(named_workspaces(connection), key=lambda each: each or ""):

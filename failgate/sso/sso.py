@@ -50,6 +50,10 @@ class NotLinked(FailgateError):
 # What the person in front of the browser reads. An account is mentioned only where the provider has proven, in a
 # domain that is verified for it, that the address is theirs.
 _SAID: Final = {
+    "deprovisioned": (
+        "Your identity provider has taken you out of its directory here.",
+        "Ask its administrator to assign you again.",
+    ),
     "no_email": (
         "Your identity provider did not say which e-mail address is yours.",
         "Ask its administrator to send the e-mail address to Failgate, then try again.",

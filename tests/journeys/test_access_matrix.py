@@ -184,6 +184,8 @@ LET_IN: dict[str, set[int]] = {
     "page.platform_role": {404},
     "live.agent": {101},
     "live.reviewer": {101},
+    "page.provisioning": {404},
+    "page.provisioning_change": {404},
     "scim.resource_type": {404},
     "scim.schema": {404},
     "scim.user_create": {415},

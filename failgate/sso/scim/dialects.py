@@ -53,7 +53,8 @@ def _operations_in(members: Mapping[str, Any]) -> Any:
 def _canonical(operation: Operation) -> Iterator[Operation]:
     op, path, value = operation.get("op"), operation.get("path"), operation.get("value")
     word = op.lower() if isinstance(op, str) else op
-    if path in {None, ""} and word in {"add", "replace"} and isinstance(value, dict):
+    is_writing = isinstance(word, str) and word in {"add", "replace"}
+    if (path is None or path == "") and is_writing and isinstance(value, dict):
         rest: dict[str, Any] = {}
         for key, item in cast("dict[str, Any]", value).items():
             if key.lower() in _READ_ONLY:

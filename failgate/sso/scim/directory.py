@@ -257,8 +257,6 @@ class Directory:
     ) -> Kept:
         if kept.is_active:
             placed = await self._governing.place(tx, connection, kept.id, draft.email, kept.account_id)
-            if placed.account_id is not None and placed.gap is None:
-                await self._governing.give_roles(tx, connection, kept.id, placed.account_id)
         else:
             placed = Placed(kept.account_id, "inactive")
             if kept.account_id is not None and before is not None and before.is_active:
@@ -266,6 +264,8 @@ class Directory:
         if (placed.account_id, placed.gap) != (kept.account_id, kept.gap):
             query = "UPDATE scim_resource SET account_id = $1, gap = $2 WHERE id = $3"
             await tx.execute(query, placed.account_id, placed.gap, kept.id)
+        if kept.is_active and placed.account_id is not None and placed.gap is None:
+            await self._governing.give_roles(tx, connection, kept.id, placed.account_id)
         return replace(kept, account_id=placed.account_id, gap=placed.gap)
 
     async def _give_roles(self, connection: Connection, user_ids: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ in the same transaction, with what else `Accounts.disable` and `Workspaces.remov
 from being orphaned stays: the membership of its last owner, the account that may enter without single sign-on.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -28,10 +27,6 @@ from failgate.sso.linking import Linking, actor_of
 from failgate.sso.scim.errors import uniqueness
 from failgate.workspaces.workspaces import Workspaces
 
-_GROUPS: Final = (
-    "SELECT r.label, r.body FROM scim_member m JOIN scim_resource r ON r.id = m.group_id"
-    " WHERE m.user_id = $1 ORDER BY m.group_id"
-)
 _GOVERN: Final = (
     "INSERT INTO scim_account (id, connection_id, account_id, is_origin, has_disabled, linked_us)"
     " VALUES ($1, $2, $3, $4, 0, $5) ON CONFLICT (connection_id, account_id) DO NOTHING"
@@ -95,10 +90,7 @@ class Governing:
 
     async def give_roles(self, tx: Transaction, connection: Connection, user_id: str, account_id: str) -> None:
         """Give the person the roles that their groups map to, and take those that none maps to any more."""
-        groups: list[str] = []
-        for row in await tx.fetch(_GROUPS, user_id):
-            groups.extend(group_names(row["label"], row["body"]))
-        assertion = Assertion(issuer="scim", subject=user_id, groups=tuple(dict.fromkeys(groups)))
+        assertion = Assertion(issuer="scim", subject=user_id)  # the groups are those of the directory
         _, steps = await self._linking.plan(tx, connection, assertion, account_id)
         await self._linking.carry_out(tx, connection, account_id, steps)
 
@@ -166,12 +158,6 @@ class Governing:
         query = "SELECT id FROM scim_resource WHERE connection_id = $1 AND account_id = $2 AND id <> $3"
         if await tx.fetch_one(query, connection.id, account_id, user_id) is not None:
             raise uniqueness("Another person of this connection has this e-mail address.", hint="Change one of them.")
-
-
-def group_names(label: str, body: str) -> tuple[str, ...]:
-    """Return the names under which the rules of a connection may know a group: its displayName and its externalId."""
-    external = json.loads(body).get("externalId")
-    return (label, external) if isinstance(external, str) else (label,)
 
 
 def email_of(body: Mapping[str, Any]) -> str | None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from failgate.base.db import Transaction
 from failgate.base.ids import new_id
 from failgate.sso.connection import Connection
+from failgate.sso.provisioned import group_names
 from failgate.sso.scim.dialects import MemberChange
 from failgate.sso.scim.errors import invalid_value
-from failgate.sso.scim.governing import group_names
 from failgate.sso.scim.stored import Kept, chunks, places
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from failgate.access.permission import Permission as P  # noqa: N817 - the table is read in columns
 from failgate.web.door import Door
 from failgate.web.pages import connection_changes as changes
-from failgate.web.pages import connections
+from failgate.web.pages import connections, provisioning
 
 _ROOT: Final = "/w/{workspace}/settings/sign-in"
 _METADATA_BYTES: Final = 768 * 1024  # 256 KiB of XML, each character of it perhaps three in a form
@@ -38,6 +38,8 @@ CONNECTIONS: Final[tuple[Door, ...]] = (
     _change("page.connection_keys", "/{id}/keys", changes.keys),
     _change("page.connection_switch", "/{id}/switch", changes.switch),
     _change("page.connection_remove", "/{id}/remove", changes.remove),
+    _look("page.provisioning", "/{id}/provisioning", provisioning.show_page),
+    _change("page.provisioning_change", "/{id}/provisioning", provisioning.change),
     _change("page.sso_enforce", "/enforce", changes.enforce),
     _change("page.sso_release", "/release", changes.release),
 )

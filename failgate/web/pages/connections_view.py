@@ -174,11 +174,13 @@ class TrialView:
 
 VERDICTS: Final = {
     "known": "The person is known here: they would be signed in to their account.",
+    "provisioned": "The provider had an account made for the person: they would be signed in to it.",
     "new": "The person is new: an account would be made for them.",
     "no_email": "Refused: the provider sends no e-mail address, and the person is not known yet.",
     "email_not_verified": "Refused: the provider does not vouch for the e-mail address.",
     "domain_not_covered": "Refused: the address lies in no verified domain of this connection.",
     "account_exists": "Refused: an account has the address. Its owner links this sign-in on their account page.",
+    "deprovisioned": "Refused: the provider took the person out of its directory here.",
     "account_disabled": "Refused: the account is disabled.",
 }
 REASONS: Final = {

@@ -163,18 +163,18 @@ async def search(request: Asking) -> Answer:
 
 async def _search(request: Asking, kinds: Sequence[Kind], query: Query) -> Answer:
     connection = await _connection(request)
-    return _answer(await _directory(request).search(connection, kinds, query, _base_url(request)))
+    return _answer(await _directory(request).search(connection, kinds, query, base_url(request)))
 
 
 async def _create(request: Asking, kind: Kind) -> Answer:
     connection, query = await _connection(request), query_of(_parameters(request))
-    shown = await _directory(request).create(connection, kind, await _body(request), _base_url(request))
+    shown = await _directory(request).create(connection, kind, await _body(request), base_url(request))
     return await _one(shown, kind, query, status=201)
 
 
 async def _read(request: Asking, kind: Kind, resource_id: str) -> Answer:
     connection, query = await _connection(request), query_of(_parameters(request))
-    shown = await _directory(request).read(connection, kind, resource_id, _base_url(request))
+    shown = await _directory(request).read(connection, kind, resource_id, base_url(request))
     given = {each.strip().removeprefix("W/") for each in (_header(request, "if-none-match") or "").split(",")}
     if shown.etag.removeprefix("W/") in given:
         return Response(b"", status_code=304, headers={"etag": shown.etag})
@@ -184,7 +184,7 @@ async def _read(request: Asking, kind: Kind, resource_id: str) -> Answer:
 async def _replace(request: Asking, kind: Kind, resource_id: str) -> Answer:
     connection, query = await _connection(request), query_of(_parameters(request))
     shown = await _directory(request).replace(
-        connection, kind, resource_id, await _body(request), _base_url(request), _header(request, "if-match")
+        connection, kind, resource_id, await _body(request), base_url(request), _header(request, "if-match")
     )
     return await _one(shown, kind, query)
 
@@ -192,7 +192,7 @@ async def _replace(request: Asking, kind: Kind, resource_id: str) -> Answer:
 async def _patch(request: Asking, kind: Kind, resource_id: str) -> Answer:
     connection, query = await _connection(request), query_of(_parameters(request))
     shown = await _directory(request).patch(
-        connection, kind, resource_id, await _body(request), _base_url(request), _header(request, "if-match")
+        connection, kind, resource_id, await _body(request), base_url(request), _header(request, "if-match")
     )
     if kind == "Group" and not query.attributes:
         return Response(b"", status_code=204, headers={"etag": shown.etag, "location": shown.location})
@@ -261,7 +261,8 @@ def _header(request: Asking, name: str) -> str | None:
     return header(cast("Any", request.scope), name.encode())
 
 
-def _base_url(request: Asking) -> str:
+def base_url(request: Asking) -> str:
+    """Return the address that the provider is given, under the name by which it asks."""
     public_url = services_of(request).config.server.public_url
     origin = public_url or f"{request.scope['scheme']}://{_header(request, 'host')}"
     return f"{origin.rstrip('/')}/scim/v2"
@@ -269,7 +270,7 @@ def _base_url(request: Asking) -> str:
 
 async def _described(request: Asking) -> dict[str, Any]:
     await _connection(request)
-    return await asyncio.to_thread(_description, _base_url(request))
+    return await asyncio.to_thread(_description, base_url(request))
 
 
 @lru_cache(maxsize=16)

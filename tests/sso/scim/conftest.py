@@ -119,7 +119,7 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path):
         database, audit, clock, passwords, throttle=throttle, sessions=sessions, tokens=tokens, devices=devices
     )
     workspaces = Workspaces(database, audit, clock, leavings=(tokens.end_in_workspace, Linking.forget_membership))
-    linking = Linking(database, audit, clock, accounts=accounts, workspaces=workspaces)
+    linking = Linking(database, audit, clock, accounts=accounts, sessions=sessions, workspaces=workspaces)
     governing = Governing(clock, accounts=accounts, sessions=sessions, workspaces=workspaces, linking=linking)
     directory = Directory(database, audit, clock, governing)
     made = Room(
