@@ -1,0 +1,175 @@
+"""Single sign-on in a real browser over TLS, with the provider on another site: cookies, content policy, pages. E24"""
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.journeys import team
+from tests.journeys.harness import CHROMIUM, Server, browser
+from tests.journeys.sso import free_port
+from tests.journeys.team import PASSWORD, Person, codes, failures_in, person
+from tests.peers.oidc_provider.peer import missing
+from tests.peers.simplesaml import SimpleSamlPhp, require_simplesamlphp
+from tests.peers.simplesaml import person as anybody
+from tests.sso.saml.provider import key_pair
+from tests.web.authority import Authority
+
+SIGN_IN = "/w/acme/settings/sign-in"
+
+
+class Place:
+    """A server at https://localhost and a provider at http://127.0.0.1: two sites."""
+
+    def __init__(self, server: Server, url: str, idp: SimpleSamlPhp, chromium: Browser, owner: Person) -> None:
+        self.server, self.url, self.idp, self.chromium, self.owner = server, url, idp, chromium, owner
+        self.violations: list[str] = []
+        self.signed_in: list = []
+
+    def context(self, **how: object) -> BrowserContext:
+        context = self.chromium.new_context(ignore_https_errors=True, **how)
+        context.on("console", lambda message: self._note(message.text))
+        return context
+
+    def _note(self, text: str) -> None:
+        if "Content Security Policy" in text or "Refused to" in text or "TrustedHTML" in text:
+            self.violations.append(text)
+
+    def sign_in_by_password(self, page: Page) -> None:
+        """Sign the owner in; from the second time on with the session of the first, for a code is good once."""
+        if self.signed_in:
+            page.context.add_cookies(self.signed_in)
+            return
+        page.goto(f"{self.url}/signin")
+        page.get_by_label("E-mail").fill(self.owner.email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        assert self.owner.totp is not None
+        for code in codes(self.owner.totp):
+            page.locator("input[name=code]").fill(code)
+            page.locator("input[name=code]").press("Enter")
+            page.wait_for_load_state()
+            if "/signin" not in page.url:
+                self.signed_in = page.context.cookies(self.url)
+                return
+
+    def at_the_provider(self, page: Page, who: tuple[str, str]) -> None:
+        page.locator("input[name=username]").fill(who[0])
+        page.locator("input[name=password]").fill(who[1])
+        page.locator("input[name=password]").press("Enter")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    require_simplesamlphp()
+    if not CHROMIUM.exists():
+        missing(f"Chromium is missing at {CHROMIUM}: install the package `chromium`, or set FAILGATE_CHROMIUM")
+    folder, port = tmp_path_factory.mktemp("sso"), free_port()
+    certificate, key = Authority().server("localhost").write(folder, "server")
+    url = f"https://localhost:{port}"
+    config = (
+        f'[server]\npublic_url = "{url}"\nallow_loopback = true\n'
+        f'[server.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
+    )
+    with contextlib.ExitStack() as stack:
+        idp = SimpleSamlPhp(tmp_path_factory.mktemp("idp"), key_pair("idp")).start()
+        stack.callback(idp.stop)
+        server = Server(folder / "data", config=config, arguments=("--listen", f"127.0.0.1:{port}"))
+        stack.callback(server.kill)
+        server.start(timeout=60)
+        team.found_acme(server)
+        owner = person(server, "olga", "owner")
+        yield Place(server, url, idp, stack.enter_context(browser()), owner)
+        server.stop()
+        assert failures_in(server) == []
+
+
+def test_an_owner_connects_a_provider_and_a_person_signs_in_by_it(place: Place) -> None:
+    with place.context() as context:
+        page = context.new_page()
+        place.sign_in_by_password(page)
+        page.goto(f"{place.url}{SIGN_IN}/new?kind=saml")
+        page.get_by_label("Name for people").fill("School")
+        page.get_by_label("Short name").fill("school")
+        expect(page.locator("[data-address=acs]")).to_have_text(f"{place.url}/sso/school/acs")
+        page.locator("[data-metadata-file]").set_input_files(
+            files=[{"name": "idp.xml", "mimeType": "text/xml", "buffer": place.idp.metadata()}]
+        )
+        expect(page.locator("[data-metadata]")).not_to_have_value("")
+        page.get_by_role("button", name="Connect", exact=True).click()
+        expect(page.get_by_role("heading", name="School")).to_be_visible()
+        here = page.url
+        certificate = re.search(
+            r"X509Certificate>([^<]+)<", context.request.get(f"{place.url}/sso/school/metadata").text()
+        )
+        assert certificate is not None
+        base = f"{place.url}/sso/school"
+        place.idp.serve([{
+            "entityid": f"{base}/metadata", "acs": f"{base}/acs", "sls": f"{base}/logout",
+            "certificate": f"-----BEGIN CERTIFICATE-----\n{certificate[1]}\n-----END CERTIFICATE-----\n",
+        }])  # fmt: skip
+        page.get_by_role("link", name="Test this connection").click()
+        place.at_the_provider(page, anybody(1))
+        expect(page.locator("[data-verdict]")).to_contain_text("no verified domain")
+        page.goto(f"{place.url}/account/sign-ins")
+        page.get_by_role("button", name="Link School").click()
+        expect(page.get_by_text("linked")).to_be_visible()  # the provider knows the browser by now
+        assert page.url == f"{place.url}/account/sign-ins"
+        assert here.startswith(f"{place.url}{SIGN_IN}/")
+    with place.context() as context:
+        page = context.new_page()
+        page.goto(f"{place.url}/signin?next=/w/acme/queue")
+        page.get_by_role("link", name="Continue with School").click()
+        place.at_the_provider(page, anybody(1))
+        expect(page).to_have_url(re.compile("/signin/code"))  # olga has a second factor here
+        kept = {cookie["name"]: cookie for cookie in context.cookies(place.url)}
+        assert (kept["__Host-fg_sso"]["sameSite"], kept["__Host-fg_sso"]["secure"]) == ("None", True)
+        assert (kept["__Host-fg_session"]["sameSite"], kept["__Host-fg_session"]["httpOnly"]) == ("Lax", True)
+        page.go_back()
+        page.goto(f"{place.url}/signin/code")
+        expect(page.locator("input[name=code]")).to_be_visible()
+    assert place.violations == []
+
+
+def test_a_request_by_post_leaves_through_a_page_of_ours(place: Place) -> None:
+    team.sql(
+        place.server,
+        'UPDATE sso_connection SET settings = replace(settings, \'"sso_binding":"redirect"\', \'"sso_binding":"post"\')',
+    )
+    place.server.stop()
+    place.server.start(timeout=60)
+    with place.context() as context:
+        page = context.new_page()
+        page.goto(f"{place.url}/sso/school/start")
+        place.at_the_provider(page, anybody(2))
+        expect(page.get_by_text("You are not signed in")).to_be_visible()  # nobody knows them: that is linking's word
+        expect(page.locator("[data-reference]")).to_be_visible()
+    assert place.violations == []
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 900, "light"), (390, 844, "dark"), (320, 640, "light")])
+def test_the_pages_are_accessible_and_fit(place: Place, width: int, height: int, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    with place.context(viewport={"width": width, "height": height}, color_scheme=scheme, bypass_csp=True) as context:
+        page = context.new_page()
+        place.sign_in_by_password(page)
+        page.goto(f"{place.url}{SIGN_IN}")
+        here = page.locator(".rows a.button").first.get_attribute("href")
+        paths = [SIGN_IN, f"{SIGN_IN}/new?kind=saml", f"{SIGN_IN}/new?kind=microsoft", here, "/account/sign-ins"]
+        strange = ["/signin", "/signin/sso", "/sso/school/callback?state=x"]
+        for path in paths:
+            _check(Axe(), page, f"{place.url}{path}")
+    with place.context(viewport={"width": width, "height": height}, color_scheme=scheme, bypass_csp=True) as context:
+        page = context.new_page()
+        for path in strange:
+            _check(Axe(), page, f"{place.url}{path}")
+
+
+def _check(axe, page: Page, url: str) -> None:
+    page.goto(url)
+    found = axe.run(page)
+    assert found.violations_count == 0, (url, found.generate_report())
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth"), url
