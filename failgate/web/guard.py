@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 from litestar.connection import ASGIConnection, Request
 from litestar.handlers import BaseRouteHandler
 
-from failgate.access.decision import Decision, decide
+from failgate.access.decision import ANY_SIGN_IN, Decision, decide
 from failgate.access.permission import Permission
 from failgate.access.principal import ANONYMOUS, Principal
 from failgate.access.role import Role
@@ -145,7 +145,7 @@ async def _check_reach(visit: Visit, door: Door, services: Services) -> None:
     Raises: Forbidden.
     """
     principal = visit.principal
-    is_change = door.permission.startswith("account:") and door.permission is not Permission.ACCOUNT_SELF_READ
+    is_change = door.permission.startswith("account:") and door.permission not in ANY_SIGN_IN
     if not is_change or principal.kind != "user" or principal.workspace_id is None or principal.account_id is None:
         return
     memberships = await services.workspaces.memberships(principal.account_id)

@@ -365,6 +365,8 @@ def test_an_owner_connects_tests_and_demands_single_sign_on(
         team.admin(server, "workspace.create", workspace="other", owner="olga@acme.example")
         team.admin(server, "workspace.add_member", workspace="other", email="quinn@team.example", role="owner")
         assert client.get("/w/other/queue").status_code == 404  # confined to the workspace whose provider it is
+        unlinked = form(client, "/account/sign-ins", connection="corp")
+        assert unlinked.status_code == 403, "a confined session changes no account that reaches further"
         _enforced(server, owner, client)
 
 
