@@ -14,7 +14,8 @@ SHA = "a" * 64
 
 
 def url_of(door, workspace="acme", identifier=None):
-    return door.path.replace("{workspace}", workspace).replace("{id}", identifier or new_id()).replace("{sha256}", SHA)
+    path = door.path.replace("{workspace}", workspace).replace("{id}", identifier or new_id()).replace("{sha256}", SHA)
+    return path.replace("{token}", new_id()).replace("{trial}", new_id()).replace("{connection}", "nowhere")
 
 
 BODIES = {
