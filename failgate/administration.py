@@ -106,6 +106,13 @@ class OneConnection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     email: str | None = None
 
 
+class OneDomain(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Arguments of `sso.verify_domain`."""
+
+    connection: str
+    domain: str
+
+
 class KeyRotation(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Arguments of `signing_key.rotate`; with `is_compromised` what the old keys signed ends at once."""
 
@@ -133,6 +140,7 @@ class Administration:
             "scim.token": (OneConnection, self._mint_scim_token),
             "scim.revoke": (OneConnection, self._revoke_scim_token),
             "scim.allow": (OneConnection, self._allow_in_scim),
+            "sso.verify_domain": (OneDomain, self._verify_domain),
             "rules.stored": (Nothing, self._stored_rules),
             "audit.checkpoint": (OneLog, self._checkpoint),
             "signing_key.rotate": (KeyRotation, self._rotate_signing_key),
@@ -265,6 +273,16 @@ class Administration:
         connection = await self._connection(one.connection)
         await self._services.scim.directory.allow(connection, one.email or "", OPERATOR)
         return {"connection": connection.slug}
+
+    async def _verify_domain(self, one: OneDomain) -> Answer:
+        connection = await self._connection(one.connection)
+        if connection.workspace_id is None:
+            raise BadInput("This connection is of the config file.", hint="Its domains stand there too.")
+        connections = self._services.sso.connections
+        domain = await self._services.sso.domains.vouch(
+            connection.workspace_id, connection.id, one.domain, OPERATOR, lambda tx: connections.forget(tx, connection)
+        )
+        return {"connection": connection.slug, "domain": domain}
 
     async def _connection(self, slug: str) -> Connection:
         connection = await self._services.sso.connections.by_slug(slug)

@@ -172,6 +172,11 @@ def scim() -> None:
     """Provisioning through a connection."""
 
 
+@admin.group()
+def sso() -> None:
+    """Single sign-on."""
+
+
 @admin.group(name="signing-key")
 def signing_key() -> None:
     """The key that signs access tokens."""
@@ -421,6 +426,15 @@ def revoke_scim_token(connection: str) -> Request:
 def allow_in_scim(connection: str, email: str) -> Request:
     """Let a connection provision an account that is there already."""
     return "scim.allow", {"connection": connection, "email": email}
+
+
+@sso.command(name="verify-domain")
+@connection_option
+@click.option("--domain", required=True, metavar="D")
+@administrative
+def verify_domain(connection: str, domain: str) -> Request:
+    """Vouch for a mail domain of a workspace's connection, in place of its DNS record."""
+    return "sso.verify_domain", {"connection": connection, "domain": domain}
 
 
 @signing_key.command(name="rotate")

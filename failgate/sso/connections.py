@@ -108,8 +108,15 @@ class Connections:
         return found[0]
 
     async def listed(self) -> list[Connection]:
-        """Return what the sign-in page shows everybody: enabled, listed; the installation's first, then by title."""
-        found = await stored.load(self._database, self._box, "is_enabled = 1 AND is_listed = 1")
+        """Return what the sign-in page shows everybody: enabled, listed; the installation's first, then by title.
+
+        A workspace's connection stands there once it has proven a domain: its owner chooses the words on the button.
+        """
+        condition = (
+            "is_enabled = 1 AND is_listed = 1 AND (workspace_id IS NULL OR EXISTS (SELECT 1 FROM sso_domain"
+            " WHERE sso_domain.connection_id = sso_connection.id AND sso_domain.verified_us IS NOT NULL))"
+        )
+        found = await stored.load(self._database, self._box, condition)
         connections = [kept.connection for kept in found]
         return sorted(connections, key=lambda one: (one.workspace_id is not None, one.title.casefold(), one.slug))
 

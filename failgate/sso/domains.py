@@ -111,6 +111,34 @@ class Domains:
         await self._database.write(verb)
         return domain
 
+    async def vouch(
+        self, workspace_id: str, connection_id: str, text: str, actor: Actor, forget: Callable[[Transaction], None]
+    ) -> str:
+        """Let a domain count on the operator's word, claimed or not; return it as it is written. Twice is as once.
+
+        Raises: BadInput (not a domain).
+        """
+        domain, now_us = check_domain(text), self._clock.now_us()
+
+        async def verb(tx: Transaction) -> None:
+            await tx.execute(
+                "INSERT INTO sso_domain (id, connection_id, domain, token, created_us) VALUES ($1, $2, $3, $4, $5)"
+                " ON CONFLICT (connection_id, domain) DO NOTHING",
+                new_id(), connection_id, domain, secrets.token_urlsafe(24), now_us,
+            )  # fmt: skip
+            rows = await tx.fetch(
+                "UPDATE sso_domain SET verified_us = $1, verified_by = 'operator'"
+                " WHERE connection_id = $2 AND domain = $3 AND verified_us IS NULL RETURNING id",
+                now_us, connection_id, domain,
+            )  # fmt: skip
+            for row in rows:
+                act = Act.DOMAIN_VERIFIED
+                await self._record(tx, act, workspace_id, connection_id, row["id"], actor, method="operator")
+            forget(tx)
+
+        await self._database.write(verb)
+        return domain
+
     async def remove(
         self, workspace_id: str, connection_id: str, domain_id: str, actor: Actor, forget: Callable[[Transaction], None]
     ) -> None:

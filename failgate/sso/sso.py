@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from failgate.accounts.sessions import Origin, Session, Sessions
+from failgate.accounts.throttle import network_of
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Actor
 from failgate.base.clock import MICROSECONDS, Clock
@@ -23,7 +24,7 @@ from failgate.sso.declared import Refreshing
 from failgate.sso.linking import Linking, Step, Verdict
 from failgate.sso.protocol import CheckedResponse, Departure, Refusal
 from failgate.sso.refusals import Refusals
-from failgate.sso.requests import Begun, Errand, Purpose, Requests
+from failgate.sso.requests import Begun, Departures, Errand, Purpose, Requests
 from failgate.sso.speaking import Speakers
 from failgate.sso.trial import Judged, Trial, Trials, trial_of
 
@@ -123,15 +124,17 @@ class SingleSignOn:
         self._speakers = speakers
         self._requests = Requests(database, clock, box)
         self._refusals = Refusals(audit, clock)
+        self._departures = Departures(clock)
         self.trials = Trials(database, clock, box)
 
-    async def begin(self, slug: str, errand: Errand, browser_key: str) -> Departure:
-        """Return how the browser that holds `browser_key` leaves for the provider, on `errand`.
+    async def begin(self, slug: str, errand: Errand, browser_key: str, address: str = "") -> Departure:
+        """Return how the browser that holds `browser_key`, at `address`, leaves for the provider, on `errand`.
 
-        Raises: NotFound (no such connection, or it is disabled; a test may begin all the same); Refusal (the provider's
-        documents cannot be had).
+        Raises: TooManyRequests (600 a minute from one network); NotFound (no such connection, or it is disabled; a test
+        may begin all the same); Refusal (the provider's documents cannot be had).
         """
         connection = await self._connection(slug, is_test=errand.purpose == "test")
+        self._departures.count(network_of(address))
         try:
             departure = await self._speakers.begin(await self._refreshing.ready(connection))
         except Refusal as refusal:

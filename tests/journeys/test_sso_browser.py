@@ -101,6 +101,7 @@ def test_an_owner_connects_a_provider_and_a_person_signs_in_by_it(place: Place) 
         page.get_by_role("button", name="Connect", exact=True).click()
         expect(page.get_by_role("heading", name="School")).to_be_visible()
         here = page.url
+        team.admin(place.server, "sso.verify_domain", connection="school", domain="school.example")
         certificate = re.search(
             r"X509Certificate>([^<]+)<", context.request.get(f"{place.url}/sso/school/metadata").text()
         )

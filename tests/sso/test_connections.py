@@ -118,3 +118,11 @@ async def test_trust_in_a_second_factor_ends_with_the_list_that_gave_it(place: P
     )
     (row,) = await place.database.fetch("SELECT factor_us FROM sso_identity")
     assert row["factor_us"] is None
+
+
+async def test_a_workspaces_connection_is_shown_to_everybody_once_it_has_proven_a_domain(place: Place) -> None:
+    draft = Draft(title="Google", settings=OIDC)
+    lure = await place.room.connections.create(place.acme.id, "lure", draft, OPERATOR)
+    assert await place.room.connections.listed() == []
+    await place.verify(lure, "corp.example")
+    assert [one.slug for one in await place.room.connections.listed()] == ["lure"]

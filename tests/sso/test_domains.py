@@ -95,3 +95,15 @@ async def test_a_silent_name_server_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         silent.bind(("127.0.0.1", 0))
         with pytest.raises(Conflict, match="No name server"):
             await dns_reader([("127.0.0.1", silent.getsockname()[1])])("_failgate.x.example")
+
+
+async def test_the_operators_word_is_enough(place: Place) -> None:
+    one = await place.connection()
+    forget = lambda tx: place.room.connections.forget(tx, one)  # noqa: E731
+    await place.room.domains.claim(place.acme.id, one.id, "slow.example", OPERATOR)
+    for domain in ("slow.example", "New.Example", "new.example"):
+        await place.room.domains.vouch(place.acme.id, one.id, domain, OPERATOR, forget)
+    found = await place.room.connections.by_slug(one.slug)
+    assert found is not None
+    assert found.domains == ("corp.example", "new.example", "slow.example")
+    assert (await place.acts(place.acme.id)).count("domain.verified") == 3

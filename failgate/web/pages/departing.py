@@ -21,7 +21,7 @@ async def depart(request: Asking, slug: str, errand: Errand) -> Page:
     visit = visit_of(request)
     key = browser_key_of(request) or new_browser_key()
     try:
-        departure = await services_of(request).sso.sign_on.begin(slug, errand, key)
+        departure = await services_of(request).sso.sign_on.begin(slug, errand, key, visit.ip or "")
     except Refusal as refusal:
         return await refused(request, slug, refusal)
     visit.set_cookies.append(browser_cookie(key, is_https=visit.is_https))
