@@ -133,6 +133,8 @@ class Browser:
 
 @pytest.fixture
 def browser(place: Place) -> Iterator[Browser]:
+    """A browser of somebody whom a sign-in makes a member, whatever the test before left."""
+    place.map(group_0="staff", role_0="reviewer", default_role="developer")
     with Browser(place) as made:
         yield made
 
@@ -152,7 +154,6 @@ def test_the_test_page_shows_everything_and_signs_nobody_in(place: Place) -> Non
 
 
 def test_a_person_gets_an_account_a_role_and_is_sent_where_they_wanted(place: Place, browser: Browser) -> None:
-    place.map(group_0="staff", role_0="reviewer", default_role="developer")
     answered = browser.sign_in(EMPLOYEE, "/sso/school/start?next=/w/acme/commands")
     assert (answered.status_code, answered.headers["location"]) == (303, "/w/acme/commands")
     assert browser.role in {"reviewer", "developer"}
