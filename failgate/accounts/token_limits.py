@@ -15,6 +15,7 @@ from failgate.base.errors import BadInput
 
 MAX_LABEL: Final = 100
 MAX_NETWORKS: Final = 32
+_MAPPED_BITS: Final = 96  # RFC 4291 section 2.5.5.2
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -61,7 +62,7 @@ def check_networks(networks: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for text in networks:
         try:
-            found[str(ipaddress.ip_network(text.strip()))] = None
+            found[str(_plain(ipaddress.ip_network(text.strip())))] = None
         except ValueError:
             raise BadInput(
                 f"{text.strip()[:64]!r} is neither an address nor a network.",
@@ -70,6 +71,14 @@ def check_networks(networks: Iterable[str]) -> tuple[str, ...]:
     if len(found) > MAX_NETWORKS:
         raise BadInput(f"A token has at most {MAX_NETWORKS} addresses and networks.", hint="Join some of them.")
     return tuple(found)
+
+
+def _plain(network: Network) -> Network:
+    """Return the IPv4 network that a network of IPv4-mapped addresses stands for, else `network`."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def parsed_networks(networks: Sequence[str]) -> tuple[Network, ...]:

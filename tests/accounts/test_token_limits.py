@@ -46,8 +46,15 @@ def test_addresses_in_every_writing_are_compared_as_addresses() -> None:
 def test_one_address_lets_in_itself_alone(one, other) -> None:
     networks = parsed_networks(check_networks([str(one)]))
     assert is_within(str(one), networks)
-    mapped = getattr(other, "ipv4_mapped", None)
-    assert is_within(str(other), networks) == ((mapped or other) == one or other == one)
+    assert is_within(str(other), networks) == (plain(other) == plain(one))
+
+
+def plain(address):
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def test_a_network_of_mapped_addresses_is_the_ipv4_network() -> None:
+    assert check_networks(["::ffff:10.0.0.0/104", "10.0.0.0/8", "::ffff:192.0.2.7"]) == ("10.0.0.0/8", "192.0.2.7/32")
 
 
 def test_a_token_has_at_most_32_networks() -> None:

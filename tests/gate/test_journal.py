@@ -22,6 +22,7 @@ EVENTS = [
     (life.Denied(NOW), Actor("user", ANN)),
     (life.Expired(None), SERVER),
     (life.Lapsed(None), SERVER),
+    (life.VoteVoided(ANN), SERVER),
     (life.Cancelled(NOW), Actor("agent", BOT)),
     (life.Consumed(DIGEST, NOW), Actor("agent", BOT)),
     (life.Finished(), Actor("agent", BOT)),

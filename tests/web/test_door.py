@@ -30,7 +30,7 @@ def test_a_complete_door_is_accepted():
     [
         ({"permission": None}, "no permission"),
         ({"permission": "workspace:command:read"}, "no permission"),
-        ({"method": "PATCH"}, "unknown method"),
+        ({"method": "TRACE"}, "unknown method"),
         ({"method": "WS"}, "WebSocket"),
         ({"kind": "live"}, "WebSocket"),
         ({"permission": P.WORKSPACE_COMMAND_READ}, "names no workspace"),

@@ -9,8 +9,8 @@ def rooms(role: str) -> list[str]:
 
 
 def test_each_role_is_shown_only_the_ways_it_may_go() -> None:
-    assert rooms("owner") == ["queue", "commands", "reports", "agents", "audit", "members"]
-    assert rooms("reviewer") == ["queue", "commands", "reports", "agents", "members"]
+    assert rooms("owner") == ["queue", "commands", "reports", "agents", "audit", "members", "settings"]
+    assert rooms("reviewer") == ["queue", "commands", "reports", "agents", "members", "settings"]
     assert rooms("auditor") == ["queue", "commands", "audit", "members"]
 
 
