@@ -178,6 +178,31 @@ def test_nothing_generated_is_tracked() -> None:
     assert not names & {"uv.lock", ".coverage", "failgate.db", "allowlist.db"}
 
 
+def test_a_lock_file_names_no_host() -> None:
+    locks = [path for path in tracked() if path.suffix == ".lock" or path.name in {"package-lock.json", ".npmrc"}]
+    assert {"requirements.lock", "package-lock.json"} <= {path.name for path in locks}
+    for path in locks:
+        text = path.read_text(encoding="utf-8")
+        assert "://" not in text, f"{name_of(path)} names a host; npm: drop `resolved` and `funding`"
+        assert '"resolved"' not in text, name_of(path)
+
+
+SILENCED = re.compile(
+    r"#\s*(?:ruff:\s*)?noqa(?::\s*[A-Z]+[0-9]+(?:,\s*[A-Z]+[0-9]+)*)?|#\s*(?:type|pyright):\s*ignore(?:\[[\w, -]+\])?"
+)
+
+
+def test_what_is_silenced_has_its_reason_beside_it() -> None:
+    for path in tracked():
+        if path.suffix != ".py" or path == Path(__file__):
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            found = list(SILENCED.finditer(line))
+            if found:
+                rest = line[found[-1].end() :].strip(" #-")
+                assert len(rest) > 5, f"{name_of(path)}:{number} says no reason: {line.strip()[:100]}"
+
+
 def test_the_top_level_holds_what_convention_expects() -> None:
     expected = {
         "pyproject.toml",

@@ -16,7 +16,7 @@ from harness import run_script, scratch
 from server import OWNER, PASSWORD, WORKSPACE
 
 from failgate.access.principal import Principal
-from failgate.administration import Administration
+from failgate.administration.administration import Administration
 from failgate.assembly import Services, open_services
 from failgate.audit.record import Act, Actor, Event
 from failgate.base.db import Transaction

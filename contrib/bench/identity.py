@@ -72,7 +72,7 @@ def _count_queries(services: Services) -> list[int]:
         asked[0] += 1
         return await fetch(*args)
 
-    services.db.fetch = counted  # type: ignore[method-assign]
+    services.db.fetch = counted  # type: ignore[method-assign]  # counts what the real one is asked
     return asked
 
 

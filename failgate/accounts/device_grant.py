@@ -107,7 +107,7 @@ def new_device_code() -> str:
 
 
 def shown_user_code(code: str) -> str:
-    """Return a user code as people read it: `XXXX-XXXX`."""
+    """Return a user code as people read it: two groups of four, `BCDF-GHJK`."""
     return f"{code[:4]}-{code[4:]}"
 
 

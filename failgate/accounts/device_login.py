@@ -213,7 +213,7 @@ class DeviceLogin:
         code = device_grant.read_user_code(typed)
         if code is None:
             raise NotFound(
-                "A code has eight letters and no vowels.", hint="Type it as your terminal shows it: XXXX-XXXX."
+                "A code has eight letters and no vowels.", hint="Type it as your terminal shows it, like BCDF-GHJK."
             )
         try:
             guess = self._guesses.reserve(session_id, account_id)

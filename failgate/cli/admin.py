@@ -76,7 +76,7 @@ async def carry_out(verb: str, arguments: dict[str, Any], data: Path, config_pat
     answer = await ask_server(verb, arguments, data)
     if answer is not None:
         return answer
-    from failgate.administration import Administration
+    from failgate.administration.administration import Administration
     from failgate.assembly import open_services
 
     async with open_services(read_config(config_path), data, is_serving=False) as services:

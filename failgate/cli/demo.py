@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from failgate.administration import Administration
+from failgate.administration.administration import Administration
 from failgate.assembly import Services
 
 WORKSPACE = "demo"
@@ -92,7 +92,7 @@ def make_project(folder: Path) -> Path:
     identity = ["-c", "user.name=Demo", "-c", "user.email=demo@demo.example", "-c", "commit.gpgsign=false"]
     for step in (["init", "--quiet", "--initial-branch=main"], ["add", "."], ["commit", "--quiet", "-m", "A till"]):
         try:
-            subprocess.run(["git", *identity, *step], cwd=place, check=True, capture_output=True)  # noqa: S603, S607
+            subprocess.run(["git", *identity, *step], cwd=place, check=True, capture_output=True)  # noqa: S603, S607  # git of this machine, fixed words
         except (OSError, subprocess.CalledProcessError):
             break  # without git the project is a plain folder, and the report says so
     with (place / "till.py").open("a", encoding="utf-8") as source:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from failgate.administration import Administration
+from failgate.administration.administration import Administration
 from failgate.assembly import Services, open_services
 from failgate.base.data_folder import hold_data_folder
 from failgate.base.errors import StartRefused

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from failgate.administration import Administration
+from failgate.administration.administration import Administration
 from failgate.base.errors import FailgateError
 
 SOCKET = "control.sock"

@@ -13,7 +13,7 @@ def test_a_challenge_opens_for_its_purpose_its_browser_and_five_minutes(clock: F
     challenges.check(challenge, "sign-in", "browser")
     for purpose, binding in (("prove", "browser"), ("sign-in", "other"), ("sign-in", "")):
         with pytest.raises(ChallengeGone):
-            challenges.check(challenge, purpose, binding)  # type: ignore[arg-type]
+            challenges.check(challenge, purpose, binding)
     with pytest.raises(ChallengeGone):
         Challenges(SecretBox(b"l" * 32), clock).check(challenge, "sign-in", "browser")
     for changed in (b"", challenge[:-1], challenge + b"x", bytes([challenge[0] ^ 1]) + challenge[1:]):

@@ -498,7 +498,7 @@ def knock_for_a_socket(world: World, speaker: Speaker, path: str) -> httpx.Respo
         headers["cookie"] = f"fg_session={cookie}"
     url = world.server.url.replace("http", "ws", 1) + path
     try:
-        with connect(url, additional_headers=headers, origin=world.server.url, proxy=None):  # type: ignore[arg-type]
+        with connect(url, additional_headers=headers, origin=world.server.url, proxy=None):
             return httpx.Response(101)
     except InvalidStatus as refused:
         answer = refused.response

@@ -278,7 +278,7 @@ def test_an_expired_setup_link_names_the_mend_and_makes_nobody(server: Server) -
     with stranger(server, origin=server.url) as browser:
         shown = browser.get(path)
         assert shown.status_code == 200
-        token = re.search(r'name="csrf_token" value="([^"]+)"', shown.text)[1]  # type: ignore[index]
+        token = re.search(r'name="csrf_token" value="([^"]+)"', shown.text)[1]
         team.sql(server, "UPDATE setup_link SET minted_us = 1, expires_us = $1", int(time.time() * 1_000_000) - 1)
         for answer in (browser.get(path), browser.post("/setup", data=fields | {"csrf_token": token})):
             assert answer.status_code == 409
@@ -555,7 +555,7 @@ def test_a_page_of_another_site_opens_neither_socket(house: House, origin: str) 
     )
     for path, headers in doors:
         with pytest.raises(InvalidStatus) as caught:
-            with connect(ws + path, additional_headers=headers, origin=origin, proxy=None):  # type: ignore[arg-type]
+            with connect(ws + path, additional_headers=headers, origin=origin, proxy=None):
                 pass
         answer = caught.value.response
         assert answer.status_code == 403
@@ -564,7 +564,7 @@ def test_a_page_of_another_site_opens_neither_socket(house: House, origin: str) 
         assert problem["hint"]
     own = house.server.url
     for path, headers in doors:
-        with connect(ws + path, additional_headers=headers, origin=own, proxy=None):  # type: ignore[arg-type]
+        with connect(ws + path, additional_headers=headers, origin=own, proxy=None):
             pass
 
 

@@ -420,7 +420,7 @@ def test_a_report_goes_up_and_comes_down_in_ranges(house: House) -> None:
     """F2 F3 F15: begin with consent, put, seal, get; a download is an attachment that no browser runs."""
     content = b"".join(b"line %06d of the output\n" % number for number in range(20_000))
     document = manifest(content, argv=["pytest", new_id()])
-    document["artifacts"][0]["name"] = 'très "long" <b>.html'  # type: ignore[index]
+    document["artifacts"][0]["name"] = 'très "long" <b>.html'
     assert house.agent.post(f"{WHERE}/reports", json={"manifest": document}).status_code == 403
     view = ask(house.agent)
     begun = house.agent.post(f"{WHERE}/reports", json=consented(document) | {"command_id": view["id"]})
@@ -462,7 +462,7 @@ def test_a_report_goes_up_and_comes_down_in_ranges(house: House) -> None:
 @pytest.mark.parametrize("name", HOSTILE_NAMES, ids=[f"{name[:12]!a}" for name in HOSTILE_NAMES])
 def test_a_report_with_a_harmful_name_does_not_begin(house: House, name: str) -> None:
     document = manifest(b"x")
-    document["artifacts"][0]["name"] = name  # type: ignore[index]
+    document["artifacts"][0]["name"] = name
     digest = hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     body = {"manifest": document, "consent": {"manifest_sha256": digest, "by": "person", "at": "2026-01-02T03:04:06Z"}}
     with contextlib.suppress(Exception):

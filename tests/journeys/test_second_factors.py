@@ -306,7 +306,7 @@ class Watcher:
 
     def _read(self) -> None:
         headers = {"cookie": f"fg_session={self.session}"}
-        with connect(self.url, additional_headers=headers, origin=self.origin, proxy=None) as socket:  # type: ignore[arg-type]
+        with connect(self.url, additional_headers=headers, origin=self.origin, proxy=None) as socket:
             self.opened.set()
             while not self.leaving.is_set():
                 try:

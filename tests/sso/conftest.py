@@ -64,8 +64,9 @@ class Place:
     async def verify(self, connection: Connection, domain: str) -> None:
         claimed = await self.room.domains.claim(self.acme.id, connection.id, domain, OPERATOR)
         self.texts[claimed.record_name] = [claimed.record_text]
-        forget = lambda tx: self.room.connections.forget(tx, connection)  # noqa: E731
-        await self.room.domains.verify(self.acme.id, connection.id, claimed.id, OPERATOR, forget)
+        await self.room.domains.verify(
+            self.acme.id, connection.id, claimed.id, OPERATOR, lambda tx: self.room.connections.forget(tx, connection)
+        )
 
     async def declared(self, slug: str = "corp", **changes: object) -> Connection:
         """A connection of the installation, for `corp.example`."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from failgate.base.db import Transaction
 from failgate.base.errors import BadInput, Conflict, NotFound
 from failgate.sso.domains import check_domain, dns_reader, domain_of
 from tests.journeys.sso import name_server
@@ -72,7 +73,10 @@ async def test_the_text_of_one_connection_verifies_no_other(place: Place) -> Non
     mine = await place.room.domains.claim(place.acme.id, one.id, "x.example", OPERATOR)
     theirs = await place.room.domains.claim(place.acme.id, other.id, "x.example", OPERATOR)
     place.texts[mine.record_name] = [mine.record_text]
-    forget = lambda tx: None  # noqa: E731
+
+    def forget(_tx: object) -> None:
+        return None
+
     with pytest.raises(Conflict):
         await place.room.domains.verify(place.acme.id, other.id, theirs.id, OPERATOR, forget)
     with pytest.raises(NotFound):
@@ -99,7 +103,10 @@ async def test_a_silent_name_server_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_the_operators_word_is_enough(place: Place) -> None:
     one = await place.connection()
-    forget = lambda tx: place.room.connections.forget(tx, one)  # noqa: E731
+
+    def forget(tx: Transaction) -> None:
+        place.room.connections.forget(tx, one)
+
     await place.room.domains.claim(place.acme.id, one.id, "slow.example", OPERATOR)
     for domain in ("slow.example", "New.Example", "new.example"):
         await place.room.domains.vouch(place.acme.id, one.id, domain, OPERATOR, forget)

@@ -59,7 +59,7 @@ def issue(
     ends: dt.datetime = NOW + 90 * DAY,
 ) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
-    signer = issuer or Pair(None, key)  # type: ignore[arg-type]
+    signer = issuer or Pair(None, key)
     builder = (
         x509.CertificateBuilder()
         .subject_name(name(common))

@@ -155,7 +155,7 @@ def test_a_key_too_weak_for_tls_is_a_fault_and_no_traceback(files):
     made = x509.CertificateBuilder().subject_name(files.pair.certificate.subject).public_key(key.public_key())
     made = made.issuer_name(files.authority.pair.certificate.subject).serial_number(7)
     weak = made.not_valid_before(NOW - DAY).not_valid_after(NOW + DAY).sign(files.authority.pair.key, hashes.SHA256())
-    Pair(weak, key).write(files.folder, "server")  # type: ignore[arg-type]
+    Pair(weak, key).write(files.folder, "server")
     assert [key for key, _, _ in faults(files.section(), None)] == ["certificate"]
 
 

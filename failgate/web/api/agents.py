@@ -89,7 +89,7 @@ async def change_owner(
     return await services.first_answers.after(key_of(request, idempotency_key, data), AgentView, act)
 
 
-async def disable(request: Asking, id: FromPath[str], idempotency_key: IdempotencyKey = None) -> AgentView:  # noqa: A002
+async def disable(request: Asking, id: FromPath[str], idempotency_key: IdempotencyKey = None) -> AgentView:  # noqa: A002 - the path's word
     """Let the agent ask no more; its tokens end at once."""
     visit, services = visit_of(request), services_of(request)
 

@@ -69,7 +69,7 @@ async def vote(
     )
 
 
-async def cancel(request: Asking, id: FromPath[str], idempotency_key: IdempotencyKey = None) -> CommandView:  # noqa: A002
+async def cancel(request: Asking, id: FromPath[str], idempotency_key: IdempotencyKey = None) -> CommandView:  # noqa: A002 - the path's word
     """Withdraw a pending command of one's own."""
     visit = visit_of(request)
     return await services_of(request).gate.cancel(

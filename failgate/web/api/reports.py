@@ -35,14 +35,14 @@ async def begin(request: Asking, data: JSONBody[BeginReport], idempotency_key: I
     return await services_of(request).reports.begin(visit.principal, visit.here().id, data, key)
 
 
-async def put_artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) -> BegunReport:  # noqa: A002
+async def put_artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) -> BegunReport:  # noqa: A002 - the path's word
     """Upload one artifact as raw bytes; answers what is still missing."""
     visit, services = visit_of(request), services_of(request)
     pieces = pieces_of(request, services.config.limits.artifact.bytes)
     return await services.reports.put_artifact(visit.principal, visit.here().id, id, sha256, pieces)
 
 
-async def seal(request: Asking, id: FromPath[str], idempotency_key: IdempotencyKey = None) -> ReportView:  # noqa: A002
+async def seal(request: Asking, id: FromPath[str], idempotency_key: IdempotencyKey = None) -> ReportView:  # noqa: A002 - the path's word
     """Seal a report whose artifacts are all there."""
     visit = visit_of(request)
     key = key_of(request, idempotency_key)
@@ -61,7 +61,7 @@ async def one(request: Asking, id: FromPath[str]) -> ReportView:  # noqa: A002 -
     return await services_of(request).reports.view(visit.principal, visit.here().id, id)
 
 
-async def artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) -> Response[Any]:  # noqa: A002
+async def artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) -> Response[Any]:  # noqa: A002 - the path's word
     """Download an artifact, or one range of its bytes; the reading is on record before the first byte."""
     visit = visit_of(request)
     opened = await services_of(request).reports.open_artifact(visit.principal, visit.here().id, id, sha256)

@@ -62,7 +62,7 @@ async def test_an_account_that_is_there_is_never_taken(room: Room):
     with pytest.raises(ScimError):
         await room.patch("User", inactive["id"], ON)
     assert (await room.row(inactive["id"]))["is_active"] == 0
-    assert await room.accounts.is_enabled_within(room.database, account)  # type: ignore[arg-type]
+    assert await room.accounts.is_enabled_within(room.database, account)
 
 
 async def test_an_account_that_an_owner_allows_is_linked(room: Room):

@@ -157,7 +157,7 @@ async def test_fifty_sessions_tokens_and_sockets_are_gone_within_a_second(provid
         sockets = [
             await stack.enter_async_context(
                 open_socket(
-                    f"{ws}/api/v1/live?workspace=acme", origin=provider.server.origin, proxy=None,  # type: ignore[arg-type]
+                    f"{ws}/api/v1/live?workspace=acme", origin=provider.server.origin, proxy=None,
                     additional_headers={"cookie": f"fg_session={token}"},
                 )
             )

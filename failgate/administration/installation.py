@@ -1,0 +1,88 @@
+"""The operator's verbs about the installation: its identity providers, its keys, its log."""
+
+from failgate.administration.verb import OPERATOR, Answer, Arguments, Subjects, Verbs
+from failgate.assembly import Services
+from failgate.base.errors import BadInput
+
+
+class OneConnection(Arguments, frozen=True):
+    """Arguments of the verbs about provisioning through one connection; `email` is whose account is allowed."""
+
+    connection: str
+    email: str | None = None
+
+
+class OneDomain(Arguments, frozen=True):
+    """Arguments of `sso.verify_domain`."""
+
+    connection: str
+    domain: str
+
+
+class KeyRotation(Arguments, frozen=True):
+    """Arguments of `signing_key.rotate`; with `is_compromised` what the old keys signed ends at once."""
+
+    is_compromised: bool = False
+
+
+class OneLog(Arguments, frozen=True):
+    """Arguments of `audit.checkpoint`: `system`, or a workspace's slug."""
+
+    log: str
+
+
+class Installation:
+    """The verbs over open services."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._subjects = Subjects(services)
+
+    def table(self) -> Verbs:
+        """Return each verb with the shape of its arguments."""
+        return {
+            "scim.token": (OneConnection, self._mint_scim_token),
+            "scim.revoke": (OneConnection, self._revoke_scim_token),
+            "scim.allow": (OneConnection, self._allow_in_scim),
+            "sso.verify_domain": (OneDomain, self._verify_domain),
+            "signing_key.rotate": (KeyRotation, self._rotate_signing_key),
+            "rules.stored": (Arguments, self._stored_rules),
+            "audit.checkpoint": (OneLog, self._checkpoint),
+        }
+
+    async def _mint_scim_token(self, one: OneConnection) -> Answer:
+        connection = await self._subjects.connection(one.connection)
+        url = f"{self._services.config.server.base_url}/scim/v2"
+        return {"token": await self._services.scim.tokens.mint(connection, OPERATOR), "url": url}
+
+    async def _revoke_scim_token(self, one: OneConnection) -> Answer:
+        connection = await self._subjects.connection(one.connection)
+        await self._services.scim.tokens.revoke(connection, OPERATOR)
+        return {"connection": connection.slug}
+
+    async def _allow_in_scim(self, one: OneConnection) -> Answer:
+        connection = await self._subjects.connection(one.connection)
+        await self._services.scim.directory.allow(connection, one.email or "", OPERATOR)
+        return {"connection": connection.slug}
+
+    async def _verify_domain(self, one: OneDomain) -> Answer:
+        connection = await self._subjects.connection(one.connection)
+        if connection.workspace_id is None:
+            raise BadInput("This connection is of the config file.", hint="Its domains stand there too.")
+        connections = self._services.sso.connections
+        domain = await self._services.sso.domains.vouch(
+            connection.workspace_id, connection.id, one.domain, OPERATOR, lambda tx: connections.forget(tx, connection)
+        )
+        return {"connection": connection.slug, "domain": domain}
+
+    async def _rotate_signing_key(self, how: KeyRotation) -> Answer:
+        key = await self._services.signing_keys.rotate(OPERATOR, is_compromised=how.is_compromised)
+        return {"kid": key.id}
+
+    async def _stored_rules(self, _: Arguments) -> Answer:
+        book = self._services.plugins.rulebook
+        return {"rules": [list(row) for row in await book.stored()] if book is not None else []}
+
+    async def _checkpoint(self, one: OneLog) -> Answer:
+        log = one.log if one.log == "system" else (await self._subjects.workspace(one.log)).id
+        return {"checkpoint": await self._services.audit.checkpoint(log)}

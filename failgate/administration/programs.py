@@ -1,0 +1,181 @@
+"""The operator's verbs about programs: agents, API keys, tokens, and what may run without asking."""
+
+from failgate.access.role import Role
+from failgate.accounts.token_text import token_id_of
+from failgate.accounts.tokens import Token
+from failgate.administration.verb import OPERATOR, Answer, Arguments, OneWorkspace, Subjects, Verbs
+from failgate.assembly import Services
+from failgate.base.clock import to_rfc3339
+from failgate.base.errors import BadInput, NotFound
+from failgate.base.ids import is_id
+from failgate.wire.gate import Rule
+from failgate.workspaces.agents import Agent
+from failgate.workspaces.certificates import check_san
+from failgate.workspaces.workspaces import Workspace
+
+
+class NewAgent(Arguments, frozen=True):
+    """Arguments of `agent.create`; `owner` answers for the agent, by default the workspace's first owner."""
+
+    workspace: str
+    name: str
+    owner: str | None = None
+
+
+class OneAgent(Arguments, frozen=True):
+    """Arguments of `agent.disable`: the agent's name or id."""
+
+    workspace: str
+    name: str
+
+
+class AgentName(Arguments, frozen=True):
+    """Arguments of `agent.certificate`: `san` is registered for the agent, or with `is_revoked` revoked."""
+
+    workspace: str
+    name: str
+    san: str
+    is_revoked: bool = False
+
+
+class NewKey(Arguments, frozen=True):
+    """Arguments of `api_key.create`."""
+
+    email: str
+    workspace: str
+    label: str = "command line"
+
+
+class OneToken(Arguments, frozen=True):
+    """Arguments of `token.revoke`: the token itself, or its id."""
+
+    token: str
+
+
+class NewAllow(Arguments, frozen=True):
+    """Arguments of `allow.add`."""
+
+    workspace: str
+    argv: list[str]
+    note: str | None = None
+
+
+class Programs:
+    """The verbs over open services."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._subjects = Subjects(services)
+
+    def table(self) -> Verbs:
+        """Return each verb with the shape of its arguments."""
+        return {
+            "agent.create": (NewAgent, self._create_agent),
+            "agent.list": (OneWorkspace, self._list_agents),
+            "agent.disable": (OneAgent, self._disable_agent),
+            "agent.certificate": (AgentName, self._name_agent),
+            "api_key.create": (NewKey, self._create_key),
+            "api_key.list": (OneWorkspace, self._list_keys),
+            "api_key.revoke": (OneToken, self._revoke_token),
+            "token.revoke": (OneToken, self._revoke_token),
+            "allow.add": (NewAllow, self._add_allow),
+        }
+
+    async def _create_agent(self, new: NewAgent) -> Answer:
+        workspace = await self._subjects.workspace(new.workspace)
+        owner_id = (await self._subjects.account(new.owner)).id if new.owner else await self._first_owner(workspace)
+        agent = await self._services.agents.create(workspace.id, new.name, owner_id, OPERATOR)
+        token = await self._services.tokens.mint("agt", agent.id, workspace.id, label=new.name, actor=OPERATOR)
+        return {"agent": agent.id, "token": token}
+
+    async def _list_agents(self, one: OneWorkspace) -> Answer:
+        workspace = await self._subjects.workspace(one.workspace)
+        agents = await self._services.agents.list(workspace.id)
+        owners = await self._services.accounts.by_ids(agent.owner_account_id for agent in agents)
+        names = {key: account.email for key, account in owners.items()}
+        return {"agents": [_agent_line(agent, names.get(agent.owner_account_id, "")) for agent in agents]}
+
+    async def _disable_agent(self, one: OneAgent) -> Answer:
+        workspace = await self._subjects.workspace(one.workspace)
+        for agent in await self._services.agents.list(workspace.id):
+            if one.name in {agent.name, agent.id}:
+                await self._services.agents.disable(workspace.id, agent.id, OPERATOR)
+                return {"workspace": workspace.slug, "agent": agent.id}
+        raise NotFound(
+            f"Workspace {workspace.slug} has no agent {one.name}.", hint="failgate admin agent list shows all."
+        )
+
+    async def _name_agent(self, given: AgentName) -> Answer:
+        workspace, services = await self._subjects.workspace(given.workspace), self._services
+        found = [each for each in await services.agents.list(workspace.id) if each.name == given.name]
+        if not found:
+            raise NotFound(f"Workspace {workspace.slug} has no agent {given.name}.", hint="failgate admin agent create")
+        if not given.is_revoked:
+            made = await services.certificates.register(workspace.id, found[0].id, given.san, OPERATOR)
+            return {"agent": made.agent_id, "certificate": made.id, "san": made.san}
+        san = check_san(given.san)
+        for each in await services.certificates.list(workspace.id, found[0].id):
+            if each.san == san:
+                await services.certificates.revoke(workspace.id, each.id, OPERATOR)
+                return {"agent": each.agent_id, "certificate": each.id, "san": each.san}
+        raise NotFound(f"No certificate {san} stands for the agent {given.name}.")
+
+    async def _first_owner(self, workspace: Workspace) -> str:
+        for member in await self._services.workspaces.members(workspace.id):
+            if member.role is Role.OWNER:
+                return member.account_id
+        raise NotFound(f"Workspace {workspace.slug} has no owner.", hint="Name one with --owner EMAIL.")
+
+    async def _create_key(self, new: NewKey) -> Answer:
+        account, workspace = await self._subjects.account(new.email), await self._subjects.workspace(new.workspace)
+        key = await self._services.tokens.mint("usr", account.id, workspace.id, label=new.label, actor=OPERATOR)
+        return {"user": account.id, "workspace": workspace.slug, "api_key": key}
+
+    async def _list_keys(self, one: OneWorkspace) -> Answer:
+        workspace = await self._subjects.workspace(one.workspace)
+        tokens = await self._services.tokens.list_in(workspace.id, "usr")
+        owners = await self._services.accounts.by_ids(token.account_id for token in tokens)
+        names = {key: account.email for key, account in owners.items()}
+        return {"api_keys": [_key_line(token, names.get(token.account_id, "")) for token in tokens]}
+
+    async def _revoke_token(self, one: OneToken) -> Answer:
+        token_id = _id_of(one.token)
+        await self._services.tokens.revoke(token_id, OPERATOR)
+        return {"token": token_id}
+
+    async def _add_allow(self, new: NewAllow) -> Answer:
+        workspace = await self._subjects.workspace(new.workspace)
+        rule = Rule(kind="exact", effect="allow", argv=new.argv, note=new.note)
+        view = await self._services.rules.create(OPERATOR, workspace.id, rule)
+        return {"rule": view.id}
+
+
+def _id_of(text: str) -> str:
+    token_id = text if is_id(text) else token_id_of(text.strip())
+    if token_id is None:
+        raise BadInput(
+            "That is neither a token nor the id of one.", hint="Give the whole token, or the id of the list."
+        )
+    return token_id
+
+
+def _key_line(token: Token, owner: str) -> Answer:
+    return {
+        "id": token.id,
+        "label": token.label,
+        "owner": owner,
+        "created_at": to_rfc3339(token.created_us),
+        "expires_at": None if token.expires_us is None else to_rfc3339(token.expires_us),
+        "last_used_at": None if token.last_used_us is None else to_rfc3339(token.last_used_us),
+        "last_used_from": token.last_used_address,
+    }
+
+
+def _agent_line(agent: Agent, owner: str) -> Answer:
+    return {
+        "id": agent.id,
+        "name": agent.name,
+        "model": agent.model,
+        "owner": owner,
+        "is_enabled": agent.is_enabled,
+    }
