@@ -33,6 +33,7 @@ from failgate.web.live.sockets import OpenSockets
 from failgate.web.metrics import Metrics
 from failgate.web.request_log import RequestLog
 from failgate.web.stop import Stop
+from failgate.web.unread import UnreadBody
 
 if TYPE_CHECKING:
     from failgate.assembly import Services
@@ -84,12 +85,14 @@ class Application:
             lambda: {(): services.gate.pending_count()},
         )
         server = services.config.server
-        self._app: App = RequestLog(
-            cast("App", self.litestar),
-            self.metrics,
-            allowed_hosts(server.host, server.public_url),
-            is_https=(server.public_url or "").startswith("https://"),
-            trusted_proxies=server.trusted_proxies,
+        self._app: App = UnreadBody(
+            RequestLog(
+                cast("App", self.litestar),
+                self.metrics,
+                allowed_hosts(server.host, server.public_url),
+                is_https=(server.public_url or "").startswith("https://"),
+                trusted_proxies=server.trusted_proxies,
+            )
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

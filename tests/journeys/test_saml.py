@@ -523,9 +523,9 @@ metadata_url = "http://127.0.0.1:{door.server_port}/metadata"
             with stranger(server) as client:
                 served["/metadata"] = document(4, "first")
                 assert client.get("/sso/forge/start").headers["location"].startswith("https://forge.example/first?")
-                served["/metadata"] = document(5, "second")
-                deadline = time.monotonic() + 30
+                deadline = time.monotonic() + 60
                 while "/first?" in (answer := client.get("/sso/forge/start")).headers["location"]:
+                    served["/metadata"] = document(5, "second")  # from now: valid whenever it is fetched
                     assert time.monotonic() < deadline
                     time.sleep(0.1)
                 assert answer.headers["location"].startswith("https://forge.example/second?")
