@@ -97,15 +97,16 @@ class AgentCertificates:
         [row] = await tx.fetch(f"{_SELECT} AND c.id = $1", certificate_id)
         return _certificate(row)
 
-    async def revoke(self, workspace_id: str, certificate_id: str, actor: Actor) -> None:
-        """Let the name stand for the agent no more, at once.
+    async def revoke(self, workspace_id: str, certificate_id: str, actor: Actor, agent_id: str | None = None) -> None:
+        """Let the name stand for the agent no more, at once; with `agent_id` only when it is that agent's.
 
-        Raises: NotFound (there is none in this workspace, or it has ended).
+        Raises: NotFound (there is none in this workspace or of this agent, or it has ended).
         """
 
         async def verb(tx: Transaction) -> None:
-            where = "id = $2 AND workspace_id = $3"
-            if not await self._end_where(tx, where, [certificate_id, workspace_id], actor, "revoked"):
+            where = "id = $2 AND workspace_id = $3 AND ($4 = '' OR agent_id = $4)"
+            args = [certificate_id, workspace_id, agent_id or ""]
+            if not await self._end_where(tx, where, args, actor, "revoked"):
                 raise NotFound("There is no such certificate.")
 
         await self._database.write(verb)

@@ -168,6 +168,8 @@ LET_IN: dict[str, set[int]] = {
     "page.agent_owner": {404},
     "page.agent_rotate": {404},
     "page.agent_revoke": {404},
+    "page.agent_certify": {404},
+    "page.agent_decertify": {404},
     "page.agent_disable": {404},
     "page.member": {404},
     "page.member_role": {404},
@@ -267,6 +269,7 @@ class World:
             .replace("{workspace}", workspace)
             .replace("{id}", chosen)
             .replace("{token}", chosen)
+            .replace("{certificate}", chosen)
             .replace("{sha256}", SHA)
         )
         query = QUERIES.get(door.name, "").replace("{workspace}", workspace)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 
 import httpx
 import pytest
@@ -268,3 +269,56 @@ async def test_owners_register_names_at_the_api_with_a_fresh_second_factor(servi
         gone = await client.delete(f"{where}/{made.json()['id']}", headers=headers(token))
         assert gone.status_code == 204
         assert await who(one, files.clients.client(AGENT)) == "nobody"
+
+
+async def test_the_page_of_an_agent_adds_shows_and_revokes_names(services, files, people):
+    """E9: what `failgate admin agent certificate` does, for owners and admins in a browser."""
+    token = await session_of(services, people.accounts["admin"], is_proven=True)
+    [agent] = await services.agents.list(people.acme)
+    second = await services.agents.create(people.acme, "second", people.accounts["owner"], OPERATOR)
+    here, other = (f"/w/acme/agents/{one.id}" for one in (agent, second))
+    async with running_tls(services, files, "optional") as one, one.client() as client:
+        client.headers.update(
+            {"cookie": f"__Host-fg_session={token}", "origin": one.origin, "sec-fetch-site": "same-origin"}
+        )
+        shown = await client.get(here)
+        csrf = re.search(r'name="csrf_token" value="([^"]+)"', shown.text)[1]
+
+        async def send(path, **fields):
+            return await client.post(path, data={"csrf_token": csrf, **fields})
+
+        assert AGENT not in shown.text.replace(f'placeholder="{AGENT}"', "")
+        for wrong, status, words in (
+            ("", 400, "This is no subject alternative name."),
+            ("<b>two words</b>", 400, "This is no subject alternative name."),
+        ):
+            refused = await send(f"{here}/certificates", san=wrong)
+            assert (refused.status_code, words in refused.text) == (status, True)
+        assert "&lt;b&gt;two words" in refused.text  # what was typed is still there
+        assert (await send(f"{here}/certificates", san=f" {AGENT} ")).headers["location"] == here
+        taken = await send(f"{other}/certificates", san=AGENT)
+        assert (taken.status_code, "stands for an agent" in taken.text) == (409, True)
+        assert await who(one, files.clients.client(AGENT)) == agent.id
+        page = (await client.get(here)).text
+        assert f'<span class="mono wrap">{AGENT}</span>' in page
+        revoke = re.search(rf'action="{here}/certificates/([^"/]+)/revoke"', page)[1]
+        assert (await send(f"{other}/certificates/{revoke}/revoke")).status_code == 404  # it is not that agent's
+        assert await who(one, files.clients.client(AGENT)) == agent.id
+        assert (await send(f"{here}/certificates/{revoke}/revoke")).status_code == 303
+        assert await who(one, files.clients.client(AGENT)) == "nobody"
+        assert (await send(f"{here}/certificates/{revoke}/revoke")).status_code == 404
+
+
+async def test_where_no_certificate_is_asked_for_the_page_offers_none_and_says_why_a_name_is_idle(
+    services, files, people
+):
+    token = await session_of(services, people.accounts["admin"], is_proven=True)
+    [agent] = await services.agents.list(people.acme)
+    async with running_tls(services, files) as one, one.client() as client:
+        client.headers.update({"cookie": f"__Host-fg_session={token}"})
+        assert "ertificate" not in (await client.get(f"/w/acme/agents/{agent.id}")).text
+        await services.certificates.register(people.acme, agent.id, AGENT, OPERATOR)
+        page = (await client.get(f"/w/acme/agents/{agent.id}")).text
+        assert AGENT in page
+        assert 'name="san"' not in page
+        assert "This server asks for no client certificate" in page

@@ -15,7 +15,9 @@ SHA = "a" * 64
 
 def url_of(door, workspace="acme", identifier=None):
     path = door.path.replace("{workspace}", workspace).replace("{id}", identifier or new_id()).replace("{sha256}", SHA)
-    return path.replace("{token}", new_id()).replace("{trial}", new_id()).replace("{connection}", "nowhere")
+    for name in ("{token}", "{certificate}", "{trial}"):
+        path = path.replace(name, new_id())
+    return path.replace("{connection}", "nowhere")
 
 
 BODIES = {

@@ -104,6 +104,17 @@ async def test_a_revoked_name_is_forgotten_told_and_may_be_registered_again(worl
     assert await world.named() == [agent.id]
 
 
+async def test_a_name_is_revoked_as_one_of_the_agent_whose_it_is(world) -> None:
+    place, agent = await world.open("acme")
+    second = await world.agents.create(place.id, "second", "ann", world.rooms.operator)
+    made = await world.certificates.register(place.id, agent.id, NAME, world.rooms.operator)
+    with pytest.raises(NotFound):
+        await world.certificates.revoke(place.id, made.id, world.rooms.operator, second.id)
+    assert await world.named() == [agent.id]
+    await world.certificates.revoke(place.id, made.id, world.rooms.operator, agent.id)
+    assert await world.named() == []
+
+
 async def test_names_end_with_the_agent_its_owner_and_the_membership(world) -> None:
     for slug, end in (
         ("one", lambda place, agent: world.agents.disable(place.id, agent.id, world.rooms.operator)),

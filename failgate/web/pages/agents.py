@@ -21,6 +21,7 @@ from failgate.web.pages.people_view import (
     Choice,
     NewAgentView,
     ShownView,
+    certificate_line,
     choices,
     days_of,
     grace_of,
@@ -85,7 +86,7 @@ async def describe(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - 
 
 
 async def change_owner(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word
-    """Have another member answer for the agent; its tokens end."""
+    """Have another member answer for the agent; its tokens and the names of its certificates end."""
     visit, agent = visit_of(request), await agent_here(request, id)
     owner, actor = visit.form.get("owner", ""), Actor.of(visit.principal)
     try:
@@ -119,8 +120,30 @@ async def revoke(request: Asking, id: FromPath[str], token: FromPath[str]) -> Pa
     return redirect(_href(request, agent))
 
 
+async def certify(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word
+    """Let client certificates with a subject alternative name be the agent."""
+    visit, agent = visit_of(request), await agent_here(request, id)
+    san, actor = visit.form.get("san", "").strip(), Actor.of(visit.principal)
+    try:
+        await services_of(request).certificates.register(agent.workspace_id, agent.id, san, actor)
+    except (BadInput, Conflict, NotFound) as error:
+        return await _show_agent(request, agent, error)
+    return redirect(_href(request, agent))
+
+
+async def decertify(
+    request: Asking,
+    id: FromPath[str],  # noqa: A002 - the path's word
+    certificate: FromPath[str],
+) -> Page:
+    """Let a name stand for the agent no more; its open sockets end at once."""
+    agent, actor = await agent_here(request, id), Actor.of(visit_of(request).principal)
+    await services_of(request).certificates.revoke(agent.workspace_id, certificate, actor, agent.id)
+    return redirect(_href(request, agent))
+
+
 async def disable(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word
-    """Let the agent ask no more; its tokens end at once."""
+    """Let the agent ask no more; its tokens and the names of its certificates end at once."""
     visit, agent = visit_of(request), await agent_here(request, id)
     await services_of(request).agents.disable(visit.here().id, agent.id, Actor.of(visit.principal))
     return redirect(_href(request, agent))
@@ -146,14 +169,19 @@ async def _show_form(request: Asking, error: FailgateError | None = None) -> Pag
 async def _show_agent(request: Asking, agent: Agent, error: FailgateError | None = None) -> Page:
     visit, services = visit_of(request), services_of(request)
     tokens, now_us = await services.tokens.list(agent.id, agent.workspace_id), services.clock.now_us()
+    names = await services.certificates.list(agent.workspace_id, agent.id)
+    tls = services.config.server.tls
     [line] = await _lines(request, [agent], tokens)
     view = AgentView(
         line,
         tuple(token_line(token, "", now_us) for token in tokens),
+        tuple(certificate_line(name, now_us) for name in names),
+        tls is not None and tls.client_certificates != "off",
         await _owners(request, agent.owner_account_id),
         choices(LIFETIMES, ""),
         choices(GRACES, "0"),
         grants(visit, Permission.WORKSPACE_AGENT_WRITE) and agent.is_enabled,
+        visit.form.get("san", "")[:200],
         str(error) if error else None,
     )
     status = error.status if error else 200

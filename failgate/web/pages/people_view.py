@@ -11,10 +11,12 @@ from failgate.accounts.tokens import Token
 from failgate.base.errors import BadInput
 from failgate.web.pages.frame import may
 from failgate.web.pages.text import Moment, moment
+from failgate.workspaces.certificates import AgentCertificate
 
 PEOPLE: Final = (Role.OWNER, Role.ADMIN, Role.REVIEWER, Role.DEVELOPER, Role.AUDITOR)
 LIFETIMES: Final = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "no end"))
 GRACES: Final = (("0", "at once"), ("3600", "in an hour"), ("86400", "in a day"), ("604800", "in seven days"))
+_KINDS: Final = {"uri": "URI", "dns": "host", "email": "e-mail"}
 _ABOUT: Final = {
     Permission.WORKSPACE_COMMAND_SUBMIT: "ask for commands",
     Permission.WORKSPACE_COMMAND_READ: "read commands",
@@ -130,15 +132,31 @@ class NewAgentView:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateLine:
+    """A name in client certificates that stands for an agent; `kind` is what sort of name it is, for people."""
+
+    id: str
+    kind: str
+    name: str
+    created: Moment
+
+
+@dataclass(frozen=True, slots=True)
 class AgentView:
-    """One agent, its tokens, and what may be changed of it."""
+    """One agent, its tokens, its names in certificates, and what may be changed of it.
+
+    `takes_certificates`: the server asks for client certificates. `san` is what was typed last.
+    """
 
     agent: AgentLine
     tokens: tuple[TokenLine, ...]
+    certificates: tuple[CertificateLine, ...]
+    takes_certificates: bool
     owners: tuple[Choice, ...]
     lifetimes: tuple[Choice, ...]
     graces: tuple[Choice, ...]
     may_change: bool
+    san: str = ""
     error: str | None = None
 
 
@@ -285,6 +303,12 @@ def token_line(token: Token, workspace: str, now_us: int) -> TokenLine:
         token.last_used_address,
         tuple(limits),
     )
+
+
+def certificate_line(certificate: AgentCertificate, now_us: int) -> CertificateLine:
+    """Return the name `certificate` for a list."""
+    kind, _, name = certificate.san.partition(":")
+    return CertificateLine(certificate.id, _KINDS[kind], name, moment(certificate.created_us, now_us))
 
 
 def days_of(text: str) -> int | None:
