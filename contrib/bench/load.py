@@ -154,12 +154,16 @@ async def open_socket(job: dict, path: str, headers: dict[str, str]) -> Socket:
 
 
 async def ping_pong(job: dict) -> dict:
-    """Each client sends a frame of its own share, waits for the answer, sends the next; each has one of `tokens`."""
+    """Each client sends a frame of its own share, waits for the answer, sends the next; each has one of `tokens`.
+
+    With `pause_ms` it waits so long before the next, so that a latency is seen at a rate and not at the highest one.
+    """
+    loop, pause = asyncio.get_running_loop(), job.get("pause_ms", 0) / 1000
     messages = payload.made(job["make"])
     sockets = [await open_socket(job, job["path"], {"Authorization": f"Bearer {token}"}) for token in job["tokens"]]
     latencies: list[float] = []
     failures: list[str] = []
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done: asyncio.Future[None] = loop.create_future()
     expected = job["expect"].encode()
     is_open = [True] * len(sockets)
 
@@ -181,7 +185,10 @@ async def ping_pong(job: dict) -> dict:
             latencies.append(time.perf_counter() - sent)
             if expected not in message:
                 failures.append(message[:300].decode(errors="replace"))
-            send()
+            if pause:
+                loop.call_later(pause, send)
+            else:
+                send()
 
         def lost() -> None:
             if is_open[place] and not done.done():

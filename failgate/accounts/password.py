@@ -18,8 +18,11 @@ import base64
 import contextlib
 import gzip
 import itertools
+import os
 import re
 import secrets
+import sys
+import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +40,7 @@ R = TypeVar("R")
 MIN_CHARACTERS: Final = 15
 MAX_CHARACTERS: Final = 1024
 THREADS: Final = 2
+NICENESS: Final = 10  # a tenth of the share of a thread with 0
 MAX_WAITING: Final = 256  # hashes; at 0.1 s each on two threads the last of them waits 15 s
 BCRYPT_BYTES: Final = 72  # what bcrypt looks at
 # Over cost 14 one check takes seconds: who tries to sign in would hold up everybody.
@@ -119,7 +123,7 @@ class Passwords:
         # What an unknown account is checked against: no password fits it, and the work is the same.
         salt, digest = (_unpadded(secrets.token_bytes(size)) for size in (16, 32))
         self._nobodys_hash = f"$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${digest}"
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2", initializer=_give_way)
         self._waiting = 0
 
     async def hash(self, password: str) -> str:
@@ -171,6 +175,16 @@ class Passwords:
 
     def _finished(self) -> None:
         self._waiting -= 1
+
+
+def _give_way() -> None:
+    """Let this thread run when nothing else of the machine wants to: a storm of sign-ins delays no decision.
+
+    Linux alone has a niceness for each thread; elsewhere the number could name another process.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _fits_bcrypt(stored: str, password: str) -> bool:

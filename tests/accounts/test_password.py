@@ -1,11 +1,13 @@
 import asyncio
+import os
+import sys
 import unicodedata
 
 import argon2
 import bcrypt
 import pytest
 
-from failgate.accounts.password import MAX_WAITING, Passwords, Verdict, check_imported_hash, check_new_password
+from failgate.accounts.password import MAX_WAITING, NICENESS, Passwords, Verdict, check_imported_hash, check_new_password
 from failgate.base.errors import BadInput, TooManyRequests
 
 EMAIL = "ann.miller@example.com"
@@ -175,6 +177,22 @@ async def test_an_imported_bcrypt_hash_fits_its_password_and_is_outdated(passwor
         stored = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
         assert await passwords.verify(stored, password) == Verdict(fits=True, is_outdated=True)
         assert not (await passwords.verify(stored, password[:-1] + "?")).fits
+
+
+async def test_the_work_on_passwords_gives_way_to_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    class Hasher(argon2.PasswordHasher):
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            seen.append(os.getpriority(os.PRIO_PROCESS, 0))  # of this thread, on Linux
+            return super().hash(password, salt=salt)
+
+    monkeypatch.setattr(argon2, "PasswordHasher", Hasher)
+    passwords = Passwords(memory_kib=8, passes=1)
+    await passwords.hash("x")
+    passwords.close()
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert seen == [max(own, NICENESS) if sys.platform == "linux" else own]
 
 
 async def test_bcrypt_never_looks_past_72_bytes_so_nothing_longer_fits() -> None:
