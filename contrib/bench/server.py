@@ -113,7 +113,7 @@ class Server:
 
     def admin(self, verb: str, **arguments: object) -> dict:
         """Carry out an administrative verb through the control socket, as `failgate admin` does."""
-        from failgate.cli.admin import ask_server
+        from failgate.cli.control import ask_server
 
         answer = asyncio.run(ask_server(verb, arguments, self.data))
         if answer is None:

@@ -143,7 +143,7 @@ class _RulesOfServer:
 
 async def _stored_rules(config: Config, data: Path) -> _RulesOfServer:
     """Return the stored rules: from the server while it runs, else from the plugin that keeps them."""
-    from failgate.cli.admin import ask_server
+    from failgate.cli.control import ask_server
 
     answer = await ask_server("rules.stored", {}, data)
     if answer is None:
@@ -161,7 +161,7 @@ async def _stored_rules(config: Config, data: Path) -> _RulesOfServer:
 @config_option
 def checkpoint(log: str, data: Path, config_path: Path | None) -> None:
     """Print the newest signed checkpoint of a log; keep it elsewhere and give it to `verify --against` later."""
-    from failgate.cli.admin import carry_out
+    from failgate.cli.control import carry_out
 
     answer = asyncio.run(carry_out("audit.checkpoint", {"log": log}, data, config_path))
     print(answer["checkpoint"], end="")

@@ -26,7 +26,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "check": ("failgate.cli.server:check", "Validate the whole config, up to opened plugins."),
     "migrate": ("failgate.cli.server:migrate_command", "Bring the database to this version."),
     "plugins": ("failgate.cli.server:plugins", "List what is enabled, from where, which version and hash."),
-    "admin": ("failgate.cli.admin:admin", "People, workspaces, agents, allowlist, keys."),
+    "admin": ("failgate.cli.admin.admin:admin", "People, workspaces, agents, allowlist, keys."),
     "audit": ("failgate.cli.audit:audit", "Verify the audit log, print its checkpoint."),
     "version": ("failgate.cli.client:version", "Print the version."),
 }

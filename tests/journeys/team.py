@@ -17,7 +17,7 @@ import pyotp
 
 from failgate.base.canonical import digest_of
 from failgate.base.ids import new_id
-from failgate.cli.admin import ask_server
+from failgate.cli.control import ask_server
 from tests.journeys.harness import Server
 
 T = TypeVar("T")

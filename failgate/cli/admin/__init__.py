@@ -1,0 +1,1 @@
+"""`failgate admin …`: for scripts and operators on the server's own host."""

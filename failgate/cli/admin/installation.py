@@ -1,0 +1,31 @@
+"""Provisioning, single sign-on, the key that signs access tokens."""
+
+import click
+
+from failgate.cli.admin.command import CONNECTION, EMAIL, Room
+
+scim = Room("scim", "Provisioning through a connection.")
+sso = Room("sso", "Single sign-on.")
+signing_key = Room("signing-key", "The key that signs access tokens.")
+ROOMS = (scim, sso, signing_key)
+
+scim.add(
+    "token",
+    "Make the token by which a connection's provider provisions; it is shown once, and replaces the one before.",
+    CONNECTION,
+)
+scim.add("revoke", "End the token of a connection at once.", CONNECTION)
+scim.add("allow", "Let a connection provision an account that is there already.", CONNECTION, EMAIL)
+
+sso.add(
+    "verify-domain",
+    "Vouch for a mail domain of a workspace's connection, in place of its DNS record.",
+    CONNECTION,
+    click.Option(["--domain"], required=True, metavar="D"),
+)
+
+signing_key.add(
+    "rotate",
+    "Sign with a new key from now on; the old one verifies until its tokens are over.",
+    click.Option(["--compromised", "is_compromised"], is_flag=True, help="End at once what the old keys signed."),
+)
