@@ -7,7 +7,14 @@ import argon2
 import bcrypt
 import pytest
 
-from failgate.accounts.password import MAX_WAITING, NICENESS, Passwords, Verdict, check_imported_hash, check_new_password
+from failgate.accounts.password import (
+    MAX_WAITING,
+    NICENESS,
+    Passwords,
+    Verdict,
+    check_imported_hash,
+    check_new_password,
+)
 from failgate.base.errors import BadInput, TooManyRequests
 
 EMAIL = "ann.miller@example.com"
