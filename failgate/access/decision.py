@@ -76,7 +76,8 @@ def decide(
         is_provider = principal.kind == "scim" and principal.connection_id is not None
         return Decision(allowed=is_provider, reason="connection" if is_provider else "out_of_scope")
     if scope == "platform":
-        allowed = is_platform_admin and principal.kind == "user"
+        # What one workspace's provider says of a person opens that workspace alone, never the installation.
+        allowed = is_platform_admin and principal.kind == "user" and principal.workspace_id is None
         return Decision(allowed=allowed, reason="platform_role" if allowed else "platform_role_needed")
     if scope == "workspace":
         return _decide_in_workspace(principal, permission, workspace_id, role)

@@ -60,7 +60,7 @@ class Directory:
 
 
 def _literal(search: str) -> str:
-    text = search.strip().casefold()[:254].replace("\0", "")
+    text = search.strip().lower()[:254].replace("\0", "")
     return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 

@@ -6,6 +6,7 @@ count on the operator's word. Exact names alone: a domain says nothing of its su
 
 import re
 import secrets
+import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -183,16 +184,26 @@ class Domains:
 def check_domain(text: str) -> str:
     """Return `text` as a mail domain is written: lower-case ASCII (an international name as `xn--…`).
 
+    A name that looks like another one and is turned into it by IDNA (full-width letters, `ß`) is refused.
+
     Raises: BadInput.
     """
     domain = text.strip().lower().removeprefix("@").removesuffix(".")
     try:
-        domain = domain.encode("idna").decode() if not domain.isascii() else domain
+        domain = _as_ascii(domain) if not domain.isascii() else domain
     except UnicodeError:
         domain = ""
     if _DOMAIN.fullmatch(domain) is None:
         raise BadInput(f"{text[:80]!r} is no mail domain.", hint="Write it like corp.example.")
     return domain
+
+
+def _as_ascii(domain: str) -> str:
+    """Return an international name as `xn--…`. Raises: UnicodeError (none, or another spelling of some name)."""
+    encoded = domain.encode("idna")
+    if encoded.decode("idna") != unicodedata.normalize("NFC", domain):
+        raise UnicodeError("IDNA would make another name of it")
+    return encoded.decode()
 
 
 def domain_of(email: str) -> str | None:

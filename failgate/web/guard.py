@@ -148,8 +148,10 @@ async def _check_reach(visit: Visit, door: Door, services: Services) -> None:
     is_change = door.permission.startswith("account:") and door.permission not in ANY_SIGN_IN
     if not is_change or principal.kind != "user" or principal.workspace_id is None or principal.account_id is None:
         return
+    account = await services.accounts.by_id(principal.account_id)
     memberships = await services.workspaces.memberships(principal.account_id)
-    if any(one.workspace.id != principal.workspace_id for one in memberships):
+    is_far = account is None or account.is_platform_admin
+    if is_far or any(one.workspace.id != principal.workspace_id for one in memberships):
         raise _refusal(Decision(allowed=False, reason="other_sign_in_needed"))
 
 

@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from failgate.accounts.email_address import normalise_email
+from failgate.accounts.email_address import normalise_email, normalised_or_none
 from failgate.base.errors import BadInput
 
 
@@ -11,10 +13,21 @@ from failgate.base.errors import BadInput
         ("  Ann.Miller+x@EXAMPLE.com ", "ann.miller+x@example.com"),
         ("root@localhost", "root@localhost"),
         ("jürgen@müller.example", "jürgen@müller.example"),
+        ("JU\u0308RGEN@MÜLLER.example", "jürgen@müller.example"),
+        ("bo\u00df@corp.example", "bo\u00df@corp.example"),
+        ("\u017fam@corp.example", "\u017fam@corp.example"),
+        ("\ufb01n@corp.example", "\ufb01n@corp.example"),
     ],
 )
 def test_an_address_is_written_one_way(text: str, name: str) -> None:
     assert normalise_email(text) == name
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_a_name_is_written_as_itself_and_the_letters_case_alone_is_nothing(local: str, domain: str) -> None:
+    name = normalised_or_none(f"{local}@{domain}")
+    if name is not None:
+        assert normalised_or_none(name) == name
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,9 @@ def test_a_domain_is_written_one_way(text: str, domain: str) -> None:
         "x" * 254 + ".example",
         "corp.example/",
         "corp\n.example",
+        "\uff43orp.example",
+        "corp\uff0eexample",
+        "fa\u00df.example",
     ],
 )
 def test_what_is_no_domain_is_refused(text: str) -> None:
@@ -47,6 +50,14 @@ def test_the_domain_of_an_address_is_what_stands_after_the_last_sign() -> None:
     assert domain_of("a@b@corp.example") == "corp.example"
     assert domain_of("corp.example") is None
     assert domain_of("a@") is None
+
+
+@pytest.mark.parametrize(
+    "domain", ["\uff43orp.example", "\u217dorp.example", "co\u00adrp.example", "corp\u3002example"]
+)
+def test_an_address_that_looks_like_one_of_the_domain_is_none_of_it(domain: str) -> None:
+    """IDNA would make `corp.example` of each: an account could be made whose name reads like another one's."""
+    assert domain_of(f"bob@{domain}") is None
 
 
 async def test_only_the_right_text_verifies(place: Place) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from failgate.accounts.email_address import normalised_or_none
 from failgate.sso.connection import Connection, OidcSettings
 from failgate.sso.protocol import Refusal
 
@@ -71,7 +72,7 @@ def is_email_vouched_for(settings: OidcSettings, claims: Mapping[str, Any], emai
     # Some providers write their booleans as text.
     if said is not None and said is not True and said != "true":
         return False
-    is_said_of_this = said is not None and str(claims.get("email", "")).strip().casefold() == email
+    is_said_of_this = said is not None and normalised_or_none(str(claims.get("email", ""))) == email
     if settings.preset == "microsoft":
         owner = claims.get("xms_edov")
         if owner is not None:

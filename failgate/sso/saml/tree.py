@@ -87,6 +87,8 @@ def parse(document: bytes, *, has_comments: bool = False) -> Element:
         document.decode()
     except UnicodeDecodeError:
         raise refused(Reason.ENCODING) from None
+    if b"\0" in document:  # UTF-16 and UTF-32 are UTF-8 with NULs, and the parser would take them for what they are
+        raise refused(Reason.ENCODING)
     if not has_comments:
         check_markup(document)
     elif b"<!DOCTYPE" in document or b"<!ENTITY" in document:

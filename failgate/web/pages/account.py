@@ -15,7 +15,8 @@ from failgate.web.pages.account_view import (
     browser_of,
     how_of,
 )
-from failgate.web.pages.showing import Asking, Page, account_of, next_of, show
+from failgate.web.pages.devices import devices_of
+from failgate.web.pages.showing import Asking, Page, account_of, is_reached, next_of, show
 from failgate.web.pages.text import moment
 from failgate.web.render import redirect
 
@@ -28,10 +29,10 @@ async def overview(request: Asking) -> Page:
         account_id,
         visit.session.email if visit.session else visit.principal.label,
         has_second_factor=await services.second_factors.has(account_id),
-        session_count=len(await services.sessions.list(account_id)),
+        session_count=sum(is_reached(visit, one) for one in await services.sessions.list(account_id)),
         has_authenticator=await services.second_factors.authenticator(account_id) is not None,
         passkey_count=len(await services.passkeys.list(account_id)),
-        device_count=len(await services.devices.list(account_id)),
+        device_count=len(await devices_of(request)),
         has_password=await services.accounts.has_password(account_id),
         trust_days=services.devices.lifetime_days,
         news=await news_of(request),
@@ -46,7 +47,7 @@ async def news_of(request: Asking) -> tuple[NewsLine, ...]:
     return tuple(
         NewsLine(one.id, browser_of(one.user_agent), one.address, moment(one.opened_us, now_us))
         for one in await services.sessions.list(account_of(visit))
-        if one.is_new_place and one.id != visit.principal.session_id
+        if one.is_new_place and one.id != visit.principal.session_id and is_reached(visit, one)
     )
 
 
@@ -68,6 +69,7 @@ async def sessions(request: Asking) -> Page:
             one.is_new_place,
         )
         for one in await services.sessions.list(account_of(visit))
+        if is_reached(visit, one)
     )
     return await show(request, "sessions.html", SessionsView(rows), title="Sessions", room="account")
 

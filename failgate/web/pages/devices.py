@@ -2,6 +2,7 @@
 
 from litestar.params import FromPath
 
+from failgate.accounts.devices import Device
 from failgate.audit.record import Actor
 from failgate.web.context import services_of, visit_of
 from failgate.web.cookies import DEVICE, ended_device_cookie, read_cookie
@@ -26,7 +27,7 @@ async def listing(request: Asking) -> Page:
             moment(one.expires_us, now_us),
             one.id == current,
         )
-        for one in await services.devices.list(account_id)
+        for one in await devices_of(request)
     )
     view = DevicesView(rows, services.devices.lifetime_days)
     return await show(request, "devices.html", view, title="Trusted devices", room="account")
@@ -49,6 +50,14 @@ async def revoke_all(request: Asking) -> Page:
     await services_of(request).devices.revoke_all(account_of(visit), Actor.of(visit.principal))
     visit.set_cookies.append(ended_device_cookie(is_https=visit.is_https))
     return redirect("/account/devices")
+
+
+async def devices_of(request: Asking) -> list[Device]:
+    """Return the visitor's trusted devices; a session that is confined to a workspace reads of none."""
+    visit = visit_of(request)
+    if visit.principal.workspace_id is not None:
+        return []
+    return await services_of(request).devices.list(account_of(visit))
 
 
 def device_token_of(request: Asking) -> str | None:

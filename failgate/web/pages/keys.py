@@ -23,7 +23,7 @@ from failgate.web.pages.people_view import (
     scope_choices,
     token_line,
 )
-from failgate.web.pages.showing import Asking, Page, account_of, show
+from failgate.web.pages.showing import Asking, Page, account_of, memberships_of, show
 from failgate.web.render import redirect
 from failgate.workspaces.workspaces import Membership
 
@@ -93,7 +93,7 @@ async def _places(request: Asking) -> list[Membership]:
     """Return the workspaces in which this visitor may make API keys: what holds at their doors holds here."""
     visit, services = visit_of(request), services_of(request)
     found: list[Membership] = []
-    for one in await services.workspaces.memberships(account_of(visit)):
+    for one in await memberships_of(request):
         workspace_id, role = one.workspace.id, Role(one.role)
         decision = decide(visit.principal, Permission.WORKSPACE_KEY_WRITE, workspace_id=workspace_id, role=role)
         if decision.allowed and await services.sso.enforcements.entry(visit.principal, workspace_id, role) != "refused":

@@ -160,7 +160,10 @@ async def _may_reset(request: Asking, account: Account) -> bool:
     visit, services = visit_of(request), services_of(request)
     if visit.role is not Role.OWNER or account.is_platform_admin or account.id == visit.principal.account_id:
         return False
+    here = visit.principal.workspace_id
     for one in await services.workspaces.memberships(account.id):
+        if here not in {None, one.workspace.id}:  # the provider of one workspace vouches for its owner there alone
+            return False
         if await services.workspaces.role_of(one.workspace.id, visit.principal.account_id or "") is not Role.OWNER:
             return False
     return True

@@ -6,17 +6,19 @@ from failgate.web.context import services_of, visit_of
 from failgate.web.pages.account import news_of
 from failgate.web.pages.account_view import OverviewView, WorkspaceTile
 from failgate.web.pages.frame import entry_room
-from failgate.web.pages.showing import Asking, Page, account_of, show
+from failgate.web.pages.showing import Asking, Page, account_of, memberships_of, show
 
 
 async def overview(request: Asking) -> Page:
     """Show one's workspaces."""
-    services, account_id = services_of(request), account_of(visit_of(request))
+    visit, services = visit_of(request), services_of(request)
     tiles: list[WorkspaceTile] = []
-    for one in await services.workspaces.memberships(account_id):
-        may_read = Permission.WORKSPACE_COMMAND_READ in GRANTS[one.role]
+    for one in await memberships_of(request):
+        entry = await services.sso.enforcements.entry(visit.principal, one.workspace.id, one.role)
+        may_read = Permission.WORKSPACE_COMMAND_READ in GRANTS[one.role] and entry != "refused"
         waiting = len(services.gate.pending(one.workspace.id)) if may_read else 0
-        entry = entry_room(one.role.value)
-        tiles.append(WorkspaceTile(one.workspace.slug, one.workspace.name, one.role.value, entry, waiting))
-    view = OverviewView(tuple(tiles), await services.second_factors.has(account_id), await news_of(request))
+        room = entry_room(one.role.value)
+        tiles.append(WorkspaceTile(one.workspace.slug, one.workspace.name, one.role.value, room, waiting))
+    has_factor = await services.second_factors.has(account_of(visit))
+    view = OverviewView(tuple(tiles), has_factor, await news_of(request))
     return await show(request, "overview.html", view, title="Workspaces", room="overview")

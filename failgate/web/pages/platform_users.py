@@ -62,7 +62,10 @@ async def reset_factor(request: Asking, id: FromPath[str]) -> Page:  # noqa: A00
 
 
 async def reset_link(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word
-    """Have a new password chosen: by a letter to the person where e-mail is sent, else by a link to hand over."""
+    """Have a new password chosen: by a letter to the person where e-mail is sent, else by a link to hand over.
+
+    A link is shown for accounts of no workspace only: the role opens nothing private.
+    """
     visit, services = visit_of(request), services_of(request)
     account = await services.accounts.by_id(id)
     if account is None:
@@ -72,6 +75,7 @@ async def reset_link(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 
         if services.password_reset.is_by_mail:
             await services.password_reset.mail_to(account, Actor.of(visit.principal))
             return await _show(request, id, done=f"A letter with a link is on its way to {account.email}.")
+        await _must_open_nothing_private(request, id)
         _, token = await services.password_reset.mint(id, Actor.of(visit.principal))
     except Conflict as error:
         return await _show(request, id, error=error)
@@ -101,6 +105,19 @@ async def change_platform_role(request: Asking, id: FromPath[str]) -> Page:  # n
 def _must_be_another(request: Asking, account_id: str) -> None:
     if account_id == visit_of(request).principal.account_id:
         raise Conflict("This is your own account.", hint="Use the pages of your account.")
+
+
+async def _must_open_nothing_private(request: Asking, account_id: str) -> None:
+    """Return when the account reaches no workspace: who is shown its link could read there, without the role to.
+
+    Raises: Conflict.
+    """
+    if await services_of(request).workspaces.memberships(account_id):
+        raise Conflict(
+            "This account belongs to a workspace, and the link would open it to you.",
+            hint="An owner of all of its workspaces makes the link, or the operator on the host: "
+            "failgate admin user reset-link.",
+        )
 
 
 async def _show(

@@ -7,11 +7,13 @@ from litestar import Request, Response
 
 from failgate.access.permission import Permission
 from failgate.access.role import GRANTS, Role
+from failgate.accounts.session import Session
 from failgate.web.context import Visit, services_of, visit_of
 from failgate.web.cookies import session_cookie
 from failgate.web.errors import own_path
 from failgate.web.pages.frame import Frame, Place, navigation
 from failgate.web.render import csrf_token, page, redirect, static_version
+from failgate.workspaces.workspaces import Membership
 
 Asking = Request[Any, Any, Any]
 Page = Response[bytes]
@@ -26,14 +28,14 @@ async def frame_of(request: Asking, title: str, room: str) -> Frame:
     """Return the frame of a page for this visit."""
     visit, services = visit_of(request), services_of(request)
     account_id = visit.principal.account_id
-    memberships = await services.workspaces.memberships(account_id) if account_id else []
+    memberships = await memberships_of(request)
     places = tuple(Place(one.workspace.slug, one.workspace.name, one.role.value) for one in memberships)
     place = waiting = None
     if visit.workspace is not None and visit.role is not None:
         place = Place(visit.workspace.slug, visit.workspace.name, visit.role.value)
         waiting = len(services.gate.pending(visit.workspace.id))
     account = await services.accounts.by_id(account_id) if account_id and place is None else None
-    is_platform_admin = account is not None and account.is_platform_admin
+    is_platform_admin = account is not None and account.is_platform_admin and visit.principal.workspace_id is None
     return Frame(
         title=title,
         nonce=visit.nonce,
@@ -45,6 +47,21 @@ async def frame_of(request: Asking, title: str, room: str) -> Frame:
         workspaces=places,
         nav=navigation(place, room, waiting, is_platform_admin=is_platform_admin),
     )
+
+
+async def memberships_of(request: Asking) -> list[Membership]:
+    """Return the workspaces that this visit reaches: all of the person's, or the one whose provider signed them in."""
+    principal = visit_of(request).principal
+    if principal.account_id is None:
+        return []
+    found = await services_of(request).workspaces.memberships(principal.account_id)
+    return [one for one in found if principal.workspace_id in {None, one.workspace.id}]
+
+
+def is_reached(visit: Visit, session: Session) -> bool:
+    """Tell whether this visit may read of a session of the same person: one confined to a workspace reads its like."""
+    here = visit.principal.workspace_id
+    return here is None or (session.origin is not None and session.origin.confined_to == here)
 
 
 def grants(visit: Visit, permission: Permission) -> bool:

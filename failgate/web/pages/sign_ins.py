@@ -5,10 +5,11 @@ from litestar.params import FromPath
 from failgate.audit.record import Actor
 from failgate.base.errors import Conflict, FailgateError, NotFound
 from failgate.sso.connection import Connection
+from failgate.sso.linking import Identity
 from failgate.sso.requests import Errand
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.departing import depart
-from failgate.web.pages.showing import Asking, Page, account_of, show
+from failgate.web.pages.showing import Asking, Page, account_of, memberships_of, show
 from failgate.web.pages.signin_sso import choices_of
 from failgate.web.pages.sso_view import SignInLine, SignInsView
 from failgate.web.pages.text import moment
@@ -44,11 +45,21 @@ async def unlink(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - th
 
 async def _linkable(request: Asking) -> list[Connection]:
     """Return the enabled connections of the installation and of the person's workspaces."""
-    visit, services = visit_of(request), services_of(request)
+    services = services_of(request)
     found = [kept.connection for kept in await services.sso.connections.of_installation()]
-    for one in await services.workspaces.memberships(account_of(visit)):
+    for one in await memberships_of(request):
         found += [kept.connection for kept in await services.sso.connections.of_workspace(one.workspace.id)]
     return [one for one in found if one.is_enabled]
+
+
+async def _identities(request: Asking) -> list[Identity]:
+    """Return the person's sign-ins; a session that is confined to a workspace reads of those at its providers."""
+    visit, services = visit_of(request), services_of(request)
+    found = await services.sso.linking.identities(account_of(visit))
+    if visit.principal.workspace_id is None:
+        return found
+    own = {kept.connection.id for kept in await services.sso.connections.of_workspace(visit.principal.workspace_id)}
+    return [one for one in found if one.connection_id in own]
 
 
 async def _show(request: Asking, error: FailgateError | None = None) -> Page:
@@ -59,7 +70,7 @@ async def _show(request: Asking, error: FailgateError | None = None) -> Page:
             one.id, one.connection_title, one.email or one.subject, one.issuer, moment(one.linked_us, now_us),
             moment(one.seen_us, now_us) if one.seen_us is not None else None,
         )
-        for one in await services.sso.linking.identities(account_of(visit))
+        for one in await _identities(request)
     )  # fmt: skip
     may_change = visit.principal.may_change_account
     view = SignInsView(rows, choices_of(await _linkable(request)), may_change, str(error) if error else None)

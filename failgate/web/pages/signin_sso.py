@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from failgate.sso.connection import Connection
 from failgate.sso.domains import domain_of
 from failgate.web.context import services_of, visit_of
-from failgate.web.pages.showing import Asking, Page, next_of, show
+from failgate.web.pages.showing import Asking, Page, memberships_of, next_of, show
 from failgate.web.pages.sso_view import Choice, ChoiceView
 from failgate.workspaces.workspaces import Workspace
 
@@ -36,14 +36,11 @@ async def find_provider(request: Asking) -> Page:
 
 async def _demanded(request: Asking, next_path: str) -> Workspace | None:
     """Return the workspace that `next_path` lies in when the visitor is a member of it, else None."""
-    visit, services = visit_of(request), services_of(request)
     parts = next_path.split("/")
-    if visit.principal.account_id is None or len(parts) < 3 or parts[1] != "w":
+    if len(parts) < 3 or parts[1] != "w":
         return None
-    workspace = await services.workspaces.by_slug(parts[2].partition("?")[0])
-    if workspace is None or await services.workspaces.role_of(workspace.id, visit.principal.account_id) is None:
-        return None
-    return workspace
+    slug = parts[2].partition("?")[0]
+    return next((one.workspace for one in await memberships_of(request) if one.workspace.slug == slug), None)
 
 
 def choices_of(connections: Sequence[Connection]) -> tuple[Choice, ...]:

@@ -51,6 +51,7 @@ async def test_an_account_is_barred_let_in_and_helped(server, people, platform):
     assert (await post(platform, server, f"{here}/disable")).status_code == 200
     assert not (await server.services.accounts.by_id(who)).is_enabled
     assert (await post(platform, server, f"{here}/enable")).status_code == 200
+    await server.services.workspaces.remove_member(people.acme, who, OPERATOR)
     shown = await post(platform, server, f"{here}/reset-link")
     assert re.search(r"/reset/new\?token=fg_rst_\w+", shown.text)
     await server.services.second_factors.issue(who, OPERATOR)
@@ -62,6 +63,18 @@ async def test_an_account_is_barred_let_in_and_helped(server, people, platform):
     await server.services.second_factors.issue(other, OPERATOR)
     assert (await post(platform, server, f"/platform/users/{other}/reset-factor")).status_code == 200
     assert not await server.services.second_factors.has(other)
+
+
+async def test_the_role_does_not_become_somebody_who_reads_private_content(server, people, platform):
+    """Neither with a factor that it took away before, nor where there was none."""
+    who = people.accounts["developer"]
+    here = f"/platform/users/{who}"
+    await server.services.second_factors.issue(who, OPERATOR)
+    assert (await post(platform, server, f"{here}/reset-factor")).status_code == 200
+    refused = await post(platform, server, f"{here}/reset-link")
+    assert (refused.status_code, "fg_rst_" in refused.text) == (409, False)
+    assert "An owner of all of" in refused.text
+    assert "Make a link" not in (await platform.get(here)).text
 
 
 async def test_the_role_is_given_and_the_last_one_stays(server, people, platform):
