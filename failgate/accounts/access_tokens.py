@@ -58,11 +58,6 @@ class AccessTokens:
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self.issuer = issuer
 
-    def speak_as(self, issuer: str) -> None:
-        """Take another URL for this server: the one that it got when the system chose the port."""
-        self.issuer = issuer
-        self._verified.clear()
-
     async def sign(self, login_id: str, account_id: str, client_id: str) -> AccessToken:
         """Return a token by which the login speaks for ten minutes."""
         key = await self._keys.current()

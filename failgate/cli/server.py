@@ -86,9 +86,12 @@ def run_loop(main: Any) -> Any:
 
 async def _serve(config: Config, data: Path, *, is_demo: bool, accept_rollback: bool) -> None:
     from failgate.web.control import open_control
+    from failgate.web.serve import listen
     from failgate.web.serve import serve as serve_web
 
     async with contextlib.AsyncExitStack() as stack:
+        listener = stack.enter_context(listen(config.server.host, config.server.port))
+        config = config.with_port(listener.getsockname()[1])
         services = await stack.enter_async_context(
             open_services(config, data, is_demo=is_demo, accept_rollback=accept_rollback)
         )
@@ -102,7 +105,7 @@ async def _serve(config: Config, data: Path, *, is_demo: bool, accept_rollback: 
             _settle_memory()
 
         try:
-            await serve_web(services, on_listening=announce)
+            await serve_web(services, listener, on_listening=announce)
         finally:
             for task in announcing:
                 task.cancel()

@@ -369,6 +369,11 @@ class Config:
         except ValueError as refusal:
             raise StartRefused(f"--listen {listen}: {refusal}") from None
 
+    def with_port(self, port: int) -> "Config":
+        """Return this config listening at `port`: the one that the system chose where `listen` says 0."""
+        address = self.server.listen.rpartition(":")[0]
+        return replace(self, server=msgspec.structs.replace(self.server, listen=f"{address}:{port}"))
+
 
 SECTIONS: dict[str, type[Section]] = {
     "server": ServerSection,

@@ -6,6 +6,7 @@ route that stands in the application but not in the table, whoever added it, sto
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -96,8 +97,12 @@ class Application:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request or socket."""
-        await self._app(scope, receive, send)
+        """Answer one request or socket; what the stopping server cancels ends without an answer."""
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self.stop.is_set:
+                raise
 
     async def close(self) -> None:
         """Return when what was begun beside the answers is done."""

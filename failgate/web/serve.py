@@ -33,6 +33,7 @@ PING_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 15
 STOP_SECONDS = 0.4  # for answers that are on their way
 CANCEL_SECONDS = 0.3  # for what was cancelled to clean up
+LOOK_SECONDS = 0.02
 BACKLOG = 4096
 
 log = get_logger(__name__)
@@ -41,21 +42,24 @@ OnListening = Callable[[str, int], None]
 
 async def serve(
     services: Services,
+    listener: socket.socket,
     *,
     on_listening: OnListening | None = None,
     doors: Sequence[Door] = DOORS,
     has_signals: bool = True,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then return; with `has_signals` off, until the task is cancelled.
+    """Serve at `listener` until SIGTERM or SIGINT, then return; with `has_signals` off, until the task is cancelled.
 
-    `on_listening` is called once with the address and the real port, when requests are answered.
+    `on_listening` is called once with the address and the port, when requests are answered. The listener is closed.
 
-    Raises: StartRefused (the port is taken, the address is not ours, a door is not fully declared, the certificates
-    cannot be used).
+    Raises: StartRefused (a door is not fully declared, the certificates cannot be used).
     """
-    application = Application(services, doors)
+    try:
+        application = Application(services, doors)
+    except BaseException:
+        listener.close()
+        raise
     config = services.config.server
-    listener = listen(config.host, config.port)
     try:
         server = _Server(application, listener, config.header_timeout.seconds, on_listening)
         if config.tls is not None:
@@ -68,6 +72,9 @@ async def serve(
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket at `host` and `port`; 0 lets the system choose.
+
+    Who connects before `serve` waits until it answers. It comes first of all: a port that is taken is refused before
+    anything is opened, and a port that the system chose is known to everything that names this server.
 
     Raises: StartRefused, naming the port and the mend.
     """
@@ -128,7 +135,6 @@ class _Server(uvicorn.Server):
                 backlog=BACKLOG,
             )
         )
-        self.config.timeout_graceful_shutdown = cast("int", STOP_SECONDS)  # a float does, it is only waited for
         self._application = application
         self._listener = listener
         self._header_seconds = header_seconds
@@ -163,25 +169,42 @@ class _Server(uvicorn.Server):
             self._accept_tls(self._renewal)
         host, port = self._listener.getsockname()[:2]
         log.info("server.listening", host=host, port=port, scheme="http" if self._renewal is None else "https")
-        services = self._application.services
-        if services.config.server.base_url.endswith(":0"):  # the system chose the port
-            services.access_tokens.speak_as(f"{services.config.server.base_url[:-1]}{port}")
         if self._on_listening is not None:
             self._on_listening(host, port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Wake everybody who waits, let answers finish, cancel the rest and wait for it."""
+        """Wake everybody who waits, let answers finish, cut and cancel the rest and wait for it.
+
+        In the place of uvicorn's own, which calls a peer that does not answer the goodbye of TLS an error, and each
+        answer that it cancels another one.
+        """
         self._application.stop.set()
+        for listener in [*self.servers, *(sockets or [])]:
+            listener.close()
         for connection in list(self.server_state.connections):
             _forget_idle(connection)
-        await super().shutdown(sockets)
-        if self.server_state.tasks:
-            await asyncio.wait(self.server_state.tasks, timeout=CANCEL_SECONDS)
+            connection.shutdown()
+        await self._quiet(STOP_SECONDS)
+        late, unfinished = self._held(), list(self.server_state.tasks)
+        for one in late:  # a stream without an end, or who does not answer the goodbye of TLS
+            one.cut()
+        await asyncio.sleep(0)  # the answers learn that nobody reads them
+        for task in unfinished:
+            task.cancel()
+        await self._quiet(CANCEL_SECONDS)
         if self._renewal is not None:
             await self._renewal.close()
-            for connection in self._held():  # who does not answer the goodbye of TLS
-                connection.cut()
-        log.info("server.stopped")
+        await self.lifespan.shutdown()
+        log.info("server.stopped", cut=len(late), cancelled=len(unfinished))
+
+    async def _quiet(self, seconds: float) -> None:
+        """Return when no connection is open and no answer on its way, or when `seconds` are over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.server_state.connections or self.server_state.tasks:
+                    await asyncio.sleep(LOOK_SECONDS)
+                for listener in self.servers:
+                    await listener.wait_closed()
 
     def _accept_tls(self, renewal: Renewal) -> None:
         from failgate.web.acceptor import TlsAcceptor

@@ -3,8 +3,11 @@
 import json
 import re
 import shutil
+import socket
 import sqlite3
 from pathlib import Path
+
+import httpx
 
 from tests.journeys.harness import Server, failgate
 
@@ -83,3 +86,33 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     assert "Traceback" not in refused.stderr
     assert (data / "failgate.sqlite").read_text().startswith("somebody's notes")
     assert sqlite3.sqlite_version_info >= (3, 35)
+
+
+def test_every_address_names_the_port_that_the_system_chose(tmp_path: Path) -> None:
+    """F9: what a link, an issuer or a device is told is where the server listens, also with `--listen HOST:0`."""
+    server = Server(tmp_path / "data").start()
+    try:
+        words = ("bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin")
+        server.admin(*words, stdin="a long and plain passphrase")
+        told = [
+            server.line(r"open (\S+) within")[1],
+            server.admin("invitation", "create", "--workspace", "acme", "--role", "developer")["link"],
+            server.admin("user", "reset-link", "--email", "o@acme.example")["link"],
+        ]
+        metadata = httpx.get(f"{server.url}/.well-known/oauth-authorization-server", trust_env=False).json()
+        asked = httpx.post(
+            f"{server.url}/oauth/device_authorization", data={"client_id": "failgate-cli"}, trust_env=False
+        ).json()
+        told += [metadata["issuer"], metadata["token_endpoint"], asked["verification_uri"]]
+    finally:
+        assert server.stop() == 0
+    assert [url for url in told if not url.startswith(server.url)] == []
+
+
+def test_a_taken_port_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        place = f"127.0.0.1:{holder.getsockname()[1]}"
+        refused = failgate("serve", "--data", str(tmp_path / "data"), "--listen", place)
+    assert refused.returncode == 78
+    assert "taken by another program" in refused.stderr
+    assert not (tmp_path / "data").exists()

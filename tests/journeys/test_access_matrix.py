@@ -203,7 +203,7 @@ LET_IN: dict[str, set[int]] = {
     "scim.group_patch": {415},
     "scim.group_delete": {404},
     "scim.search": {415},
-    "scim.bulk": {403},
+    "scim.bulk": {501},
 }
 TRIAL = new_id()  # there is none
 ABSENT_ID = {

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from failgate.access.role import Role
 from failgate.assembly import Services, open_services
 from failgate.audit.record import Actor
 from failgate.config.load import load_config
+from failgate.config.model import Config
 from failgate.web.door import Door
 from failgate.web.routes import DOORS
-from failgate.web.serve import serve
+from failgate.web.serve import listen, serve
 
 OPERATOR = Actor(t="operator", id="host")
 PASSWORD = "correct horse battery staple 7"
@@ -49,14 +51,33 @@ class Running:
 
 
 Serve = Callable[..., contextlib.AbstractAsyncContextManager[Running]]
+HELD: dict[int, socket.socket] = {}  # by port: listeners of services that do not serve yet
+
+
+@contextlib.contextmanager
+def at_free_port(config: Config) -> Iterator[Config]:
+    """The config with a port that is held for `running`, as `failgate serve` holds it before it opens anything."""
+    listener = listen("127.0.0.1", 0)
+    port: int = listener.getsockname()[1]
+    HELD[port] = listener
+    try:
+        yield config.with_port(port)
+    finally:
+        HELD.pop(port, None)
+        listener.close()
 
 
 @contextlib.asynccontextmanager
 async def running(services: Services, doors: Sequence[Door] = DOORS) -> AsyncIterator[Running]:
     ready: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+    asked = services.config.server
+    listener = HELD.pop(asked.port, None) or listen(asked.host, asked.port)
     task = asyncio.create_task(
-        serve(services, doors=doors, has_signals=False, on_listening=lambda host, port: ready.set_result((host, port)))
-    )
+        serve(
+            services, listener, doors=doors, has_signals=False,
+            on_listening=lambda host, port: ready.set_result((host, port)),
+        )
+    )  # fmt: skip
     await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()
@@ -70,9 +91,9 @@ async def running(services: Services, doors: Sequence[Door] = DOORS) -> AsyncIte
 
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[Services]:
-    config = load_config(None, {}).with_listen("127.0.0.1:0")
-    async with open_services(config, tmp_path / "data") as opened:
-        yield opened
+    with at_free_port(load_config(None, {})) as config:
+        async with open_services(config, tmp_path / "data") as opened:
+            yield opened
 
 
 def with_server(services: Services, **settings: Any) -> Services:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import re
 import shutil
 import socket
@@ -142,7 +143,7 @@ async def test_headers_that_are_slow_after_the_handshake_are_cut_too(services, f
         writer.close()
 
 
-async def test_it_stops_within_a_second_with_everything_open(services, files, people):
+async def test_it_stops_within_a_second_with_everything_open(services, files, people, caplog):
     """Streams, idle connections, a handshake that is not finished, a socket, and a peer that answers nothing."""
     token = await session_of(services, people.accounts["owner"])
     async with running_tls(services, files, doors=(*DOORS, *LIVE)) as one:
@@ -171,6 +172,7 @@ async def test_it_stops_within_a_second_with_everything_open(services, files, pe
         for writer in (stream_writer, idle_writer, half_writer):
             writer.close()
         deaf.close()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def open_deaf(one) -> ssl.SSLSocket:

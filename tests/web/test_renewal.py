@@ -18,7 +18,7 @@ from failgate.base.clock import FrozenClock
 from failgate.web import renewal
 from failgate.web.metrics import Metrics
 from failgate.web.renewal import Renewal
-from failgate.web.serve import serve
+from failgate.web.serve import listen, serve
 from tests.web.authority import AGENT, DAY, NOW, Authority
 from tests.web.conftest import OPERATOR, Running, with_server
 from tests.web.test_certified import agent_socket, who
@@ -234,7 +234,8 @@ async def test_sighup_takes_the_files_at_once(services, files, monkeypatch):
 
     ready: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
     chosen = with_server(services, tls=files.section())
-    task = asyncio.create_task(serve(chosen, on_listening=lambda host, port: ready.set_result((host, port))))
+    listener = listen("127.0.0.1", 0)
+    task = asyncio.create_task(serve(chosen, listener, on_listening=lambda host, port: ready.set_result((host, port))))
     try:
         host, port = await asyncio.wait_for(ready, 10)
         await renew(TlsRunning(Running(chosen, host, port, task), files))

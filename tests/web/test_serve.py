@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -81,17 +82,21 @@ async def test_it_names_no_server_software_and_carries_security_headers_on_every
             assert answer.headers["x-request-id"]
 
 
-async def test_a_taken_port_is_named_with_the_mend(services):
-    holder = listen("127.0.0.1", 0)
-    try:
+def test_a_taken_port_is_named_with_the_mend():
+    with listen("127.0.0.1", 0) as holder:
         port = holder.getsockname()[1]
-        taken = with_server(services, listen=f"127.0.0.1:{port}")
         with pytest.raises(StartRefused) as caught:
-            await serve(taken, doors=OPERATION)
+            listen("127.0.0.1", port)
         assert str(port) in caught.value.sentence
         assert "--listen" in (caught.value.hint or "")
-    finally:
-        holder.close()
+
+
+async def test_a_door_that_is_not_fully_declared_stops_the_start_and_frees_the_port(services):
+    listener = listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    with pytest.raises(StartRefused, match="twice"):
+        await serve(services, listener, doors=(*OPERATION, *OPERATION))
+    listen("127.0.0.1", port).close()
 
 
 async def test_an_address_of_another_machine_is_refused():
@@ -207,7 +212,7 @@ async def test_head_is_answered_like_get_without_a_body(server):
     assert answer.content == b""
 
 
-async def test_it_stops_within_a_second_with_streams_long_polls_and_sockets_open(services, people):
+async def test_it_stops_within_a_second_with_streams_long_polls_and_sockets_open(services, people, caplog):
     token = await session_of(services, people.accounts["owner"])
     from failgate.web.routes import LIVE
 
@@ -231,6 +236,7 @@ async def test_it_stops_within_a_second_with_streams_long_polls_and_sockets_open
         assert seconds < 1.0
         stream_writer.close()
         idle_writer.close()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_sigterm_and_sigint_end_with_exit_code_0(tmp_path):
@@ -241,12 +247,13 @@ async def test_sigterm_and_sigint_end_with_exit_code_0(tmp_path):
         "from failgate.config.load import load_config\n"
         "from failgate.base.log import start_logging\n"
         "from failgate.web.routes import OPERATION\n"
-        "from failgate.web.serve import serve\n"
+        "from failgate.web.serve import listen, serve\n"
         "async def main():\n"
         "    start_logging()\n"
         "    config = load_config(None, {}).with_listen('127.0.0.1:0')\n"
         "    async with open_services(config, Path(sys.argv[1])) as services:\n"
-        "        await serve(services, doors=OPERATION, on_listening=lambda host, port: print(port, flush=True))\n"
+        "        say = lambda host, port: print(port, flush=True)\n"
+        "        await serve(services, listen('127.0.0.1', 0), doors=OPERATION, on_listening=say)\n"
         "import uvloop; uvloop.run(main())\n"
     )
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -64,9 +64,12 @@ async def schema(request: Asking, name: FromPath[str]) -> Answer:
 
 
 async def bulk(request: Asking) -> Answer:
-    """Refuse: many operations in one request are not served, as the config says."""
+    """Refuse: many operations in one request are not served, as the config says.
+
+    501 is what RFC 7644 section 3.12 has for an operation that a provider does not serve; 403 would blame the token.
+    """
     await _connection(request)
-    raise ScimError(403, "Bulk operations are not served.", hint="Send each operation by itself.")
+    raise ScimError(501, "Bulk operations are not served.", hint="Send each operation by itself.")
 
 
 # People

@@ -9,14 +9,15 @@ import pytest
 
 from failgate.assembly import open_services
 from failgate.config.load import load_config
-from tests.web.conftest import OPERATOR, PASSWORD, running
+from tests.web.conftest import OPERATOR, PASSWORD, at_free_port, running
 
 EMAIL = "ann@example.org"
 
 
 @pytest.fixture
 def config():
-    return load_config(None, {}).with_listen("127.0.0.1:0")
+    with at_free_port(load_config(None, {})) as config:
+        yield config
 
 
 async def post(client, path, origin, **fields):

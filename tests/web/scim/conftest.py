@@ -12,7 +12,7 @@ from failgate.assembly import Services, open_services
 from failgate.base.ids import new_id
 from failgate.config.load import load_config
 from failgate.sso.connection import Connection
-from tests.web.conftest import OPERATOR, People, Running
+from tests.web.conftest import OPERATOR, People, Running, at_free_port
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -90,9 +90,9 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     """The services of a server where two people have to approve."""
     config_file = tmp_path / "failgate.toml"
     config_file.write_text("[plugins.quorum]\nneed = 2\n")
-    config = load_config(config_file, {}).with_listen("127.0.0.1:0")
-    async with open_services(config, tmp_path / "data") as opened:
-        yield opened
+    with at_free_port(load_config(config_file, {})) as config:
+        async with open_services(config, tmp_path / "data") as opened:
+            yield opened
 
 
 @pytest.fixture

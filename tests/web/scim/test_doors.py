@@ -392,8 +392,8 @@ async def test_a_search_may_stand_in_the_body(provider: Provider):
 
 async def test_bulk_is_refused_as_the_config_says(provider: Provider):
     assert (await provider.found("/ServiceProviderConfig"))["bulk"]["supported"] is False
-    answer = await provider.ask("POST", "/Bulk", {"Operations": []}, wanted=403)
-    assert answer == {"schemas": [ERROR], "status": "403", "detail": answer["detail"]}
+    answer = await provider.ask("POST", "/Bulk", {"Operations": []}, wanted=501)
+    assert answer == {"schemas": [ERROR], "status": "501", "detail": answer["detail"]}
     await provider.ask("GET", "/Me", wanted=404)
 
 
