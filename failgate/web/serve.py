@@ -201,7 +201,7 @@ class _Server(uvicorn.Server):
         """Return when no connection is open and no answer on its way, or when `seconds` are over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self.server_state.connections or self.server_state.tasks:
+                while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110  # uvicorn tells nobody
                     await asyncio.sleep(LOOK_SECONDS)
                 for listener in self.servers:
                     await listener.wait_closed()
