@@ -10,7 +10,8 @@ from typing import Final, TypeVar
 
 from failgate.accounts.devices import Devices
 from failgate.accounts.email_address import normalise_email, normalised_or_none
-from failgate.accounts.password import Passwords, check_imported_hash, check_new_password
+from failgate.accounts.imported_hash import ImportedHashes, check_imported_hash
+from failgate.accounts.password import Passwords, check_new_password
 from failgate.accounts.refusals import Refusals
 from failgate.accounts.sessions import Session, Sessions
 from failgate.accounts.tables import AccountRow
@@ -87,6 +88,7 @@ class Accounts:
         self._endings = list(endings)
         self.is_password_enabled = is_password_enabled
         self._refusals = Refusals(audit, clock, Act.SESSION_REFUSED)
+        self._imported = ImportedHashes(database)
 
     async def create(self, email: str, password: str, actor: Actor, *, is_platform_admin: bool = False) -> Account:
         """Make an account.
@@ -129,7 +131,12 @@ class Accounts:
         """
         name = normalise_email(email)
         imported = check_imported_hash(password_hash)
-        return await self._database.write(lambda tx: self.create_within(tx, name, imported, actor))
+
+        async def verb(tx: Transaction) -> Account:
+            tx.after_commit(self._imported.forget)
+            return await self.create_within(tx, name, imported, actor)
+
+        return await self._database.write(verb)
 
     async def create_within(
         self, tx: Transaction, email: str, password_hash: str, actor: Actor, *, is_platform_admin: bool = False
@@ -216,7 +223,8 @@ class Accounts:
             raise
         stored = row["password_hash"] if row is not None else None
         try:
-            verdict = await self._passwords.verify(stored, password)
+            imported_cost = await self._imported.highest()
+            verdict = await self._passwords.verify(stored, password, imported_cost=imported_cost)
         except TooManyRequests:
             self._throttle.give_back(reservation)
             raise
@@ -271,6 +279,7 @@ class Accounts:
         query = "UPDATE account SET password_hash = $1, password_changed_us = $2 WHERE id = $3"
         if await tx.execute(query, password_hash, self._clock.now_us(), account_id) != 1:
             raise _no_account()
+        tx.after_commit(self._imported.forget)
         await self._record(tx, Act.ACCOUNT_PASSWORD_CHANGED, account_id, actor, {"method": "pwd"})
         await self._sessions.end_all(tx, account_id, actor, "password_changed", keep=keep)
         await self._tokens.end_all(tx, account_id, actor, "password_changed", agents_too=False)
@@ -383,6 +392,7 @@ class Accounts:
             # Not when the password was changed meanwhile. The password stays the same, so no record is due.
             query = "UPDATE account SET password_hash = $1 WHERE id = $2 AND password_hash = $3"
             await tx.execute(query, fresh, account_id, old)
+            tx.after_commit(self._imported.forget)
 
         await self._database.write(verb)
 

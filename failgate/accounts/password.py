@@ -7,8 +7,9 @@ lane), about 0.1 s of one core, computed in two threads of their own so that the
 The list `common_passwords.txt.gz` holds the 30,000 passwords of the frequency lists of zxcvbn (PyPI, 4.5.0; MIT
 licence, Dropbox, Inc. and Daniel Wolf; the notice stands at its head).
 
-A bcrypt hash (`$2b$`, cost 4 to 14) of another system is taken over and becomes an Argon2id hash at the next sign-in.
-bcrypt looks at 72 bytes alone, so a longer password never fits one: whatever follows the 72nd byte would be as good.
+A bcrypt hash (`$2b$`) of another system is taken over (`imported_hash.py`) and becomes an Argon2id hash at the next
+sign-in. bcrypt looks at 72 bytes alone, so a longer password never fits one: whatever follows the 72nd byte
+would be as good.
 
 Source: NIST SP 800-63B-4 section 3.1.1.2; ASVS 5.0 6.2.1 to 6.2.12, 11.4.2; RFC 9106.
 """
@@ -19,7 +20,6 @@ import contextlib
 import gzip
 import itertools
 import os
-import re
 import secrets
 import sys
 import threading
@@ -33,6 +33,7 @@ from typing import Final, TypeVar
 
 import argon2
 
+from failgate.accounts.imported_hash import fits_imported, is_imported_hash
 from failgate.base.errors import BadInput, TooManyRequests
 
 R = TypeVar("R")
@@ -42,9 +43,6 @@ MAX_CHARACTERS: Final = 1024
 THREADS: Final = 2
 NICENESS: Final = 10  # a tenth of the share of a thread with 0
 MAX_WAITING: Final = 256  # hashes; at 0.1 s each on two threads the last of them waits 15 s
-BCRYPT_BYTES: Final = 72  # what bcrypt looks at
-# Over cost 14 one check takes seconds: who tries to sign in would hold up everybody.
-_BCRYPT: Final = re.compile(r"\$2b\$(?:0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}", re.ASCII)
 _MAX_PARAMETERS: Final = (1 << 20, 16, 16)  # memory KiB, passes, lanes: a stored hash never asks for more
 
 
@@ -87,19 +85,6 @@ def check_new_password(password: str, email: str) -> None:
         )
 
 
-def check_imported_hash(text: str) -> str:
-    """Return `text` when it is a hash of another system that is taken over.
-
-    Raises: BadInput.
-    """
-    if _BCRYPT.fullmatch(text) is None:
-        raise BadInput(
-            "The hash is not bcrypt in the form $2b$, cost 4 to 14, 60 characters.",
-            hint="Other kinds are not taken over: make the account with a password of its own.",
-        )
-    return text
-
-
 def is_widely_known(folded: str) -> bool:
     """Tell whether `folded` (NFC, case-folded) is common, two common ones joined, a repetition or a plain sequence."""
     if len(set(folded)) < 5 or folded in _common():
@@ -133,27 +118,29 @@ class Passwords:
         """
         return await self._in_thread(lambda: self._hasher.hash(normalise(password)))
 
-    async def verify(self, stored: str | None, password: str) -> Verdict:
+    async def verify(self, stored: str | None, password: str, *, imported_cost: int = 0) -> Verdict:
         """Check `password` against `stored`; with None the same work is done and nothing fits.
+
+        The work is one Argon2id hash and one bcrypt check of `imported_cost`, 0 for none, whatever `stored` is.
 
         Raises: TooManyRequests (too many hashes wait already).
         """
-        return await self._in_thread(lambda: self._verify(stored, password))
+        return await self._in_thread(lambda: self._verify(stored, password, imported_cost))
 
     def close(self) -> None:
         """Let the running hashes end and release the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def _verify(self, stored: str | None, password: str) -> Verdict:
+    def _verify(self, stored: str | None, password: str, imported_cost: int) -> Verdict:
         if len(password) > MAX_CHARACTERS * 4 or any(0xD800 <= ord(character) <= 0xDFFF for character in password):
             stored, password = None, ""
-        if stored is not None and _BCRYPT.fullmatch(stored) is not None:
-            return Verdict(fits=_fits_bcrypt(stored, password), is_outdated=True)
+        is_imported = is_imported_hash(stored)
+        fits_as_imported = fits_imported(stored if is_imported else None, password, imported_cost)
         known = stored if stored is not None and _is_argon2id(stored) else self._nobodys_hash
         try:
             self._hasher.verify(known, normalise(password))
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-            return Verdict(fits=False)
+            return Verdict(fits=fits_as_imported, is_outdated=is_imported)
         fits = known is stored
         return Verdict(fits=fits, is_outdated=fits and self._hasher.check_needs_rehash(known))
 
@@ -185,17 +172,6 @@ def _give_way() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-
-
-def _fits_bcrypt(stored: str, password: str) -> bool:
-    """Tell whether `password` has the bcrypt hash `stored`; the other system may not have normalised it."""
-    import bcrypt
-
-    for text in dict.fromkeys((password, normalise(password))):
-        octets = text.encode()
-        if len(octets) <= BCRYPT_BYTES and b"\0" not in octets and bcrypt.checkpw(octets, stored.encode()):
-            return True
-    return False
 
 
 def _is_argon2id(stored: str) -> bool:

@@ -7,12 +7,12 @@ import argon2
 import bcrypt
 import pytest
 
+from failgate.accounts.imported_hash import check_imported_hash
 from failgate.accounts.password import (
     MAX_WAITING,
     NICENESS,
     Passwords,
     Verdict,
-    check_imported_hash,
     check_new_password,
 )
 from failgate.base.errors import BadInput, TooManyRequests
