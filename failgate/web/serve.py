@@ -179,7 +179,9 @@ class _Server(uvicorn.Server):
         answer that it cancels another one.
         """
         self._application.stop.set()
-        for listener in [*self.servers, *(sockets or [])]:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
             listener.close()
         for connection in list(self.server_state.connections):
             _forget_idle(connection)
@@ -203,8 +205,8 @@ class _Server(uvicorn.Server):
             async with asyncio.timeout(seconds):
                 while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110  # uvicorn tells nobody
                     await asyncio.sleep(LOOK_SECONDS)
-                for listener in self.servers:
-                    await listener.wait_closed()
+                for server in self.servers:
+                    await server.wait_closed()
 
     def _accept_tls(self, renewal: Renewal) -> None:
         from failgate.web.acceptor import TlsAcceptor
