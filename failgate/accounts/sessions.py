@@ -13,9 +13,10 @@ import hashlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Literal
 
+from failgate.accounts.liveness import Limits, Live
 from failgate.accounts.places import is_new_place
 from failgate.accounts.session import Origin, Session, principal_of, printable, session_of
 from failgate.accounts.tables import HAS_FACTOR, SessionRow
@@ -29,20 +30,14 @@ from failgate.base.errors import NotFound, NotSignedIn, StepUpRequired
 from failgate.base.ids import new_id
 
 __all__ = [
-    "IDLE_SECONDS",
-    "LIFETIME_SECONDS",
-    "TOKEN_CHARACTERS",
-    "EndReason",
-    "FactorMethod",
-    "Origin",
-    "Session",
-    "Sessions",
-]
+    "IDLE_SECONDS", "LIFETIME_SECONDS", "TOKEN_CHARACTERS",
+    "EndReason", "FactorMethod", "Origin", "Session", "Sessions",
+]  # fmt: skip
 
 LIFETIME_SECONDS: Final = 12 * 3600
 IDLE_SECONDS: Final = 3600
 TOKEN_CHARACTERS: Final = 43  # 32 bytes as unpadded base64url
-FactorMethod = Literal["otp", "recovery", "passkey"]
+FactorMethod = Literal["otp", "recovery", "passkey", "provider"]
 AlsoEnds = Callable[[Transaction, str, Actor, str], Awaitable[None]]
 """What else ends with every session of an account: its id, who ends them, why; inside that transaction."""
 EndReason = Literal[
@@ -50,42 +45,17 @@ EndReason = Literal[
     "provider_signed_out", "connection_ended", "deprovisioned",
 ]  # fmt: skip
 
-_LOAD: Final = """
-SELECT session.*, account.email FROM session JOIN account ON account.id = session.account_id
-WHERE token_sha256 = $1 AND account.disabled_us IS NULL
-"""
+_OPEN: Final = (
+    "SELECT session.*, account.email FROM session JOIN account ON account.id = session.account_id"
+    " WHERE account.disabled_us IS NULL"
+)
+_LOAD: Final = f"{_OPEN} AND session.token_sha256 = $1"
+_FIND: Final = f"{_OPEN} AND session.id = $1"
 _INSERT: Final = """
 INSERT INTO session (id, account_id, token_sha256, opened_us, seen_us, second_factor_us, awaits_second_factor, auth,
                      address, user_agent, connection_id, confined_to, may_change_account, is_new_place)
 VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    lifetime_us: int
-    idle_us: int
-
-
-class _Live:
-    """A session in memory, and when it was opened and last seen by both clocks."""
-
-    __slots__ = ("is_touched", "opened_at_us", "seen_at_us", "seen_us", "session")
-
-    def __init__(self, session: Session, now_us: int, now_at_us: int) -> None:
-        self.session = session
-        self.opened_at_us = now_at_us - max(0, now_us - session.opened_us)
-        self.seen_us = session.seen_us
-        self.seen_at_us = now_at_us - max(0, now_us - session.seen_us)
-        self.is_touched = False
-
-    def is_over(self, limits: _Limits, now_us: int, now_at_us: int) -> bool:
-        return (
-            now_at_us - self.opened_at_us >= limits.lifetime_us
-            or now_at_us - self.seen_at_us >= limits.idle_us
-            or now_us - self.session.opened_us >= limits.lifetime_us
-            or now_us - self.seen_us >= limits.idle_us
-        )
 
 
 class Sessions:
@@ -106,7 +76,7 @@ class Sessions:
         `also_ends` are called when every session of an account is ended: what was opened by one must not outlive them.
         """
         self._also_ends = tuple(also_ends)
-        self._limits = _Limits(round(lifetime_seconds * MICROSECONDS), round(idle_seconds * MICROSECONDS))
+        self._limits = Limits(round(lifetime_seconds * MICROSECONDS), round(idle_seconds * MICROSECONDS))
         self._database = database
         self._audit = audit
         self._clock = clock
@@ -225,25 +195,40 @@ class Sessions:
 
         return await self._database.write(verb)
 
-    async def rotate(self, tx: Transaction, session: Session, method: FactorMethod) -> str:
-        """Do what `prove_second_factor` does inside the transaction that uses up the proof."""
+    async def alive_within(self, tx: Transaction, session_id: str) -> Session | None:
+        """Return the session of that id when it lives, as `tx` sees it: for a door to which its token does not come."""
+        row = await tx.fetch_one(_FIND, session_id)
+        if row is None:
+            return None
+        session = session_of(row)
+        live = self._live.peek(session.token_sha256) or self._live_of(session)
+        return None if live.is_over(self._limits, *self._now()) else session
+
+    async def rotate(
+        self, tx: Transaction, session: Session, method: FactorMethod, *, proven_us: int | None = None
+    ) -> str:
+        """Do what `prove_second_factor` does inside the transaction that uses up the proof.
+
+        `proven_us` is when somebody else saw the proof: the factor is as fresh as that.
+        """
         token = secrets.token_urlsafe(32)
         now_us = self._clock.now_us()
+        proven_us = now_us if proven_us is None else min(now_us, proven_us)
         auth = session.auth if method in session.auth else (*session.auth, method)
         is_new = session.is_new_place
         if session.awaits_second_factor:  # who only knew the password was not there yet
             is_new = await is_new_place(tx, session.account_id, session.address, session.user_agent, now_us)
         # Two proofs of one state of the session: the first changes its token, the second finds it changed.
         changed = await tx.execute(
-            "UPDATE session SET token_sha256 = $1, second_factor_us = $2, seen_us = $2, awaits_second_factor = 0,"
+            "UPDATE session SET token_sha256 = $1, second_factor_us = $2, seen_us = $7, awaits_second_factor = 0,"
             " auth = $3, is_new_place = $4 WHERE id = $5 AND token_sha256 = $6",
-            _digest(token), now_us, json.dumps(auth), int(is_new), session.id, session.token_sha256,
+            _digest(token), proven_us, json.dumps(auth), int(is_new), session.id, session.token_sha256, now_us,
         )  # fmt: skip
         if changed != 1:
             raise _not_signed_in()
         actor = _actor(session.id, session.account_id, auth)
         await self._record(tx, Act.SESSION_SECOND_FACTOR_PROVEN, session.id, actor, {"method": method})
-        tx.after_commit(lambda: self._rotated(replace(session, is_new_place=is_new), token, auth, now_us))
+        tx.after_commit(lambda: self._rotated(replace(session, is_new_place=is_new), token, auth, proven_us))
         return token
 
     async def close(
@@ -359,10 +344,10 @@ class Sessions:
     def _now(self) -> tuple[int, int]:
         return self._clock.now_us(), int(self._clock.monotonic() * MICROSECONDS)
 
-    def _live_of(self, session: Session) -> _Live:
-        return _Live(session, *self._now())
+    def _live_of(self, session: Session) -> Live:
+        return Live(session, *self._now())
 
-    async def _load(self, digest: str) -> _Live | None:
+    async def _load(self, digest: str) -> Live | None:
         row = await self._database.fetch_one(_LOAD, digest)
         return self._live_of(session_of(row)) if row is not None else None
 
@@ -379,13 +364,13 @@ class Sessions:
             tx, Event(act=act, ws=SYSTEM, obj_t="session", obj_id=session_id, actor=actor, data=facts)
         )
 
-    def _rotated(self, session: Session, token: str, auth: tuple[str, ...], now_us: int) -> None:
+    def _rotated(self, session: Session, token: str, auth: tuple[str, ...], proven_us: int) -> None:
         before = self._live.peek(session.token_sha256)
         self._live.forget(session.token_sha256)
-        principal = principal_of(session.id, session.account_id, session.email, auth, now_us, session.origin)
+        principal = principal_of(session.id, session.account_id, session.email, auth, proven_us, session.origin)
         fresh = replace(
-            session, token_sha256=_digest(token),
-            seen_us=now_us, second_factor_us=now_us, awaits_second_factor=False, auth=auth, principal=principal,
+            session, token_sha256=_digest(token), seen_us=self._clock.now_us(), second_factor_us=proven_us,
+            awaits_second_factor=False, auth=auth, principal=principal,
         )  # fmt: skip
         live = self._live_of(fresh)
         if before is not None:  # a wall clock that was set back meanwhile lengthens nothing

@@ -145,6 +145,12 @@ class Linking:
         await tx.execute(query, now_us, assertion.email, factor_us, connection.id, assertion.issuer, assertion.subject)
         return account_id
 
+    @staticmethod
+    async def note_factor(tx: Transaction, connection: Connection, assertion: Assertion, factor_us: int) -> None:
+        """Note that the provider, asked anew, saw a second factor of a person whom it brought before."""
+        query = "UPDATE sso_identity SET factor_us = $1 WHERE connection_id = $2 AND issuer = $3 AND subject = $4"
+        await tx.execute(query, factor_us, connection.id, assertion.issuer, assertion.subject)
+
     async def link(self, tx: Transaction, connection: Connection, assertion: Assertion, account_id: str) -> None:
         """Link the person at the provider to `account_id`, whose own session asked for it.
 

@@ -15,7 +15,7 @@ from failgate.base.secretbox import SecretBox
 from failgate.sso.connection import Connection
 from failgate.sso.protocol import REQUEST_SECONDS, Departure, Expected, Refusal
 
-Purpose = Literal["sign_in", "link", "test", "sign_out"]
+Purpose = Literal["sign_in", "link", "test", "sign_out", "step_up"]
 KEPT_PURPOSE: Final = "sso request"
 MOST_IN_A_MINUTE: Final = 600  # a company behind one address begins its day in less
 REMEMBERED_SECONDS: Final = 3600  # after it has expired, so that a late or second answer is named for what it is
@@ -51,6 +51,16 @@ class Errand:
     return_to: str = "/"
     account_id: str | None = None
     session_id: str | None = None
+
+
+class Spent(Refusal):
+    """A request of this very browser that was answered before, or too late; `purpose` and `return_to` are its own."""
+
+    def __init__(self, reason: str, detail: str, purpose: Purpose, return_to: str) -> None:
+        """Keep what the browser had gone there for."""
+        super().__init__(reason, detail)
+        self.purpose = purpose
+        self.return_to = return_to
 
 
 class Departures:
@@ -114,12 +124,12 @@ class Requests:
                 raise Refusal("request_unknown", "The answer belongs to no sign-in that was begun here.")
             if browser_key is None or row["browser_sha256"] != digest(browser_key):
                 raise Refusal("other_browser", "The answer came from another browser than the one that began.")
+            errand = (row["purpose"], row["return_to"])
             if row["used_us"] is not None:
-                raise Refusal("request_used", "The sign-in was answered before.")
+                raise Spent("request_used", "The sign-in was answered before.", *errand)
             if await tx.execute(_TAKE, now_us, key, connection.id, digest(browser_key)) != 1:
-                raise Refusal(
-                    "request_expired", f"The sign-in was begun more than {REQUEST_SECONDS // 60} minutes ago."
-                )
+                late = f"The sign-in was begun more than {REQUEST_SECONDS // 60} minutes ago."
+                raise Spent("request_expired", late, *errand)
             opened = self._box.unseal(row["kept_sealed"], purpose=KEPT_PURPOSE, owner=row["id"])
             content: Mapping[str, dict[str, str]] = json.loads(opened)
             return Begun(

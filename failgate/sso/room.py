@@ -20,6 +20,7 @@ from failgate.sso.linking import Linking
 from failgate.sso.logout import Logouts
 from failgate.sso.speaking import Speakers
 from failgate.sso.sso import SingleSignOn
+from failgate.sso.step_up import StepUps
 from failgate.workspaces.workspaces import Workspaces
 
 
@@ -35,6 +36,7 @@ class SignOnRoom:
     refreshing: Refreshing
     sign_on: SingleSignOn
     logouts: Logouts
+    step_ups: StepUps
 
     async def declare(self, table: SsoTable) -> None:
         """Make the installation's connections what the config declares.
@@ -80,10 +82,12 @@ def build_room(
     linking.also_end(logins.end_through)
     speakers = Speakers(clock, outbound, connections, base_url=base_url, allow_loopback=allow_loopback)
     refreshing = Refreshing(clock, connections, speakers)
+    step_ups = StepUps(database, clock, connections=connections, linking=linking, sessions=sessions)
     sign_on = SingleSignOn(
         database, audit, clock, box,
         connections=connections, linking=linking, sessions=sessions, speakers=speakers, refreshing=refreshing,
+        step_ups=step_ups,
     )  # fmt: skip
     logouts = Logouts(database, clock, box, connections=connections, sessions=sessions, speakers=speakers, sso=sign_on)
     domains = Domains(database, audit, clock, read_texts or dns_reader(table.name_servers))
-    return SignOnRoom(connections, domains, linking, enforcements, speakers, refreshing, sign_on, logouts)
+    return SignOnRoom(connections, domains, linking, enforcements, speakers, refreshing, sign_on, logouts, step_ups)

@@ -42,12 +42,15 @@ class Speakers:
 
     # Signing in
 
-    async def begin(self, connection: Connection) -> Departure:
-        """Return how a browser leaves for the provider of `connection`. Raises: Refusal."""
+    async def begin(self, connection: Connection, *, is_forced: bool = False) -> Departure:
+        """Return how a browser leaves for the provider of `connection`; `is_forced`: to sign the person in anew.
+
+        Raises: Refusal.
+        """
         if isinstance(connection.settings, OidcSettings):
-            return await self.oidc.begin(connection, self.url(connection, "callback"))
+            return await self.oidc.begin(connection, self.url(connection, "callback"), is_forced=is_forced)
         service = await self.service(connection)
-        return await asyncio.to_thread(_begin_saml, connection, service, self._clock.now_us())
+        return await asyncio.to_thread(_begin_saml, connection, service, self._clock.now_us(), is_forced)
 
     async def finish(
         self, connection: Connection, fields: Mapping[str, str], expected: Expected | None
@@ -169,10 +172,10 @@ def _keys_of(material: bytes) -> tuple[KeyPair, ...]:
     return tuple(KeyPair(certificate, Secret(private_key)) for certificate, private_key in pairs)
 
 
-def _begin_saml(connection: Connection, service: ServiceProvider, now_us: int) -> Departure:
+def _begin_saml(connection: Connection, service: ServiceProvider, now_us: int, is_forced: bool) -> Departure:
     from failgate.sso.saml.request import begin
 
-    return begin(connection, service, now_us)
+    return begin(connection, service, now_us, is_forced=is_forced)
 
 
 def _finish_saml(*arguments: Any) -> CheckedResponse:

@@ -24,12 +24,12 @@ from failgate.sso.declared import Refreshing
 from failgate.sso.linking import Linking, Step, Verdict
 from failgate.sso.protocol import CheckedResponse, Departure, Refusal
 from failgate.sso.refusals import Refusals
-from failgate.sso.requests import Begun, Departures, Errand, Purpose, Requests
+from failgate.sso.requests import Begun, Departures, Errand, Purpose, Requests, Spent
 from failgate.sso.speaking import Speakers
+from failgate.sso.step_up import FRESH_SECONDS, NotConfirmed, StepUps, is_factor_trusted
 from failgate.sso.trial import Judged, Trial, Trials, trial_of
 
 HINT_PURPOSE: Final = "sso logout hint"
-FRESH_SECONDS: Final = 300  # what a second factor of unknown age is older than
 USED_MARGIN_SECONDS: Final = 600  # over every skew that a protocol allows
 
 
@@ -77,16 +77,23 @@ _SAID: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where an answer comes from: the address and what the browser says of itself; the key that binds it."""
+    """Where an answer comes from: the address and what the browser says of itself; the key that binds it.
+
+    `session_id` is of the session that the browser holds (empty: none), None at a door that sees no such cookie.
+    """
 
     address: str
     user_agent: str
     browser_key: str | None
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an answer led to. `token` is set when a session was opened, `trial_id` when it was a test."""
+    """What an answer led to.
+
+    `token` is set when a session was opened or stepped up, `trial_id` when it was a test.
+    """
 
     purpose: Purpose
     return_to: str
@@ -99,7 +106,7 @@ class Outcome:
 
 
 class SingleSignOn:
-    """Begins and finishes sign-ins, links and tests."""
+    """Begins and finishes sign-ins, links, tests and step-ups."""
 
     def __init__(
         self,
@@ -113,6 +120,7 @@ class SingleSignOn:
         sessions: Sessions,
         speakers: Speakers,
         refreshing: Refreshing,
+        step_ups: StepUps,
     ) -> None:
         self._refreshing = refreshing
         self._database = database
@@ -122,6 +130,7 @@ class SingleSignOn:
         self._linking = linking
         self._sessions = sessions
         self._speakers = speakers
+        self._step_ups = step_ups
         self._requests = Requests(database, clock, box)
         self._refusals = Refusals(audit, clock)
         self._departures = Departures(clock)
@@ -136,7 +145,8 @@ class SingleSignOn:
         connection = await self._connection(slug, is_test=errand.purpose == "test")
         self._departures.count(network_of(address))
         try:
-            departure = await self._speakers.begin(await self._refreshing.ready(connection))
+            ready = await self._refreshing.ready(connection)
+            departure = await self._speakers.begin(ready, is_forced=errand.purpose == "step_up")
         except Refusal as refusal:
             await self._refusals.record(connection, refusal)
             raise
@@ -146,7 +156,8 @@ class SingleSignOn:
     async def finish(self, slug: str, kind: str, fields: Mapping[str, str], client: Client) -> Outcome:
         """Check the answer of a provider and do what the browser went there for.
 
-        Raises: NotFound; Refusal, NotLinked, Conflict (a link that cannot be), each recorded with its reason.
+        Raises: NotFound; Refusal, NotLinked, NotConfirmed (a step-up, whatever was refused), Conflict (a link that
+        cannot be), each recorded with its reason.
         """
         connection = await self._connections.by_slug(slug)
         if connection is None or connection.kind != kind:
@@ -156,9 +167,13 @@ class SingleSignOn:
             _check_enabled(connection, begun)
         except Refusal as refusal:
             await self._refusals.record(connection, refusal)
+            if isinstance(refusal, Spent) and refusal.purpose == "step_up":
+                raise NotConfirmed(refusal.reason, refusal.return_to) from None
             raise
         if begun is not None and begun.purpose == "test":
             return await self._finish_test(connection, fields, begun)
+        if begun is not None and begun.purpose == "step_up":
+            return await self._finish_step_up(connection, fields, begun, client)
         try:
             checked = await self._speakers.finish(connection, fields, begun.expected if begun else None)
             if begun is not None and begun.purpose == "link":
@@ -255,6 +270,23 @@ class SingleSignOn:
 
         return await self._database.write(verb)
 
+    async def _finish_step_up(
+        self, connection: Connection, fields: Mapping[str, str], begun: Begun, client: Client
+    ) -> Outcome:
+        async def verb(tx: Transaction) -> Outcome:
+            await self._use_assertions(tx, connection, checked)
+            asserted = checked.assertion
+            token, session = await self._step_ups.confirm(tx, connection, asserted, begun, client.session_id)
+            await self._keep_provider_session(tx, connection, asserted, session)
+            return Outcome("step_up", begun.return_to, connection, token, session)
+
+        try:
+            checked = await self._speakers.finish(connection, fields, begun.expected)
+            return await self._database.write(verb)
+        except Refusal as refusal:
+            await self._refusals.record(connection, refusal, begun.account_id)
+            raise NotConfirmed(refusal.reason, begun.return_to) from None
+
     async def _finish_test(self, connection: Connection, fields: Mapping[str, str], begun: Begun) -> Outcome:
         checked = failure = None
         try:
@@ -280,7 +312,7 @@ class SingleSignOn:
     async def _judged(self, tx: Transaction, connection: Connection, assertion: Assertion) -> Judged:
         verdict = await self._linking.judge(tx, connection, assertion)
         mapping, steps = await self._linking.plan(tx, connection, assertion, verdict.account_id)
-        is_trusted = self._factor_us(connection, assertion) is not None
+        is_trusted = is_factor_trusted(connection, assertion)
         return Judged(assertion, verdict, tuple(steps), mapping.unmapped, is_trusted)
 
     async def _judge(self, tx: Transaction, connection: Connection, assertion: Assertion) -> Verdict:
@@ -295,8 +327,7 @@ class SingleSignOn:
 
     def _factor_us(self, connection: Connection, assertion: Assertion) -> int | None:
         """Return when the provider saw a second factor, if it is trusted with it; of unknown age it is not fresh."""
-        shown = {*assertion.methods, *([assertion.context] if assertion.context else [])}
-        if not shown & set(connection.trusted_methods):
+        if not is_factor_trusted(connection, assertion):
             return None
         now_us = self._clock.now_us()
         if assertion.authenticated_us is None:
@@ -311,7 +342,10 @@ class SingleSignOn:
             hint = self._box.seal(assertion.logout_hint.encode(), purpose=HINT_PURPOSE, owner=session.id)
         await tx.execute(
             "INSERT INTO sso_session (id, connection_id, account_id, issuer, subject, provider_session, hint_sealed,"
-            " opened_us, ends_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            " opened_us, ends_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET"
+            # Asked anew, a provider may name its session anew: by that name it will end it.
+            " provider_session = excluded.provider_session, hint_sealed = excluded.hint_sealed,"
+            " ends_us = excluded.ends_us",
             session.id, connection.id, session.account_id, assertion.issuer, assertion.subject,
             assertion.provider_session, hint, session.opened_us, assertion.session_ends_us,
         )  # fmt: skip

@@ -100,25 +100,30 @@ async def admit(scope: Scope, visit: Visit, door: Door, services: Services, deni
 async def check_step_up(visit: Visit, door: Door, services: Services) -> None:
     """Check that the person behind this session has shown a second factor within the last five minutes.
 
-    A backup code is none here: it is for signing in. A person who has enrolled no factor is let through only at doors
-    of their own account: there is nothing to show yet.
+    A backup code is none here: it is for signing in. A person who has no factor, here or at the provider that opened
+    the session, is let through only at doors of their own account: there is nothing to show yet.
 
     Raises: StepUpRequired.
     """
-    proven_us, auth = visit.principal.second_factor_us, visit.principal.auth
-    is_backup_code = "recovery" in auth and {"otp", "passkey"}.isdisjoint(auth)
-    if (
-        proven_us is not None
-        and not is_backup_code
-        and 0 <= services.clock.now_us() - proven_us <= STEP_UP_SECONDS * MICROSECONDS
-    ):
+    if is_stepped_up(visit.principal, services.clock.now_us()):
         return
-    if await services.second_factors.has(visit.principal.account_id or ""):
+    way = await services.sso.step_ups.way(visit.session)
+    is_own_door = door.permission.startswith("account:")
+    if await services.second_factors.has(visit.principal.account_id or "") or (
+        way is not None and (way.has_shown or not is_own_door)
+    ):
         raise StepUpRequired(
             "This needs a second factor of the last five minutes.", hint="Show it at /account/step-up."
         )
-    if not door.permission.startswith("account:"):
+    if not is_own_door:
         raise StepUpRequired("This needs a second factor.", hint="Enrol one at /account/second-factor.")
+
+
+def is_stepped_up(principal: Principal, now_us: int) -> bool:
+    """Tell whether the session of `principal` proved a second factor, not a backup code, in the last five minutes."""
+    proven_us, auth = principal.second_factor_us, principal.auth
+    is_backup_code = "recovery" in auth and {"otp", "passkey", "provider"}.isdisjoint(auth)
+    return proven_us is not None and not is_backup_code and 0 <= now_us - proven_us <= STEP_UP_SECONDS * MICROSECONDS
 
 
 async def may_still(visit: Visit, permission: Permission, services: Services) -> bool:

@@ -258,3 +258,44 @@ async def test_a_rotation_after_the_wall_clock_went_back_lengthens_nothing(room)
         room.clock.advance(HOUR - 120)
         await room.sessions.resolve(token)
     assert await room.sessions.resolve(token) is None
+
+
+async def test_a_factor_that_somebody_else_saw_is_as_fresh_as_they_say_and_never_of_the_future(room) -> None:
+    for ago_seconds, seen in ((120, 120), (0, 0), (-50, 0)):
+        _, session = await opened(room, f"p{ago_seconds + 50}@example.com")
+        at_us = room.clock.now_us() - ago_seconds * 1_000_000
+        token = await room.database.write(
+            lambda tx, session=session, at_us=at_us: room.sessions.rotate(tx, session, "provider", proven_us=at_us)
+        )
+        for sessions in (room.sessions, Sessions(room.database, room.audit, room.clock)):
+            found = await sessions.resolve(token)
+            assert found is not None
+            assert found.second_factor_us == found.principal.second_factor_us == room.clock.now_us() - seen * 1_000_000
+            assert found.seen_us == room.clock.now_us()
+            assert found.auth == ("pwd", "provider")
+
+
+async def test_a_session_is_found_by_its_id_as_long_as_it_lives(room) -> None:
+    token, session = await opened(room)
+
+    async def found(sessions: Sessions):
+        return await room.database.write(lambda tx: sessions.alive_within(tx, session.id))
+
+    fresh = Sessions(room.database, room.audit, room.clock)
+    for _ in range(3):  # it is alive by what memory knows, although nothing wrote its last sign of life down
+        room.clock.advance(HOUR / 2)
+        await room.sessions.resolve(token)
+        assert (await found(room.sessions)).id == session.id
+    assert await found(fresh) is None
+    await room.sessions.sweep()
+    assert (await found(fresh)).id == session.id
+    room.clock.advance(HOUR)
+    assert [await found(sessions) for sessions in (room.sessions, fresh)] == [None, None]
+
+
+async def test_no_session_of_a_disabled_account_is_found_by_its_id(room) -> None:
+    _, session = await opened(room)
+    query = "UPDATE account SET disabled_us = 1 WHERE id = $1"
+    await room.database.write(lambda tx: tx.execute(query, session.account_id))
+    assert await room.database.write(lambda tx: room.sessions.alive_within(tx, session.id)) is None
+    assert await room.database.write(lambda tx: room.sessions.alive_within(tx, "")) is None

@@ -6,8 +6,6 @@ import os
 import re
 import signal
 import stat
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,39 +19,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.journeys import team
-from tests.journeys.harness import Server, clean_environment, failgate
+from tests.journeys.harness import Server, failgate
 from tests.journeys.team import PASSWORD, Person, codes, form, person, sign_in
+from tests.journeys.terminal import Terminal
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
-CODE = re.compile(r"open (\S+) in a browser and type this code: ([A-Z]{4}-[A-Z]{4})")
-
-
-class Terminal:
-    """`failgate login` while it waits."""
-
-    def __init__(self, home: Path, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "failgate", "login", *arguments],
-            env=clean_environment(FAILGATE_HOME=str(home)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.said = ""
-        assert self.process.stderr is not None
-        while True:
-            line = self.process.stderr.readline()
-            assert line, self.said
-            self.said += line
-            if found := CODE.search(line):
-                self.address, self.code = found[1], found[2]
-                return
-
-    def finish(self, timeout: float = 40) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=timeout)
-        return self.process.returncode, out, self.said + err
 
 
 @pytest.fixture

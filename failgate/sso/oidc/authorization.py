@@ -6,7 +6,7 @@ Source: RFC 6749 section 4.1; RFC 7636; RFC 9207; RFC 9700 sections 2.1 and 4.4.
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from failgate.sso.protocol import Departure, Refusal
@@ -42,6 +42,17 @@ def depart(
     )
     kept = {"state": state, "nonce": nonce, "verifier": verifier, "issuer": issuer, "redirect_uri": redirect_uri}
     return Departure(url=url, request_id=state, kept=kept)
+
+
+def anew(trusted_methods: Sequence[str], offered: Sequence[str]) -> dict[str, str]:
+    """Return what asks a provider to sign the person in anew, and by which of the contexts that it offers.
+
+    With `max_age` the ID token says when that was (`auth_time`). A context that a provider does not offer is not asked
+    for: some refuse the whole request then.
+    Source: OpenID Connect Core 1.0 section 3.1.2.1.
+    """
+    wanted = [name for name in trusted_methods if name in offered]
+    return {"prompt": "login", "max_age": "0"} | ({"acr_values": " ".join(wanted)} if wanted else {})
 
 
 def read_code(

@@ -31,6 +31,7 @@ class _Document(msgspec.Struct, frozen=True):
     response_types_supported: list[str] | None = None
     token_endpoint_auth_methods_supported: list[str] | None = None
     authorization_response_iss_parameter_supported: bool = False
+    acr_values_supported: Any = None  # a wish at a step-up: nobody is kept out by how it is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class ProviderMetadata:
     """What the provider says of itself. `issuer` is the one of the connection, or a template of Microsoft's.
 
     `algorithms` are those of ours that the provider signs with. `is_iss_returned`: its answers carry `iss` (RFC 9207).
+    `contexts` are the values of `acr` that it can be asked for.
     """
 
     issuer: str
@@ -49,6 +51,7 @@ class ProviderMetadata:
     algorithms: tuple[str, ...]
     client_authentications: frozenset[str]
     is_iss_returned: bool
+    contexts: tuple[str, ...] = ()
 
 
 def discovery_url(issuer: str) -> str:
@@ -90,6 +93,7 @@ def read_metadata(document: Any, settings: OidcSettings) -> ProviderMetadata:
         # Absent means basic: OpenID Connect Discovery 1.0 section 3.
         client_authentications=frozenset(("client_secret_basic",) if methods is None else methods),
         is_iss_returned=read.authorization_response_iss_parameter_supported,
+        contexts=_texts(read.acr_values_supported),
     )
 
 
@@ -111,6 +115,10 @@ def client_authentications(offered: frozenset[str], *, has_secret: bool) -> tupl
     if not found:
         raise Refusal("provider_unsuitable", "The provider takes neither client_secret_basic nor client_secret_post.")
     return tuple(found)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def _check_endpoints(read: _Document, settings: OidcSettings) -> None:

@@ -38,22 +38,29 @@ class OpenIdConnect:
         self._documents = Documents(outbound, clock)
         self._is_ready = False
 
-    async def begin(self, connection: Connection, redirect_uri: str) -> Departure:
+    async def begin(self, connection: Connection, redirect_uri: str, *, is_forced: bool = False) -> Departure:
         """Return how the browser leaves for the provider, which answers to `redirect_uri`, this connection's own.
+
+        `is_forced` asks the provider to sign the person in anew, with a trusted method where it says that it can.
 
         Raises: Refusal (the provider cannot be asked, is another one, or cannot do what is needed).
         """
         settings = await self._settings(connection)
         if settings.preset == "github":
+            if is_forced:
+                raise Refusal("provider_unsuitable", "GitHub does not say when or how a person signed in.")
             return github.begin(settings, redirect_uri)
         metadata = await self._documents.metadata(settings)
+        extras = authorization_extras(connection)
+        if is_forced:
+            extras |= authorization.anew(connection.trusted_methods, metadata.contexts)
         return authorization.depart(
             metadata.authorization_endpoint,
             issuer=settings.issuer,
             client_id=settings.client_id,
             redirect_uri=redirect_uri,
             scopes=settings.scopes if "openid" in settings.scopes else ("openid", *settings.scopes),
-            extras=authorization_extras(connection),
+            extras=extras,
         )
 
     async def finish(

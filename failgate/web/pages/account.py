@@ -16,7 +16,7 @@ from failgate.web.pages.account_view import (
     how_of,
 )
 from failgate.web.pages.devices import devices_of
-from failgate.web.pages.showing import Asking, Page, account_of, is_reached, next_of, show
+from failgate.web.pages.showing import Asking, Page, account_of, is_reached, next_of, provider_factor_of, show
 from failgate.web.pages.text import moment
 from failgate.web.render import redirect
 
@@ -35,6 +35,7 @@ async def overview(request: Asking) -> Page:
         device_count=len(await devices_of(request)),
         has_password=await services.accounts.has_password(account_id),
         trust_days=services.devices.lifetime_days,
+        provider=await provider_factor_of(request),
         news=await news_of(request),
     )
     return await show(request, "account.html", view, title="Your account", room="account")

@@ -21,7 +21,7 @@ class SignInView:
 
 @dataclass(frozen=True, slots=True)
 class CodeView:
-    """The second step, or a step-up. `demo_code` is the code itself, in demo mode only.
+    """The second step. `demo_code` is the code itself, in demo mode only.
 
     `takes_code` and `takes_passkey` say which factors there are; `trust_days` how long a browser may be trusted.
     """
@@ -32,6 +32,23 @@ class CodeView:
     takes_code: bool = True
     takes_passkey: bool = False
     trust_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepUpView:
+    """The factor that is asked for anew: by a code, a passkey, or at the identity provider called `provider`.
+
+    `has_own`: there is a factor of ours, whether it works here or not; `may_set_up`: this session may set one up.
+    """
+
+    next_path: str = "/"
+    error: str | None = None
+    demo_code: str | None = None
+    takes_code: bool = True
+    takes_passkey: bool = False
+    provider: str | None = None
+    has_own: bool = True
+    may_set_up: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +82,7 @@ class NewsLine:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """One's own account."""
+    """One's own account. `provider` is the identity provider whose second factor counts in this session."""
 
     account_id: str
     email: str
@@ -76,6 +93,7 @@ class AccountView:
     device_count: int = 0
     has_password: bool = True
     trust_days: int = 30
+    provider: str | None = None
     news: tuple[NewsLine, ...] = ()
 
 
@@ -159,6 +177,7 @@ def how_of(auth: tuple[str, ...]) -> str:
         "otp": "authenticator code",
         "recovery": "backup code",
         "passkey": "passkey",
+        "provider": "second factor of the identity provider",
         "trusted_device": "trusted device",
         "link": "one-click link",
         "saml": "SAML",

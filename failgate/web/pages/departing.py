@@ -6,12 +6,13 @@ from failgate.base.errors import Conflict, FailgateError
 from failgate.sso.protocol import Departure, Refusal
 from failgate.sso.requests import Errand
 from failgate.sso.sso import new_browser_key
+from failgate.sso.step_up import NotConfirmed
 from failgate.web.asgi import Scope
 from failgate.web.context import services_of, visit_of
 from failgate.web.cookies import BROWSER, browser_cookie, read_cookie
 from failgate.web.errors import own_path
 from failgate.web.headers import content_policy, header
-from failgate.web.pages.showing import Asking, Page, frame_of, show
+from failgate.web.pages.showing import Asking, Page, frame_of, show, with_next
 from failgate.web.pages.sso_view import LeaveView, RefusedView
 from failgate.web.render import page, redirect
 
@@ -23,7 +24,8 @@ async def depart(request: Asking, slug: str, errand: Errand) -> Page:
     try:
         departure = await services_of(request).sso.sign_on.begin(slug, errand, key, visit.ip or "")
     except Refusal as refusal:
-        return await refused(request, slug, refusal)
+        is_step_up = errand.purpose == "step_up"
+        return await refused(request, slug, NotConfirmed(refusal.reason, errand.return_to) if is_step_up else refusal)
     visit.set_cookies.append(browser_cookie(key, is_https=visit.is_https))
     return await leave(request, departure, slug)
 
@@ -57,6 +59,11 @@ def browser_key_of(request: Asking) -> str | None:
 async def refused(request: Asking, slug: str, error: FailgateError) -> Page:
     """Show the one page for every refused answer; for a person whom nobody knows here, what they can do."""
     visit = visit_of(request)
-    title = error.title if not isinstance(error, Conflict) else "This sign-in was not linked"
-    view = RefusedView(title, error.sentence, error.hint or "", visit.request_id, slug, own_path(f"/sso/{slug}/start"))
+    title, is_step_up = error.title, isinstance(error, NotConfirmed)
+    again, back = own_path(f"/sso/{slug}/start"), "/signin"
+    if isinstance(error, NotConfirmed):
+        again, back = with_next("/account/step-up", error.return_to), error.return_to
+    if isinstance(error, Conflict):
+        title = "This sign-in was not linked"
+    view = RefusedView(title, error.sentence, error.hint or "", visit.request_id, slug, again, back, is_step_up)
     return await show(request, "sso_refused.html", view, title="Sign-in", status=403)

@@ -12,6 +12,7 @@ from failgate.accounts.throttle import network_of
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotFound, TooManyRequests
 from failgate.web.context import services_of, visit_of
+from failgate.web.guard import is_stepped_up
 from failgate.web.pages.device_view import CodeView, DecidedView, DeviceView, LoginLine, LoginsView
 from failgate.web.pages.showing import Asking, Page, account_of, show
 from failgate.web.pages.text import moment
@@ -96,9 +97,16 @@ async def _found(request: Asking) -> DeviceRequest:
 
 async def _without_factor(request: Asking) -> Page | None:
     """Return the page for who has no second factor yet: the guard has nothing to ask them for."""
-    if await services_of(request).second_factors.has(account_of(visit_of(request))):
+    visit, services = visit_of(request), services_of(request)
+    if is_stepped_up(visit.principal, services.clock.now_us()):
         return None
-    return await show(request, "device.html", CodeView(has_factor=False), title=TITLE, room="account", status=403)
+    way = await services.sso.step_ups.way(visit.session)
+    view = CodeView(
+        has_factor=False,
+        provider=way.connection.title if way is not None else None,
+        may_set_up=visit.principal.may_change_account,
+    )
+    return await show(request, "device.html", view, title=TITLE, room="account", status=403)
 
 
 async def _ask(request: Asking, error: FailgateError | None) -> Page:

@@ -7,11 +7,16 @@ from failgate.web.pages.text import Moment
 
 @dataclass(frozen=True, slots=True)
 class CodeView:
-    """Where the code is typed; without a second factor it cannot be."""
+    """Where the code is typed; without a second factor it cannot be.
+
+    `provider` is the identity provider that may show one; `may_set_up`: this session may set up one of ours.
+    """
 
     typed: str = ""
     error: str | None = None
     has_factor: bool = True
+    provider: str | None = None
+    may_set_up: bool = True
 
 
 @dataclass(frozen=True, slots=True)

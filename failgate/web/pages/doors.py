@@ -89,6 +89,9 @@ PAGES: Final[tuple[Door, ...]] = (
     _page("page.step_up_prove", "POST", "/account/step-up", step_up.prove, P.PUBLIC_SESSION_OPEN),
     _page("page.step_up_options", "POST", "/account/step-up/options", step_up.options, P.PUBLIC_SESSION_OPEN),
     _page("page.step_up_passkey", "POST", "/account/step-up/passkey", step_up.prove_passkey, P.PUBLIC_SESSION_OPEN),
+    _page(
+        "page.step_up_provider", "POST", "/account/step-up/provider", step_up.leave_for_provider, P.PUBLIC_SESSION_OPEN
+    ),
     _page("page.second_factor", "GET", "/account/second-factor", second_factor.overview, P.ACCOUNT_SELF_READ),
     _sensitive(
         "page.second_factor_begin", "POST", "/account/second-factor/begin", second_factor.begin, P.ACCOUNT_SELF_WRITE

@@ -28,7 +28,8 @@ class PasskeyLine:
 class SecondFactorView:
     """The overview; or an authenticator that is begun (`secret_groups`, `qr_uri`), or just confirmed (`backup_codes`).
 
-    `why_no_passkeys` says why browsers have none at this server's address.
+    `why_no_passkeys` says why browsers have none at this server's address; `provider` is the identity provider whose
+    second factor counts in this session.
     """
 
     authenticator: AuthenticatorLine | None = None
@@ -41,6 +42,7 @@ class SecondFactorView:
     next_path: str = "/"
     error: str | None = None
     why_no_passkeys: str | None = None
+    provider: str | None = None
 
     @property
     def is_last_authenticator(self) -> bool:

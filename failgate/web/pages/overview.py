@@ -6,7 +6,7 @@ from failgate.web.context import services_of, visit_of
 from failgate.web.pages.account import news_of
 from failgate.web.pages.account_view import OverviewView, WorkspaceTile
 from failgate.web.pages.frame import entry_room
-from failgate.web.pages.showing import Asking, Page, account_of, memberships_of, show
+from failgate.web.pages.showing import Asking, Page, account_of, memberships_of, provider_factor_of, show
 
 
 async def overview(request: Asking) -> Page:
@@ -19,6 +19,6 @@ async def overview(request: Asking) -> Page:
         waiting = len(services.gate.pending(one.workspace.id)) if may_read else 0
         room = entry_room(one.role.value)
         tiles.append(WorkspaceTile(one.workspace.slug, one.workspace.name, one.role.value, room, waiting))
-    has_factor = await services.second_factors.has(account_of(visit))
+    has_factor = await services.second_factors.has(account_of(visit)) or await provider_factor_of(request) is not None
     view = OverviewView(tuple(tiles), has_factor, await news_of(request))
     return await show(request, "overview.html", view, title="Workspaces", room="overview")

@@ -84,5 +84,6 @@ async def standing_of(request: Asking, visit: Visit, command: CommandView | None
         return "own"
     if visit.principal.second_factor_us is not None:
         return "vote"
-    has_factor = await services_of(request).second_factors.has(visit.principal.account_id or "")
-    return "prove" if has_factor else "enrol"
+    services = services_of(request)
+    has_factor = await services.second_factors.has(visit.principal.account_id or "")
+    return "prove" if has_factor or await services.sso.step_ups.way(visit.session) is not None else "enrol"

@@ -8,7 +8,7 @@ from failgate.base.errors import BadInput, Conflict, FailgateError, NotSignedIn,
 from failgate.web.context import services_of, visit_of
 from failgate.web.cookies import ended_session_cookie
 from failgate.web.pages.factor_view import AuthenticatorLine, PasskeyLine, SecondFactorView, groups_of_four, kind_of
-from failgate.web.pages.showing import Asking, Page, account_of, carry_on, next_of, show
+from failgate.web.pages.showing import Asking, Page, account_of, carry_on, next_of, provider_factor_of, show
 from failgate.web.pages.text import moment
 from failgate.web.render import redirect
 
@@ -98,6 +98,7 @@ async def _overview(request: Asking, error: str | None = None) -> SecondFactorVi
         codes_left=await services.second_factors.backup_codes_left(account_id),
         next_path=next_of(request),
         why_no_passkeys=why_none(services.config.server.base_url),
+        provider=await provider_factor_of(request),
         error=error,
     )
 

@@ -80,6 +80,12 @@ def enter(visit: Visit, token: str, path: str) -> Page:
     return redirect(path)
 
 
+async def provider_factor_of(request: Asking) -> str | None:
+    """Return the title of the identity provider whose second factor counts in the visitor's session, or None."""
+    way = await services_of(request).sso.step_ups.way(visit_of(request).session)
+    return way.connection.title if way is not None and way.has_shown else None
+
+
 def carry_on(visit: Visit, token: str) -> None:
     """Keep the session's new `token` in the browser; forms of the page that is answered now are bound to it."""
     visit.set_cookies.append(session_cookie(token, is_https=visit.is_https))

@@ -11,6 +11,7 @@ from failgate.base.log import get_logger
 from failgate.sso.protocol import Refusal
 from failgate.sso.requests import Errand
 from failgate.sso.sso import Client, NotLinked, Outcome
+from failgate.sso.step_up import NotConfirmed
 from failgate.web.context import services_of, visit_of
 from failgate.web.forms import read_form
 from failgate.web.pages.departing import browser_key_of, depart, leave, refused
@@ -90,10 +91,16 @@ async def backchannel_logout(request: Asking, connection: FromPath[str]) -> Resp
 
 async def _finish(request: Asking, slug: str, kind: str, fields: dict[str, str]) -> Page:
     visit, services = visit_of(request), services_of(request)
-    client = Client(visit.ip or "", request.headers.get("user-agent", ""), browser_key_of(request))
+    held = visit.session.id if visit.session is not None else ""
+    client = Client(
+        visit.ip or "",
+        request.headers.get("user-agent", ""),
+        browser_key_of(request),
+        None if visit.door is not None and visit.door.is_cross_site else held,
+    )
     try:
         outcome = await services.sso.sign_on.finish(slug, kind, fields, client)
-    except (Refusal, NotLinked, Conflict) as error:
+    except (Refusal, NotLinked, NotConfirmed, Conflict) as error:
         return await refused(request, slug, error)
     return await _go_on(request, outcome)
 
@@ -104,6 +111,8 @@ async def _go_on(request: Asking, outcome: Outcome) -> Page:
         return redirect(f"{outcome.return_to}/{outcome.trial_id}")
     if outcome.token is None or outcome.session is None:
         return redirect(outcome.return_to)
+    if outcome.purpose == "step_up":
+        return enter(visit, outcome.token, outcome.return_to)
     if outcome.session.awaits_second_factor:
         return enter(visit, outcome.token, with_next("/signin/code", outcome.return_to))
     answer = enter(visit, outcome.token, outcome.return_to)

@@ -17,7 +17,10 @@ class LeaveView:
 
 @dataclass(frozen=True, slots=True)
 class RefusedView:
-    """An answer that signed nobody in. `reference` is the request id by which the log tells why."""
+    """An answer that signed nobody in, or stepped nothing up. `reference` is the request id by which the log tells why.
+
+    `start` is where one tries again, `back` where one goes instead.
+    """
 
     title: str
     sentence: str
@@ -25,6 +28,8 @@ class RefusedView:
     reference: str
     slug: str
     start: str
+    back: str = "/signin"
+    is_step_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,11 @@ class OidcProvider:
         """Change what is said of the user `login`."""
         self._control("user", name=login, claims={"sub": login, **claims})
 
+    def show(self, login: str, *, amr: list[str] | None = None, acr: str | None = None, seconds_ago: int = 0) -> None:
+        """Have `login` show these methods from the next login on; its time is `seconds_ago`."""
+        how = {"amr": amr, "acr": acr, "seconds_ago": seconds_ago}
+        self._control("login", name=login, **{name: value for name, value in how.items() if value is not None})
+
 
 @contextmanager
 def provider() -> Iterator[OidcProvider]:

@@ -6,6 +6,7 @@
 // POST /__rotate {drop}: new keys; with drop the old ones are gone
 // POST /__fault {name}: spoils the next id_token (a middleware of this file, not of the package)
 // POST /__user {name, claims}: changes what is said of a user
+// POST /__login {name, amr, acr, seconds_ago}: what a user shows at the next logins, and how long ago they say that was
 import crypto from "node:crypto";
 import http from "node:http";
 import { createRequire } from "node:module";
@@ -27,6 +28,7 @@ const client = {
   auth_method: "client_secret_basic",
   only_userinfo: false,
 };
+const shown = {};
 let issuer = "";
 let keys = [];
 let fault = null;
@@ -91,7 +93,7 @@ function build() {
     pkce: { methods: ["S256"], required: () => true },
     scopes: ["openid", "email", "profile", "groups"],
     claims: {
-      openid: ["sub"],
+      openid: ["sub", "acr", "amr"],
       email: ["email", "email_verified"],
       profile: ["name"],
       groups: ["groups"],
@@ -105,6 +107,13 @@ function build() {
     findAccount: (_context, id) => (users[id] ? { accountId: id, claims: () => users[id] } : undefined),
     cookies: { keys: ["only-for-tests"] },
   });
+  const finish = provider.interactionFinished.bind(provider);
+  provider.interactionFinished = (request, response, result, options) => {
+    const { amr, acr, seconds_ago: secondsAgo } = shown[result.login?.accountId] ?? {};
+    const ts = secondsAgo === undefined ? undefined : Math.floor(Date.now() / 1000) - secondsAgo;
+    const login = result.login && { ...result.login, amr, acr, ts };
+    return finish(request, response, login ? { ...result, login } : result, options);
+  };
   provider.use(async (context, next) => {
     await next();
     if (context.path === "/token" && fault && context.body?.id_token) {
@@ -126,6 +135,7 @@ const controls = {
   },
   "/__fault": ({ name }) => { fault = name ?? null; },
   "/__user": ({ name, claims }) => { users[name] = claims; },
+  "/__login": ({ name, ...how }) => { shown[name] = how; },
 };
 
 const server = http.createServer((request, response) => {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failgate.sso.oidc.authorization import depart, read_code
+from failgate.sso.oidc.authorization import anew, depart, read_code
 from failgate.sso.protocol import Refusal
 from tests.sso.oidc.making import CLIENT, ISSUER
 
@@ -108,3 +108,20 @@ def test_nothing_kept_fits_no_answer() -> None:
 def test_no_query_breaks_the_reader(query: dict) -> None:
     with pytest.raises(Refusal):
         read(query, dict(departed().kept))
+
+
+@pytest.mark.parametrize(
+    ("trusted", "offered", "asked"),
+    [
+        ((), (), None),
+        (("mfa",), (), None),
+        (("mfa",), ("1", "gold"), None),
+        (("mfa", "gold"), ("silver", "gold"), "gold"),
+        (("gold", "mfa", "silver"), ("silver", "gold"), "gold silver"),
+    ],
+)
+def test_to_be_asked_anew_is_asked_for_and_a_context_only_where_it_is_offered(
+    trusted: tuple[str, ...], offered: tuple[str, ...], asked: str | None
+) -> None:
+    found = anew(trusted, offered)
+    assert (found["prompt"], found["max_age"], found.get("acr_values")) == ("login", "0", asked)

@@ -94,3 +94,11 @@ def test_how_the_client_proves_itself(offered: set, has_secret: bool, found: tup
 def test_a_provider_that_takes_no_secret_is_refused() -> None:
     with pytest.raises(Refusal):
         client_authentications(frozenset({"private_key_jwt"}), has_secret=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [(None, ()), ([], ()), (["0", "gold"], ("0", "gold")), (["0", 1, None, {}], ("0",)), ("gold", ()), ({"a": 1}, ())],
+)
+def test_contexts_are_read_and_keep_nobody_out(said: object, read: tuple[str, ...]) -> None:
+    assert read_metadata(RIGHT | {"acr_values_supported": said}, settings()).contexts == read

@@ -135,7 +135,7 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "passkeys": ("passkeys.html", factors.PasskeysView((factors.PasskeyLine("p", EVIL, EVIL, at, at),), suggested_name=EVIL, error=EVIL, next_path=EVIL)),
         "passkeys none": ("passkeys.html", factors.PasskeysView(why_no_passkeys=EVIL)),
         "passkeys codes": ("passkeys.html", factors.PasskeysView(backup_codes=("a-b", "c-d"))),
-        "step up": ("step_up.html", account.CodeView(EVIL, EVIL, "123456", takes_passkey=True)),
+        "step up": ("step_up.html", account.StepUpView(EVIL, EVIL, "123456", takes_passkey=True, provider=EVIL)),
         "code passkey": ("signin_code.html", account.CodeView(EVIL, takes_passkey=True, trust_days=30)),
         "signin passkey": ("signin.html", account.SignInView(EVIL, takes_passkey=True)),
         "devices": ("devices.html", account.DevicesView((account.DeviceLine("d", EVIL, EVIL, at, at, at, True),) * 2, 30)),

@@ -1,0 +1,311 @@
+"""Who has their provider's second factor alone steps up there, and signs a command line in: real providers. F9 B3"""
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
+
+import httpx
+import pytest
+
+from tests.journeys import team
+from tests.journeys.harness import Server, failgate
+from tests.journeys.sso import at_port
+from tests.journeys.team import Visitor, failures_in, form, stranger
+from tests.journeys.terminal import Terminal
+from tests.journeys.test_oidc import connection, travel
+from tests.peers.oidc_provider.peer import CLIENT_ID, CLIENT_SECRET, OidcProvider, provider
+from tests.peers.simplesaml import SimpleSamlPhp, Walker, require_simplesamlphp
+from tests.peers.simplesaml import person as anybody
+from tests.sso.saml.provider import key_pair
+
+STEP_UP = "/account/step-up"
+PASSWORD_CONTEXT = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[OidcProvider]:
+    with provider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleSamlPhp]:
+    require_simplesamlphp()
+    made = SimpleSamlPhp(tmp_path_factory.mktemp("idp"), key_pair("idp")).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def server(
+    request: pytest.FixtureRequest, peer: OidcProvider, idp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """One server with both providers, of the installation; each is trusted with the second factor."""
+    folder = tmp_path_factory.mktemp("step-up")
+    (folder / "secret").write_text(CLIENT_SECRET + "\n")
+    (folder / "idp.xml").write_bytes(idp.metadata())
+    config = connection(
+        "peer", "oidc", peer.issuer, CLIENT_ID, folder / "secret",
+        'scopes = ["openid", "email", "profile", "groups"]\ntrusted_methods = ["mfa"]',
+    ) + f"""
+[sso.connections.school]
+protocol = "saml"
+title = "School"
+metadata_file = "{folder / "idp.xml"}"
+domains = ["example.org"]
+trusted_methods = ["{PASSWORD_CONTEXT}"]
+[[sso.connections.school.roles]]
+group = "member"
+workspace = "acme"
+role = "admin"
+"""  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        url = None
+        if request.param == "postgres":
+            postgres = request.getfixturevalue("postgres_server")
+            url = team.apart(postgres.migrated())
+            stack.callback(lambda: team.apart(postgres.drop(url)))
+        running = at_port(Server(folder / "data", database_url=url, config=config))
+        stack.callback(running.kill)
+        running.start(timeout=60)
+        peer.serve(running.url)
+        team.found_acme(running)
+        serve_school(running, idp)
+        yield running
+        running.stop()
+        assert failures_in(running) == [], "".join(failures_in(running))[:3000]
+
+
+def serve_school(server: Server, idp: SimpleSamlPhp) -> None:
+    """Let the SAML provider know this server."""
+    base = f"{server.url}/sso/school"
+    certificate = re.search(r"X509Certificate>([^<]+)<", httpx.get(f"{base}/metadata", trust_env=False).text)
+    assert certificate is not None
+    pem = f"-----BEGIN CERTIFICATE-----\n{certificate[1]}\n-----END CERTIFICATE-----\n"
+    idp.serve([{"entityid": f"{base}/metadata", "acs": f"{base}/acs", "sls": f"{base}/logout", "certificate": pem}])
+
+
+@pytest.fixture
+def alice(server: Server, peer: OidcProvider) -> Iterator[Visitor]:
+    """A browser in which alice signed in with her provider's second factor, longer than five minutes ago."""
+    peer.show("alice", amr=["pwd", "mfa"])
+    with stranger(server, origin=server.url) as client:
+        entered = travel(client, client.get("/sso/peer/start"), "alice")
+        assert entered.status_code == 200, entered.text
+        yield client
+
+
+def begin(client: Visitor, next_path: str = "/device") -> str:
+    """Press *Confirm with …*; return where the browser leaves for."""
+    left = form(client, f"{STEP_UP}?next={next_path}", to=f"{STEP_UP}/provider", next=next_path)
+    assert left.status_code == 200, left.text
+    way = re.search(r'href="(http[^"]+)" data-leave', left.text)
+    assert way is not None, left.text
+    return way[1].replace("&amp;", "&")
+
+
+def answer_of(client: Visitor, url: str, login: str) -> str:
+    """Sign in at the provider; return the address of ours with which it sends the browser back, not opened yet."""
+    ours = str(client.base_url).rstrip("/")
+    last = travel(client, client.get(url), login, until=lambda place: place.startswith(f"{ours}/sso/"))
+    return urljoin(str(last.url), last.headers["location"])
+
+
+def reason(server: Server, refused: httpx.Response) -> str:
+    """The word for a refusal in the server's own log, found by the reference that its page shows."""
+    reference = re.search(r"data-reference>([^<]+)<", refused.text)
+    assert reference is not None, refused.text
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for line in list(server.logs):
+            if reference[1] in line and '"sso.refused"' in line:
+                return json.loads(line)["reason"]
+        time.sleep(0.02)
+    raise AssertionError("the log does not know the reference")
+
+
+def is_fresh(client: Visitor) -> bool:
+    return 'name="user_code"' in client.get("/device").text
+
+
+def approve(client: Visitor, code: str) -> httpx.Response:
+    shown = form(client, "/device", user_code=code)
+    assert "data-user-code" in shown.text, shown.text
+    token = re.search(r'name="csrf_token" value="([^"]+)"', shown.text)
+    assert token is not None
+    sent = {"csrf_token": token[1], "user_code": code, "decision": "approve", "mine": "yes"}
+    return client.post("/device/decision", data=sent)
+
+
+def test_a_command_line_is_approved_with_the_factor_of_an_openid_provider(
+    server: Server, peer: OidcProvider, alice: Visitor, tmp_path: Path
+) -> None:
+    terminal = Terminal(tmp_path / "home", server.url)
+    led = alice.get("/device")
+    assert led.headers["location"] == f"{STEP_UP}?next=/device"
+    assert "Confirm with The peer" in alice.get(led.headers["location"]).text
+    before = alice.cookies["fg_session"]
+    url = begin(alice)
+    query = parse_qs(urlsplit(url).query)
+    assert (query["prompt"], query["max_age"]) == (["login"], ["0"])
+    back = answer_of(alice, url, "alice")
+    ended = alice.get(back)
+    assert (ended.status_code, ended.headers["location"]) == (303, "/device")
+    assert alice.cookies["fg_session"] != before
+    assert "is signed in" in approve(alice, terminal.code).text
+    status, _, said = terminal.finish()
+    assert status == 0, said
+    home = {"FAILGATE_HOME": str(tmp_path / "home")}
+    me = json.loads(failgate("whoami", "--json", env=home).stdout)
+    assert (me["email"], me["workspaces"]) == ("alice@example.org", [{"workspace": "acme", "role": "reviewer"}])
+    assert failgate("logout", env=home).returncode == 0
+
+
+def test_a_command_line_is_approved_with_the_factor_of_a_saml_provider(server: Server, tmp_path: Path) -> None:
+    who, home = anybody(1), tmp_path / "home"
+    acs = f"{server.url}/sso/school/acs"
+    with Walker() as walker:
+        asked = walker.open(f"{server.url}/sso/school/start", until=acs)
+        entry = walker.sign_in(asked, who, until=acs)
+        assert walker.client.post(entry.url, data=entry.fields).status_code == 303
+        client = Visitor(base_url=server.url, trust_env=False, timeout=20, headers={"origin": server.url})
+        client.cookies.update(walker.client.cookies)
+        stale(server, "person1@example.org")
+        assert client.get("/device").headers["location"] == f"{STEP_UP}?next=/device"
+        terminal = Terminal(home, server.url)
+        url = begin(client)
+        again = walker.open(url, until=acs)
+        assert isinstance(again, httpx.Response), "the provider remembered the person instead of asking"
+        answer = walker.sign_in(again, who, until=acs)
+        ended = client.post(answer.url, data=answer.fields, headers={"origin": "null", "sec-fetch-site": "cross-site"})
+        assert (ended.status_code, ended.headers["location"]) == (303, "/device"), ended.text
+        assert "is signed in" in approve(client, terminal.code).text
+        status, _, said = terminal.finish()
+        assert status == 0, said
+        again = client.post(answer.url, data=answer.fields, headers={"origin": "null"})
+        assert (again.status_code, reason(server, again)) == (403, "request_used")
+        assert "This answer was used before" in again.text
+        client.close()
+
+
+def stale(server: Server, email: str) -> None:
+    """Let the session be of half an hour ago, as far as its factor is concerned; the server reads it anew."""
+    at_us = time.time_ns() // 1000 - 1_800_000_000
+    team.sql(
+        server,
+        "UPDATE session SET second_factor_us = $1 WHERE account_id IN (SELECT id FROM account WHERE email = $2)",
+        at_us,
+        email,
+    )
+    server.stop()
+    server.start(timeout=60)
+
+
+def without(url: str, *names: str, **more: str) -> str:
+    """Strike parameters out of an address, as whoever sits at the browser may."""
+    parts = urlsplit(url)
+    kept = {name: values[0] for name, values in parse_qs(parts.query).items() if name not in names}
+    return urlunsplit(parts._replace(query=str(httpx.QueryParams(kept | more))))
+
+
+def test_a_provider_that_is_kept_from_asking_steps_nothing_up(
+    server: Server, peer: OidcProvider, alice: Visitor
+) -> None:
+    """Whoever sits at an open browser strikes out what asks the provider; the signed time tells."""
+    peer.show("alice", amr=["pwd", "mfa"], seconds_ago=40)
+    travel(alice, alice.get(begin(alice)), "alice")  # so that the provider knows a login of 40 seconds ago
+    for url, word in (
+        (without(begin(alice), "prompt", "max_age"), "step_up_undated"),
+        (without(begin(alice), "prompt", max_age="86400"), "step_up_old"),
+    ):
+        refused = alice.get(answer_of(alice, url, "nobody is asked"))
+        assert (refused.status_code, reason(server, refused)) == (403, word), refused.text
+        assert 'href="/account/step-up?next=/device"' in refused.text
+        assert 'href="/device"' in refused.text
+    assert not is_fresh(alice)
+
+
+def forget_the_provider(client: Visitor) -> None:
+    """Let the provider know nothing of this browser; otherwise it ends alice's session when bob signs in there."""
+    for cookie in list(client.cookies.jar):
+        if not cookie.name.startswith("fg_"):
+            client.cookies.jar.clear(cookie.domain, cookie.path, cookie.name)
+
+
+def test_who_becomes_somebody_else_at_the_provider_is_signed_out_by_it(
+    server: Server, peer: OidcProvider, alice: Visitor
+) -> None:
+    """The provider ends alice's session when bob signs in in her browser, and says so by its back channel."""
+    peer.show("bob", amr=["pwd", "mfa"])
+    refused = alice.get(answer_of(alice, begin(alice), "bob"))
+    assert (refused.status_code, reason(server, refused)) == (403, "step_up_session")
+    assert alice.get("/account").headers["location"].startswith("/signin")
+
+
+@pytest.mark.parametrize(
+    ("login", "shows", "word", "sentence"),
+    [
+        ("alice", {"amr": ["pwd"]}, "step_up_no_factor", "did not say that you showed a second factor"),
+        ("alice", {}, "step_up_no_factor", "did not say that you showed a second factor"),
+        ("alice", {"amr": ["pwd", "mfa"], "seconds_ago": 3600}, "step_up_old", "did not ask you anew"),
+        ("bob", {"amr": ["pwd", "mfa"]}, "step_up_other_person", "signed somebody else in than you"),
+    ],
+)
+def test_another_person_factor_or_time_is_told_and_steps_nothing_up(
+    server: Server, peer: OidcProvider, alice: Visitor, login: str, shows: dict, word: str, sentence: str
+) -> None:
+    peer.show(login, **shows)
+    url = begin(alice)
+    forget_the_provider(alice)
+    refused = alice.get(answer_of(alice, url, login))
+    assert (refused.status_code, reason(server, refused)) == (403, word), refused.text
+    assert sentence in refused.text
+    assert "data-reference" in refused.text
+    assert alice.get("/account").status_code == 200
+    assert not is_fresh(alice)
+
+
+def test_an_answer_is_for_one_browser_one_session_and_one_use(
+    server: Server, peer: OidcProvider, alice: Visitor
+) -> None:
+    back = answer_of(alice, begin(alice), "alice")
+    with stranger(server, origin=server.url) as thief:
+        assert reason(server, thief.get(back)) == "other_browser"
+        travel(thief, thief.get("/sso/peer/start"), "alice")
+        refused = thief.get(back)
+        assert (refused.status_code, reason(server, refused)) == (403, "other_browser")
+        assert "confirm" not in refused.text.lower()
+        # The victim's session in the thief's browser, too: what began is bound to the browser that began it.
+        thief.cookies.set("fg_session", alice.cookies["fg_session"])
+        assert thief.get(back).status_code == 403
+        assert not is_fresh(thief)
+    (mine,) = [cookie for cookie in alice.cookies.jar if cookie.name == "fg_session"]
+    alice.cookies.jar.clear(mine.domain, mine.path, mine.name)
+    assert reason(server, alice.get(back)) == "step_up_session"
+    alice.cookies.jar.set_cookie(mine)
+    assert reason(server, alice.get(back)) == "request_used"
+    assert not is_fresh(alice)
+    assert alice.get(answer_of(alice, begin(alice), "alice")).status_code == 303
+    assert is_fresh(alice)
+
+
+def test_a_cancelled_step_up_leads_back(server: Server, alice: Visitor) -> None:
+    state = parse_qs(urlsplit(begin(alice, "/account/passkeys")).query)["state"][0]
+    refused = alice.get("/sso/peer/callback", params={"state": state, "error": "access_denied"})
+    assert (refused.status_code, reason(server, refused)) in {(403, "consent_cancelled"), (403, "response_issuer")}
+    assert "did not confirm that it is you" in refused.text
+    assert 'href="/account/passkeys"' in refused.text
+
+
+def test_a_stepped_up_admin_manages_and_enrols_a_factor_of_their_own(
+    server: Server, peer: OidcProvider, alice: Visitor
+) -> None:
+    begun = form(alice, "/account/second-factor", to="/account/second-factor/begin", next="/")
+    assert begun.headers["location"] == f"{STEP_UP}?next=/account/second-factor"
+    assert alice.get(answer_of(alice, begin(alice, "/account/second-factor"), "alice")).status_code == 303
+    begun = form(alice, "/account/second-factor", to="/account/second-factor/begin", next="/")
+    assert "data-secret" in begun.text
