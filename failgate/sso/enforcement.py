@@ -128,7 +128,7 @@ class Enforcements:
         return lambda: self._callbacks.remove(callback)
 
     async def keep_break_glass(self, tx: Transaction, workspace_id: str, account_id: str, _actor: Actor) -> None:
-        """Refuse that the owner who may enter without single sign-on leaves the workspace.
+        """Refuse that the owner who may enter without single sign-on leaves the workspace, or is owner no more.
 
         Raises: Conflict.
         """

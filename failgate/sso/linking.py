@@ -181,6 +181,9 @@ class Linking:
             if others is None and (password is None or password["password_hash"] is None):
                 raise Conflict("This is the only way into your account.", hint="Link another one first.")
             await tx.execute("DELETE FROM sso_identity WHERE id = $1", identity_id)
+            # Nor does the provider's directory open it any more, which made it: from now on its owner links it.
+            query = "UPDATE scim_account SET is_origin = 0 WHERE connection_id = $1 AND account_id = $2"
+            await tx.execute(query, row["connection_id"], account_id)
             query = "SELECT id FROM session WHERE account_id = $1 AND connection_id = $2"
             opened = [found["id"] for found in await tx.fetch(query, account_id, row["connection_id"])]
             await self._sessions.end_these(tx, opened, actor, "connection_ended")

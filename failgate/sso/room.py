@@ -77,7 +77,7 @@ def build_room(
     linking = Linking(database, audit, clock, accounts=accounts, sessions=sessions, workspaces=workspaces)
     enforcements = Enforcements(database, audit, clock, connections)
     workspaces.also_end(linking.forget_membership)
-    workspaces.also_end(enforcements.keep_break_glass)
+    workspaces.also_keep(enforcements.keep_break_glass)
     connections.also_close(logins.end_through)
     linking.also_end(logins.end_through)
     speakers = Speakers(clock, outbound, connections, base_url=base_url, allow_loopback=allow_loopback)

@@ -44,7 +44,7 @@ def read_peer(der: bytes) -> PeerCertificate | None:
             serial=certificate.serial_number,
             ends_us=round(certificate.not_valid_after_utc.timestamp()) * MICROSECONDS,
         )
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return None
 
 

@@ -309,7 +309,7 @@ def _is_authority(each: x509.Certificate) -> bool:
 
     try:
         return each.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return False
 
 
@@ -319,7 +319,7 @@ def _names(leaf: x509.Certificate, host: str) -> bool:
 
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return False
     wildcard = f"*.{host.partition('.')[2]}"
     addresses = {str(address) for address in names.get_values_for_type(x509.IPAddress)}

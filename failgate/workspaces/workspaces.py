@@ -115,6 +115,7 @@ class Workspaces:
         self._audit = audit
         self._clock = clock
         self._leavings = list(leavings)
+        self._keepings: list[Leaving] = []
         self._callbacks: list[RoleChanged] = []
         self._by_slug = ReadThrough(self._load_by_slug, limit=10_000)
         self._by_id = ReadThrough(self._load_by_id, limit=10_000)
@@ -223,7 +224,7 @@ class Workspaces:
         if before is role:
             return
         if before is Role.OWNER:
-            await self._must_keep_an_owner(tx, workspace_id, account_id)
+            await self._must_keep_an_owner(tx, workspace_id, account_id, actor)
         query = "UPDATE membership SET role = $1 WHERE workspace_id = $2 AND account_id = $3"
         await tx.execute(query, role.value, workspace_id, account_id)
         facts: dict[str, JSON] = {"role": role.value, "role_before": before.value}
@@ -246,7 +247,7 @@ class Workspaces:
         if actor.id != account_id:
             await self.must_grant(tx, workspace_id, actor, before)
         if before is Role.OWNER:
-            await self._must_keep_an_owner(tx, workspace_id, account_id)
+            await self._must_keep_an_owner(tx, workspace_id, account_id, actor)
         query = "DELETE FROM membership WHERE workspace_id = $1 AND account_id = $2"
         await tx.execute(query, workspace_id, account_id)
         await self._record_member(tx, Act.MEMBER_REMOVED, (workspace_id, account_id), actor, {}, None)
@@ -260,6 +261,10 @@ class Workspaces:
     def also_end(self, leaving: Leaving) -> None:
         """Have `leaving` end too when an account leaves; for rooms that are built after this one."""
         self._leavings.append(leaving)
+
+    def also_keep(self, keeping: Leaving) -> None:
+        """Have `keeping` asked before an owner leaves or becomes something else: it raises Conflict to refuse."""
+        self._keepings.append(keeping)
 
     def on_role_changed(self, callback: RoleChanged) -> Callable[[], None]:
         """Call `callback` for each membership that changes, right after the commit; return what undoes this."""
@@ -321,10 +326,12 @@ class Workspaces:
             raise NotFound("There is no such member.")
         return role
 
-    async def _must_keep_an_owner(self, tx: Transaction, workspace_id: str, account_id: str) -> None:
+    async def _must_keep_an_owner(self, tx: Transaction, workspace_id: str, account_id: str, actor: Actor) -> None:
         query = "SELECT id FROM membership WHERE workspace_id = $1 AND role = 'owner' AND account_id <> $2 LIMIT 1"
         if await tx.fetch_one(query, workspace_id, account_id) is None:
             raise Conflict("This is the last owner of the workspace.", hint="Make somebody else an owner first.")
+        for keeping in self._keepings:
+            await keeping(tx, workspace_id, account_id, actor)
 
     async def _load_by_slug(self, slug: str) -> Workspace | None:
         rows = await self._database.fetch(WorkspaceRow.select().where(WorkspaceRow.slug == slug))

@@ -5,6 +5,7 @@ import pytest
 from failgate.access.principal import Principal
 from failgate.access.role import Role
 from failgate.base.errors import BadInput, Conflict
+from failgate.sso.scim.governing import Governing
 from tests.sso.conftest import OPERATOR, Place
 
 
@@ -100,3 +101,23 @@ async def test_the_break_glass_owner_stays(place: Place) -> None:
     await place.account("second@x.example", Role.OWNER)
     with pytest.raises(Conflict, match="without single sign-on"):
         await place.workspaces.remove_member(place.acme.id, place.owner.id, OPERATOR)
+    with pytest.raises(Conflict, match="without single sign-on"):
+        await place.workspaces.change_role(place.acme.id, place.owner.id, Role.ADMIN, OPERATOR)
+    await place.room.enforcements.release(place.acme.id, OPERATOR)
+    await place.workspaces.change_role(place.acme.id, place.owner.id, Role.ADMIN, OPERATOR)
+
+
+async def test_what_the_break_glass_owner_has_open_ends_all_the_same(place: Place) -> None:
+    """A provider that deactivates them is not refused: the membership stays, what is open does not."""
+    one = await proven(place)
+    await with_factor(place, place.owner.id)
+    await place.room.enforcements.enforce(place.acme.id, place.owner.id, OPERATOR)
+    await place.account("second@x.example", Role.OWNER)
+    token, _ = await place.sessions.open(place.owner.id, "127.0.0.1", "t", ("pwd",))
+    governing = Governing(
+        place.clock, accounts=place.accounts, sessions=place.sessions, workspaces=place.workspaces,
+        linking=place.room.linking,
+    )  # fmt: skip
+    await place.database.write(lambda tx: governing.end(tx, one, place.owner.id))
+    assert await place.sessions.resolve(token) is None
+    assert await place.workspaces.role_of(place.acme.id, place.owner.id) is Role.OWNER

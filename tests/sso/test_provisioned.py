@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from failgate.audit.record import Actor
 from failgate.sso.assertion import Assertion
 from failgate.sso.linking import Verdict
 from tests.sso.scim.conftest import Room
@@ -45,6 +46,21 @@ async def test_an_address_that_is_given_to_somebody_else_opens_nothing(room: Roo
     await enters(room)
     verdict = await judged(room, replace(SAID, subject="another-ann"))
     assert (verdict.kind, verdict.reason) == ("refused", "account_exists")
+
+
+async def test_a_sign_in_that_was_unlinked_comes_back_by_its_owner_alone(room: Room):
+    ann = await room.user("ann")
+    account = (await room.row(ann["id"]))["account_id"]
+    await enters(room)
+    other = await room.connect("other", room.acme, domain="acme.example")
+    await room.database.write(lambda tx: room.linking.link(tx, other, SAID, account))
+    (own, _) = await room.linking.identities(account)
+    await room.linking.unlink(account, own.id, Actor(t="user", id=account))
+    for subject in ("ann-1", "another-ann"):
+        assert (await judged(room, replace(SAID, subject=subject))).reason == "account_exists"
+    await room.database.write(lambda tx: room.linking.link(tx, room.connection, SAID, account))
+    verdict = await judged(room)
+    assert (verdict.kind, verdict.account_id, verdict.is_origin) == ("known", account, False)
 
 
 async def test_neither_another_connection_nor_an_unverified_word_enters(room: Room):

@@ -1,7 +1,14 @@
 """Cookies as browsers get them, and as attackers send them."""
 
+import re
+
+import httpx
 import pytest
 
+from failgate.assembly import Services
+from failgate.base.ids import new_id
+from failgate.sso.connection import OidcSettings
+from failgate.sso.connections import Draft
 from failgate.web.cookies import (
     SESSION,
     cookie_name,
@@ -10,6 +17,13 @@ from failgate.web.cookies import (
     read_cookie,
     session_cookie,
 )
+from failgate.web.csrf import form_token
+from failgate.web.routes import DOORS
+from tests.web.conftest import OPERATOR, PASSWORD, People, running, session_of, with_server
+
+GITHUB = OidcSettings(
+    preset="github", issuer="https://github.com", client_id="failgate"
+)  # asks nobody before it leaves
 
 
 @pytest.mark.parametrize("make", [session_cookie, form_cookie])
@@ -56,3 +70,42 @@ def test_an_ambiguous_or_absent_cookie_is_none(header):
 
 def test_under_https_a_cookie_without_the_prefix_does_not_count():
     assert read_cookie("fg_session=planted", SESSION, is_https=True) is None
+
+
+async def test_every_cookie_of_every_door_is_bound_to_this_host_under_https(services: Services, people: People) -> None:
+    """Behind a proxy that speaks https: signed out, signed in, and on the way through the forms."""
+    token = await session_of(services, people.accounts["owner"], is_proven=True)
+    await services.sso.connections.create(people.acme, "github", Draft("GitHub", GITHUB), OPERATOR)
+    seen: dict[str, set[str]] = {}
+    async with running(with_server(services, public_url="https://failgate.example")) as one:
+        headers = {"host": "failgate.example", "origin": "https://failgate.example"}
+        async with one.client(headers=headers) as client:
+            for cookie in ("", f"__Host-fg_session={token}"):
+                for door in (door for door in DOORS if door.method == "GET"):
+                    path = door.path.replace("{workspace}", "acme").replace("{connection}", "github")
+                    path = re.sub(r"\{(?:id|token|trial)\}", new_id(), path)
+                    answer = await client.get(re.sub(r"\{[^}]+\}", "x", path), headers={"cookie": cookie})
+                    _note(answer, seen)
+            shown = await client.get("/signin")
+            key = shown.headers["set-cookie"].partition(";")[0]
+            csrf = re.search(r'name="csrf_token" value="([^"]+)"', shown.text)
+            assert csrf is not None
+            fields = {"email": "nobody@example.org", "password": PASSWORD, "csrf_token": csrf[1]}
+            _note(await client.post("/signin", data=fields, headers={"cookie": key}), seen)
+            mine = form_token(token)
+            for path in ("/account/devices/revoke", "/signout"):
+                held = {"cookie": f"__Host-fg_session={token}"}
+                _note(await client.post(path, data={"csrf_token": mine}, headers=held), seen)
+    assert set(seen) == {"__Host-fg_form", "__Host-fg_session", "__Host-fg_device", "__Host-fg_sso"}
+    for name, attributes in seen.items():
+        # A SAML answer is posted by another site; the cookie that meets it names a request and nobody.
+        site = "SameSite=None" if name == "__Host-fg_sso" else "SameSite=Lax"
+        assert attributes - {"Max-Age"} == {"HttpOnly", "Path=/", site, "Secure"}, name
+
+
+def _note(answer: httpx.Response, seen: dict[str, set[str]]) -> None:
+    for text in answer.headers.get_list("set-cookie"):
+        assert len(text) <= 4096
+        first, *rest = [part.strip() for part in text.split(";")]
+        known = seen.setdefault(first.partition("=")[0], set())
+        known |= {"Max-Age" if part.startswith("Max-Age=") else part for part in rest}

@@ -1,9 +1,14 @@
 """Requests that another site makes a browser send."""
 
+import re
+
 import pytest
 
+from failgate.assembly import Services
 from failgate.base.errors import CrossSite
 from failgate.web.csrf import check_form_token, check_origin, check_socket_origin, form_token, new_form_key
+from failgate.web.routes import DOORS
+from tests.web.conftest import OPERATOR, People, Running, session_of
 
 OURS = frozenset({"https://failgate.example", "http://127.0.0.1:8440"})
 
@@ -67,3 +72,49 @@ def test_the_token_does_not_show_the_key():
     key = new_form_key()
     assert key not in form_token(key)
     assert len(key) >= 22  # 128 bits
+
+
+STATE = (
+    "account", "session", "workspace", "membership", "invitation", "token", "agent", "totp_secret", "passkey",
+    "backup_code", "trusted_device", "sso_connection", "sso_domain", "sso_enforcement", "sso_request", "scim_token",
+    "device_request", "login", "password_reset",
+)  # fmt: skip
+FORGED: dict[str, dict[str, str]] = {
+    "a form of another site": {"sec-fetch-site": "cross-site", "origin": "https://evil.example"},
+    "a form of a sibling": {"sec-fetch-site": "same-site", "origin": "http://evil.127.0.0.1"},
+    "without an origin": {},
+    "of a sandbox": {"origin": "null"},
+    "typed by hand": {"sec-fetch-site": "none"},
+    "as plain text": {"content-type": "text/plain", "sec-fetch-site": "cross-site"},
+    "another method": {"x-http-method-override": "GET", "origin": "https://evil.example"},
+}
+
+
+async def test_no_page_of_another_site_changes_anything(server: Running, people: People) -> None:
+    """Every unsafe door that a cookie opens, in the name of an owner who is a platform administrator too."""
+    services, owner = server.services, people.accounts["owner"]
+    await services.accounts.grant_platform_role(owner, OPERATOR)
+    await services.second_factors.issue(owner, OPERATOR)
+    token = await session_of(services, owner, is_proven=True)
+    doors = [door for door in DOORS if not door.is_safe and door.method != "WS" and "cookie" in door.accepted]
+    assert len(doors) >= 80
+    before = await _state(services)
+    fields = {"confirm": "yes", "role": "grant", "email": "x@example.org", "password": "a long and plain passphrase"}
+    async with server.client(cookies={"fg_session": token}) as client:
+        for door in doors:
+            path = re.sub(r"\{workspace\}", "acme", door.path)
+            path = re.sub(r"\{(?:id|token|trial)\}", people.accounts["developer"], path).replace("{sha256}", "a" * 64)
+            for how, headers in FORGED.items():
+                answer = await client.request(door.method, path, data=fields, headers=headers)
+                assert answer.status_code in {403, 415}, f"{door.name}: {how}: {answer.status_code}"
+            if door.kind == "page":  # from a page of ours, but a form that is of nobody's visit
+                stray = {**fields, "csrf_token": form_token(new_form_key())}
+                for sent in (fields, stray):
+                    answer = await client.request(door.method, path, data=sent, headers={"origin": server.origin})
+                    assert answer.status_code == 403, f"{door.name}: {answer.status_code}"
+    assert await _state(services) == before
+
+
+async def _state(services: Services) -> dict[str, list[dict[str, object]]]:
+    found = {table: await services.db.fetch(f"SELECT * FROM {table} ORDER BY id") for table in STATE}
+    return {table: [{**row, "seen_us": 0} for row in rows] for table, rows in found.items()}

@@ -2,11 +2,13 @@
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from failgate.web.peer import PeerCertificate, read_peer
-from tests.web.authority import AGENT, CLIENT, SERVER, Authority
+from tests.web.authority import AGENT, CLIENT, DAY, NOW, SERVER, Authority, name
 
 
 def read(**how) -> PeerCertificate | None:
@@ -34,6 +36,21 @@ def test_a_certificate_that_is_not_made_for_clients_is_none(purposes) -> None:
 
 def test_one_for_servers_and_clients_is_one_for_clients() -> None:
     assert read(purposes=(*SERVER, *CLIENT)) is not None
+
+
+def test_a_name_of_a_kind_that_nobody_reads_makes_it_none() -> None:
+    """An x400Address (RFC 5280 section 4.2.1.6), which the library refuses in a way of its own."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    strange = x509.UnrecognizedExtension(x509.ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x02\xa3\x00")
+    made = (
+        x509.CertificateBuilder(name("a"), name("a"), key.public_key(), 1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + DAY)
+        .add_extension(x509.ExtendedKeyUsage(CLIENT), critical=False)
+        .add_extension(strange, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    assert read_peer(made.public_bytes(Encoding.DER)) is None
 
 
 @pytest.mark.parametrize("octets", [b"", b"\x30\x00", b"nonsense"])

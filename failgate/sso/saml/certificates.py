@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -52,6 +53,13 @@ def certificate_facts(text: str) -> CertificateFacts:
     Raises: Unprocessable (no certificate, or a key that is not accepted).
     """
     certificate = _load(text)
+    try:
+        return _facts_of(certificate)
+    except (ValueError, UnsupportedAlgorithm):  # parts of a certificate are parsed when they are asked for
+        raise _no_certificate() from None
+
+
+def _facts_of(certificate: x509.Certificate) -> CertificateFacts:
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey):
         if key.key_size < MIN_RSA_BITS:
@@ -87,4 +95,8 @@ def _load(text: str) -> x509.Certificate:
         der = base64.b64decode("".join((found[0] if found else text).split()), validate=True)
         return x509.load_der_x509_certificate(der)
     except (binascii.Error, ValueError):
-        raise Unprocessable("That is not an X.509 certificate.", hint="Give it as PEM or as base64.") from None
+        raise _no_certificate() from None
+
+
+def _no_certificate() -> Unprocessable:
+    return Unprocessable("That is not an X.509 certificate.", hint="Give it as PEM or as base64.")

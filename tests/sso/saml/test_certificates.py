@@ -1,13 +1,20 @@
 """What is shown of a provider's certificate."""
 
+import base64
+import contextlib
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from failgate.base.errors import Unprocessable
 from failgate.sso.saml.certificates import bare, certificate_facts, read_certificate
 from tests.sso.saml.provider import key_pair, now_us
+
+_DER = serialization.Encoding.DER
 
 
 def test_facts_are_what_an_owner_compares() -> None:
@@ -27,6 +34,34 @@ def test_pem_and_bare_base64_are_one_certificate() -> None:
 def test_what_is_no_certificate_is_refused(text: str) -> None:
     with pytest.raises(Unprocessable):
         read_certificate(text)
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+@settings(max_examples=300)
+@given(st.data())
+def test_spoilt_certificates_are_refused_and_nothing_else_is_raised(data: st.DataObject) -> None:
+    """A certificate's parts are parsed when they are asked for: each may be what no parser takes."""
+    der = bytearray(x509.load_pem_x509_certificate(key_pair("idp").certificate.encode()).public_bytes(_DER))
+    for _ in range(data.draw(st.integers(1, 4))):
+        der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(Unprocessable):
+        read_certificate(base64.b64encode(bytes(der)).decode())
+
+
+@pytest.mark.parametrize(
+    ("place", "octet"),
+    [
+        (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", 0x7F),  # the kind of its key: rsaEncryption
+        (b"\x03\x82\x01\x0f\x00\x30\x82\x01\x0a\x02\x82\x01\x01", 0x31),  # the key itself
+        (b"\x0c\x03idp", 0xFF),  # its name
+    ],
+    ids=["kind", "key", "name"],
+)
+def test_a_certificate_with_a_part_that_cannot_be_read_is_none(place: bytes, octet: int) -> None:
+    der = x509.load_pem_x509_certificate(key_pair("idp").certificate.encode()).public_bytes(_DER)
+    end = der.rindex(place) + len(place) - 1
+    with pytest.raises(Unprocessable):
+        read_certificate(base64.b64encode(der[:end] + bytes([octet]) + der[end + 1 :]).decode())
 
 
 def test_two_in_one_field_are_refused() -> None:
