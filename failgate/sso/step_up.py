@@ -30,6 +30,12 @@ _OF_SESSION: Final = (
     " AND sso_identity.account_id = sso_session.account_id WHERE sso_session.id = $1"
 )
 
+_SHOWN: Final = (
+    "SELECT DISTINCT sso_identity.account_id FROM sso_identity JOIN sso_connection"
+    " ON sso_connection.id = sso_identity.connection_id WHERE sso_identity.factor_us IS NOT NULL"
+    " AND sso_connection.is_enabled = 1 AND (sso_connection.workspace_id IS NULL OR sso_connection.workspace_id = $1)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -72,7 +78,7 @@ _SAID: Final = {
     ),
     "step_up_no_factor": (
         "Your identity provider did not say that you showed a second factor.",
-        "Try again and use your second factor there, or set one up here.",
+        "Try again and use it there. If you are asked for none there any more, sign out and in again, then set one up.",
     ),
     "step_up_session": (
         "The session that asked has ended, or this browser is in another one now.",
@@ -111,6 +117,11 @@ class StepUps:
             return None
         row = await self._database.fetch_one(_OF_SESSION, session.id)
         return Way(connection, row["factor_us"] is not None) if row is not None else None
+
+    async def shown_in(self, workspace_id: str) -> frozenset[str]:
+        """Return the accounts for whose votes there a provider's factor counts, as `gate/electorate.py` asks."""
+        rows = await self._database.fetch(_SHOWN, workspace_id)
+        return frozenset(row["account_id"] for row in rows)
 
     async def confirm(
         self, tx: Transaction, connection: Connection, assertion: Assertion, begun: Begun, session_id: str | None

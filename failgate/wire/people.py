@@ -102,7 +102,7 @@ class AgentOwner(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class MemberView(msgspec.Struct, frozen=True):
-    """A member, named by the id of the account."""
+    """A member, named by the id of the account. `has_second_factor`: here, or at a provider that is trusted."""
 
     id: str
     email: str

@@ -117,6 +117,7 @@ LET_IN: dict[str, set[int]] = {
     "page.step_up_prove": {303, 401, 429},
     "page.step_up_options": {303, 409},
     "page.step_up_passkey": {303, 409},
+    "page.step_up_provider": {303},  # nobody of the table signed in through a provider
     "page.second_factor_begin": {200},
     "page.second_factor_confirm": {401, 409, 429},
     "page.second_factor_remove": {400},

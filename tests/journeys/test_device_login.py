@@ -13,17 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.journeys import team
 from tests.journeys.harness import Server, failgate
+from tests.journeys.pictures import picture
 from tests.journeys.team import PASSWORD, Person, codes, form, person, sign_in
 from tests.journeys.terminal import Terminal
-
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 
 
 @pytest.fixture
@@ -133,26 +131,6 @@ def test_a_developer_signs_in_runs_a_command_and_signs_out(office: Server, chrom
     assert tokens["access_token"] not in "".join(office.logs + office.lines)
     assert tokens["refresh_token"] not in "".join(office.logs + office.lines)
     assert office.verify().returncode == 0
-
-
-def picture(page: Any, name: str) -> None:
-    """Look at the page with axe in both themes; keep screenshots when a folder is named."""
-    for theme in ("dark", "light"):
-        page.emulate_media(color_scheme=theme)
-        # Parts of the page's own policy forbid what axe injects: it is run as the debugger would.
-        page.evaluate(AXE)
-        found = page.evaluate("() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})")
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == [], name
-    folder = os.environ.get("FAILGATE_SCREENSHOTS")
-    if not folder:
-        return
-    for width, height in ((1280, 800), (390, 844)):
-        page.set_viewport_size({"width": width, "height": height})
-        for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)
-            page.screenshot(path=f"{folder}/{name}-{width}-{theme}.png", full_page=True)
-    page.set_viewport_size({"width": 1280, "height": 800})
-    page.emulate_media(color_scheme="light")
 
 
 def test_a_denial_a_stop_and_a_dead_server_end_the_wait_with_a_word_and_a_code(office: Server, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 
 from tests.journeys import team
 from tests.journeys.harness import Server, failgate
+from tests.journeys.pictures import picture
 from tests.journeys.sso import at_port
 from tests.journeys.team import Visitor, failures_in, form, stranger
 from tests.journeys.terminal import Terminal
@@ -163,6 +165,62 @@ def test_a_command_line_is_approved_with_the_factor_of_an_openid_provider(
     me = json.loads(failgate("whoami", "--json", env=home).stdout)
     assert (me["email"], me["workspaces"]) == ("alice@example.org", [{"workspace": "acme", "role": "reviewer"}])
     assert failgate("logout", env=home).returncode == 0
+
+
+def test_a_person_does_it_in_a_browser(server: Server, peer: OidcProvider, chromium, tmp_path: Path) -> None:
+    """The pages of it, with screenshots when FAILGATE_SCREENSHOTS names a folder."""
+    peer.show("alice", amr=["pwd", "mfa"])
+    terminal = Terminal(tmp_path / "home", server.url)
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    violations: list[str] = []
+    page.on("console", lambda one: violations.append(one.text) if "Content Security Policy" in one.text else None)
+    page.goto(f"{server.url}/sso/peer/start?next=/device")
+    at_the_provider(page)
+    page.wait_for_url(f"{server.url}{STEP_UP}?next=/device")
+    picture(page, "step-up")
+    page.get_by_role("button", name="Confirm with The peer").click()
+    at_the_provider(page, "bob")
+    page.get_by_text("signed somebody else in than you").or_(page.get_by_text("The session that asked")).wait_for()
+    picture(page, "step-up-refused")
+    context.clear_cookies()
+    page.goto(f"{server.url}/sso/peer/start?next=/device")
+    at_the_provider(page)
+    page.get_by_role("button", name="Confirm with The peer").click()
+    at_the_provider(page)
+    page.wait_for_url(f"{server.url}/device")
+    page.fill("[name=user_code]", terminal.code)
+    page.click("main button[type=submit]")
+    page.check("[name=mine]")
+    page.click("[data-approve-login]")
+    page.get_by_text("The command line is signed in").wait_for()
+    assert terminal.finish()[0] == 0
+    page.goto(f"{server.url}/account/sessions")
+    page.wait_for_selector("[data-login]")
+    picture(page, "sessions")
+    page.locator("[data-login] button").first.click()
+    page.wait_for_url(f"{server.url}/account/sessions")
+    page.get_by_text("No command line speaks for you").wait_for()
+    assert failgate("whoami", env={"FAILGATE_HOME": str(tmp_path / "home")}).returncode == 78
+    picture(page, "sessions-ended")
+    page.goto(f"{server.url}/account/second-factor")
+    picture(page, "second-factor-of-the-provider")
+    assert violations == []
+    context.close()
+
+
+def at_the_provider(page: Any, login: str = "alice") -> None:
+    """Fill in the provider's forms until our own page stands there."""
+    for _ in range(6):
+        page.wait_for_load_state()
+        if page.locator("[name=login]").count():
+            page.fill("[name=login]", login)
+            page.fill("[name=password]", "any")
+            page.locator("[type=submit]").first.click()
+        elif page.locator("[name=prompt][value=consent]").count():
+            page.locator("[type=submit]").first.click()
+        elif page.locator(".brand").count():
+            return
 
 
 def test_a_command_line_is_approved_with_the_factor_of_a_saml_provider(server: Server, tmp_path: Path) -> None:

@@ -117,16 +117,17 @@ def _without_link(made: MadeInvitation) -> MadeInvitation:
 
 
 async def _members(request: Asking) -> list[MemberView]:
-    services = services_of(request)
-    found = await services.workspaces.members(visit_of(request).here().id)
+    services, workspace_id = services_of(request), visit_of(request).here().id
+    found = await services.workspaces.members(workspace_id)
     accounts = await services.accounts.by_ids(member.account_id for member in found)
+    through_provider = await services.sso.step_ups.shown_in(workspace_id)
     return [
         MemberView(
             member.account_id,
             accounts[member.account_id].email,
             member.role.value,
             to_rfc3339(member.added_us),
-            await services.second_factors.has(member.account_id),
+            await services.second_factors.has(member.account_id) or member.account_id in through_provider,
             accounts[member.account_id].is_enabled,
         )
         for member in found

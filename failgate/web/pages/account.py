@@ -15,7 +15,8 @@ from failgate.web.pages.account_view import (
     browser_of,
     how_of,
 )
-from failgate.web.pages.devices import devices_of
+from failgate.web.pages.device import login_lines
+from failgate.web.pages.devices import device_lines, devices_of
 from failgate.web.pages.showing import Asking, Page, account_of, is_reached, next_of, provider_factor_of, show
 from failgate.web.pages.text import moment
 from failgate.web.render import redirect
@@ -53,7 +54,7 @@ async def news_of(request: Asking) -> tuple[NewsLine, ...]:
 
 
 async def sessions(request: Asking) -> Page:
-    """List the browsers that are signed in."""
+    """List what speaks for oneself: browsers that are signed in, devices that are trusted, command lines."""
     visit, services = visit_of(request), services_of(request)
     now_us = services.clock.now_us()
     rows = tuple(
@@ -72,7 +73,9 @@ async def sessions(request: Asking) -> Page:
         for one in await services.sessions.list(account_of(visit))
         if is_reached(visit, one)
     )
-    return await show(request, "sessions.html", SessionsView(rows), title="Sessions", room="account")
+    trust_days = services.devices.lifetime_days if visit.principal.workspace_id is None else 0
+    view = SessionsView(rows, await device_lines(request), await login_lines(request), trust_days)
+    return await show(request, "sessions.html", view, title="Sessions", room="account")
 
 
 async def close_session(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from failgate.web.pages.device_view import LoginLine
 from failgate.web.pages.sso_view import Choice
 from failgate.web.pages.text import Moment
 
@@ -38,7 +39,8 @@ class CodeView:
 class StepUpView:
     """The factor that is asked for anew: by a code, a passkey, or at the identity provider called `provider`.
 
-    `has_own`: there is a factor of ours, whether it works here or not; `may_set_up`: this session may set one up.
+    `has_own`: there is a factor of ours, whether it works here or not; `may_set_up`: this session may set one up
+    without showing the provider's.
     """
 
     next_path: str = "/"
@@ -123,13 +125,6 @@ class SessionLine:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionsView:
-    """All of them."""
-
-    rows: tuple[SessionLine, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class DeviceLine:
     """A browser in which no code is asked for at sign-in."""
 
@@ -140,6 +135,16 @@ class DeviceLine:
     used: Moment | None
     ends: Moment
     is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsView:
+    """All of them, and what else speaks for the person: the devices that are trusted, the command lines."""
+
+    rows: tuple[SessionLine, ...]
+    devices: tuple[DeviceLine, ...] = ()
+    logins: tuple[LoginLine, ...] = ()
+    trust_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)

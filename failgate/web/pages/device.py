@@ -13,8 +13,8 @@ from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotFound, TooManyRequests
 from failgate.web.context import services_of, visit_of
 from failgate.web.guard import is_stepped_up
-from failgate.web.pages.device_view import CodeView, DecidedView, DeviceView, LoginLine, LoginsView
-from failgate.web.pages.showing import Asking, Page, account_of, show
+from failgate.web.pages.device_view import CodeView, DecidedView, DeviceView, LoginLine, LoginsView, client_of
+from failgate.web.pages.showing import Asking, Page, account_of, next_of, show
 from failgate.web.pages.text import moment
 from failgate.web.render import redirect
 
@@ -68,7 +68,7 @@ async def close_login(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002
     visit = visit_of(request)
     whose, by = account_of(visit), Actor.of(visit.principal)
     await services_of(request).logins.close_own(whose, id, by, confined_to=visit.principal.workspace_id)
-    return redirect("/account/logins")
+    return redirect(next_of(request, "/account/logins"))
 
 
 async def login_lines(request: Asking) -> tuple[LoginLine, ...]:
@@ -79,6 +79,7 @@ async def login_lines(request: Asking) -> tuple[LoginLine, ...]:
         LoginLine(
             one.id,
             one.host or "a machine without a name",
+            client_of(one.client_id, one.user_agent),
             one.address,
             one.seen_address,
             moment(one.opened_us, now_us),

@@ -45,10 +45,11 @@ class DecidedView:
 
 @dataclass(frozen=True, slots=True)
 class LoginLine:
-    """A command line that speaks for the viewer."""
+    """A command line that speaks for the viewer. `host` and what `client` adds to its name are its own word."""
 
     id: str
     host: str
+    client: str
     address: str
     seen_address: str
     opened: Moment
@@ -61,3 +62,9 @@ class LoginsView:
     """All of them."""
 
     rows: tuple[LoginLine, ...]
+
+
+def client_of(client_id: str, user_agent: str) -> str:
+    """Return the client in words: its name here, and the program and version that it calls itself."""
+    program = user_agent.split(" ", maxsplit=1)[0][:40]
+    return f"{client_id} ({program})" if program else client_id

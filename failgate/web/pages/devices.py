@@ -7,17 +7,23 @@ from failgate.audit.record import Actor
 from failgate.web.context import services_of, visit_of
 from failgate.web.cookies import DEVICE, ended_device_cookie, read_cookie
 from failgate.web.pages.account_view import DeviceLine, DevicesView
-from failgate.web.pages.showing import Asking, Page, account_of, show
+from failgate.web.pages.showing import Asking, Page, account_of, next_of, show
 from failgate.web.pages.text import moment
 from failgate.web.render import redirect
 
 
 async def listing(request: Asking) -> Page:
     """List the browsers in which no code is asked for at sign-in."""
+    view = DevicesView(await device_lines(request), services_of(request).devices.lifetime_days)
+    return await show(request, "devices.html", view, title="Trusted devices", room="account")
+
+
+async def device_lines(request: Asking) -> tuple[DeviceLine, ...]:
+    """Return the visitor's trusted devices as `parts/devices.html` shows them, on any page."""
     visit, services = visit_of(request), services_of(request)
-    account_id, now_us = account_of(visit), services.clock.now_us()
-    current = await services.devices.find(account_id, device_token_of(request))
-    rows = tuple(
+    now_us = services.clock.now_us()
+    current = await services.devices.find(account_of(visit), device_token_of(request))
+    return tuple(
         DeviceLine(
             one.id,
             one.name,
@@ -29,8 +35,6 @@ async def listing(request: Asking) -> Page:
         )
         for one in await devices_of(request)
     )
-    view = DevicesView(rows, services.devices.lifetime_days)
-    return await show(request, "devices.html", view, title="Trusted devices", room="account")
 
 
 async def revoke(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word
@@ -41,7 +45,7 @@ async def revoke(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - th
     await devices.revoke(account_id, id, Actor.of(visit.principal))
     if is_current:
         visit.set_cookies.append(ended_device_cookie(is_https=visit.is_https))
-    return redirect("/account/devices")
+    return redirect(next_of(request, "/account/devices"))
 
 
 async def revoke_all(request: Asking) -> Page:
@@ -49,7 +53,7 @@ async def revoke_all(request: Asking) -> Page:
     visit = visit_of(request)
     await services_of(request).devices.revoke_all(account_of(visit), Actor.of(visit.principal))
     visit.set_cookies.append(ended_device_cookie(is_https=visit.is_https))
-    return redirect("/account/devices")
+    return redirect(next_of(request, "/account/devices"))
 
 
 async def devices_of(request: Asking) -> list[Device]:

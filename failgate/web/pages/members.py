@@ -35,7 +35,8 @@ async def listing(request: Asking) -> Page:
     visit, services = visit_of(request), services_of(request)
     found = await services.workspaces.members(visit.here().id)
     accounts = await services.accounts.by_ids(member.account_id for member in found)
-    rows = [await _line(request, one, accounts[one.account_id]) for one in found if one.account_id in accounts]
+    shown = await services.sso.step_ups.shown_in(visit.here().id)
+    rows = [await _line(request, one, accounts[one.account_id], shown) for one in found if one.account_id in accounts]
     now_us = services.clock.now_us()
     invitations = tuple(
         InvitationLine(
@@ -169,7 +170,7 @@ async def _may_reset(request: Asking, account: Account) -> bool:
     return True
 
 
-async def _line(request: Asking, member: Member, account: Account) -> MemberLine:
+async def _line(request: Asking, member: Member, account: Account, through_provider: frozenset[str]) -> MemberLine:
     services = services_of(request)
     return MemberLine(
         member.account_id,
@@ -180,6 +181,7 @@ async def _line(request: Asking, member: Member, account: Account) -> MemberLine
         is_disabled=not account.is_enabled,
         is_self=member.account_id == visit_of(request).principal.account_id,
         since=moment(member.added_us, services.clock.now_us()),
+        has_providers_factor=member.account_id in through_provider,
     )
 
 
@@ -189,7 +191,7 @@ async def _show_member(request: Asking, account_id: str, error: FailgateError | 
     grantable = _grantable(request)
     agents = await services.agents.list(visit_of(request).here().id)
     view = MemberView(
-        await _line(request, member, account),
+        await _line(request, member, account, await services.sso.step_ups.shown_in(visit_of(request).here().id)),
         role_choices(grantable, member.role) if member.role in grantable else (),
         tuple(agent.name for agent in agents if agent.owner_account_id == account_id and agent.is_enabled),
         member.role in grantable,

@@ -162,7 +162,7 @@ class AgentView:
 
 @dataclass(frozen=True, slots=True)
 class MemberLine:
-    """A member; `may` says in words what the role allows."""
+    """A member; `may` says in words what the role allows. `has_providers_factor`: their identity provider's counts."""
 
     id: str
     email: str
@@ -172,6 +172,7 @@ class MemberLine:
     is_disabled: bool
     is_self: bool
     since: Moment | None
+    has_providers_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)

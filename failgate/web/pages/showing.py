@@ -69,9 +69,10 @@ def grants(visit: Visit, permission: Permission) -> bool:
     return visit.role is not None and permission in GRANTS[Role(visit.role)]
 
 
-def next_of(request: Asking) -> str:
-    """Return where to go next: the field `next` of the form or the query, when it is a path of our own, else `/`."""
-    return own_path(visit_of(request).form.get("next") or request.query_params.get("next"))
+def next_of(request: Asking, otherwise: str = "/") -> str:
+    """Return where to go next: the field `next` of the form or the query, when it is a path of our own."""
+    path = own_path(visit_of(request).form.get("next") or request.query_params.get("next"))
+    return otherwise if path == "/" else path
 
 
 def enter(visit: Visit, token: str, path: str) -> Page:

@@ -90,7 +90,7 @@ async def _ask(request: Asking, error: FailgateError | None) -> Page:
         takes_passkey=services.passkeys.are_possible and bool(await services.passkeys.list(account_id)),
         provider=way.connection.title if way is not None else None,
         has_own=await services.second_factors.has(account_id),
-        may_set_up=visit.principal.may_change_account,
+        may_set_up=visit.principal.may_change_account and way is not None and not way.has_shown,
     )
     status = error.status if error else 200
     return await show(request, "step_up.html", view, title="Confirm that it is you", room="account", status=status)

@@ -189,3 +189,26 @@ async def test_a_login_is_listed_and_ended_by_its_person_alone(
     assert (await client.post(found[1], data=fields(other), headers=other)).status_code == 404
     assert (await client.post(found[1], data=fields(browser), headers=browser)).status_code == 303
     assert "build-host" not in (await client.get("/account/logins", headers=browser)).text
+
+
+async def test_sessions_devices_and_logins_stand_on_one_page_and_end_from_there(
+    services: Services, people: People, browser, client: httpx.AsyncClient
+) -> None:
+    codes = await begun(services, host="build-host", user_agent="failgate/1.2 (Linux)")
+    data = fields(browser, user_code=codes.user_code, decision="approve", mine="yes")
+    await client.post("/device/decision", data=data, headers=browser)
+    await services.device_login.poll(codes.device_code, "failgate-cli", "127.0.0.1")
+    session = await services.sessions.resolve(browser["cookie"].partition("=")[2])
+    assert session is not None
+    await services.devices.trust(session, "The browser at home")
+    page = (await client.get("/account/sessions", headers=browser)).text
+    for text in ("build-host", "failgate-cli (failgate/1.2)", "127.0.0.1", "The browser at home", "this one"):
+        assert text in page, text
+    for kind, end in (("logins", "close"), ("devices", "revoke")):
+        found = re.search(rf'action="(/account/{kind}/[^"]+/{end})"', page)
+        assert found is not None
+        ended = await client.post(found[1], data=fields(browser, next="/account/sessions"), headers=browser)
+        assert (ended.status_code, ended.headers["location"]) == (303, "/account/sessions")
+    page = (await client.get("/account/sessions", headers=browser)).text
+    assert "build-host" not in page
+    assert "The browser at home" not in page

@@ -14,9 +14,11 @@ from failgate.web.pages import factor_view as factors
 from failgate.web.pages import people_view as people
 from failgate.web.pages import platform_view as platform
 from failgate.web.pages.audit_view import audit_view
+from failgate.web.pages.device_view import CodeView, LoginLine, LoginsView
 from failgate.web.pages.frame import Frame
 from failgate.web.pages.queue_view import command_page_view, commands_view, queue_view
 from failgate.web.pages.report_view import ReportsView
+from failgate.web.pages.sso_view import RefusedView
 from failgate.web.pages.text import moment
 from failgate.web.render import render, templates
 
@@ -127,6 +129,11 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "setup": ("setup.html", account.SetupView(EVIL, EVIL, EVIL, EVIL, EVIL)),
         "account": ("account.html", account.AccountView("a1", EVIL, False, 1)),
         "sessions": ("sessions.html", account.SessionsView((account.SessionLine("s", EVIL, EVIL, at, at, True, True),))),
+        "sessions all": ("sessions.html", account.SessionsView((account.SessionLine("s", EVIL, EVIL, at, at, True, True),) * 2, (account.DeviceLine("d", EVIL, EVIL, at, at, at, True),) * 2, (LoginLine("l", EVIL, EVIL, EVIL, EVIL, at, at, at),), 30)),
+        "logins": ("logins.html", LoginsView((LoginLine("l", EVIL, EVIL, EVIL, EVIL, at, at, at),))),
+        "device": ("device.html", CodeView(EVIL, EVIL)),
+        "device none": ("device.html", CodeView(has_factor=False, provider=EVIL)),
+        "step up refused": ("sso_refused.html", RefusedView(EVIL, EVIL, EVIL, EVIL, "corp", "/account/step-up", "/device", True)),
         "factor none": ("second_factor.html", factors.SecondFactorView(next_path=EVIL)),
         "factor begun": ("second_factor.html", factors.SecondFactorView(secret_groups=("ABCD",), qr_uri="data:image/svg+xml,x", error=EVIL)),
         "factor again": ("second_factor.html", factors.SecondFactorView(is_confirming=True, error=EVIL)),

@@ -88,6 +88,7 @@ async def test_who_has_the_providers_factor_alone_is_sent_there(
     assert CONFIRM in page
     assert 'name="next" value="/device"' in page
     assert "Code of your authenticator" not in page
+    assert "Set one up here" not in page
     assert "Your passkeys do not work" not in page
 
 
@@ -215,3 +216,16 @@ async def test_the_way_to_the_provider_takes_a_form_of_this_session(
     sent = {"csrf_token": form_token(token)}
     assert (await client.post("/account/step-up/provider", data=sent, headers=foreign)).status_code == 403
     assert await services.db.fetch("SELECT id FROM sso_request") == []
+
+
+async def test_members_are_shown_with_their_providers_factor(
+    services: Services, people: People, client: httpx.AsyncClient
+) -> None:
+    owner = await session_of(services, people.accounts["owner"])
+    before = (await get(client, "/w/acme/members", owner)).text.count("none: cannot vote")
+    await through_provider(services, people.accounts["developer"])
+    page = (await get(client, "/w/acme/members", owner)).text
+    assert page.count("at the provider") == 1
+    assert page.count("none: cannot vote") == before - 1
+    listed = (await get(client, "/api/v1/workspaces/acme/members", owner)).json()["items"]
+    assert [one["email"] for one in listed if one["has_second_factor"]] == ["developer@example.org"]

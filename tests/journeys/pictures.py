@@ -1,0 +1,29 @@
+"""Pages as axe and people see them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+
+
+def picture(page: Any, name: str) -> None:
+    """Look at the page with axe in both themes; keep screenshots when a folder is named."""
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
+        # Parts of the page's own policy forbid what axe injects: it is run as the debugger would.
+        page.evaluate(AXE)
+        found = page.evaluate("() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})")
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == [], name
+    folder = os.environ.get("FAILGATE_SCREENSHOTS")
+    if not folder:
+        return
+    for width, height in ((1280, 800), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            page.screenshot(path=f"{folder}/{name}-{width}-{theme}.png", full_page=True)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.emulate_media(color_scheme="light")
