@@ -5,9 +5,9 @@ account and changing its password end what was opened with it, in the same trans
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from failgate.accounts.account import Account, account_of
 from failgate.accounts.devices import Devices
 from failgate.accounts.email_address import normalise_email, normalised_or_none
 from failgate.accounts.imported_hash import ImportedHashes, check_imported_hash
@@ -34,26 +34,6 @@ _INSERT: Final = """
 INSERT INTO account (id, email, password_hash, password_changed_us, is_platform_admin, created_us)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email) DO NOTHING
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A person's account. Times are microseconds since 1970; `email` is lower-case.
-
-    `password_changed_us` tells which password an answer of `sign_in` is about.
-    """
-
-    id: str
-    email: str
-    created_us: int
-    password_changed_us: int | None
-    is_platform_admin: bool = False
-    disabled_us: int | None = None
-
-    @property
-    def is_enabled(self) -> bool:
-        """Tell whether it may sign in."""
-        return self.disabled_us is None
 
 
 class Accounts:
@@ -182,13 +162,13 @@ class Accounts:
         if not wanted:
             return {}
         rows = await self._database.fetch(AccountRow.select().where(AccountRow.id.is_in(wanted)))
-        return {row["id"]: _from_row(row) for row in rows}
+        return {row["id"]: account_of(row) for row in rows}
 
     async def by_email(self, email: str) -> Account | None:
         """Return the account of that address, in any case of letters, or None."""
         name = normalised_or_none(email)
         row = await self._row_of(name) if name is not None else None
-        return _from_row(row) if row is not None else None
+        return account_of(row) if row is not None else None
 
     async def exist(self) -> bool:
         """Tell whether there is any account."""
@@ -235,7 +215,7 @@ class Accounts:
         self._throttle.succeeded(reservation)
         if verdict.is_outdated:
             await self._renew_hash(row["id"], row["password_hash"], password)
-        return _from_row(row)
+        return account_of(row)
 
     async def change_password(self, account: Account, current: str, password: str, session: Session) -> None:
         """Change the password of the person behind `session`, which alone goes on; `session.address` is their place.
@@ -406,17 +386,6 @@ class Accounts:
     async def _record(self, tx: Transaction, act: Act, account_id: str, actor: Actor, facts: dict[str, JSON]) -> None:
         event = Event(act=act, ws=SYSTEM, obj_t="account", obj_id=account_id, actor=actor, data=facts)
         await self._audit.append(tx, event)
-
-
-def _from_row(row: Row) -> Account:
-    return Account(
-        id=row["id"],
-        email=row["email"],
-        created_us=row["created_us"],
-        password_changed_us=row["password_changed_us"],
-        is_platform_admin=bool(row["is_platform_admin"]),
-        disabled_us=row["disabled_us"],
-    )
 
 
 def _no_account() -> NotFound:

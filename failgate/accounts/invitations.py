@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from failgate.access.role import Role
-from failgate.accounts.accounts import Account, Accounts
+from failgate.accounts.account import Account
+from failgate.accounts.accounts import Accounts
 from failgate.accounts.email_address import normalise_email
 from failgate.accounts.password import Passwords, check_new_password
 from failgate.accounts.tables import InvitationRow

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from failgate.accounts import letters
-from failgate.accounts.accounts import Account, Accounts
+from failgate.accounts.account import Account
+from failgate.accounts.accounts import Accounts
 from failgate.accounts.email_address import normalised_or_none
 from failgate.accounts.mail import Mail
 from failgate.accounts.password import Passwords, check_new_password

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from failgate.accounts.accounts import Account, Accounts
+from failgate.accounts.account import Account
+from failgate.accounts.accounts import Accounts
 from failgate.accounts.email_address import normalise_email
 from failgate.accounts.password import Passwords, check_new_password
 from failgate.audit.log import AuditLog

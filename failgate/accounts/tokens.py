@@ -7,12 +7,13 @@ moment of the commit. How a token is written: `token_text.py`; what it may be li
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Literal
 
 from failgate.access.principal import Principal
 from failgate.access.role import Role
 from failgate.accounts.tables import TokenRow
+from failgate.accounts.token import Kind, Token, Wish, principal_of, token_of
 from failgate.accounts.token_limits import check_label, check_networks, check_scopes, is_within, parsed_networks
 from failgate.accounts.token_text import TOKEN_CHARACTERS, token_id_of, write_token
 from failgate.audit.log import AuditLog
@@ -24,7 +25,6 @@ from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import BadInput, NotFound
 from failgate.base.ids import new_id
 
-Kind = Literal["usr", "agt"]
 RevokeReason = Literal[
     "revoked", "rotated", "password_changed", "account_disabled", "agent_disabled", "owner_changed", "member_removed"
 ]
@@ -48,42 +48,6 @@ WHERE token.token_sha256 = $1 AND token.revoked_us IS NULL AND account.disabled_
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token without its secret. Times are microseconds since 1970.
-
-    `owner_id` is the account of an API key or the agent of an agent token; `account_id` is who answers for it.
-    """
-
-    id: str
-    kind: Kind
-    owner_id: str
-    account_id: str
-    workspace_id: str
-    label: str
-    scopes: frozenset[str] | None
-    created_us: int
-    expires_us: int | None
-    last_used_us: int | None
-    revoked_us: int | None
-    networks: tuple[str, ...] = ()
-    last_used_address: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a new token shall be.
-
-    `scopes` limits it to those permissions, None leaves what the role gives; `networks` (addresses or networks) to
-    where it is used from, none: anywhere; `expires_us` to a time.
-    """
-
-    label: str
-    expires_us: int | None = None
-    scopes: Iterable[str] | None = None
-    networks: Iterable[str] = ()
-
-
 class _Live:
     """A token in memory."""
 
@@ -93,7 +57,7 @@ class _Live:
         self.token_id = token.id
         self.expires_us = token.expires_us
         self.networks = parsed_networks(token.networks)
-        self.principal = _principal(token)
+        self.principal = principal_of(token)
         self.used_us = 0
         self.address = token.last_used_address
         self.is_touched = False
@@ -305,14 +269,14 @@ class Tokens:
 
     def _known(self, row: Row) -> Token:
         """Return the token of `row`, with a last use that is only in memory yet."""
-        token, live = _from_row(row), self._live.peek(row["token_sha256"])
+        token, live = token_of(row), self._live.peek(row["token_sha256"])
         if live is None or not live.used_us:
             return token
         return replace(token, last_used_us=live.used_us, last_used_address=live.address)
 
     async def _load(self, digest: str) -> _Live | None:
         row = await self._database.fetch_one(_LOAD, digest)
-        return _Live(_from_row(row)) if row is not None else None
+        return _Live(token_of(row)) if row is not None else None
 
     async def _owner_of_agent(self, tx: Transaction, agent_id: str, workspace_id: str) -> str:
         row = await tx.fetch_one(_OWNER_OF_AGENT, agent_id, workspace_id)
@@ -374,34 +338,3 @@ async def _role(tx: Transaction, workspace_id: str, account_id: str) -> Role:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _principal(token: Token) -> Principal:
-    if token.kind == "usr":
-        return Principal(
-            kind="api_key", account_id=token.account_id, workspace_id=token.workspace_id, auth=("key",),
-            label=token.label, scopes=token.scopes,
-        )  # fmt: skip
-    return Principal(
-        kind="agent", agent_id=token.owner_id, owner_account_id=token.account_id, workspace_id=token.workspace_id,
-        auth=("token",), label=token.label, scopes=token.scopes,
-    )  # fmt: skip
-
-
-def _from_row(row: Row) -> Token:
-    scopes = row["scopes"]
-    return Token(
-        id=row["id"],
-        kind=row["kind"],
-        owner_id=row["owner_id"],
-        account_id=row["account_id"],
-        workspace_id=row["workspace_id"],
-        label=row["label"],
-        scopes=None if scopes is None else frozenset(str(scope) for scope in json.loads(scopes)),
-        created_us=row["created_us"],
-        expires_us=row["expires_us"],
-        last_used_us=row["last_used_us"],
-        revoked_us=row["revoked_us"],
-        networks=tuple(json.loads(row["networks"])) if row["networks"] else (),
-        last_used_address=row["last_used_address"],
-    )

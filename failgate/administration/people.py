@@ -1,9 +1,9 @@
 """The operator's verbs about people: their accounts, their ways in, their membership."""
 
 from failgate.accounts import letters
-from failgate.accounts.accounts import Account
+from failgate.accounts.account import Account
 from failgate.accounts.invitations import INVITATION_DAYS
-from failgate.accounts.tokens import Wish
+from failgate.accounts.token import Wish
 from failgate.administration.verb import OPERATOR, Answer, Arguments, OneUser, Subjects, Verbs, role_of_people
 from failgate.assembly import Services
 from failgate.base.clock import to_rfc3339

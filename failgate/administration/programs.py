@@ -1,8 +1,8 @@
 """The operator's verbs about programs: agents, API keys, tokens, and what may run without asking."""
 
 from failgate.access.role import Role
+from failgate.accounts.token import Token
 from failgate.accounts.token_text import token_id_of
-from failgate.accounts.tokens import Token
 from failgate.administration.verb import OPERATOR, Answer, Arguments, OneWorkspace, Subjects, Verbs
 from failgate.assembly import Services
 from failgate.base.clock import to_rfc3339

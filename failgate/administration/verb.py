@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from failgate.access.role import Role
-from failgate.accounts.accounts import Account
+from failgate.accounts.account import Account
 from failgate.assembly import Services
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, NotFound

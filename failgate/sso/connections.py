@@ -5,7 +5,7 @@ that it vouched for closes when it is switched off or removed.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from failgate.accounts.sessions import Sessions
@@ -19,38 +19,15 @@ from failgate.base.errors import BadInput, Conflict, NotFound
 from failgate.base.ids import new_id
 from failgate.base.secretbox import SecretBox
 from failgate.sso import stored
-from failgate.sso.connection import Connection, OidcSettings, Settings
+from failgate.sso.connection import Connection, Settings
 from failgate.sso.domains import check_domain
-from failgate.sso.roles import check_rules
+from failgate.sso.draft import Declared, Draft, connection_of, draft_of
 from failgate.sso.stored import Kept
-from failgate.workspaces.workspaces import check_name, check_slug
+from failgate.workspaces.names import check_slug
 
 MOST_OF_WORKSPACE: Final = 20
-MOST_METHODS: Final = 20
 Ending = Callable[[Transaction, str, Actor], Awaitable[None]]
 """What else ends with the connection of this id, inside that transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What an owner or the config says of a connection. `client_secret` None keeps the one that is kept."""
-
-    title: str
-    settings: Settings
-    roles: tuple[tuple[str, str], ...] = ()
-    default_role: str | None = None
-    trusted_methods: tuple[str, ...] = ()
-    is_listed: bool = True
-    client_secret: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A connection of the config file: its slug, its domains on the operator's word, and the rest."""
-
-    slug: str
-    domains: tuple[str, ...]
-    draft: Draft
 
 
 class Connections:
@@ -140,7 +117,7 @@ class Connections:
 
         Raises: BadInput; Conflict (the slug is taken, the workspace has 20).
         """
-        connection = _of_draft(new_id(), check_slug(slug), draft, workspace_id)
+        connection = connection_of(new_id(), check_slug(slug), draft, workspace_id)
 
         async def verb(tx: Transaction) -> None:
             query = "SELECT COUNT(*) AS many FROM sso_connection WHERE workspace_id = $1 AND removed_us IS NULL"
@@ -260,7 +237,7 @@ class Connections:
     ) -> None:
         now_us = self._clock.now_us()
         if before is None:
-            connection = _of_draft(new_id(), check_slug(declared.slug), declared.draft, None)
+            connection = connection_of(new_id(), check_slug(declared.slug), declared.draft, None)
             if not await stored.insert(tx, self._box, connection, now_us):
                 raise Conflict(
                     f"[sso.connections.{declared.slug}]: a workspace has a connection of this name.",
@@ -342,7 +319,7 @@ class Connections:
     async def _change_within(
         self, tx: Transaction, before: Connection, draft: Draft, change: str, actor: Actor
     ) -> Connection:
-        after = _of_draft(before.id, before.slug, draft, before.workspace_id)
+        after = connection_of(before.id, before.slug, draft, before.workspace_id)
         secret = after.client_secret if after.client_secret is not None else before.client_secret
         after = replace(after, is_enabled=before.is_enabled, domains=before.domains, client_secret=secret)
         if after == before:
@@ -404,40 +381,3 @@ class Connections:
 def log_of(connection: Connection) -> str:
     """Return the log that a connection's records go to."""
     return connection.workspace_id or SYSTEM
-
-
-def draft_of(connection: Connection) -> Draft:
-    """Return what would make `connection` as it is."""
-    return Draft(
-        title=connection.title,
-        settings=connection.settings,
-        roles=connection.roles,
-        default_role=connection.default_role,
-        trusted_methods=connection.trusted_methods,
-        is_listed=connection.is_listed,
-    )
-
-
-def _of_draft(connection_id: str, slug: str, draft: Draft, workspace_id: str | None) -> Connection:
-    """Return the connection that `draft` describes. Raises: BadInput."""
-    if draft.default_role is not None:
-        ((_, default_role),) = check_rules([("*", draft.default_role)], names_workspace=workspace_id is None)
-    else:
-        default_role = None
-    methods = tuple(dict.fromkeys(method.strip() for method in draft.trusted_methods if method.strip()))
-    if len(methods) > MOST_METHODS or any(len(method) > 256 or not method.isprintable() for method in methods):
-        raise BadInput(f"At most {MOST_METHODS} trusted methods of 256 printable characters.", hint="Name fewer.")
-    if draft.client_secret is not None and isinstance(draft.settings, OidcSettings) and not draft.client_secret.strip():
-        raise BadInput("The client secret is empty.", hint="Copy it from the provider.")
-    return Connection(
-        id=connection_id,
-        slug=slug,
-        title=check_name(draft.title),
-        settings=draft.settings,
-        workspace_id=workspace_id,
-        roles=check_rules(draft.roles, names_workspace=workspace_id is None),
-        default_role=default_role,
-        trusted_methods=methods,
-        is_listed=draft.is_listed,
-        client_secret=draft.client_secret.strip() if draft.client_secret else None,
-    )

@@ -16,7 +16,8 @@ from failgate.base.errors import FailgateError, StartRefused
 from failgate.base.log import get_logger
 from failgate.config.sso import SsoConnection, SsoTable
 from failgate.sso.connection import Connection, OidcSettings, Preset, SamlSettings, Settings
-from failgate.sso.connections import Connections, Declared, Draft
+from failgate.sso.connections import Connections
+from failgate.sso.draft import Declared, Draft
 from failgate.sso.protocol import Refusal
 from failgate.sso.speaking import Speakers
 

@@ -15,7 +15,7 @@ from failgate.base.errors import NotFound, NotSignedIn
 from failgate.web.asgi import Scope
 from failgate.web.context import Visit
 from failgate.web.door import Door
-from failgate.workspaces.workspaces import is_slug
+from failgate.workspaces.names import is_slug
 
 if TYPE_CHECKING:
     from failgate.assembly import Services

@@ -32,7 +32,7 @@ from failgate.web.door import Door
 from failgate.web.errors import OtherStatus
 from failgate.web.forms import FORM_BYTES, read_form
 from failgate.web.headers import header, own_origins
-from failgate.workspaces.workspaces import is_slug
+from failgate.workspaces.names import is_slug
 
 if TYPE_CHECKING:
     from failgate.assembly import Services

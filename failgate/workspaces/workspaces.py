@@ -4,7 +4,6 @@ Names in addresses (slugs) and roles are answered from memory and forgotten in t
 change whose role is decided here from the actor's own membership: an administrator makes no owners and touches none.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,8 +15,9 @@ from failgate.base.cache import ReadThrough
 from failgate.base.canonical import JSON
 from failgate.base.clock import Clock
 from failgate.base.db import Database, Row, Transaction
-from failgate.base.errors import BadInput, Conflict, Forbidden, NotFound
+from failgate.base.errors import Conflict, Forbidden, NotFound
 from failgate.base.ids import new_id
+from failgate.workspaces.names import check_name, check_slug, is_slug
 from failgate.workspaces.tables import MembershipRow, WorkspaceRow
 
 RoleChanged = Callable[[str, str, Role | None], None]
@@ -29,53 +29,6 @@ Leaving = Callable[[Transaction, str, str, Actor], Awaitable[None]]
 # The server itself, who has access to its host, and a connection that carries out the rules that an owner wrote for it:
 # they stand above the roles of a workspace.
 OPERATORS: Final = frozenset({"system", "operator", "sso_connection"})
-MIN_SLUG: Final = 2
-MAX_SLUG: Final = 40
-MAX_NAME: Final = 100
-_SLUG: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9])*", re.ASCII)
-# Words that stand, or may one day stand, where a slug stands in an address or a log's name.
-RESERVED: Final = frozenset(
-    {
-        "account",
-        "admin",
-        "api",
-        "audit",
-        "device",
-        "failgate",
-        "healthz",
-        "internal",
-        "login",
-        "logout",
-        "me",
-        "metrics",
-        "new",
-        "null",
-        "oauth",
-        "platform",
-        "public",
-        "readyz",
-        "root",
-        "s",
-        "scim",
-        "security",
-        "security-txt",
-        "self",
-        "settings",
-        "setup",
-        "share",
-        "signin",
-        "signout",
-        "sso",
-        "static",
-        "system",
-        "undefined",
-        "w",
-        "well-known",
-        "workspace",
-        "workspaces",
-        "x",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,39 +325,6 @@ _ROLE: Final = "SELECT role FROM membership WHERE workspace_id = $1 AND account_
 def may_grant(giver: Role, given: Role) -> bool:
     """Tell whether a member with role `giver` may give or take the role `given`."""
     return giver is Role.OWNER or (giver is Role.ADMIN and given is not Role.OWNER)
-
-
-def is_slug(text: str) -> bool:
-    """Tell whether `text` is written like a slug, reserved words included."""
-    return MIN_SLUG <= len(text) <= MAX_SLUG and _SLUG.fullmatch(text) is not None
-
-
-def check_slug(text: str) -> str:
-    """Return `text`.
-
-    Raises: BadInput (not written like a slug, or reserved).
-    """
-    if not is_slug(text):
-        raise BadInput(
-            f"The short name of a workspace has {MIN_SLUG} to {MAX_SLUG} of a-z, 0-9 and single hyphens between them.",
-            hint="Write it like payments-team.",
-        )
-    if text in RESERVED:
-        raise BadInput(f"The short name {text} is reserved.", hint="Choose another one.")
-    return text
-
-
-def check_name(text: str) -> str:
-    """Return `text` without outer spaces.
-
-    Raises: BadInput (empty, over 100 characters, or with a character that does not print).
-    """
-    name = text.strip()
-    if not name or len(name) > MAX_NAME or not name.isprintable():
-        raise BadInput(
-            f"A name has 1 to {MAX_NAME} printable characters.", hint="Shorten it or remove control characters."
-        )
-    return name
 
 
 def _workspace(row: Row) -> Workspace:

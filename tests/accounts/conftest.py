@@ -9,7 +9,8 @@ import pytest
 from failgate.access.principal import Principal
 from failgate.access.role import Role
 from failgate.accounts.access_tokens import AccessTokens
-from failgate.accounts.accounts import Account, Accounts
+from failgate.accounts.account import Account
+from failgate.accounts.accounts import Accounts
 from failgate.accounts.challenges import Challenges
 from failgate.accounts.device_login import Collected, DeviceLogin
 from failgate.accounts.devices import Devices

@@ -5,8 +5,9 @@ import pytest
 from failgate.access.permission import Permission
 from failgate.access.principal import Principal
 from failgate.access.role import Role
+from failgate.accounts.token import Wish
 from failgate.accounts.token_text import token_id_of, write_token
-from failgate.accounts.tokens import Tokens, Wish
+from failgate.accounts.tokens import Tokens
 from failgate.base.errors import BadInput, NotFound
 from failgate.base.ids import new_id
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from failgate.access.role import Role
-from failgate.accounts.accounts import Account, Accounts
+from failgate.accounts.account import Account
+from failgate.accounts.accounts import Accounts
 from failgate.accounts.devices import Devices
 from failgate.accounts.logins import Logins
 from failgate.accounts.password import Passwords
@@ -24,7 +25,7 @@ from failgate.base.secretbox import SecretBox
 from failgate.config.sso import SsoTable
 from failgate.sso.assertion import Assertion
 from failgate.sso.connection import Connection, OidcSettings
-from failgate.sso.connections import Declared, Draft
+from failgate.sso.draft import Declared, Draft
 from failgate.sso.room import SignOnRoom, build_room
 from failgate.workspaces.workspaces import Workspace, Workspaces
 

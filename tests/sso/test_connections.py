@@ -8,7 +8,7 @@ import pytest
 from failgate.accounts.sessions import Origin
 from failgate.base.errors import BadInput, Conflict, NotFound
 from failgate.sso.connection import SamlSettings
-from failgate.sso.connections import Declared, Draft, draft_of
+from failgate.sso.draft import Declared, Draft, draft_of
 from tests.sso.conftest import OIDC, OPERATOR, Place, asserted
 
 

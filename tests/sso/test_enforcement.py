@@ -64,7 +64,7 @@ async def test_who_may_enter(place: Place) -> None:
 
 
 def _draft():
-    from failgate.sso.connections import Draft
+    from failgate.sso.draft import Draft
     from tests.sso.conftest import OIDC
 
     return Draft(title="Foreign", settings=OIDC)

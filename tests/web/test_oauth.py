@@ -13,7 +13,7 @@ from failgate.access.principal import Principal
 from failgate.assembly import Services
 from failgate.audit.record import Actor
 from failgate.sso.connection import OidcSettings
-from failgate.sso.connections import Draft
+from failgate.sso.draft import Draft
 from tests.web.conftest import OPERATOR, People, Running
 
 CLIENT = "failgate-cli"

@@ -6,7 +6,8 @@ import pytest
 
 from failgate.access.role import Role
 from failgate.base.errors import BadInput, Conflict, Forbidden, NotFound
-from failgate.workspaces.workspaces import Workspaces, check_slug, may_grant
+from failgate.workspaces.names import check_slug
+from failgate.workspaces.workspaces import Workspaces, may_grant
 
 
 @pytest.mark.parametrize("slug", ["ab", "a1", "payments", "payments-team", "a-b-c", "0x", "a" * 40])

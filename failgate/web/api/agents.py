@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Request
 from litestar.params import FromPath, JSONBody
 
-from failgate.accounts.tokens import Wish
+from failgate.accounts.token import Wish
 from failgate.assembly import Services
 from failgate.audit.record import Actor
 from failgate.base.clock import to_rfc3339

@@ -6,8 +6,8 @@ from litestar import Request
 from litestar.params import FromPath, JSONBody
 
 from failgate.access.principal import Principal
+from failgate.accounts.token import Token, Wish
 from failgate.accounts.token_text import token_id_of
-from failgate.accounts.tokens import Token, Wish
 from failgate.assembly import Services
 from failgate.audit.record import Actor
 from failgate.base.clock import MICROSECONDS, to_rfc3339

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from litestar.params import FromPath
 
 from failgate.access.permission import Permission
-from failgate.accounts.tokens import Token, Wish
+from failgate.accounts.token import Token, Wish
 from failgate.audit.record import Actor
 from failgate.base.clock import MICROSECONDS
 from failgate.base.db import Transaction

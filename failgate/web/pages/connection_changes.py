@@ -8,7 +8,7 @@ from litestar.params import FromPath
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, FailgateError
 from failgate.sso.connection import Connection
-from failgate.sso.connections import Draft, draft_of
+from failgate.sso.draft import Draft, draft_of
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.connection_forms import changed_from, methods_from, rules_from
 from failgate.web.pages.connections import MISTAKES, show_listing, show_one

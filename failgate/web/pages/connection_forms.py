@@ -9,8 +9,8 @@ import msgspec
 
 from failgate.base.errors import BadInput
 from failgate.sso.connection import Connection, OidcSettings, Preset, SamlSettings
-from failgate.sso.connections import Draft, draft_of
 from failgate.sso.declared import with_metadata
+from failgate.sso.draft import Draft, draft_of
 from failgate.sso.speaking import Speakers
 from failgate.web.pages.connections_view import MOST_ROWS
 

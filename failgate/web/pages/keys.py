@@ -5,7 +5,7 @@ from litestar.params import FromPath
 from failgate.access.decision import decide
 from failgate.access.permission import Permission
 from failgate.access.role import Role
-from failgate.accounts.tokens import Wish
+from failgate.accounts.token import Wish
 from failgate.audit.record import Actor
 from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import BadInput, NotFound

@@ -5,7 +5,7 @@ from litestar.params import FromPath
 from failgate.access.permission import Permission
 from failgate.access.role import Role
 from failgate.accounts import letters
-from failgate.accounts.accounts import Account
+from failgate.accounts.account import Account
 from failgate.accounts.invitations import INVITATION_DAYS
 from failgate.accounts.password_reset import RESET_MINUTES
 from failgate.audit.record import Actor

@@ -6,8 +6,8 @@ from typing import Final
 
 from failgate.access.permission import Permission
 from failgate.access.role import Role
+from failgate.accounts.token import Token
 from failgate.accounts.token_limits import offered_scopes
-from failgate.accounts.tokens import Token
 from failgate.base.errors import BadInput
 from failgate.web.pages.frame import may
 from failgate.web.pages.text import Moment, moment

@@ -1,6 +1,6 @@
 """Signing in and out: the password, then the second factor; a passkey alone; or a one-click link of the demo."""
 
-from failgate.accounts.accounts import Account
+from failgate.accounts.account import Account
 from failgate.accounts.sessions import Session
 from failgate.base.errors import Conflict, FailgateError, Forbidden, NotSignedIn, TooManyRequests
 from failgate.sso.sso import new_browser_key
