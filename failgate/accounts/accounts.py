@@ -13,7 +13,8 @@ from failgate.accounts.email_address import normalise_email, normalised_or_none
 from failgate.accounts.imported_hash import ImportedHashes, check_imported_hash
 from failgate.accounts.password import Passwords, check_new_password
 from failgate.accounts.refusals import Refusals
-from failgate.accounts.sessions import Session, Sessions
+from failgate.accounts.session import Session
+from failgate.accounts.sessions import Sessions
 from failgate.accounts.tables import AccountRow
 from failgate.accounts.throttle import Throttle
 from failgate.accounts.tokens import Tokens

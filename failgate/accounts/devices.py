@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from failgate.accounts.sessions import Session, Sessions
+from failgate.accounts.session import Session
+from failgate.accounts.sessions import Sessions
 from failgate.accounts.tables import TrustedDeviceRow
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event

@@ -22,7 +22,8 @@ from failgate.accounts.relying_party import (
     read_answer,
 )
 from failgate.accounts.second_factors import SecondFactors
-from failgate.accounts.sessions import Session, Sessions
+from failgate.accounts.session import Session
+from failgate.accounts.sessions import Sessions
 from failgate.accounts.tables import PasskeyRow
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event

@@ -12,7 +12,8 @@ from failgate.access.principal import Principal
 from failgate.accounts import backup_codes, totp
 from failgate.accounts.devices import Devices
 from failgate.accounts.refusals import Refusals
-from failgate.accounts.sessions import FactorMethod, Session, Sessions
+from failgate.accounts.session import FactorMethod, Session
+from failgate.accounts.sessions import Sessions
 from failgate.accounts.tables import HAS_FACTOR
 from failgate.accounts.throttle import Throttle
 from failgate.audit.log import AuditLog

@@ -2,9 +2,16 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Literal
 
 from failgate.access.principal import ANONYMOUS, Principal
 from failgate.base.db import Row
+
+FactorMethod = Literal["otp", "recovery", "passkey", "provider"]
+EndReason = Literal[
+    "signed_out", "closed", "expired", "password_changed", "account_disabled", "second_factor_removed",
+    "provider_signed_out", "connection_ended", "deprovisioned",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

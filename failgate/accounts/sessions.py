@@ -14,11 +14,11 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 from failgate.accounts.liveness import Limits, Live
 from failgate.accounts.places import is_new_place
-from failgate.accounts.session import Origin, Session, principal_of, printable, session_of
+from failgate.accounts.session import EndReason, FactorMethod, Origin, Session, principal_of, printable, session_of
 from failgate.accounts.tables import HAS_FACTOR, SessionRow
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SERVER, SYSTEM, Act, Actor, Event
@@ -29,21 +29,11 @@ from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import NotFound, NotSignedIn, StepUpRequired
 from failgate.base.ids import new_id
 
-__all__ = [
-    "IDLE_SECONDS", "LIFETIME_SECONDS", "TOKEN_CHARACTERS",
-    "EndReason", "FactorMethod", "Origin", "Session", "Sessions",
-]  # fmt: skip
-
 LIFETIME_SECONDS: Final = 12 * 3600
 IDLE_SECONDS: Final = 3600
 TOKEN_CHARACTERS: Final = 43  # 32 bytes as unpadded base64url
-FactorMethod = Literal["otp", "recovery", "passkey", "provider"]
 AlsoEnds = Callable[[Transaction, str, Actor, str], Awaitable[None]]
 """What else ends with every session of an account: its id, who ends them, why; inside that transaction."""
-EndReason = Literal[
-    "signed_out", "closed", "expired", "password_changed", "account_disabled", "second_factor_removed",
-    "provider_signed_out", "connection_ended", "deprovisioned",
-]  # fmt: skip
 
 _OPEN: Final = (
     "SELECT session.*, account.email FROM session JOIN account ON account.id = session.account_id"

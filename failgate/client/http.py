@@ -8,11 +8,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, Self
 
 from failgate.client.address import Address, parse_address
-from failgate.client.exits import NotConfigured, Refused, Unreachable
-from failgate.client.messages import inert
+from failgate.client.answer import Answer, Lost, Raw, Strange, accepted, parsed_head
+from failgate.client.exits import NotConfigured, Refused
 from failgate.client.settings import Settings
 
 CONNECT_SECONDS = 10.0
@@ -23,21 +23,6 @@ _PIECE = 64 * 1024
 _VERSION = "failgate-client"
 
 Tick = Callable[[], None]
-
-
-class Answer(NamedTuple):
-    """What the server answered: its status and the JSON object of its body (empty when there was none)."""
-
-    status: int
-    content: dict[str, Any]
-
-
-class Lost(Unreachable):
-    """The connection was refused or broke; the request may or may not have been taken."""
-
-
-class Strange(Unreachable):
-    """Something answered that is not this server: no HTTP, a redirect, no JSON."""
 
 
 class Api:
@@ -59,7 +44,7 @@ class Api:
                 hint="Sign in: failgate login URL. Agents and CI: set FAILGATE_TOKEN, or failgate login --token-stdin.",
             )
         self.address: Address = parse_address(settings.url)
-        if not (self.address.is_tls or self.address.is_loopback or settings.is_http_accepted):
+        if not (self.address.is_tls or self.address.is_loopback or settings.is_httpaccepted):
             raise NotConfigured(
                 f"{self.address} is plain HTTP to another machine: the token could be read on the way.",
                 hint="Use https, or set insecure_http = true in client.toml.",
@@ -219,7 +204,7 @@ class Api:
             raise
         if not is_kept:
             self.close()
-        return _accepted(answer, self.address)
+        return accepted(answer, self.address)
 
     def _connect(self) -> socket.socket:
         link = _connected(self.address)
@@ -254,19 +239,19 @@ class Api:
                 raise EOFError("it closed the connection")
             return piece
 
-    def _read_answer(self, link: socket.socket, deadline: float, tick: Tick | None) -> "tuple[_Raw, bool]":
+    def _read_answer(self, link: socket.socket, deadline: float, tick: Tick | None) -> tuple[Raw, bool]:
         while True:
             while b"\r\n\r\n" not in self._rest:
                 if len(self._rest) > LARGEST_HEAD_BYTES:
                     raise Strange(f"{self.address} answered with a head of more than {LARGEST_HEAD_BYTES} bytes.")
                 self._rest += self._receive(link, deadline, tick)
             head, _, self._rest = self._rest.partition(b"\r\n\r\n")
-            status, headers = _parsed_head(head, self.address)
+            status, headers = parsed_head(head, self.address)
             if status >= 200:
                 break
         body, is_framed = self._read_body(link, deadline, status, headers)
         is_kept = is_framed and "close" not in headers.get("connection", "").lower()
-        return _Raw(status, headers, body), is_kept
+        return Raw(status, headers, body), is_kept
 
     def _read_body(
         self, link: socket.socket, deadline: float, status: int, headers: dict[str, str]
@@ -338,64 +323,6 @@ def _connected(address: Address) -> socket.socket:
             continue
         return link
     raise failure
-
-
-class _Raw(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-def _parsed_head(head: bytes, address: Address) -> tuple[int, dict[str, str]]:
-    first, *lines = head.decode("latin-1").split("\r\n")
-    parts = first.split(" ", 2)
-    if len(parts) < 2 or parts[0] not in ("HTTP/1.1", "HTTP/1.0") or not (parts[1].isdigit() and len(parts[1]) == 3):
-        raise Strange(f"{address} does not speak HTTP.", hint="Check FAILGATE_URL: http or https, host and port.")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if parts[0] == "HTTP/1.0":
-        headers.setdefault("connection", "close")
-    return int(parts[1]), headers
-
-
-def _accepted(raw: _Raw, address: Address) -> Answer:
-    if 300 <= raw.status < 400:
-        where = inert(raw.headers.get("location", "elsewhere")[:200])
-        raise Strange(
-            f"{address} redirects to {where}; a token does not follow redirects.",
-            hint="Set FAILGATE_URL to the server itself.",
-        )
-    content = _parsed_body(raw, address)
-    if raw.status < 300:
-        return Answer(raw.status, content)
-    problem = str(content.get("type") or content.get("error") or "").removeprefix("urn:failgate:error:")
-    said = content.get("detail") or content.get("title") or content.get("error_description")
-    sentence = said or f"The server answered with status {raw.status}."
-    hint = content.get("hint")
-    raise Refused(
-        raw.status,
-        problem,
-        inert(str(sentence)[:2000]),
-        hint=inert(str(hint)[:1000]) if hint else None,
-        members=content,
-    )
-
-
-def _parsed_body(raw: _Raw, address: Address) -> dict[str, Any]:
-    if not raw.body:
-        return {}
-    import json
-
-    try:
-        content = json.loads(raw.body)
-    except (ValueError, RecursionError):
-        content = None
-    if isinstance(content, dict):
-        return content
-    if raw.status >= 500:
-        raise Lost(f"{address} answered with status {raw.status}.", hint="Ask whoever runs the server.")
-    raise Strange(
-        f"{address} answered with something that is not JSON.", hint="Check that FAILGATE_URL is a Failgate server."
-    )
 
 
 def _reason(error: Exception, link: socket.socket | None, *, is_tls: bool) -> str:

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from failgate.client.answer import Lost, Strange
 from failgate.client.exits import DENIED, EXPIRED, ClientError, NotConfigured, Refused, Unreachable
-from failgate.client.http import Api, Lost, Strange
+from failgate.client.http import Api
 from failgate.client.keyring import StoredLogin, forget_login, store_login, stored_login
 from failgate.client.messages import inert
 from failgate.client.settings import Settings

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from failgate.base.errors import BadInput, FailgateError
+from failgate.client.answer import Answer, Lost
 from failgate.client.command import Call, build_call, check_unchanged, close_call, is_script
 from failgate.client.exits import (
     DENIED,
@@ -23,7 +24,7 @@ from failgate.client.exits import (
     Unreachable,
     Unverified,
 )
-from failgate.client.http import ANSWER_SECONDS, Answer, Api, Lost
+from failgate.client.http import ANSWER_SECONDS, Api
 from failgate.client.messages import Messages, inert
 from failgate.client.options import USAGE as HELP
 from failgate.client.options import Options, parse_options

@@ -6,8 +6,9 @@ import time
 from typing import Any, Literal, NamedTuple
 
 from failgate.base.clock import SystemClock, to_rfc3339
+from failgate.client.answer import Answer, Lost
 from failgate.client.exits import Unverified
-from failgate.client.http import Answer, Api, Lost
+from failgate.client.http import Api
 from failgate.client.report_folder import LocalReport, artifact_bytes, note_upload
 
 Agreed = Literal["person", "standing"]

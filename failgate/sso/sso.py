@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from failgate.accounts.sessions import Origin, Session, Sessions
+from failgate.accounts.session import Origin, Session
+from failgate.accounts.sessions import Sessions
 from failgate.accounts.throttle import network_of
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Actor

@@ -9,7 +9,8 @@ sections 2.7.2 (`AuthnInstant`) and 3.4.1 (`ForceAuthn`).
 from dataclasses import dataclass
 from typing import Final
 
-from failgate.accounts.sessions import Session, Sessions
+from failgate.accounts.session import Session
+from failgate.accounts.sessions import Sessions
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Transaction
 from failgate.base.errors import FailgateError, NotSignedIn

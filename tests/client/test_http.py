@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from failgate.client.address import parse_address
+from failgate.client.answer import Lost, Strange
 from failgate.client.exits import NotConfigured, Refused
-from failgate.client.http import Api, Lost, Strange
+from failgate.client.http import Api
 from failgate.client.settings import Settings
 
 Serve = Callable[..., Api]

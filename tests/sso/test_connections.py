@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from failgate.accounts.sessions import Origin
+from failgate.accounts.session import Origin
 from failgate.base.errors import BadInput, Conflict, NotFound
 from failgate.sso.connection import SamlSettings
 from failgate.sso.draft import Declared, Draft, draft_of

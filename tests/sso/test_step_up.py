@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from failgate.access.role import Role
-from failgate.accounts.sessions import Session, Sessions
+from failgate.accounts.session import Session
+from failgate.accounts.sessions import Sessions
 from failgate.base.errors import NotFound
 from failgate.sso.assertion import Assertion
 from failgate.sso.connection import Connection, OidcSettings, SamlSettings

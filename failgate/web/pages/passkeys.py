@@ -5,7 +5,7 @@ from litestar.params import FromPath
 
 from failgate.accounts.passkeys import MOST_PASSKEYS
 from failgate.accounts.relying_party import why_none
-from failgate.accounts.sessions import Session
+from failgate.accounts.session import Session
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotSignedIn
 from failgate.web.context import services_of, visit_of

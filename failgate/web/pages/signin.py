@@ -1,7 +1,7 @@
 """Signing in and out: the password, then the second factor; a passkey alone; or a one-click link of the demo."""
 
 from failgate.accounts.account import Account
-from failgate.accounts.sessions import Session
+from failgate.accounts.session import Session
 from failgate.base.errors import Conflict, FailgateError, Forbidden, NotSignedIn, TooManyRequests
 from failgate.sso.sso import new_browser_key
 from failgate.web.context import services_of, visit_of

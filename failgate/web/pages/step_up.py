@@ -4,7 +4,7 @@ A code of the authenticator, a passkey, or the second factor of the identity pro
 backup code, and a trusted device does not count.
 """
 
-from failgate.accounts.sessions import Session
+from failgate.accounts.session import Session
 from failgate.base.errors import Conflict, FailgateError, NotSignedIn, TooManyRequests
 from failgate.sso.requests import Errand
 from failgate.web.context import services_of, visit_of

@@ -35,7 +35,7 @@ async def through_provider(
     may_change_account: bool = True,
 ) -> str:
     """Open a session as a sign-in through the connection `corp` does; the factor was shown `minutes_ago`, or never."""
-    from failgate.accounts.sessions import Origin
+    from failgate.accounts.session import Origin
 
     draft = Draft(
         title="Corp",
