@@ -116,7 +116,8 @@ Prepared = tuple[str, list[Any]]
 
 def _statements(connection_id: str, kinds: Sequence[Kind], query: Query) -> tuple[Prepared, Prepared]:
     """Return the statement that counts and the one that reads the page, each with its values."""
-    from failgate.sso.scim.filtering import Parameters, order, where
+    from failgate.sso.scim.filtering import order, where
+    from failgate.sso.scim.translation import Parameters
 
     parameters = Parameters(connection_id)
     condition = "r.connection_id = $1"

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from scim2_models import ScimFilter
 
 from failgate.sso.scim.errors import ScimError
-from failgate.sso.scim.filtering import Parameters, where
+from failgate.sso.scim.filtering import where
 from failgate.sso.scim.query import MAX_PAGE
 from failgate.sso.scim.resources import POLICY, model_of
+from failgate.sso.scim.translation import Parameters
 from tests.sso.scim.conftest import BASE, ENTERPRISE, USER, Room
 
 WORDS = ["", "a", "A", "ann", "Ann", "annex", "bo%", "b_o", "Ö", "o", "work", "home", "ß", "x\\y", 'q"t', "日本"]
