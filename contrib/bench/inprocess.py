@@ -117,7 +117,7 @@ async def append_floor(folder: Path, number: int) -> dict[str, Any]:
 
 
 def _rows(first: int, number: int) -> list[tuple[int, bytes, bytes, str]]:
-    from failgate.audit.record import leaf_of
+    from failgate.audit.encoding import leaf_of
     from failgate.audit.tree import leaf_hash
     from failgate.base.canonical import base64url
 

@@ -5,8 +5,9 @@ from hashlib import sha256
 from itertools import chain
 
 from failgate.audit.chain import Head
+from failgate.audit.encoding import leaf_of
 from failgate.audit.places import SEQ_BITS, node_position
-from failgate.audit.record import Event, leaf_of
+from failgate.audit.record import Event
 from failgate.audit.tree import TILE_HEIGHT, grow
 from failgate.base.db import Transaction
 from failgate.base.log import RequestContext

@@ -1,8 +1,7 @@
-"""What an audit record is: the catalogue of acts, what each must state, and the canonical bytes that are hashed.
+"""What an audit record says: the catalogue of acts, and what each must state.
 
 An event states who did what to which object. Its `data` holds digests, ids, numbers and states: never a command's text,
-a note or a secret. An act that is not in the catalogue, or a member that is missing, misspelt or of another kind,
-refuses the whole transaction, so that nothing happens unrecorded and nothing is recorded under a name nobody reads.
+a note or a secret. `encoding.py` refuses what the catalogue does not allow.
 """
 
 import hashlib
@@ -14,24 +13,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from failgate.access.principal import Principal
-from failgate.audit.leaf import ActorPart, Count, Integer, Leaf, ObjectPart
+from failgate.audit.leaf import Count, Integer
 from failgate.base.canonical import JSON, base64url
-from failgate.base.clock import MICROSECONDS, to_rfc3339
-from failgate.base.errors import FailgateError
-from failgate.base.log import RequestContext
 
 SYSTEM = "system"  # the log of what belongs to no workspace
-LARGEST_LEAF = 65_535  # bytes; the length of a tile entry is a uint16
 
 Outcome = Literal["ok", "deny", "error"]
-
-
-class EventRefused(FailgateError):
-    """An event that the catalogue does not allow: a mistake of ours, which undoes the change that it belongs to."""
-
-    slug = "event-refused"
-    status = 500
-    title = "The change could not be recorded and was undone"
 
 
 class Act(StrEnum):
@@ -293,7 +280,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     },
 }
 
-_SHAPES: dict[str, type[msgspec.Struct]] = {str(act): _shape(act, MEMBERS.get(act, {})) for act in Act}
+SHAPES: dict[str, type[msgspec.Struct]] = {str(act): _shape(act, MEMBERS.get(act, {})) for act in Act}
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,64 +325,3 @@ class Event(msgspec.Struct, frozen=True):
     out: Outcome = "ok"
     req: str | None = None
     ip: str | None = None
-
-
-_encode = msgspec.json.Encoder(order="deterministic").encode
-
-
-@lru_cache(maxsize=64)
-def _second(seconds: int) -> str:
-    return to_rfc3339(seconds * MICROSECONDS)[:-7]
-
-
-def timestamp(us: int) -> str:
-    """Return `us` as `clock.to_rfc3339` does, faster."""
-    seconds, rest = divmod(us, MICROSECONDS)
-    return f"{_second(seconds)}{rest:06d}Z"
-
-
-def leaf_of(event: Event, seq: int, ts_us: int, prev: str, context: RequestContext | None = None) -> bytes:
-    """Return the canonical bytes of the record that states `event` as number `seq` of its log.
-
-    `prev` is the base64url leaf hash of the record before; `context` gives `req` and `ip` when the event names none.
-
-    Raises: EventRefused (an act outside the catalogue, a member of `data` that is missing, unknown or of another kind,
-    a text that is not Unicode, more than 65,535 bytes).
-    """
-    shape, actor = _SHAPES.get(event.act), event.actor
-    req, ip = (event.req, event.ip) if context is None else (event.req or context.request_id, event.ip or context.ip)
-    if shape is None:
-        raise EventRefused(f"The audit catalogue has no act {event.act!r}.", hint="Add it to failgate/audit/record.py.")
-    try:
-        leaf = _encode(
-            Leaf(
-                event.act,
-                ActorPart(actor.auth, actor.id, actor.sid_h, actor.t),
-                msgspec.convert(event.data, shape),
-                ip,
-                ObjectPart(event.obj_id, event.obj_t),
-                event.out,
-                prev,
-                req,
-                seq,
-                timestamp(ts_us),
-                1,
-                event.ws,
-            )
-        )
-    except (msgspec.ValidationError, UnicodeEncodeError, TypeError) as error:
-        raise EventRefused(
-            f"The audit event {event.act} cannot be recorded: {error}.",
-            hint="Its members are in failgate/audit/record.py.",
-        ) from error
-    if len(leaf) > LARGEST_LEAF:
-        raise EventRefused(f"The audit event {event.act} has {len(leaf)} bytes; a record holds {LARGEST_LEAF}.")
-    return leaf
-
-
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
-
-
-def record_of(leaf: bytes) -> dict[str, Any]:
-    """Return the record that `leaf` holds, as JSON values."""
-    return _decode(leaf)

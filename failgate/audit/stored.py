@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from failgate.audit.chain import Head
-from failgate.audit.record import record_of
+from failgate.audit.encoding import record_of
 from failgate.base.canonical import base64url
 from failgate.base.db import Database, Row
 from failgate.base.errors import StartRefused

@@ -2,8 +2,8 @@
 
 import pytest
 
+from failgate.audit.encoding import leaf_of
 from failgate.audit.leaf import read_leaf, read_plain_leaves
-from failgate.audit.record import leaf_of
 from failgate.base.canonical import canonical
 from tests.audit.conftest import event
 

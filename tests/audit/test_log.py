@@ -7,9 +7,10 @@ from itertools import pairwise
 import pytest
 
 from failgate.audit.checkpoint import Verifier, open_checkpoint
+from failgate.audit.encoding import EventRefused
 from failgate.audit.log import AuditLog
 from failgate.audit.proof import entries_tile, tlog_proof
-from failgate.audit.record import SERVER, Act, Actor, Event, EventRefused
+from failgate.audit.record import SERVER, Act, Actor, Event
 from failgate.audit.tree import (
     EMPTY_ROOT,
     ProofRejected,

@@ -12,8 +12,8 @@ import pytest
 
 from failgate.audit import sweepers, verification
 from failgate.audit.checkpoint import Checkpoint
+from failgate.audit.encoding import leaf_of, record_of
 from failgate.audit.places import node_position, record_position
-from failgate.audit.record import leaf_of, record_of
 from failgate.audit.sweep import CHUNK, SqlitePages, sweep_chunk
 from failgate.audit.tree import grow, leaf_hash, root_of
 from failgate.audit.verification import verify_log

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from failgate.audit.checkpoint import NoteRejected
+from failgate.audit.encoding import record_of
 from failgate.audit.log import AuditLog
 from failgate.audit.places import record_position
-from failgate.audit.record import record_of
 from failgate.audit.signing import KEY_FILE, SIDECAR_FILE
 from failgate.audit.sweep import SqlitePages
 from failgate.audit.tree import leaf_hash

@@ -2,7 +2,8 @@
 
 import pytest
 
-from failgate.audit.record import SERVER, Actor, leaf_of, record_of
+from failgate.audit.encoding import leaf_of, record_of
+from failgate.audit.record import SERVER, Actor
 from failgate.base.ids import new_id
 from failgate.gate import lifecycle as life
 from failgate.gate.journal import event_of, record_event
