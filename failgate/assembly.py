@@ -56,7 +56,9 @@ from failgate.gate.feed import Feed
 from failgate.gate.gate import Gate
 from failgate.gate.parts import GateLimits
 from failgate.gate.rules import Rules
-from failgate.loader import HostMaker, OpenedPlugins, open_plugins
+from failgate.loader.host import HostMaker
+from failgate.loader.opening import open_plugins
+from failgate.loader.slots import OpenedPlugins
 from failgate.redaction import Scanner
 from failgate.reports import tables as report_tables
 from failgate.reports.reports import Reports

@@ -14,7 +14,9 @@ from failgate.base.errors import StartRefused
 from failgate.config.errors import ConfigRefused
 from failgate.config.load import load_config, parse_config
 from failgate.config.model import Config
-from failgate.loader import check_config, describe_plugins, find_plugins, open_plugins
+from failgate.loader import finding
+from failgate.loader.finding import check_config, describe_plugins, find_plugins
+from failgate.loader.opening import open_plugins
 from failgate.plugin import Host
 from failgate.testing import command, exported, host_at
 from tests.third_party import Distribution, working
@@ -245,9 +247,7 @@ def test_an_unknown_plugin_of_a_section_is_shown_where_it_is_chosen(tmp_path: Pa
 
 
 def test_a_plugin_of_ours_that_is_not_installed_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from failgate import loader
-
-    monkeypatch.setattr(loader, "FIRST_PARTY", (*loader.FIRST_PARTY, "syslog"))
+    monkeypatch.setattr(finding, "FIRST_PARTY", (*finding.FIRST_PARTY, "syslog"))
     assert "install it with `pip install failgate-syslog`" in refused(tmp_path, '[audit]\nexporters = ["syslog"]')
 
 

@@ -22,7 +22,7 @@ from failgate.cli.links import openable_host
 from failgate.config.errors import ConfigRefused
 from failgate.config.load import load_config
 from failgate.config.model import Config, is_wildcard
-from failgate.loader import check_config, describe_plugins
+from failgate.loader.finding import check_config, describe_plugins
 
 GC_THRESHOLD = 20_000  # objects made and not gone, before the youngest are looked through
 DEFAULT_DATA = Path("failgate-data")

@@ -39,7 +39,7 @@ class Draft:
 def load_config(path: Path | None, env: Mapping[str, str] = os.environ) -> Config:
     """Return the config of the file at `path`; without a path, the defaults.
 
-    The settings of plugins are not read here: only the plugins know them (`failgate.loader.check_config` reads all).
+    The settings of plugins are not read here: only they know them (`failgate.loader.finding.check_config` reads all).
 
     Raises: ConfigRefused listing every mistake.
     """

@@ -1,0 +1,113 @@
+"""What the slots of the config take from the plugins that opened."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from failgate.artifacts.store import ArtifactStore
+from failgate.audit.exporter import AuditExporter
+from failgate.config.errors import ConfigRefused, Mistake
+from failgate.config.model import Config, Reference
+from failgate.config.settings import Reader
+from failgate.gate.policy import ApprovalPolicy, Rulebook
+from failgate.loader.finding import PluginIdentity, ReadyPlugin
+from failgate.plugin import Health, Provides
+from failgate.reports.format import ReportFormat
+
+_SLOT_SETTINGS = {
+    "artifact_store": "[artifacts] store",
+    "approval_policy": "[gate] policies",
+    "report_formats": "[reports] formats",
+    "audit_exporter": "[audit] exporters",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPlugin:
+    """An instance that works, and what it provides."""
+
+    identity: PluginIdentity
+    provides: Provides
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPlugins:
+    """Every opened plugin in the order of opening, and what the slots of the config name.
+
+    `policies`, `exporters` and `health` are by instance name, in the order in which the config names them;
+    `report_formats` by the format's own name.
+    """
+
+    plugins: tuple[OpenedPlugin, ...]
+    artifact_store: ArtifactStore
+    policies: Mapping[str, ApprovalPolicy]
+    rulebook: Rulebook | None
+    report_formats: Mapping[str, ReportFormat]
+    exporters: Mapping[str, AuditExporter]
+    health: Mapping[str, Health]
+
+
+def fill_slots(config: Config, ready: Sequence[ReadyPlugin], opened: Sequence[OpenedPlugin]) -> OpenedPlugins:
+    """Return what was opened, by the slots of `config` that it fills.
+
+    Raises: ConfigRefused for a setting that names an instance which does not fill its slot, an instance that no setting
+    names, two that bring the same.
+    """
+    mistakes = _check_slots(config, ready, opened)
+    if mistakes:
+        raise ConfigRefused(mistakes)
+    return _assemble(config, opened)
+
+
+def _check_slots(config: Config, ready: Sequence[ReadyPlugin], opened: Sequence[OpenedPlugin]) -> list[Mistake]:
+    by_name = {each.identity.name: each for each in opened}
+    reader = Reader(config.source)
+    for reference in config.references:
+        each = by_name[reference.instance]
+        if not getattr(each.provides, reference.slot):
+            sentence = f'"{reference.instance}" ({each.identity}) provides no {reference.slot}'
+            reader.keep(reference.path, sentence, at="value", hint=_who_fills(reference, opened))
+    named = {reference.instance for reference in config.references}
+    for instance in (each.instance for each in ready):
+        provides = by_name[instance.name].provides
+        settings = [setting for slot, setting in _SLOT_SETTINGS.items() if getattr(provides, slot)]
+        if settings and instance.name not in named:
+            hint = f'add "{instance.name}" to {" or ".join(settings)}, or remove the section'
+            reader.keep(("plugins", instance.name), "opened for nothing: no setting names this instance", hint=hint)
+    rulebooks = [each.identity.name for each in opened if each.provides.rulebook]
+    for name in rulebooks[1:]:
+        sentence = f'a second rulebook beside that of "{rulebooks[0]}": rules are kept in one place'
+        reader.keep(("plugins", name), sentence, hint="enable one of them")
+    _check_format_names(opened, reader)
+    return reader.mistakes
+
+
+def _who_fills(reference: Reference, opened: Sequence[OpenedPlugin]) -> str:
+    able = [each.identity.name for each in opened if getattr(each.provides, reference.slot)]
+    return f"{reference.setting} takes: {', '.join(able)}" if able else "no enabled plugin provides it"
+
+
+def _check_format_names(opened: Sequence[OpenedPlugin], reader: Reader) -> None:
+    owners: dict[str, str] = {}
+    for each in opened:
+        for report_format in each.provides.report_formats:
+            owner = owners.setdefault(report_format.name, each.identity.name)
+            if owner != each.identity.name:
+                sentence = f'brings the report format "{report_format.name}" that "{owner}" brings already'
+                reader.keep(("plugins", each.identity.name), sentence, hint="enable one of them")
+
+
+def _assemble(config: Config, opened: Sequence[OpenedPlugin]) -> OpenedPlugins:
+    provided = {each.identity.name: each.provides for each in opened}
+    store = provided[config.artifacts.store].artifact_store
+    assert store is not None, "the slots were checked"
+    policies = {name: provided[name].approval_policy for name in config.gate.policies}
+    exporters = {name: provided[name].audit_exporter for name in config.audit.exporters}
+    return OpenedPlugins(
+        plugins=tuple(opened),
+        artifact_store=store,
+        policies={name: policy for name, policy in policies.items() if policy is not None},
+        rulebook=next((each.rulebook for each in provided.values() if each.rulebook is not None), None),
+        report_formats={each.name: each for name in config.reports.formats for each in provided[name].report_formats},
+        exporters={name: exporter for name, exporter in exporters.items() if exporter is not None},
+        health={name: each.health for name, each in provided.items() if each.health is not None},
+    )
