@@ -14,7 +14,6 @@ from failgate import __version__
 from failgate.accounts import tables as account_tables
 from failgate.accounts.access_tokens import AccessTokens
 from failgate.accounts.accounts import Accounts
-from failgate.accounts.challenges import Challenges
 from failgate.accounts.device_login import DeviceLogin
 from failgate.accounts.devices import Devices
 from failgate.accounts.directory import Directory
@@ -22,15 +21,13 @@ from failgate.accounts.invitations import Invitations
 from failgate.accounts.logins import Logins
 from failgate.accounts.mail import Mail, Relay
 from failgate.accounts.passkeys import Passkeys
-from failgate.accounts.password import Passwords
 from failgate.accounts.password_reset import PasswordReset
 from failgate.accounts.refresh_tokens import RefreshTokens
-from failgate.accounts.relying_party import RelyingParty
+from failgate.accounts.room import build_accounts
 from failgate.accounts.second_factors import SecondFactors
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.setup_links import SetupLinks, SignInLinks
 from failgate.accounts.signing_keys import SigningKeys
-from failgate.accounts.throttle import Throttle
 from failgate.accounts.tokens import Tokens
 from failgate.artifacts import tables as artifact_tables
 from failgate.artifacts.artifacts import ArtifactLimits, Artifacts
@@ -43,13 +40,14 @@ from failgate.base.canonical import JSON
 from failgate.base.clock import Clock, SystemClock
 from failgate.base.data_folder import hold_data_folder, hold_database_file
 from failgate.base.db import Database
-from failgate.base.errors import FailgateError, StartRefused
+from failgate.base.errors import StartRefused
 from failgate.base.idempotency import FirstAnswers
 from failgate.base.log import get_logger
 from failgate.base.migrate import Migration, core_migrations, migrate, pending_migrations
 from failgate.base.open_database import open_database, tables_of
 from failgate.base.outbound import Outbound
 from failgate.base.secretbox import SecretBox
+from failgate.base.sweeping import Sweep, Sweeping
 from failgate.config.model import Config
 from failgate.gate import tables as gate_tables
 from failgate.gate.feed import Feed
@@ -75,7 +73,6 @@ CORE_TABLES = tables_of(
     *(account_tables, artifact_tables, audit_tables, base_tables, gate_tables, report_tables, scim_tables, sso_tables),
     workspace_tables,
 )
-SWEEP_SECONDS = 30.0
 log = get_logger("failgate.assembly")
 
 
@@ -200,64 +197,14 @@ async def _build(
     *,
     is_demo: bool,
 ) -> Services:
-    passwords, throttle = Passwords(), Throttle(clock)
-    stack.callback(passwords.close)
-    logins = Logins(db, audit, clock)
-    sessions = Sessions(
-        db,
-        audit,
-        clock,
-        also_ends=[logins.end_all],
-        lifetime_seconds=config.accounts.session_lifetime.seconds,
-        idle_seconds=config.accounts.session_idle.seconds,
-    )
-    tokens = Tokens(db, audit, clock)
-    devices = Devices(db, audit, clock, sessions=sessions, lifetime_days=config.accounts.trusted_device_days)
-    accounts = Accounts(
-        db,
-        audit,
-        clock,
-        passwords,
-        throttle=throttle,
-        sessions=sessions,
-        tokens=tokens,
-        devices=devices,
-        is_password_enabled=config.accounts.password,
-    )
-    workspaces = Workspaces(db, audit, clock, leavings=[tokens.end_in_workspace])
-    setup_links = SetupLinks(
-        db, audit, clock, accounts=accounts, passwords=passwords, found_workspace=workspaces.create_within
-    )
-    mail = Mail(_relay(config), clock)
-    stack.push_async_callback(mail.close)
-    password_reset = PasswordReset(
-        db,
-        audit,
-        clock,
-        accounts=accounts,
-        passwords=passwords,
-        throttle=throttle,
-        mail=mail,
-        base_url=lambda: config.server.base_url,
-    )
-    stack.push_async_callback(password_reset.settle)
     box = SecretBox.open(data_dir / "secrets.key")
-    second_factors = SecondFactors(db, audit, clock, box, throttle=throttle, sessions=sessions, devices=devices)
-    passkeys = Passkeys(
-        db,
-        audit,
-        clock,
-        challenges=Challenges(box, clock),
-        relying_party=RelyingParty.at(config.server.base_url),
-        sessions=sessions,
-        second_factors=second_factors,
-    )
-    signing_keys = SigningKeys(db, audit, clock, box)
-    access_tokens = AccessTokens(signing_keys, logins, clock, config.server.base_url)
-    refresh_tokens = RefreshTokens(db, clock, logins)
-    device_login = DeviceLogin(
-        db, audit, clock, logins=logins, access_tokens=access_tokens, refresh_tokens=refresh_tokens
-    )
+    people = build_accounts(
+        db, audit, clock, box,
+        section=config.accounts, mail=Mail(_relay(config), clock), base_url=config.server.base_url,
+    )  # fmt: skip
+    stack.push_async_callback(people.close)
+    accounts, sessions, tokens = people.accounts, people.sessions, people.tokens
+    workspaces = Workspaces(db, audit, clock, leavings=[tokens.end_in_workspace])
     limits = GateLimits(
         default_ttl_seconds=round(config.gate.default_ttl.seconds),
         max_ttl_seconds=round(config.gate.max_ttl.seconds),
@@ -278,8 +225,8 @@ async def _build(
     outbound = Outbound(allow_loopback=config.server.allow_loopback, networks=config.server.outbound_networks)
     sso = build_room(
         db, audit, clock, box,
-        accounts=accounts, sessions=sessions, workspaces=workspaces, logins=logins, outbound=outbound, table=config.sso,
-        base_url=config.server.base_url, allow_loopback=config.server.allow_loopback,
+        accounts=accounts, sessions=sessions, workspaces=workspaces, logins=people.logins, outbound=outbound,
+        table=config.sso, base_url=config.server.base_url, allow_loopback=config.server.allow_loopback,
     )  # fmt: skip
     scim = build_scim(db, audit, clock, accounts=accounts, sessions=sessions, workspaces=workspaces, sso=sso)
     invitations = Invitations(
@@ -287,8 +234,8 @@ async def _build(
         audit,
         clock,
         accounts=accounts,
-        passwords=passwords,
-        throttle=throttle,
+        passwords=people.passwords,
+        throttle=people.throttle,
         joining=workspaces,
         is_sso_only=sso.enforcements.is_demanded,
     )
@@ -300,22 +247,29 @@ async def _build(
         db=db,
         audit=audit,
         accounts=accounts,
-        second_factors=second_factors,
-        passkeys=passkeys,
-        devices=devices,
+        second_factors=people.second_factors,
+        passkeys=people.passkeys,
+        devices=people.devices,
         sessions=sessions,
         tokens=tokens,
         scim=scim,
-        setup_links=setup_links,
+        setup_links=SetupLinks(
+            db,
+            audit,
+            clock,
+            accounts=accounts,
+            passwords=people.passwords,
+            found_workspace=workspaces.create_within,
+        ),
         sign_in_links=SignInLinks(clock),
         invitations=invitations,
-        password_reset=password_reset,
-        mail=mail,
-        logins=logins,
-        signing_keys=signing_keys,
-        access_tokens=access_tokens,
-        refresh_tokens=refresh_tokens,
-        device_login=device_login,
+        password_reset=people.password_reset,
+        mail=people.mail,
+        logins=people.logins,
+        signing_keys=people.signing_keys,
+        access_tokens=people.access_tokens,
+        refresh_tokens=people.refresh_tokens,
+        device_login=people.device_login,
         directory=Directory(db),
         workspaces=workspaces,
         agents=Agents(
@@ -381,8 +335,26 @@ async def _begin_serving(services: Services, stack: contextlib.AsyncExitStack) -
         stack.push_async_callback(follower.close)
     preparing = asyncio.get_running_loop().create_task(services.scim.prepare(), name="preparing-scim")
     stack.push_async_callback(asyncio.wait, {preparing})
-    sweeping = asyncio.get_running_loop().create_task(_keep_sweeping(services), name="sweeping")
-    stack.push_async_callback(_end_sweeping, sweeping, services)
+    sweeping = Sweeping(_sweeps(services), at_start=services.artifacts.sweep_orphans)
+    sweeping.start()
+    stack.push_async_callback(sweeping.close)
+
+
+def _sweeps(services: Services) -> Sequence[Sweep]:
+    return (
+        services.sessions.sweep,
+        services.tokens.sweep,
+        services.scim.tokens.sweep,
+        services.accounts.sweep,
+        services.second_factors.sweep,
+        services.passkeys.sweep,
+        services.devices.sweep,
+        services.first_answers.sweep,
+        services.logins.sweep,
+        services.device_login.sweep,
+        services.signing_keys.sweep,
+        services.sso.sweep,
+    )
 
 
 async def _record_start(services: Services) -> None:
@@ -408,38 +380,3 @@ async def _record_stop(services: Services) -> None:
     await services.audit.record(
         Event(act=Act.SERVER_STOPPED, ws="system", obj_t="server", obj_id="server", actor=SERVER, data={})
     )
-
-
-async def _keep_sweeping(services: Services) -> None:
-    await services.artifacts.sweep_orphans()
-    while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        await _sweep(services)
-
-
-async def _sweep(services: Services) -> None:
-    for sweep in (
-        services.sessions.sweep,
-        services.tokens.sweep,
-        services.scim.tokens.sweep,
-        services.accounts.sweep,
-        services.second_factors.sweep,
-        services.passkeys.sweep,
-        services.devices.sweep,
-        services.first_answers.sweep,
-        services.logins.sweep,
-        services.device_login.sweep,
-        services.signing_keys.sweep,
-        services.sso.sweep,
-    ):
-        try:
-            await sweep()
-        except FailgateError as error:
-            log.warning("sweep.failed", reason=str(error))
-
-
-async def _end_sweeping(task: asyncio.Task[None], services: Services) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-    await _sweep(services)

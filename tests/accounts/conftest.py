@@ -11,7 +11,6 @@ from failgate.access.role import Role
 from failgate.accounts.access_tokens import AccessTokens
 from failgate.accounts.account import Account
 from failgate.accounts.accounts import Accounts
-from failgate.accounts.challenges import Challenges
 from failgate.accounts.device_login import Collected, DeviceLogin
 from failgate.accounts.devices import Devices
 from failgate.accounts.invitations import Invitations
@@ -21,7 +20,7 @@ from failgate.accounts.passkeys import Passkeys
 from failgate.accounts.password import Passwords
 from failgate.accounts.password_reset import PasswordReset
 from failgate.accounts.refresh_tokens import RefreshTokens
-from failgate.accounts.relying_party import RelyingParty
+from failgate.accounts.room import build_accounts
 from failgate.accounts.second_factors import SecondFactors
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.setup_links import SetupLinks
@@ -33,6 +32,7 @@ from failgate.audit.record import Actor
 from failgate.base.clock import FrozenClock
 from failgate.base.db import Database
 from failgate.base.secretbox import SecretBox
+from failgate.config.model import AccountsSection
 from failgate.workspaces.agents import Agents
 from failgate.workspaces.workspaces import Workspaces
 
@@ -110,36 +110,17 @@ class Room:
 @pytest.fixture
 async def room(database: Database, clock: FrozenClock, tmp_path: Path):
     audit = AuditLog(database, clock, tmp_path)
-    passwords = Passwords(memory_kib=8, passes=1)
-    throttle = Throttle(clock)
     box = SecretBox.open(tmp_path / "secrets.key")
-    logins = Logins(database, audit, clock)
-    signing_keys = SigningKeys(database, audit, clock, box)
-    access_tokens = AccessTokens(signing_keys, logins, clock, ISSUER)
-    refresh_tokens = RefreshTokens(database, clock, logins)
-    device_login = DeviceLogin(
-        database, audit, clock, logins=logins, access_tokens=access_tokens, refresh_tokens=refresh_tokens
-    )
-    sessions = Sessions(database, audit, clock, also_ends=[logins.end_all])
-    tokens = Tokens(database, audit, clock)
-    devices = Devices(database, audit, clock, sessions=sessions)
-    accounts = Accounts(
-        database, audit, clock, passwords, throttle=throttle, sessions=sessions, tokens=tokens, devices=devices
-    )
-    second_factors = SecondFactors(database, audit, clock, box, throttle=throttle, sessions=sessions, devices=devices)
-    passkeys = Passkeys(
-        database, audit, clock, challenges=Challenges(box, clock), relying_party=RelyingParty.at(BASE_URL),
-        sessions=sessions, second_factors=second_factors,
+    people = build_accounts(
+        database, audit, clock, box,
+        section=AccountsSection(), base_url=BASE_URL, passwords=Passwords(memory_kib=8, passes=1),
+        mail=Mail(Relay("127.0.0.1", 9, "failgate@acme.example", "none"), clock, retry_seconds=()),
     )  # fmt: skip
+    accounts, passwords, throttle, tokens = people.accounts, people.passwords, people.throttle, people.tokens
     workspaces = Workspaces(database, audit, clock, leavings=(tokens.end_in_workspace,))
     agents = Agents(
         database, audit, clock, disablings=(tokens.end_of_agent,), owner_changes=(tokens.end_at_owner_change,)
     )
-    mail = Mail(Relay("127.0.0.1", 9, "failgate@acme.example", "none"), clock, retry_seconds=())
-    password_reset = PasswordReset(
-        database, audit, clock, accounts=accounts, passwords=passwords, throttle=throttle, mail=mail,
-        base_url=lambda: BASE_URL,
-    )  # fmt: skip
     invitations = Invitations(
         database, audit, clock, accounts=accounts, passwords=passwords, throttle=throttle, joining=workspaces
     )
@@ -147,10 +128,8 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path):
         database, audit, clock, accounts=accounts, passwords=passwords, found_workspace=workspaces.create_within
     )
     yield Room(
-        database, audit, clock, passwords, throttle, box, sessions, tokens, accounts, second_factors,
-        workspaces, agents, setup_links, devices, passkeys, logins, signing_keys, access_tokens, refresh_tokens,
-        device_login, invitations, password_reset, mail,
+        database, audit, clock, passwords, throttle, box, people.sessions, tokens, accounts, people.second_factors,
+        workspaces, agents, setup_links, people.devices, people.passkeys, people.logins, people.signing_keys,
+        people.access_tokens, people.refresh_tokens, people.device_login, invitations, people.password_reset, people.mail,
     )  # fmt: skip
-    await password_reset.settle()
-    await mail.close()
-    passwords.close()
+    await people.close()
