@@ -2,7 +2,7 @@
 
 import asyncio
 
-from failgate.config.model import is_wildcard, machine_name
+from failgate.config.addresses import is_wildcard, machine_name
 
 RESOLVE_SECONDS = 2.0
 

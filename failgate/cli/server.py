@@ -19,9 +19,10 @@ from failgate.base.errors import StartRefused
 from failgate.base.migrate import core_migrations, migrate, pending_migrations, shipped
 from failgate.base.open_database import open_database
 from failgate.cli.links import openable_host
+from failgate.config.addresses import is_wildcard
 from failgate.config.errors import ConfigRefused
 from failgate.config.load import load_config
-from failgate.config.model import Config, is_wildcard
+from failgate.config.model import Config
 from failgate.loader.finding import check_config, describe_plugins
 
 GC_THRESHOLD = 20_000  # objects made and not gone, before the youngest are looked through

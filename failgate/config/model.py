@@ -3,9 +3,6 @@
 What a key means together with others stands in the `__post_init__` of its section.
 """
 
-import ipaddress
-import re
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +13,17 @@ import msgspec
 
 from failgate.base.errors import StartRefused
 from failgate.base.secret import Secret
+from failgate.config.addresses import (
+    check_database_url,
+    check_log_origin,
+    check_network,
+    check_sender,
+    check_web_origin,
+    is_loopback_host,
+    is_wildcard,
+    machine_name,
+    split_listen,
+)
 from failgate.config.bounds import Between, Fits
 from failgate.config.errors import SettingRefused
 from failgate.config.source import Source
@@ -25,80 +33,6 @@ from failgate.config.units import Duration, Size
 
 INSTANCE_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 InstanceName = Annotated[str, msgspec.Meta(pattern=INSTANCE_PATTERN, max_length=64)]
-_HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})\Z", re.ASCII)
-_ORIGIN = re.compile(r"[^\s+]{1,200}\Z")
-
-
-def split_listen(listen: str) -> tuple[str, int]:
-    """Return address and port of HOST:PORT or [IPV6]:PORT.
-
-    Raises: ValueError.
-    """
-    found = _HOST_PORT.match(listen)
-    if not found or int(found["port"]) > 65535:
-        raise ValueError('takes HOST:PORT with a port up to 65535: say "127.0.0.1:8440" or "[::1]:8440"')
-    return found["v6"] or found["host"], int(found["port"])
-
-
-def is_loopback_host(host: str) -> bool:
-    """Tell whether `host` names this machine alone; a name other than `localhost` never does."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def is_wildcard(host: str) -> bool:
-    """Tell whether `host` stands for every address of this machine, which nobody can open in a browser."""
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return False
-
-
-def machine_name() -> str:
-    """Return this machine's own name in lower case, by which others may reach it."""
-    return socket.gethostname().lower() or "localhost"
-
-
-def _check_web_origin(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_origin = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        rest = (parts.path, parts.query, parts.fragment, parts.username, parts.password)
-    except ValueError:
-        is_origin, rest = False, ("", "", "", None, None)
-    if not is_origin or any(rest) or re.search(r"[\s\\?#@]", url):
-        raise ValueError('takes scheme, host and port alone: say "https://failgate.example"')
-
-
-def _check_network(network: str) -> None:
-    try:
-        ipaddress.ip_network(network)
-    except ValueError:
-        raise ValueError('neither an address nor a network: say "10.0.0.7" or "10.0.0.0/8"') from None
-
-
-def _check_database_url(url: str | Secret) -> None:
-    text = url if isinstance(url, str) else url.reveal()
-    if not re.match(r"sqlite:///[^?#]|postgres(ql)?://", text):
-        raise ValueError('say "sqlite:////absolute/file.sqlite" or "postgresql://user@host/database"')
-    if isinstance(url, str) and urlsplit(text).password:
-        raise ValueError('a password does not stand in this file: say url = { env = "NAME" }')
-
-
-def _check_log_origin(origin: str) -> None:
-    """Refuse an origin that no checkpoint could carry. Source: https://c2sp.org/tlog-checkpoint."""
-    if not _ORIGIN.match(origin):
-        raise ValueError('takes 1 to 200 characters without space or plus: say "failgate.example"')
-
-
-def _check_sender(sender: str) -> None:
-    _, at, domain = sender.rpartition("@")
-    if not at or not domain.strip(" >") or not sender.isprintable() or len(sender) > 320:
-        raise ValueError('takes an address: say "failgate@acme.example" or "Failgate <failgate@acme.example>"')
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -109,10 +43,10 @@ class ServerSection(Section, frozen=True):
     """`[server]`: where it listens and what it believes of the network."""
 
     listen: Annotated[str, Fits(split_listen)] = "127.0.0.1:8440"
-    public_url: Annotated[str, Fits(_check_web_origin)] | None = None
-    trusted_proxies: tuple[Annotated[str, Fits(_check_network)], ...] = ()
+    public_url: Annotated[str, Fits(check_web_origin)] | None = None
+    trusted_proxies: tuple[Annotated[str, Fits(check_network)], ...] = ()
     allow_loopback: bool = False
-    outbound_networks: tuple[Annotated[str, Fits(_check_network)], ...] = ()
+    outbound_networks: tuple[Annotated[str, Fits(check_network)], ...] = ()
     allow_plain_http: bool = False
     header_timeout: Annotated[Duration, Between("1s", "5m")] = Duration("10s")
     log_format: Literal["json", "console"] = "json"
@@ -182,7 +116,7 @@ class ServerSection(Section, frozen=True):
 class DatabaseSection(Section, frozen=True):
     """`[database]`: where the core's tables are."""
 
-    url: Annotated[str | Secret, Fits(_check_database_url)] | None = None
+    url: Annotated[str | Secret, Fits(check_database_url)] | None = None
 
     def url_in(self, data_dir: Path) -> str:
         """Return the URL; without one, of the SQLite file `failgate.sqlite` in `data_dir`."""
@@ -195,7 +129,7 @@ class AuditSection(Section, frozen=True):
     """`[audit]`: how the log is named and which exporters follow it."""
 
     exporters: tuple[InstanceName, ...] = ()
-    origin: Annotated[str, Fits(_check_log_origin)] | None = None
+    origin: Annotated[str, Fits(check_log_origin)] | None = None
 
 
 class AccountsSection(Section, frozen=True):
@@ -252,7 +186,7 @@ class SmtpSection(Section, frozen=True):
     """`[notify.smtp]`: the server that takes outgoing e-mail."""
 
     host: Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
-    sender: Annotated[str, Fits(_check_sender)]
+    sender: Annotated[str, Fits(check_sender)]
     tls: Literal["starttls", "implicit", "none"] = "starttls"
     port: Annotated[int, Between(1, 65535)] | None = None
     username: str | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from failgate.base.errors import BadInput
-from failgate.config.model import is_wildcard, machine_name
+from failgate.config.addresses import is_wildcard, machine_name
 from failgate.web.asgi import Message, Scope, Send
 from failgate.web.context import Visit
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from failgate.base.errors import StartRefused
+from failgate.config.addresses import is_loopback_host, is_wildcard, machine_name
 from failgate.config.errors import ConfigRefused
 from failgate.config.load import parse_config
-from failgate.config.model import is_loopback_host, is_wildcard, machine_name
 
 
 def mistakes(toml: str, env: dict[str, str] | None = None) -> str:

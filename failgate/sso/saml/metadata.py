@@ -11,7 +11,7 @@ from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
 
 from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import TooLarge, Unprocessable
-from failgate.config.model import is_loopback_host
+from failgate.config.addresses import is_loopback_host
 from failgate.sso.connection import Binding, SamlSettings
 from failgate.sso.protocol import Refusal
 from failgate.sso.saml import tree

@@ -7,10 +7,10 @@ from litestar.params import FromPath, QueryParameter
 from failgate.access.permission import Permission
 from failgate.base.errors import BadInput
 from failgate.web.context import Visit, services_of, visit_of
+from failgate.web.pages.command_view import Standing
 from failgate.web.pages.frame import Frame
 from failgate.web.pages.queue_view import QueueView, queue_view
 from failgate.web.pages.showing import Asking, Page, frame_of, grants
-from failgate.web.pages.views import Standing
 from failgate.web.render import page, redirect
 from failgate.wire.gate import CommandView, Vote
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
+from failgate.web.pages.command_view import CommandDetail, RequestRow, Standing, detail_of, row_of
 from failgate.web.pages.text import MICROSECONDS, Moment, duration, microseconds, moment, moment_of, span
-from failgate.web.pages.views import CommandDetail, RequestRow, Standing, detail_of, row_of
 from failgate.wire.gate import CommandView
 
 STATES: Final = ("pending", "approved", "executed", "denied", "expired", "cancelled", "quarantined")

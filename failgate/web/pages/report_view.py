@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from failgate.web.pages.text import Moment, Piece, duration, moment_of, pieces, size, without_escapes
-from failgate.web.pages.views import Text, texts
+from failgate.web.pages.token_view import Text, texts
 from failgate.wire.reports import EnvironmentSummary, Manifest, Redaction, ReportView
 
 SHOWN_BYTES: Final = 512 * 1024  # of one artifact on the page; the rest by download

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from failgate.gate.rendering import render, unrender
-from failgate.web.pages.views import CommandDetail, TokenView, detail_of, parts_of, preview, row_of
+from failgate.web.pages.command_view import CommandDetail, detail_of, row_of
+from failgate.web.pages.token_view import TokenView, parts_of, preview
 
 HOSTILE = [
     "pay\u200bments", "--x\u202egnp.exe", "", "  padded  ", "a\nb", "\x1b[31m", "<script>alert(1)</script>", "⟨U+202E RLO⟩", "\U000e0041",
