@@ -44,7 +44,7 @@ class Api:
                 hint="Sign in: failgate login URL. Agents and CI: set FAILGATE_TOKEN, or failgate login --token-stdin.",
             )
         self.address: Address = parse_address(settings.url)
-        if not (self.address.is_tls or self.address.is_loopback or settings.is_httpaccepted):
+        if not (self.address.is_tls or self.address.is_loopback or settings.is_http_accepted):
             raise NotConfigured(
                 f"{self.address} is plain HTTP to another machine: the token could be read on the way.",
                 hint="Use https, or set insecure_http = true in client.toml.",
