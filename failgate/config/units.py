@@ -42,11 +42,6 @@ class Duration:
         """Return the length in seconds."""
         return self.us / 1_000_000
 
-    @property
-    def whole_seconds(self) -> int:
-        """Return the length in seconds, rounded down."""
-        return self.us // 1_000_000
-
     def __lt__(self, other: object) -> bool:
         """Tell whether this is shorter."""
         return self._us < other._us if isinstance(other, Duration) else NotImplemented

@@ -12,11 +12,10 @@ from failgate.base.canonical import JSON
 from failgate.base.db import Database, Row
 from failgate.base.errors import BadInput, NotFound, Unprocessable
 from failgate.base.ids import is_id
-from failgate.reports.views import OutputText, is_open, is_visible, report_view
+from failgate.reports.views import is_open, is_visible, report_view
 from failgate.wire.reports import ReportPage, ReportView
 
 PAGE_MOST = 100
-PREVIEW_BYTES = 256 * 1024
 _LAST_ID = "g"  # sorts after every id
 
 COLUMNS = """
@@ -35,9 +34,6 @@ ORDER BY id DESC LIMIT $4
 _SELECT_PAGE_ENTRIES = """
 SELECT report_id, name, kind, media_type, size_bytes, sha256, artifact_id FROM report_artifact
 WHERE workspace_id = $1 AND report_id >= $2 AND report_id <= $3 ORDER BY report_id, position
-"""
-_SELECT_BY_COMMAND = f"""
-SELECT {COLUMNS} FROM report WHERE command_id = $1 AND workspace_id = $2 AND state <> 'begun' ORDER BY id DESC LIMIT $3
 """
 
 
@@ -107,11 +103,6 @@ class ReportReading:
             next=shown[-1]["id"] if len(rows) > count else None,
         )
 
-    async def reports_of(self, principal: Principal, workspace_id: str, command_id: str) -> list[ReportView]:
-        """Return the reports of a command, newest first, at most 100."""
-        rows = await self._db.fetch(_SELECT_BY_COMMAND, command_id, workspace_id, PAGE_MOST)
-        return await self._views(principal, workspace_id, rows)
-
     async def open_artifact(
         self, principal: Principal, workspace_id: str, report_id: str, sha256: str
     ) -> OpenedArtifact:
@@ -140,25 +131,6 @@ class ReportReading:
         stream = self._artifacts.open(artifact.workspace_id, artifact.sha256, start, stop)
         first = await anext(stream, b"")
         return _chained(first, stream)
-
-    async def output_text(
-        self, principal: Principal, workspace_id: str, report_id: str, limit_bytes: int = PREVIEW_BYTES
-    ) -> OutputText | None:
-        """Return the report's output as text, at most `limit_bytes` of it, or None when it has none to show.
-
-        Of a longer one the first quarter and the last three quarters of the limit: failures are told at the end. The
-        text is what the program wrote, escape sequences included; whoever shows it makes it inert.
-
-        Raises: NotFound, StorageUnavailable.
-        """
-        row = await self._visible(principal, workspace_id, report_id)
-        if not is_open(principal, row):
-            return None
-        for entry in await self._db.fetch(SELECT_ENTRIES, workspace_id, report_id):
-            if entry["kind"] == "output" and entry["artifact_id"] is not None:
-                opened = self._opened(principal, workspace_id, report_id, entry)
-                return await _preview(opened, limit_bytes)
-        return None
 
     async def _visible(self, principal: Principal, workspace_id: str, report_id: str) -> Row:
         row = await self._db.fetch_one(SELECT_ONE, workspace_id, report_id)
@@ -194,22 +166,3 @@ async def _chained(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGene
             yield first
         async for piece in rest:
             yield piece
-
-
-async def _preview(opened: OpenedArtifact, limit_bytes: int) -> OutputText:
-    size = opened.size_bytes
-    if size <= limit_bytes:
-        return OutputText(opened.name, size, _text(await _joined(opened, 0, size)), 0, "")
-    head_bytes = limit_bytes // 4
-    tail_start = size - (limit_bytes - head_bytes)
-    head = await _joined(opened, 0, head_bytes)
-    tail = await _joined(opened, tail_start, size)
-    return OutputText(opened.name, size, _text(head), tail_start - head_bytes, _text(tail))
-
-
-async def _joined(opened: OpenedArtifact, start: int, stop: int) -> bytes:
-    return b"".join([piece async for piece in await opened.read(start, stop)])
-
-
-def _text(content: bytes) -> str:
-    return content.decode("utf-8", "replace")

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -14,17 +13,6 @@ from failgate.wire.reports import ArtifactView, ReportView
 
 WITHHELD = "Withheld: secrets were found on receipt"
 _decode_manifest = msgspec.json.Decoder(dict[str, object]).decode
-
-
-@dataclass(frozen=True, slots=True)
-class OutputText:
-    """The output of a failed command, bounded: all of it, or its beginning and its end with `omitted_bytes` between."""
-
-    name: str
-    size_bytes: int
-    head: str
-    omitted_bytes: int
-    tail: str
 
 
 def is_uploader(principal: Principal, row: Row) -> bool:

@@ -59,11 +59,6 @@ def named_workspaces(connection: Connection) -> frozenset[str | None]:
     return frozenset(split_target(target)[0] for target in targets)
 
 
-def is_mapping(connection: Connection) -> bool:
-    """Tell whether the connection gives any role at all."""
-    return bool(connection.roles) or connection.default_role is not None
-
-
 def split_target(target: str) -> tuple[str | None, Role]:
     """Return the workspace (None: the connection's own) and the role that `[workspace:]role` names.
 

@@ -67,6 +67,5 @@ def test_the_same_length_written_differently_is_equal_and_in_order() -> None:
     assert Duration("1s") != Size("1B")
 
 
-def test_seconds_of_a_duration_are_exact_or_rounded_down() -> None:
+def test_seconds_of_a_duration_are_exact() -> None:
     assert Duration("1s500ms").seconds == 1.5
-    assert Duration("1s500ms").whole_seconds == 1

@@ -101,24 +101,6 @@ async def test_an_empty_artifact_and_an_empty_range_are_read(room: Room):
     assert await room.read(user(), report_id, OUTPUT, 5, 5) == b""
 
 
-async def test_the_output_of_a_report_is_shown_in_bounds(room: Room):
-    report_id = await room.sealed(user(), OUTPUT)
-    whole = await room.reports.output_text(user(), room.workspace_id, report_id)
-    assert whole is not None
-    assert (whole.head, whole.omitted_bytes, whole.tail) == (OUTPUT.decode(), 0, "")
-    part = await room.reports.output_text(user(), room.workspace_id, report_id, 400)
-    assert part is not None
-    assert (part.head, part.tail) == (OUTPUT[:100].decode(), OUTPUT[-300:].decode())
-    assert part.omitted_bytes == len(OUTPUT) - 400
-
-
-async def test_output_that_is_no_utf_8_is_shown_all_the_same(room: Room):
-    report_id = await room.sealed(user(), b"caf\xe9\n")
-    shown = await room.reports.output_text(user(), room.workspace_id, report_id)
-    assert shown is not None
-    assert shown.head == "caf\ufffd\n"
-
-
 async def test_a_manifest_that_was_changed_in_the_database_is_not_shown(room: Room):
     report_id = await room.sealed(user(), OUTPUT)
     change = "UPDATE report SET manifest = REPLACE(manifest, '/work', '/warp')"

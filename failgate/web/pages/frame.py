@@ -1,6 +1,5 @@
 """What stands around every page: who is signed in, in which workspace, and the ways that are open to them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -99,8 +98,3 @@ def may(role: str) -> str:
         Role.AGENT: "asks only",
     }
     return said[Role(role)]
-
-
-def place_in(places: Sequence[Place], slug: str) -> Place | None:
-    """Return the place named `slug` among `places`."""
-    return next((place for place in places if place.slug == slug), None)
