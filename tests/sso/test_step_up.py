@@ -12,7 +12,7 @@ from failgate.accounts.sessions import Sessions
 from failgate.base.errors import NotFound
 from failgate.sso.assertion import Assertion
 from failgate.sso.connection import Connection, OidcSettings, SamlSettings
-from failgate.sso.connections import draft_of
+from failgate.sso.draft import draft_of
 from failgate.sso.protocol import Refusal
 from failgate.sso.requests import Errand
 from failgate.sso.saml.instants import write_instant

@@ -11,7 +11,7 @@ from failgate.access.role import GRANTS, Role
 from failgate.accounts.session import Origin
 from failgate.base.ids import new_id
 from failgate.sso.connection import OidcSettings
-from failgate.sso.connections import Draft
+from failgate.sso.draft import Draft
 from failgate.web.routes import API, DOORS
 from tests.web.conftest import OPERATOR, PASSWORD, People, Running, session_of
 

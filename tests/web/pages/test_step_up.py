@@ -9,7 +9,7 @@ import pytest
 from failgate.assembly import Services
 from failgate.base.ids import new_id
 from failgate.sso.connection import OidcSettings
-from failgate.sso.connections import Declared, Draft
+from failgate.sso.draft import Declared, Draft
 from failgate.web.csrf import form_token
 from tests.web.conftest import OPERATOR, People, Running, session_of
 
