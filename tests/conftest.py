@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from failgate.base.clock import FrozenClock
 from failgate.base.db import Database
 from failgate.base.migrate import core_migrations, migrate
 from failgate.base.open_database import open_database
+
+if TYPE_CHECKING:
+    from tests.peers.simplesaml import SimpleSamlPhp
 
 _numbers = itertools.count()
 
@@ -105,6 +109,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = await open_database(database_url, tables=core_tables())
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def simplesamlphp(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SimpleSamlPhp"]:
+    """The real SAML provider, once for all tests; each tells it by `serve` whom it knows."""
+    from tests.peers.simplesaml import running
+    from tests.sso.saml.provider import key_pair
+
+    with running(tmp_path_factory.mktemp("simplesamlphp"), key_pair("idp")) as peer:
+        yield peer
 
 
 @pytest.fixture

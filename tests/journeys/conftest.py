@@ -1,22 +1,16 @@
 """Fixtures of the journeys: a browser, a server on each database."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.harness import CHROMIUM, Server, browser
+from tests.journeys.harness import Server, browser
 
 
 @pytest.fixture
 def chromium(server: Server) -> Iterator[object]:
     """A browser. Its own loop occupies this thread, so it opens after every asynchronous fixture and closes before."""
-    if not CHROMIUM.exists():
-        message = f"Chromium is missing at {CHROMIUM}: install the package `chromium`, or set FAILGATE_CHROMIUM"
-        if os.environ.get("FAILGATE_REQUIRE_PEERS") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
     with browser() as opened:
         yield opened
 

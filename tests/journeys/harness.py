@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
+import pytest
+
 CHROMIUM = Path(os.environ.get("FAILGATE_CHROMIUM", "/usr/bin/chromium"))
 BROWSER_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
 
@@ -146,6 +148,9 @@ def running(server: Server):
 
 @contextmanager
 def browser():
+    """A Chromium; skip where there is none."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"Chromium is missing at {CHROMIUM}: install the package `chromium`, or set FAILGATE_CHROMIUM")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

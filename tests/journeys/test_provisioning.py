@@ -9,7 +9,7 @@ import pytest
 
 from failgate.base.ids import new_id
 from tests.journeys import team
-from tests.journeys.harness import CHROMIUM, Server, browser
+from tests.journeys.harness import Server, browser
 from tests.journeys.team import PASSWORD, Person, person, sign_in
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -88,8 +88,6 @@ def test_an_owner_connects_a_provider_and_who_leaves_is_out_within_a_second(serv
 
 
 def test_the_page_reads_well_on_a_phone_and_by_a_screen_reader(server: Server, tmp_path: Path) -> None:
-    if not CHROMIUM.exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}")
     from axe_playwright_python.sync_playwright import Axe
 
     team.found_acme(server)

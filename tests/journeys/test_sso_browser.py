@@ -8,13 +8,11 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.journeys import team
-from tests.journeys.harness import CHROMIUM, Server, browser
+from tests.journeys.harness import Server, browser
 from tests.journeys.sso import free_port
 from tests.journeys.team import PASSWORD, Person, codes, failures_in, person
-from tests.peers.oidc_provider.peer import missing
-from tests.peers.simplesaml import SimpleSamlPhp, require_simplesamlphp
+from tests.peers.simplesaml import SimpleSamlPhp
 from tests.peers.simplesaml import person as anybody
-from tests.sso.saml.provider import key_pair
 from tests.web.authority import Authority
 
 SIGN_IN = "/w/acme/settings/sign-in"
@@ -62,10 +60,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    require_simplesamlphp()
-    if not CHROMIUM.exists():
-        missing(f"Chromium is missing at {CHROMIUM}: install the package `chromium`, or set FAILGATE_CHROMIUM")
+def place(simplesamlphp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder, port = tmp_path_factory.mktemp("sso"), free_port()
     certificate, key = Authority().server("localhost").write(folder, "server")
     url = f"https://localhost:{port}"
@@ -74,14 +69,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         f'[server.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
     )
     with contextlib.ExitStack() as stack:
-        idp = SimpleSamlPhp(tmp_path_factory.mktemp("idp"), key_pair("idp")).start()
-        stack.callback(idp.stop)
+        chromium = stack.enter_context(browser())
         server = Server(folder / "data", config=config, arguments=("--listen", f"127.0.0.1:{port}"))
         stack.callback(server.kill)
         server.start(timeout=60)
         team.found_acme(server)
         owner = person(server, "olga", "owner")
-        yield Place(server, url, idp, stack.enter_context(browser()), owner)
+        yield Place(server, url, simplesamlphp, chromium, owner)
         server.stop()
         assert failures_in(server) == []
 

@@ -12,24 +12,15 @@ from tests.journeys import team
 from tests.journeys.harness import Server
 from tests.journeys.sso import NameServer, at_port, name_server
 from tests.journeys.team import Visitor, failures_in, form, person, sign_in
-from tests.peers.simplesaml import EMPLOYEE, STUDENT, SimpleSamlPhp, Walker, require_simplesamlphp
+from tests.peers.simplesaml import EMPLOYEE, STUDENT, SimpleSamlPhp, Walker
 from tests.peers.simplesaml import person as anybody
-from tests.sso.saml.provider import key_pair
 
 SIGN_IN = "/w/acme/settings/sign-in"
 
 
-@pytest.fixture(scope="module")
-def idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleSamlPhp]:
-    require_simplesamlphp()
-    made = SimpleSamlPhp(tmp_path_factory.mktemp("idp"), key_pair("idp")).start()
-    yield made
-    made.stop()
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def place(
-    request: pytest.FixtureRequest, idp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, simplesamlphp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["Place"]:
     folder = tmp_path_factory.mktemp("sso")
     with contextlib.ExitStack() as stack:
@@ -45,7 +36,7 @@ def place(
         server.start(timeout=60)
         team.found_acme(server)
         owner = stack.enter_context(sign_in(server, person(server, "olga", "owner")))
-        yield Place(server, owner, idp, names)
+        yield Place(server, owner, simplesamlphp, names)
         server.stop()
         assert failures_in(server) == [], "".join(failures_in(server))[:3000]
 
@@ -160,34 +151,6 @@ def test_a_person_gets_an_account_a_role_and_is_sent_where_they_wanted(place: Pl
     assert browser.get("/w/acme/commands").status_code == 200
 
 
-def test_an_answer_is_used_once(place: Place, browser: Browser) -> None:
-    answer = browser.to_answer(anybody(1))
-    assert browser.post(answer).status_code == 303
-    assert browser.post(answer).status_code == 403
-    assert place.reasons()[0] == "request_used"
-
-
-def test_an_answer_is_taken_in_the_browser_that_began(place: Place, browser: Browser) -> None:
-    answer = browser.to_answer(anybody(2))
-    with Browser(place) as victim:
-        assert victim.post(answer).status_code == 403
-        assert victim.role == "nobody"
-        victim.get("/sso/school/start")
-        assert victim.post(answer).status_code == 403
-        assert victim.role == "nobody"
-    assert place.reasons()[:2] == ["other_browser", "other_browser"]
-    assert browser.post(answer).status_code == 303
-
-
-def test_an_answer_to_one_request_is_not_taken_for_another(place: Place, browser: Browser) -> None:
-    """The unsigned RelayState of a second request beside the signed answer to the first."""
-    first, second = browser.to_answer(anybody(3)), browser.to_answer(anybody(3))
-    mixed = browser.post(first, RelayState=second.fields["RelayState"])
-    assert mixed.status_code == 403
-    assert browser.role == "nobody"
-    assert browser.post(first).status_code == 303
-
-
 @pytest.mark.parametrize(
     "relay_state", ["", "x", "https://evil.example/", "//evil.example", "/w/acme/queue", "\u2028", "x" * 5000]
 )
@@ -215,32 +178,6 @@ def test_a_sign_in_that_begins_at_the_provider_is_refused_unless_switched_on(pla
     assert (status, role) != (403, "nobody")
     form(place.owner, place.here, to=f"{place.here}/provider", title="School", listed="on")
     assert begun_there(anybody(5)) == (403, "nobody")
-
-
-def test_our_sign_out_ends_the_providers_session_too(place: Place, browser: Browser) -> None:
-    browser.sign_in(anybody(6))
-    account = browser.get("/account").text
-    token = re.search(r'name="csrf_token" value="([^"]+)"', account)
-    assert token is not None
-    left = browser.walker.client.post(
-        f"{browser.url}/signout", data={"csrf_token": token[1]}, headers={"origin": browser.url}
-    )
-    assert left.status_code == 200, left.text
-    way = re.search(r'href="([^"]+)" data-leave', left.text)
-    assert way is not None, left.text
-    assert browser.role == "nobody"
-    end = browser.walker.open(way[1].replace("&amp;", "&"))
-    assert isinstance(end, httpx.Response)
-    assert "You are signed out" in end.text, end.text
-    page = browser.walker.open(f"{browser.url}/sso/school/start", until=f"{browser.url}/sso/school/acs")
-    assert isinstance(page, httpx.Response), "the provider still knew the person"
-
-
-def test_the_providers_sign_out_ends_our_session(place: Place, browser: Browser) -> None:
-    browser.sign_in(anybody(7))
-    assert browser.role != "nobody"
-    browser.walker.open(place.idp.logout(f"{browser.url}/healthz"))
-    assert browser.role == "nobody"
 
 
 def certificates_of(place: Place) -> set[str]:

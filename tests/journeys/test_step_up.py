@@ -20,9 +20,8 @@ from tests.journeys.team import Visitor, failures_in, form, stranger
 from tests.journeys.terminal import Terminal
 from tests.journeys.test_oidc import connection, travel
 from tests.peers.oidc_provider.peer import CLIENT_ID, CLIENT_SECRET, OidcProvider, provider
-from tests.peers.simplesaml import SimpleSamlPhp, Walker, require_simplesamlphp
+from tests.peers.simplesaml import SimpleSamlPhp, Walker
 from tests.peers.simplesaml import person as anybody
-from tests.sso.saml.provider import key_pair
 
 STEP_UP = "/account/step-up"
 PASSWORD_CONTEXT = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
@@ -34,22 +33,17 @@ def peer() -> Iterator[OidcProvider]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleSamlPhp]:
-    require_simplesamlphp()
-    made = SimpleSamlPhp(tmp_path_factory.mktemp("idp"), key_pair("idp")).start()
-    yield made
-    made.stop()
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def server(
-    request: pytest.FixtureRequest, peer: OidcProvider, idp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    peer: OidcProvider,
+    simplesamlphp: SimpleSamlPhp,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
     """One server with both providers, of the installation; each is trusted with the second factor."""
     folder = tmp_path_factory.mktemp("step-up")
     (folder / "secret").write_text(CLIENT_SECRET + "\n")
-    (folder / "idp.xml").write_bytes(idp.metadata())
+    (folder / "idp.xml").write_bytes(simplesamlphp.metadata())
     config = connection(
         "peer", "oidc", peer.issuer, CLIENT_ID, folder / "secret",
         'scopes = ["openid", "email", "profile", "groups"]\ntrusted_methods = ["mfa"]',
@@ -76,7 +70,7 @@ role = "admin"
         running.start(timeout=60)
         peer.serve(running.url)
         team.found_acme(running)
-        serve_school(running, idp)
+        serve_school(running, simplesamlphp)
         yield running
         running.stop()
         assert failures_in(running) == [], "".join(failures_in(running))[:3000]

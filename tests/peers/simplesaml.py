@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -29,16 +30,6 @@ NOWHERE = "\0"  # no address begins so: go on until a page stands still
 def person(number: int) -> tuple[str, str]:
     """One of nine more people, so that each test has one of its own."""
     return f"person{number}", f"password{number}"
-
-
-def require_simplesamlphp() -> None:
-    """Skip where the peer is missing; fail where every peer is demanded."""
-    if shutil.which("php") and INSTALLED.is_dir():
-        return
-    message = "SimpleSAMLphp is missing: install the packages that .ci/run names"
-    if os.environ.get("FAILGATE_REQUIRE_PEERS") == "1":
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 class SimpleSamlPhp:
@@ -101,6 +92,18 @@ class SimpleSamlPhp:
         """Where a person signs out of the provider itself."""
         query = httpx.QueryParams({"ReturnTo": return_to})
         return f"{self.url}/simplesaml/saml2/idp/SingleLogoutService.php?{query}"
+
+
+@contextlib.contextmanager
+def running(state: Path, key: KeyPair) -> Iterator[SimpleSamlPhp]:
+    """Run one that signs with `key`; skip where it is not installed."""
+    if not (shutil.which("php") and INSTALLED.is_dir()):
+        pytest.skip("SimpleSAMLphp is missing: install the packages that .ci/run names")
+    peer = SimpleSamlPhp(state, key)
+    try:
+        yield peer.start()
+    finally:
+        peer.stop()
 
 
 def entry(service: ServiceProvider, **changes: object) -> dict:

@@ -20,6 +20,7 @@ from failgate.config.model import Config
 from failgate.web.door import Door
 from failgate.web.routes import DOORS
 from failgate.web.serve import listen, serve
+from tests.web.authority import AGENT
 
 OPERATOR = Actor(t="operator", id="host")
 PASSWORD = "correct horse battery staple 7"
@@ -153,3 +154,20 @@ async def session_of(services: Services, account_id: str, *, is_proven: bool = F
     if is_proven:
         return await services.sessions.prove_second_factor(session, "otp")
     return token
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Any:
+    """Certificates of a server and of its clients, in a folder of their own."""
+    from tests.web.tls_server import TlsFiles  # which starts servers by this module
+
+    (tmp_path / "tls").mkdir()
+    return TlsFiles(tmp_path / "tls")
+
+
+@pytest.fixture
+async def builder(services: Services, people: Any) -> Any:
+    """The agent that AGENT stands for."""
+    [agent] = await services.agents.list(people.acme)
+    await services.certificates.register(people.acme, agent.id, AGENT, OPERATOR)
+    return agent

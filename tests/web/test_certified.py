@@ -22,21 +22,6 @@ CUT = (httpx.TransportError,)
 WHERE = "/api/v1/workspaces/acme/commands"
 
 
-@pytest.fixture
-def files(tmp_path) -> TlsFiles:
-    folder = tmp_path / "tls"
-    folder.mkdir()
-    return TlsFiles(folder)
-
-
-@pytest.fixture
-async def builder(services, people):
-    """The agent that AGENT stands for."""
-    [agent] = await services.agents.list(people.acme)
-    await services.certificates.register(people.acme, agent.id, AGENT, OPERATOR)
-    return agent
-
-
 async def who(one: TlsRunning, *shown, headers=None) -> str:
     """Return whom the server takes the holder of `shown` for: an agent's id, `nobody`, or `cut` before any answer."""
     try:

@@ -20,28 +20,14 @@ from failgate.web.metrics import Metrics
 from failgate.web.renewal import Renewal
 from failgate.web.serve import listen, serve
 from tests.web.authority import AGENT, DAY, NOW, Authority
-from tests.web.conftest import OPERATOR, Running, with_server
+from tests.web.conftest import Running, with_server
 from tests.web.test_certified import agent_socket, who
-from tests.web.tls_server import TlsFiles, TlsRunning, running_tls
+from tests.web.tls_server import TlsRunning, running_tls
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr(renewal, "LOOK_SECONDS", 0.05)
-
-
-@pytest.fixture
-def files(tmp_path) -> TlsFiles:
-    folder = tmp_path / "tls"
-    folder.mkdir()
-    return TlsFiles(folder)
-
-
-@pytest.fixture
-async def builder(services, people):
-    [agent] = await services.agents.list(people.acme)
-    await services.certificates.register(people.acme, agent.id, AGENT, OPERATOR)
-    return agent
 
 
 def der(pair) -> bytes:
