@@ -6,10 +6,10 @@ and minute, so that nobody fills the log by knocking: the next one that is noted
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
 
 from failgate.access.principal import Principal
+from failgate.audit.flood import Flood
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Act, Actor, Event
 from failgate.base.clock import Clock
@@ -18,17 +18,9 @@ from failgate.base.log import get_logger
 from failgate.web.door import Door
 
 WINDOW_SECONDS: Final = 60
-NOTED_IN_WINDOW: Final = 20
 _REMEMBERED: Final = 10_000
 
 log = get_logger(__name__)
-
-
-@dataclass(slots=True)
-class _Window:
-    began: float
-    noted: int = 0
-    passed_over: int = 0
 
 
 class Denials:
@@ -37,24 +29,20 @@ class Denials:
     def __init__(self, audit: AuditLog, clock: Clock) -> None:
         self._audit = audit
         self._clock = clock
-        self._windows: OrderedDict[tuple[str, str], _Window] = OrderedDict()
+        self._floods: OrderedDict[tuple[str, str], Flood] = OrderedDict()
         self._writing: set[asyncio.Task[None]] = set()
 
     def note(self, workspace_id: str, principal: Principal, door: Door, reason: str) -> None:
         """Have the denial noted soon, unless this principal has been denied too often in this minute."""
         key = (workspace_id, principal.id)
-        window = self._windows.get(key)
-        now = self._clock.monotonic()
-        passed_over = 0
-        if window is None or now - window.began >= WINDOW_SECONDS:
-            passed_over = window.passed_over if window is not None else 0
-            window = self._windows[key] = _Window(now)
-            if len(self._windows) > _REMEMBERED:
-                self._windows.popitem(last=False)
-        if window.noted >= NOTED_IN_WINDOW:
-            window.passed_over += 1
+        flood = self._floods.get(key)
+        if flood is None:
+            flood = self._floods[key] = Flood(self._clock, WINDOW_SECONDS)
+            if len(self._floods) > _REMEMBERED:
+                self._floods.popitem(last=False)
+        passed_over = flood.drain() if flood.is_over else 0
+        if not flood.admits():
             return
-        window.noted += 1
         facts = {"permission": str(door.permission), "reason": reason} | ({"count": passed_over} if passed_over else {})
         event = Event(
             act=Act.ACCESS_DENIED, ws=workspace_id, obj_t="door", obj_id=door.name, actor=Actor.of(principal),
