@@ -6,7 +6,6 @@ one login. How often a client asks is kept in memory alone. The rules are in `de
 Source: RFC 8628.
 """
 
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,6 +19,7 @@ from failgate.accounts.logins import Logins
 from failgate.accounts.refresh_tokens import RefreshTokens
 from failgate.accounts.refusals import Refusals
 from failgate.accounts.throttle import network_of
+from failgate.accounts.token_text import digest_of
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event, Outcome
 from failgate.base.clock import MICROSECONDS, Clock
@@ -120,7 +120,7 @@ class DeviceLogin:
             while True:
                 user_code = device_grant.new_user_code()
                 inserted = await tx.execute(
-                    _INSERT, new_id(), client_id, _digest(device_code), _digest(user_code), printable(host, 64),
+                    _INSERT, new_id(), client_id, digest_of(device_code), digest_of(user_code), printable(host, 64),
                     address[:64], place, printable(user_agent, 256), now_us, grant.expires_us,
                 )  # fmt: skip
                 if inserted == 1:
@@ -168,7 +168,7 @@ class DeviceLogin:
         """
         check_client(client_id)
         is_written = len(device_code) == device_grant.DEVICE_CODE_CHARACTERS and device_code.isascii()
-        digest = _digest(device_code) if is_written else ""
+        digest = digest_of(device_code) if is_written else ""
         row = await self._database.fetch_one("SELECT * FROM device_request WHERE device_code_sha256 = $1", digest)
         if row is None or row["client_id"] != client_id:
             raise _refused("invalid_grant")
@@ -220,7 +220,9 @@ class DeviceLogin:
         except TooManyRequests:
             await self._refusals.record("throttled", account_id)
             raise
-        row = await self._database.fetch_one("SELECT * FROM device_request WHERE user_code_sha256 = $1", _digest(code))
+        row = await self._database.fetch_one(
+            "SELECT * FROM device_request WHERE user_code_sha256 = $1", digest_of(code)
+        )
         if row is None or not _grant(row).is_open(self._clock.now_us()):
             await self._refusals.record("wrong_code", account_id)
             raise _nobody()
@@ -275,7 +277,3 @@ def _grant(row: Row) -> Grant:
 
 def _request(row: Row) -> DeviceRequest:
     return DeviceRequest(row["id"], row["client_id"], row["host"], row["address"], row["user_agent"], row["created_us"])
-
-
-def _digest(code: str) -> str:
-    return hashlib.sha256(code.encode()).hexdigest()

@@ -7,7 +7,6 @@ proven no second factor: it votes on nothing and passes no sensitive door until 
 Source: ASVS 5.0 7.4.3; NIST SP 800-63B-4 section 3.2 (the password is still asked for).
 """
 
-import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Final, Literal
 from failgate.accounts.session import Session
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.tables import TrustedDeviceRow
+from failgate.accounts.token_text import digest_of
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event
 from failgate.base.canonical import JSON
@@ -110,8 +110,8 @@ class Devices:
             await tx.execute(
                 "INSERT INTO trusted_device (id, account_id, token_sha256, name, address, user_agent, created_us,"
                 " expires_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                device_id, session.account_id, _digest(token), name[:100], session.address, session.user_agent, now_us,
-                expires_us,
+                device_id, session.account_id, digest_of(token), name[:100], session.address, session.user_agent,
+                now_us, expires_us,
             )  # fmt: skip
             await self._record(tx, Act.DEVICE_TRUSTED, device_id, actor, {"expires_us": expires_us})
             rows = await tx.fetch(
@@ -136,7 +136,7 @@ class Devices:
         if device_token is None or not _is_token(device_token):
             return None
         query = "SELECT id FROM trusted_device WHERE account_id = $1 AND token_sha256 = $2"
-        row = await self._database.fetch_one(query, account_id, _digest(device_token))
+        row = await self._database.fetch_one(query, account_id, digest_of(device_token))
         return str(row["id"]) if row is not None else None
 
     async def revoke(self, account_id: str, device_id: str, actor: Actor) -> None:
@@ -179,12 +179,12 @@ class Devices:
         """Return the device's next token, or None when `device_token` is not one of `account_id`."""
         if self.lifetime_days == 0 or not _is_token(device_token):
             return None
-        fresh, now_us, digest = secrets.token_urlsafe(32), self._clock.now_us(), _digest(device_token)
+        fresh, now_us, digest = secrets.token_urlsafe(32), self._clock.now_us(), digest_of(device_token)
         # No device outlives what the config says now, whatever it said when the device was trusted.
         changed = await tx.execute(
             "UPDATE trusted_device SET token_sha256 = $1, previous_sha256 = $2, last_used_us = $3, address = $4"
             " WHERE token_sha256 = $2 AND account_id = $5 AND expires_us > $3 AND created_us > $6",
-            _digest(fresh), digest, now_us, address[:64], account_id, now_us - self.lifetime_days * DAY_US,
+            digest_of(fresh), digest, now_us, address[:64], account_id, now_us - self.lifetime_days * DAY_US,
         )  # fmt: skip
         if changed == 1:
             return fresh
@@ -205,10 +205,6 @@ class Devices:
 
 def _is_token(text: str) -> bool:
     return len(text) == TOKEN_CHARACTERS and text.isascii()
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _from_row(row: Row) -> Device:

@@ -5,7 +5,6 @@ accepted: an inviter who lost their role meanwhile invites nobody. An invitation
 the account of that address alone. Who accepts signs in first, or makes an account within the same transaction.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -17,7 +16,7 @@ from failgate.accounts.email_address import normalise_email
 from failgate.accounts.password import Passwords, check_new_password
 from failgate.accounts.tables import InvitationRow
 from failgate.accounts.throttle import Throttle
-from failgate.accounts.token_text import token_id_of, write_token
+from failgate.accounts.token_text import digest_of, token_id_of, write_token
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Act, Actor, Event
 from failgate.base.canonical import JSON
@@ -124,7 +123,7 @@ class Invitations:
         if count is not None and count["number"] >= MAX_OPEN:
             raise Conflict(f"{MAX_OPEN} invitations are open in this workspace.", hint="Revoke some of them.")
         await tx.execute(
-            _INSERT, invitation_id, workspace_id, role.value, address, _digest(text), actor.t, actor.id, now_us,
+            _INSERT, invitation_id, workspace_id, role.value, address, digest_of(text), actor.t, actor.id, now_us,
             expires_us,
         )  # fmt: skip
         method = "link" if address is None else "email"
@@ -164,7 +163,7 @@ class Invitations:
         """
         if token_id_of(text, "inv") is None:
             raise _gone()
-        query = InvitationRow.select().where(InvitationRow.token_sha256 == _digest(text)).limit(1)
+        query = InvitationRow.select().where(InvitationRow.token_sha256 == digest_of(text)).limit(1)
         return _open(await self._database.fetch_one(query), self._clock.now_us())
 
     async def takes_password(self, workspace_id: str) -> bool:
@@ -235,7 +234,7 @@ class Invitations:
 
     async def _join(self, tx: Transaction, text: str, account_id: str, email: str, actor: Actor) -> Invitation:
         query = "SELECT * FROM invitation WHERE token_sha256 = $1"
-        found = _open(await tx.fetch_one(query, _digest(text)), self._clock.now_us())
+        found = _open(await tx.fetch_one(query, digest_of(text)), self._clock.now_us())
         if found.email is not None and found.email != email:
             raise _another_address()
         try:
@@ -297,7 +296,3 @@ def _another_address() -> InvitationRefused:
         "This invitation is for another e-mail address.",
         hint="Sign in with the account of the invited address.",
     )
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

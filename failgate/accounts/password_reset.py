@@ -8,7 +8,6 @@ Source: ASVS 5.0 6.4.3, 6.3.8.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +20,7 @@ from failgate.accounts.mail import Mail
 from failgate.accounts.password import Passwords, check_new_password
 from failgate.accounts.refusals import NOBODY
 from failgate.accounts.throttle import Throttle
-from failgate.accounts.token_text import token_id_of, write_token
+from failgate.accounts.token_text import digest_of, token_id_of, write_token
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event
 from failgate.base.canonical import JSON
@@ -154,7 +153,7 @@ class PasswordReset:
         """
         if token_id_of(text, "rst") is None:
             raise _gone()
-        return _open(await self._database.fetch_one(_LOAD, _digest(text), self._clock.now_us()))
+        return _open(await self._database.fetch_one(_LOAD, digest_of(text), self._clock.now_us()))
 
     async def complete(self, text: str, password: str) -> Reset:
         """Change the password by the link; every session, API key and trusted device of the account has ended.
@@ -166,7 +165,7 @@ class PasswordReset:
         password_hash = await self._passwords.hash(password)
 
         async def verb(tx: Transaction) -> Reset:
-            reset = _open(await tx.fetch_one(_LOAD, _digest(text), self._clock.now_us()))
+            reset = _open(await tx.fetch_one(_LOAD, digest_of(text), self._clock.now_us()))
             actor = Actor(t="password_reset", id=reset.id)
             await self._void(tx, reset.account_id)
             await self._accounts.change_password_within(tx, reset.account_id, password_hash, actor)
@@ -208,7 +207,7 @@ class PasswordReset:
             )
         reset_id, now_us = new_id(), self._clock.now_us()
         text, expires_us = write_token("rst", reset_id), now_us + RESET_MINUTES * 60 * MICROSECONDS
-        await tx.execute(_INSERT, reset_id, account_id, _digest(text), actor.t, actor.id, now_us, expires_us)
+        await tx.execute(_INSERT, reset_id, account_id, digest_of(text), actor.t, actor.id, now_us, expires_us)
         facts: dict[str, JSON] = {"reset": reset_id, "expires_us": expires_us, "method": method}
         await self._record(tx, Act.PASSWORD_RESET_BEGUN, account_id, actor, facts)
         return Reset(reset_id, account_id, account["email"], expires_us), text
@@ -230,7 +229,3 @@ def _open(row: Row | None) -> Reset:
 
 def _gone() -> NotFound:
     return NotFound("This link does not work any more.", hint="It works once, for 15 minutes: ask for a new one.")
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

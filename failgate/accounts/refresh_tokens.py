@@ -7,13 +7,12 @@ idempotency key of the first try, while the token that it did not get is unused.
 Source: RFC 9700 section 4.14.2, RFC 6749 section 6, RFC 7009.
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import Final
 
 from failgate.accounts.device_grant import GrantRefused
 from failgate.accounts.logins import Logins
-from failgate.accounts.token_text import token_id_of, write_token
+from failgate.accounts.token_text import digest_of, token_id_of, write_token
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Row, Transaction
 from failgate.base.ids import new_id
@@ -50,7 +49,7 @@ class RefreshTokens:
         """Return the id and the text of a fresh token of the login."""
         token_id = new_id()
         text = write_token("ref", token_id)
-        await tx.execute(_INSERT, token_id, login_id, _digest(text), self._clock.now_us())
+        await tx.execute(_INSERT, token_id, login_id, digest_of(text), self._clock.now_us())
         return token_id, text
 
     async def refresh(self, text: str, client_id: str, address: str, retry_key: str | None = None) -> Refreshed:
@@ -64,10 +63,10 @@ class RefreshTokens:
         """
         if not is_refresh_token(text):
             raise _invalid()
-        retry = _digest(retry_key) if retry_key is not None else None
+        retry = digest_of(retry_key) if retry_key is not None else None
 
         async def verb(tx: Transaction) -> Refreshed | None:
-            row = await tx.fetch_one(_FIND, _digest(text))
+            row = await tx.fetch_one(_FIND, digest_of(text))
             now_us = self._clock.now_us()
             if row is None or row["client_id"] != client_id:
                 return None
@@ -106,7 +105,7 @@ class RefreshTokens:
             return
 
         async def verb(tx: Transaction) -> None:
-            row = await tx.fetch_one(_FIND, _digest(text))
+            row = await tx.fetch_one(_FIND, digest_of(text))
             if row is not None and row["client_id"] == client_id:
                 await self._logins.end_within(tx, row["login_id"], "signed_out")
 
@@ -124,10 +123,6 @@ class RefreshTokens:
 def is_refresh_token(text: str) -> bool:
     """Tell whether `text` is written like a refresh token, its checksum included."""
     return text.startswith(PREFIX) and token_id_of(text) is not None
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _invalid() -> GrantRefused:

@@ -9,7 +9,6 @@ told through `on_closed`.
 Source: NIST SP 800-63B-4 section 2.2.3; ASVS 5.0 7.2.1 to 7.4.2.
 """
 
-import hashlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -20,6 +19,7 @@ from failgate.accounts.liveness import Limits, Live
 from failgate.accounts.places import is_new_place
 from failgate.accounts.session import EndReason, FactorMethod, Origin, Session, principal_of, printable, session_of
 from failgate.accounts.tables import HAS_FACTOR, SessionRow
+from failgate.accounts.token_text import digest_of
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SERVER, SYSTEM, Act, Actor, Event
 from failgate.base.cache import ReadThrough
@@ -135,7 +135,7 @@ class Sessions:
             awaits_second_factor = await tx.fetch_one(HAS_FACTOR, account_id) is not None
         is_new = not awaits_second_factor and await is_new_place(tx, account_id, address, user_agent, now_us)
         row: Row = {
-            "id": session_id, "account_id": account_id, "email": account["email"], "token_sha256": _digest(token),
+            "id": session_id, "account_id": account_id, "email": account["email"], "token_sha256": digest_of(token),
             "opened_us": now_us, "seen_us": now_us, "second_factor_us": proven_us,
             "awaits_second_factor": int(awaits_second_factor), "auth": json.dumps(auth), "address": address[:64],
             "user_agent": printable(user_agent), "connection_id": origin.connection_id if origin else None,
@@ -160,7 +160,7 @@ class Sessions:
         """
         if len(token) != TOKEN_CHARACTERS or not token.isascii():
             return None
-        live = await self._live.get(_digest(token))
+        live = await self._live.get(digest_of(token))
         if live is None:
             return None
         now_us, now_at_us = self._now()
@@ -212,7 +212,7 @@ class Sessions:
         changed = await tx.execute(
             "UPDATE session SET token_sha256 = $1, second_factor_us = $2, seen_us = $7, awaits_second_factor = 0,"
             " auth = $3, is_new_place = $4 WHERE id = $5 AND token_sha256 = $6",
-            _digest(token), proven_us, json.dumps(auth), int(is_new), session.id, session.token_sha256, now_us,
+            digest_of(token), proven_us, json.dumps(auth), int(is_new), session.id, session.token_sha256, now_us,
         )  # fmt: skip
         if changed != 1:
             raise _not_signed_in()
@@ -359,7 +359,7 @@ class Sessions:
         self._live.forget(session.token_sha256)
         principal = principal_of(session.id, session.account_id, session.email, auth, proven_us, session.origin)
         fresh = replace(
-            session, token_sha256=_digest(token), seen_us=self._clock.now_us(), second_factor_us=proven_us,
+            session, token_sha256=digest_of(token), seen_us=self._clock.now_us(), second_factor_us=proven_us,
             awaits_second_factor=False, auth=auth, principal=principal,
         )  # fmt: skip
         live = self._live_of(fresh)
@@ -376,10 +376,6 @@ class Sessions:
 
 def _actor(session_id: str, account_id: str, auth: tuple[str, ...]) -> Actor:
     return Actor.of(principal_of(session_id, account_id, "", auth, None))
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _not_signed_in() -> NotSignedIn:

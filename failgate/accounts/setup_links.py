@@ -3,7 +3,6 @@
 A setup link exists while there is no account, works for 30 minutes and once. A sign-in link lives in memory only.
 """
 
-import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from failgate.accounts.account import Account
 from failgate.accounts.accounts import Accounts
 from failgate.accounts.email_address import normalise_email
 from failgate.accounts.password import Passwords, check_new_password
+from failgate.accounts.token_text import digest_of
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event
 from failgate.base.clock import MICROSECONDS, Clock
@@ -70,7 +70,7 @@ class SetupLinks:
             await tx.execute("DELETE FROM setup_link")
             await tx.execute(
                 "INSERT INTO setup_link (id, token_sha256, minted_us, expires_us) VALUES ($1, $2, $3, $4)",
-                new_id(), _digest(token), now_us, now_us + SETUP_SECONDS * MICROSECONDS,
+                new_id(), digest_of(token), now_us, now_us + SETUP_SECONDS * MICROSECONDS,
             )  # fmt: skip
 
         await self._database.write(verb)
@@ -81,7 +81,7 @@ class SetupLinks:
 
         Raises: NotFound (no such link); Conflict (it has expired, or was used).
         """
-        row = await self._database.fetch_one("SELECT * FROM setup_link WHERE token_sha256 = $1", _digest(token))
+        row = await self._database.fetch_one("SELECT * FROM setup_link WHERE token_sha256 = $1", digest_of(token))
         _must_be_usable(row, self._clock.now_us())
 
     async def complete(
@@ -98,7 +98,7 @@ class SetupLinks:
 
         async def verb(tx: Transaction) -> Account:
             now_us = self._clock.now_us()
-            row = await tx.fetch_one("SELECT * FROM setup_link WHERE token_sha256 = $1", _digest(token))
+            row = await tx.fetch_one("SELECT * FROM setup_link WHERE token_sha256 = $1", digest_of(token))
             link = _must_be_usable(row, now_us)
             used = await tx.execute(
                 "UPDATE setup_link SET used_us = $1 WHERE id = $2 AND used_us IS NULL AND expires_us > $1",
@@ -149,7 +149,7 @@ class SignInLinks:
         if len(self._tickets) >= MAX_SIGN_IN_LINKS:
             raise Conflict(f"{MAX_SIGN_IN_LINKS} sign-in links wait to be used.", hint="Use one of them.")
         token = secrets.token_urlsafe(32)
-        self._tickets[_digest(token)] = _Ticket(account_id, now + self._ttl_seconds)
+        self._tickets[digest_of(token)] = _Ticket(account_id, now + self._ttl_seconds)
         return token
 
     def redeem(self, token: str) -> str:
@@ -157,7 +157,7 @@ class SignInLinks:
 
         Raises: NotSignedIn (no such link, used or expired: the same answer).
         """
-        ticket = self._tickets.pop(_digest(token), None)
+        ticket = self._tickets.pop(digest_of(token), None)
         if ticket is None or self._clock.monotonic() >= ticket.ends_at:
             raise NotSignedIn("This sign-in link does not work any more.", hint="Each works once: ask for a new one.")
         return ticket.account_id
@@ -183,7 +183,3 @@ def _must_be_usable(row: Row | None, now_us: int) -> Row:
 
 def _used() -> FailgateError:
     return Conflict("This installation is set up already.", hint="Sign in, or ask its administrator for an account.")
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

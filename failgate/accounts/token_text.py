@@ -1,4 +1,4 @@
-"""How a token is written: `fg_usr_<id>_<secret>_<checksum>`. Pure.
+"""How a token is written, `fg_usr_<id>_<secret>_<checksum>`, and what is kept of it. Pure.
 
 Kinds: `usr` an account's API key, `agt` an agent's token, `ref` a refresh token, `scim` a provisioning token, `inv` an
 invitation, `rst` a password reset, `shr` a share.
@@ -7,6 +7,7 @@ The id is the row's UUID in 22 characters of base62, the secret 256 random bits 
 it in 6: scanners recognise a leaked one, and a mistyped one is refused without a look-up.
 """
 
+import hashlib
 import re
 import secrets
 import uuid
@@ -48,6 +49,14 @@ def write_token(kind: Kind, token_id: str) -> str:
     secret = _to_base62(int.from_bytes(secrets.token_bytes(32)), _SECRET_CHARACTERS)
     body = f"fg_{kind}_{_to_base62(uuid.UUID(token_id).int, _ID_CHARACTERS)}_{secret}"
     return f"{body}_{_checksum(body)}"
+
+
+def digest_of(text: str) -> str:
+    """Return what is kept of the credential `text`: its SHA-256 in hex. For random bits; passwords have `password.py`.
+
+    Any text has one, a lone surrogate of a hostile request too.
+    """
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _checksum(body: str) -> str:

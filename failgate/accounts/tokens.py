@@ -4,7 +4,6 @@ A plain SHA-256 is right for 256 random bits. `resolve` answers from memory; a r
 moment of the commit. How a token is written: `token_text.py`; what it may be limited to: `token_limits.py`.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from failgate.access.role import Role
 from failgate.accounts.tables import TokenRow
 from failgate.accounts.token import Kind, Token, Wish, principal_of, token_of
 from failgate.accounts.token_limits import check_label, check_networks, check_scopes, is_within, parsed_networks
-from failgate.accounts.token_text import TOKEN_CHARACTERS, token_id_of, write_token
+from failgate.accounts.token_text import TOKEN_CHARACTERS, digest_of, token_id_of, write_token
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Act, Actor, Event
 from failgate.base.cache import ReadThrough
@@ -115,7 +114,7 @@ class Tokens:
         token_id = new_id()
         text = write_token(kind, token_id)
         await tx.execute(
-            _INSERT, token_id, kind, owner_id, answering, workspace_id, label, _digest(text),
+            _INSERT, token_id, kind, owner_id, answering, workspace_id, label, digest_of(text),
             None if scopes is None else json.dumps(scopes), now_us, wish.expires_us,
             json.dumps(networks) if networks else None,
         )  # fmt: skip
@@ -159,7 +158,7 @@ class Tokens:
         """
         if len(text) != TOKEN_CHARACTERS or not text.isascii():
             return None
-        digest = _digest(text)
+        digest = digest_of(text)
         # What is in memory is there under the digest of its whole text; only a miss pays for the checksum.
         live = self._live.peek(digest)
         if live is None:
@@ -334,7 +333,3 @@ async def _role(tx: Transaction, workspace_id: str, account_id: str) -> Role:
     if row is None:
         raise NotFound("There is no such member.", hint="An API key belongs to a member of its workspace.")
     return Role(row["role"])
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -3,11 +3,10 @@
 It opens the doors of provisioning and nothing else, and there what its own connection provisioned.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 from failgate.access.principal import Principal
-from failgate.accounts.token_text import token_id_of, write_token
+from failgate.accounts.token_text import digest_of, token_id_of, write_token
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event
 from failgate.base.cache import ReadThrough
@@ -64,7 +63,7 @@ class ScimTokens:
             await self._end(tx, connection.id, connection.workspace_id, actor, "rotated")
             await tx.execute(
                 "INSERT INTO scim_token (id, connection_id, token_sha256, created_us) VALUES ($1, $2, $3, $4)",
-                token_id, connection.id, _digest(text), self._clock.now_us(),
+                token_id, connection.id, digest_of(text), self._clock.now_us(),
             )  # fmt: skip
             event = Event(
                 act=Act.TOKEN_MINTED, ws=connection.workspace_id or SYSTEM, obj_t="token", obj_id=token_id, actor=actor,
@@ -107,7 +106,7 @@ class ScimTokens:
         """Return the principal of the token `text`, or None: malformed, unknown, revoked, its connection removed."""
         if len(text) > MAX_CHARACTERS or token_id_of(text, "scim") is None:
             return None
-        live = await self._live.get(_digest(text))
+        live = await self._live.get(digest_of(text))
         if live is None:
             return None
         live.used_us, live.is_touched = self._clock.now_us(), True
@@ -147,7 +146,3 @@ class ScimTokens:
         ids = frozenset(str(row["id"]) for row in rows)
         if ids:
             tx.after_commit(lambda: self._live.forget_where(lambda _, live: live.token_id in ids))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
