@@ -8,7 +8,7 @@ import pytest
 from failgate.assembly import Services
 from failgate.base.ids import new_id
 from failgate.sso.connection import OidcSettings
-from failgate.sso.connections import Draft
+from failgate.sso.draft import Draft
 from failgate.web.cookies import (
     SESSION,
     cookie_name,
