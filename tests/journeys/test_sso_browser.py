@@ -144,6 +144,30 @@ def test_a_request_by_post_leaves_through_a_page_of_ours(place: Place) -> None:
     assert place.violations == []
 
 
+def test_a_step_up_comes_back_from_the_other_site(place: Place) -> None:
+    """The answer is a form of another site, with which no session cookie travels: it brings the session's new one."""
+    context_class = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
+    team.sql(place.server, f"UPDATE sso_connection SET trusted_methods = '[\"{context_class}\"]'")
+    place.server.stop()
+    place.server.start(timeout=60)
+    with place.context() as context:
+        page = context.new_page()
+        page.goto(f"{place.url}/sso/school/start?next=/account/sessions")
+        place.at_the_provider(page, anybody(1))
+        expect(page).to_have_url(f"{place.url}/account/sessions")  # the provider's factor is taken for olga's own
+        page.goto(f"{place.url}/account/step-up?next=/account/sessions")
+        expect(page.get_by_label("Code of your authenticator")).to_be_visible()
+        before = {cookie["name"]: cookie["value"] for cookie in context.cookies(place.url)}
+        page.get_by_role("button", name="Confirm with School").click()
+        expect(page.locator("input[name=username]")).to_be_visible()  # asked anew
+        place.at_the_provider(page, anybody(1))
+        expect(page).to_have_url(f"{place.url}/account/sessions")
+        expect(page.get_by_text("second factor of the identity provider")).to_be_visible()
+        after = {cookie["name"]: cookie["value"] for cookie in context.cookies(place.url)}
+        assert after["__Host-fg_session"] != before["__Host-fg_session"]
+    assert place.violations == []
+
+
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 900, "light"), (390, 844, "dark"), (320, 640, "light")])
 def test_the_pages_are_accessible_and_fit(place: Place, width: int, height: int, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
