@@ -8,6 +8,7 @@ from typing import Literal
 
 from failgate.access.principal import Principal
 from failgate.access.role import Role
+from failgate.accounts.tables import HAS_FACTOR
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Act, Actor, Event
 from failgate.base.cache import ReadThrough
@@ -17,7 +18,6 @@ from failgate.base.errors import BadInput, Conflict
 from failgate.sso.connections import Connections
 
 Entry = Literal["free", "through_provider", "break_glass", "refused"]
-_HAS_FACTOR = "SELECT id FROM totp_secret WHERE account_id = $1 AND confirmed_us IS NOT NULL LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class Enforcements:
         )
         if await tx.fetch_one(query, workspace_id, account_id) is None:
             raise BadInput("The break-glass person is no enabled owner with a password.", hint="Choose another owner.")
-        if await tx.fetch_one(_HAS_FACTOR, account_id) is None:
+        if await tx.fetch_one(HAS_FACTOR, account_id) is None:
             raise BadInput(
                 "The break-glass owner has no second factor.", hint="They set one up at /account/second-factor first."
             )

@@ -94,6 +94,20 @@ async def test_nobody_is_locked_out_by_demanding_it(place: Place) -> None:
     await enforcements.enforce(place.acme.id, owner, OPERATOR)
 
 
+async def test_a_passkey_is_a_second_factor_of_the_break_glass_owner(place: Place) -> None:
+    await proven(place)
+    await place.database.write(
+        lambda tx: tx.execute(
+            "INSERT INTO passkey (id, account_id, credential_id, public_key, sign_count, transports, aaguid, name,"
+            " created_us) VALUES ($1, $1, 'c', $2, 0, '', '', 'key', 1)",
+            place.owner.id, b"x",
+        )
+    )  # fmt: skip
+    await place.room.enforcements.enforce(place.acme.id, place.owner.id, OPERATOR)
+    who = user(place.owner.id, auth=("pwd", "hwk"), second_factor_us=1)
+    assert await place.room.enforcements.entry(who, place.acme.id, Role.OWNER) == "break_glass"
+
+
 async def test_the_break_glass_owner_stays(place: Place) -> None:
     await proven(place)
     await with_factor(place, place.owner.id)
