@@ -86,8 +86,10 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False  # the parser reads nothing after an upgrade, whoever declines it
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
-        self._is_between = True
+        """Wait for the next request, unless it has come already, or this one never arrived whole."""
+        self._is_between = not self.pipeline
+        if self._is_between and self.cycle.more_body:
+            self.transport.close()
         super().on_response_complete()
 
     def close_if_unused(self) -> None:

@@ -9,12 +9,13 @@ import contextlib
 
 from failgate.web.asgi import App, Message, Receive, Scope, Send
 
-SECONDS = 5.0
+IDLE_SECONDS = 1.0  # without a byte: who sends nothing has the answer
+SECONDS = 10.0
 BYTES = 64 * 1024 * 1024
 
 
 class UnreadBody:
-    """Ends an answer only when its request has arrived, within `SECONDS` and `BYTES`; the answer's bytes go at once."""
+    """Ends an answer only when its request has arrived, as long as it comes; the answer's bytes go at once."""
 
     def __init__(self, app: App) -> None:
         """Wrap `app`."""
@@ -56,7 +57,8 @@ class _Body:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SECONDS):
                 while not self.is_ended and read < BYTES:
-                    read += len((await self.receive()).get("body", b""))
+                    message = await asyncio.wait_for(self.receive(), IDLE_SECONDS)
+                    read += len(message.get("body", b""))
 
 
 def _has_body(scope: Scope) -> bool:
