@@ -59,7 +59,8 @@ def failures_in(server: Server) -> list[str]:
         except ValueError:
             found.append(line)
             continue
-        if entry.get("level") in {"error", "critical"} or (entry.get("status") or 0) >= 500:
+        status = entry.get("status") or 0
+        if entry.get("level") in {"error", "critical"} or (status >= 500 and status != 501):  # 501: SCIM without bulk
             found.append(line)
     return found
 
