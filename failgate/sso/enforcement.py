@@ -3,6 +3,7 @@
 Asked at every door of a workspace, so it is answered from memory. API keys and agents are no sign-ins: they go on.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +45,7 @@ class Enforcements:
         self._connections = connections
         self._known = ReadThrough(self._load, limit=10_000)
         self._noted: dict[tuple[str, str], None] = {}
+        self._callbacks: list[Callable[[str], None]] = []
 
     async def of(self, workspace_id: str) -> Enforcement:
         """Return what the workspace demands; from memory after the first time."""
@@ -104,7 +106,7 @@ class Enforcements:
                 data={"owner": break_glass_account_id},
             )  # fmt: skip
             await self._audit.append(tx, event)
-            tx.after_commit(lambda: self._known.forget(workspace_id))
+            tx.after_commit(lambda: self._changed(workspace_id))
 
         await self._database.write(verb)
 
@@ -116,9 +118,19 @@ class Enforcements:
                 return
             event = Event(act=Act.SSO_RELEASED, ws=workspace_id, obj_t="workspace", obj_id=workspace_id, actor=actor)
             await self._audit.append(tx, event)
-            tx.after_commit(lambda: self._known.forget(workspace_id))
+            tx.after_commit(lambda: self._changed(workspace_id))
 
         await self._database.write(verb)
+
+    def on_changed(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Call `callback` with the id of each workspace whose demand changes, after the commit; return the undo."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    def _changed(self, workspace_id: str) -> None:
+        self._known.forget(workspace_id)
+        for callback in tuple(self._callbacks):
+            callback(workspace_id)
 
     async def keep_break_glass(self, tx: Transaction, workspace_id: str, account_id: str, _actor: Actor) -> None:
         """Refuse that the owner who may enter without single sign-on leaves the workspace, or is owner no more.

@@ -56,7 +56,12 @@ class Application:
         self.metrics = Metrics()
         self.denials = Denials(services.audit, services.clock)
         self.sockets = OpenSockets(
-            services.sessions, services.tokens, services.workspaces, services.logins, services.certificates
+            services.sessions,
+            services.tokens,
+            services.workspaces,
+            services.logins,
+            services.certificates,
+            services.sso.enforcements,
         )
         self.litestar: Litestar = _Litestar(
             route_handlers=[_handler(door) for door in doors],

@@ -12,6 +12,7 @@ from failgate.accounts.sessions import Sessions
 from failgate.accounts.token_text import token_id_of
 from failgate.accounts.tokens import Tokens
 from failgate.base.errors import TooManyRequests
+from failgate.sso.enforcement import Enforcements
 from failgate.web.context import Visit
 from failgate.workspaces.certificates import AgentCertificates
 from failgate.workspaces.workspaces import Workspaces
@@ -21,6 +22,7 @@ V = TypeVar("V")
 
 CREDENTIAL_ENDED = 4401
 ROLE_ENDED = 4403
+COME_AGAIN = 1013  # try again later: RFC 6455 section 7.4.1, as registered
 MAX_OF_SESSION = 32
 
 Ended = Callable[[int], None]
@@ -37,8 +39,12 @@ class OpenSockets:
         workspaces: Workspaces,
         logins: Logins,
         certificates: AgentCertificates,
+        enforcements: Enforcements,
     ) -> None:
-        """Be told when a session or a login ends, a token or a certificate is revoked or a membership changes."""
+        """Be told when a session or a login ends, a token or a certificate is revoked or a membership changes.
+
+        Also when a workspace begins or ends to demand single sign-on: then its people come in anew, or do not.
+        """
         self._open: defaultdict[str, set[Ended]] = defaultdict(set)
         self._of_member: defaultdict[tuple[str, str], set[tuple[Permission, Ended]]] = defaultdict(set)
         self._undo = (
@@ -47,6 +53,7 @@ class OpenSockets:
             certificates.on_ended(self._end),
             workspaces.on_role_changed(self._role_changed),
             logins.on_closed(self._end),
+            enforcements.on_changed(self._demand_changed),
         )
 
     @contextmanager
@@ -83,6 +90,12 @@ class OpenSockets:
         for permission, ended in tuple(self._of_member.get((workspace_id, account_id), ())):
             if role is None or permission not in GRANTS[role]:
                 ended(ROLE_ENDED)
+
+    def _demand_changed(self, workspace_id: str) -> None:
+        for member, entries in tuple(self._of_member.items()):
+            if member[0] == workspace_id:
+                for _, ended in tuple(entries):
+                    ended(COME_AGAIN)
 
 
 def _discard(kept: defaultdict[K, set[V]], key: K, value: V) -> None:

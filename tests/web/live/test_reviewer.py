@@ -11,8 +11,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from failgate.access.role import Role
 from failgate.audit.record import Actor
 from failgate.base.canonical import digest_of
+from failgate.sso.connection import OidcSettings
+from failgate.sso.connections import Draft
 from failgate.wire.gate import Submission
-from tests.web.conftest import session_of
+from tests.web.conftest import OPERATOR, session_of
 
 
 @contextlib.asynccontextmanager
@@ -106,6 +108,27 @@ async def test_a_lost_role_closes_it_at_once_though_nothing_happens(server, peop
             await hear(socket)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4403
+
+
+async def test_it_closes_at_once_when_the_workspace_demands_its_provider(server, people):
+    services, account, owner = server.services, people.accounts["reviewer"], people.accounts["owner"]
+    draft = Draft("Ours", OidcSettings(issuer="https://id.example", client_id="failgate"))
+    made = await services.sso.connections.create(people.acme, "ours", draft, OPERATOR)
+    await services.db.write(
+        lambda tx: services.sso.connections.note_test(tx, made, "passed", OPERATOR, has_passed=True)
+    )
+    await services.second_factors.issue(owner, OPERATOR)
+    async with watching(server, await session_of(services, account)) as socket:
+        await services.sso.enforcements.enforce(people.acme, owner, OPERATOR)
+        async with asyncio.timeout(1):
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1013
+    with pytest.raises(InvalidStatus) as refused:
+        async with watching(server, await session_of(services, account)):
+            pass
+    assert refused.value.response.status_code == 403
 
 
 async def test_another_role_that_may_watch_leaves_it_open(server, people):
