@@ -130,6 +130,18 @@ def test_links_between_pages_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_every_picture_is_shown_and_all_of_them_are_small() -> None:
+    """A picture that no page names is an old one. Together they stay below 4 MB: a clone carries each version."""
+    pictures = sorted((ROOT / "docs").rglob("*.png"))
+    named = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#\s]+\.png)\)", page.read_text())
+    }
+    assert {picture.resolve() for picture in pictures} == named
+    assert sum(picture.stat().st_size for picture in pictures) < 4_000_000
+
+
 def test_every_permission_is_documented() -> None:
     text = (ROOT / "docs" / "roles.md").read_text()
     assert [permission.value for permission in Permission if permission.value not in text] == []

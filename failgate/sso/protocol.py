@@ -29,7 +29,7 @@ class Refusal(FailgateError):
     def __init__(self, reason: str, detail: str = "") -> None:
         """Keep the `reason`, which names a kind of fault, and the `detail` of this one."""
         super().__init__(
-            "The sign-in through your identity provider did not work.",
+            "Your identity provider did not bring you in, or what it sent could not be used.",
             hint="Try again. If it fails once more, give your administrator the reference on this page.",
         )
         self.reason = reason

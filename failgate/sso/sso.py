@@ -53,8 +53,8 @@ class NotLinked(FailgateError):
 # domain that is verified for it, that the address is theirs.
 _SAID: Final = {
     "deprovisioned": (
-        "Your identity provider has taken you out of its directory here.",
-        "Ask its administrator to assign you again.",
+        "Your identity provider has ended your access to Failgate.",
+        "If that is a mistake, ask the administrator of your company's directory to assign you again.",
     ),
     "no_email": (
         "Your identity provider did not say which e-mail address is yours.",
@@ -65,14 +65,14 @@ _SAID: Final = {
         "Confirm the address there, then try again.",
     ),
     "domain_not_covered": (
-        "Your identity provider knows you, and no account of this server belongs to you there.",
-        "Ask an owner of the workspace to let you in.",
+        "Your identity provider knows you, but no account of this server belongs to you there.",
+        "Ask an owner of your workspace to invite you, or to connect the domain of your address.",
     ),
     "account_exists": (
         "There is an account with your e-mail address, and it does not belong to this sign-in yet.",
         "Sign in as you did until now, then link this sign-in on your account page.",
     ),
-    "account_disabled": ("This account may not sign in.", "Ask an owner of the workspace."),
+    "account_disabled": ("Your account here is switched off.", "Ask whoever runs this server to switch it on again."),
 }
 
 

@@ -147,14 +147,14 @@ def running(server: Server):
 
 
 @contextmanager
-def browser():
-    """A Chromium; skip where there is none."""
+def browser(*options: str):
+    """A Chromium with more `options` of its command line; skip where there is none."""
     if not CHROMIUM.exists():
         pytest.skip(f"Chromium is missing at {CHROMIUM}: install the package `chromium`, or set FAILGATE_CHROMIUM")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=BROWSER_OPTIONS)
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[*BROWSER_OPTIONS, *options])
         try:
             yield chromium
         finally:

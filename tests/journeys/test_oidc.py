@@ -447,6 +447,39 @@ def test_a_logout_token_is_used_once_and_nothing_else_is_one(
         peer.serve(server.url)
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_signing_out_in_a_browser_ends_the_providers_session_too(
+    server: Server, peer: OidcProvider, chromium: Any, width: int
+) -> None:
+    """RP-initiated logout, with the cookies, redirects and content policy of a real browser."""
+    context = chromium.new_context(viewport={"width": width, "height": 840})
+    page = context.new_page()
+    violations: list[str] = []
+    page.on("console", lambda said: violations.append(said.text) if "Content Security Policy" in said.text else None)
+    page.goto(f"{server.url}/signin?next={QUEUE}")
+    page.click("[data-connection=peer]")
+    page.fill("[name=login]", "alice")
+    page.fill("[name=password]", "any")
+    page.press("[name=password]", "Enter")
+    page.get_by_role("button", name="Continue").click()  # the consent
+    page.wait_for_url(f"{server.url}{QUEUE}**")
+    page.goto(f"{server.url}/sso/peer/start?next=/account")
+    page.wait_for_url(f"{server.url}/account")  # the provider knows this browser: nothing is asked
+
+    page.locator('form[action="/signout"] button').last.click()
+    page.wait_for_url(f"{peer.issuer}/**")
+    page.click("[name=logout]")
+    page.wait_for_url(f"{server.url}/sso/peer/logout**")
+    assert page.get_by_role("heading", name="You are signed out").is_visible()
+    page.goto(f"{server.url}/account")
+    page.wait_for_url(f"{server.url}/signin**")
+    page.click("[data-connection=peer]")
+    page.wait_for_url(f"{peer.issuer}/**")
+    assert page.locator("[name=login]").is_visible()  # it asks who this is: its session has ended
+    assert violations == []
+    context.close()
+
+
 def test_nothing_of_a_sign_in_stands_in_the_log(server: Server) -> None:
     with stranger(server) as client:
         back = come_back(client, "alice")

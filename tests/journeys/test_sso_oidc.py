@@ -373,7 +373,7 @@ def test_an_owner_connects_tests_and_demands_single_sign_on(
 def _enforced(server: Server, owner: Visitor, through_provider: Visitor) -> None:
     plain = person(server, "rita", "developer", with_totp=False)
     page = owner.get(SIGN_IN).text
-    options = dict(re.findall(r'<option value="([^"]+)">([^<]+)</option>', page))
+    options = dict(re.findall(r'<option value="([^"]+)"[^>]*>([^<]+)</option>', page))
     ids = {email: account for account, email in options.items()}
     refused = form(owner, SIGN_IN, to=f"{SIGN_IN}/enforce", owner=ids["owner@acme.example"])
     assert refused.status_code == 400  # no second factor there

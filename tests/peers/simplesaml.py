@@ -35,7 +35,7 @@ def person(number: int) -> tuple[str, str]:
 class SimpleSamlPhp:
     """One identity provider in processes of its own, on a free port."""
 
-    def __init__(self, state: Path, key: KeyPair) -> None:
+    def __init__(self, state: Path, key: KeyPair, people: dict[tuple[str, str], dict] | None = None) -> None:
         self.state = state
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -45,6 +45,9 @@ class SimpleSamlPhp:
         self.process: subprocess.Popen[bytes] | None = None
         (state / "cert").mkdir(parents=True)
         self.use_key(key)
+        if people:
+            listed = {f"{name}:{password}": said for (name, password), said in people.items()}
+            (state / "people.json").write_text(json.dumps(listed))
         self.serve([])
 
     def use_key(self, key: KeyPair) -> None:

@@ -30,6 +30,7 @@ from failgate.web.pages.connections_view import (
     TrialView,
     padded,
     role_word,
+    subject_words,
     verdict_of,
 )
 from failgate.web.pages.departing import depart
@@ -163,7 +164,7 @@ async def trial(request: Asking, id: FromPath[str], trial: FromPath[str]) -> Pag
         raise NotFound("There is no such test.")
     now_us = services.clock.now_us()
     facts = (
-        ("Issuer", found.issuer), ("Subject", found.subject), ("E-mail", found.email),
+        ("Issuer", found.issuer), ("Subject", subject_words(found.subject)), ("E-mail", found.email),
         ("E-mail vouched for", ("yes" if found.is_email_verified else "no") if found.issuer else None),
         ("Name", found.name), ("Methods (amr)", " ".join(found.methods) or None), ("Context (acr)", found.context),
         ("Counts as a second factor", ("yes" if found.is_factor_trusted else "no") if found.issuer else None),

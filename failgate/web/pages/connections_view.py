@@ -1,5 +1,6 @@
 """The owner's pages about identity providers as plain values. Pure."""
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
@@ -198,6 +199,17 @@ def verdict_of(account: str | None, reason: str | None) -> str:
     if account == "refused" or account is None:
         return VERDICTS.get(reason or "", f"The answer of the provider is refused: {reason}.")
     return VERDICTS[account]
+
+
+def subject_words(subject: str | None) -> str | None:
+    """Return a subject for people: of a SAML NameID, which is kept as four texts, those that say something."""
+    if subject is None or not subject.startswith("["):
+        return subject
+    try:
+        kind, *qualifiers, name = json.loads(subject)
+    except ValueError:
+        return subject
+    return " · ".join(str(part) for part in (name, kind, *qualifiers) if part)
 
 
 def role_word(role: str | None) -> str:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from failgate.base.errors import Conflict, FailgateError
 from failgate.sso.protocol import Departure, Refusal
 from failgate.sso.requests import Errand
-from failgate.sso.sso import new_browser_key
+from failgate.sso.sso import NotLinked, new_browser_key
 from failgate.sso.step_up import NotConfirmed
 from failgate.web.asgi import Scope
 from failgate.web.context import services_of, visit_of
@@ -59,11 +59,16 @@ def browser_key_of(request: Asking) -> str | None:
 async def refused(request: Asking, slug: str, error: FailgateError) -> Page:
     """Show the one page for every refused answer; for a person whom nobody knows here, what they can do."""
     visit = visit_of(request)
-    title, is_step_up = error.title, isinstance(error, NotConfirmed)
-    again, back = own_path(f"/sso/{slug}/start"), "/signin"
+    title, again = error.title, own_path(f"/sso/{slug}/start")
+    back, label = "/signin", "Other ways to sign in"
     if isinstance(error, NotConfirmed):
-        again, back = with_next("/account/step-up", error.return_to), error.return_to
-    if isinstance(error, Conflict):
-        title = "This sign-in was not linked"
-    view = RefusedView(title, error.sentence, error.hint or "", visit.request_id, slug, again, back, is_step_up)
+        again, back, label = with_next("/account/step-up", error.return_to), error.return_to, "Back to where you were"
+    elif isinstance(error, Conflict):
+        title, back, label = "This sign-in was not linked", "/account/sign-ins", "Back to your sign-ins"
+    elif isinstance(error, NotLinked) and error.reason == "account_exists":
+        back, label = "/signin?next=/account/sign-ins", "Sign in and link it"
+    view = RefusedView(
+        title, error.sentence, error.hint or "", visit.request_id, slug, again, back, label,
+        is_about_person=isinstance(error, NotLinked | Conflict), is_step_up=isinstance(error, NotConfirmed),
+    )  # fmt: skip
     return await show(request, "sso_refused.html", view, title="Sign-in", status=403)

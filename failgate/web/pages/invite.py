@@ -58,6 +58,7 @@ async def _show(request: Asking, token: str, error: FailgateError | None = None)
             "sentence": "It was used, revoked, or is older than seven days.",
             "hint": gone.hint,
             "request_id": None,
+            "label": "I am a member: sign in",
         }
         return await show(request, "error.html", view, title="Invitation", status=gone.status)
     signed_in = visit.session.email if visit.session is not None and visit.principal.kind == "user" else None

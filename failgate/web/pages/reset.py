@@ -58,5 +58,7 @@ async def _gone(request: Asking, error: NotFound) -> Page:
         "sentence": "It was used, replaced by a newer one, or is older than 15 minutes.",
         "hint": error.hint,
         "request_id": None,
+        "href": "/reset",
+        "label": "Ask for a new link",
     }
     return await show(request, "error.html", view, title="New password", status=error.status)

@@ -62,7 +62,7 @@ async def logout(request: Asking, connection: FromPath[str]) -> Page:
     query: bytes = request.scope["query_string"]
     found = await services_of(request).sso.connections.by_slug(connection)
     if found is not None and found.kind == "oidc":
-        return await show(request, "sso_logout.html", LogoutView(found.title), title="Signed out")
+        return await show(request, "sso_logout.html", LogoutView(found.title, asks=True), title="Signed out")
     return await _logout(request, connection, query.decode("latin-1"), None)
 
 

@@ -20,6 +20,7 @@ class RefusedView:
     """An answer that signed nobody in, or stepped nothing up. `reference` is the request id by which the log tells why.
 
     `start` is where one tries again, `back` where one goes instead.
+    `is_about_person`: the answer is in order, and who it names is not let in; trying again changes nothing by itself.
     """
 
     title: str
@@ -28,7 +29,9 @@ class RefusedView:
     reference: str
     slug: str
     start: str
-    back: str = "/signin"
+    back: str
+    back_label: str
+    is_about_person: bool = False
     is_step_up: bool = False
 
 
@@ -42,9 +45,10 @@ class NowhereView:
 
 @dataclass(frozen=True, slots=True)
 class LogoutView:
-    """Signed out here and at the provider named `title`."""
+    """Signed out here and at the provider named `title`; `asks`: the provider lets the person stay signed in there."""
 
     title: str
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
