@@ -52,6 +52,7 @@ from failgate.config.model import Config
 from failgate.gate import tables as gate_tables
 from failgate.gate.feed import Feed
 from failgate.gate.gate import Gate
+from failgate.gate.known_rules import KnownRules
 from failgate.gate.parts import GateLimits
 from failgate.gate.rules import Rules
 from failgate.loader.host import HostMaker
@@ -216,7 +217,8 @@ async def _build(
     artifacts = Artifacts(
         db, plugins.artifact_store, clock, ArtifactLimits(artifact_bytes=config.limits.artifact.bytes)
     )
-    gate = Gate(db, audit, clock, plugins.policies, plugins.rulebook, limits=limits, feed=feed)
+    known_rules = KnownRules(db)
+    gate = Gate(db, audit, clock, plugins.policies, plugins.rulebook, limits=limits, feed=feed, known_rules=known_rules)
     certificates = AgentCertificates(db, audit, clock)
     accounts.also_end(certificates.end_of_account)
     workspaces.also_end(certificates.end_in_workspace)
@@ -293,7 +295,7 @@ async def _build(
         outbound=outbound,
         sso=sso,
         gate=gate,
-        rules=Rules(db, audit, clock, plugins.rulebook),
+        rules=Rules(db, audit, clock, plugins.rulebook, known_rules),
         feed=feed,
         plugins=plugins,
         followers=tuple(Follower(db, audit, name, exporter, clock) for name, exporter in exporters),

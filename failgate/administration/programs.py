@@ -60,6 +60,12 @@ class NewAllow(Arguments, frozen=True):
     note: str | None = None
 
 
+class OneRule(Arguments, frozen=True):
+    """Arguments of `allow.remove`."""
+
+    rule: str
+
+
 class Programs:
     """The verbs over open services."""
 
@@ -79,6 +85,7 @@ class Programs:
             "api_key.revoke": (OneToken, self._revoke_token),
             "token.revoke": (OneToken, self._revoke_token),
             "allow.add": (NewAllow, self._add_allow),
+            "allow.remove": (OneRule, self._remove_allow),
         }
 
     async def _create_agent(self, new: NewAgent) -> Answer:
@@ -148,6 +155,10 @@ class Programs:
         rule = Rule(kind="exact", effect="allow", argv=new.argv, note=new.note)
         view = await self._services.rules.create(OPERATOR, workspace.id, rule)
         return {"rule": view.id}
+
+    async def _remove_allow(self, one: OneRule) -> Answer:
+        await self._services.rules.revoke_anywhere(OPERATOR, one.rule)
+        return {"rule": one.rule}
 
 
 def _id_of(text: str) -> str:

@@ -84,6 +84,7 @@ class Act(StrEnum):
     RULE_CREATED = "rule.created"
     RULE_REVOKED = "rule.revoked"
     RULE_QUARANTINED = "rule.quarantined"
+    RULE_LOST = "rule.lost"
     REPORT_BEGUN = "report.begun"
     REPORT_SEALED = "report.sealed"
     REPORT_READ = "report.read"
@@ -225,6 +226,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.RULE_CREATED: {"digest": Digest, "expires_us": _COUNT, "max_uses": _COUNT},
     Act.RULE_REVOKED: {"digest": _DIGEST},
     Act.RULE_QUARANTINED: {"digest_found": _WORD, "digest": _DIGEST, "reason": _WORD},
+    Act.RULE_LOST: {"digest": _DIGEST},
     Act.REPORT_BEGUN: {
         "manifest": Digest,
         "command": _ID,

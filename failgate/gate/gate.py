@@ -21,6 +21,7 @@ from failgate.base.log import get_logger
 from failgate.gate.deciding import Deciding
 from failgate.gate.electorate import Electorate, Members
 from failgate.gate.feed import Feed
+from failgate.gate.known_rules import KnownRules
 from failgate.gate.parts import GateLimits, Parts, Write
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.gate.queue import Queue
@@ -60,8 +61,12 @@ class Gate:
         electorate: Electorate | None = None,
         limits: GateLimits | None = None,
         feed: Feed | None = None,
+        known_rules: KnownRules | None = None,
     ) -> None:
-        """Be ready for `rebuild`. `policies` are asked in their order; without any, every command is denied."""
+        """Be ready for `rebuild`. `policies` are asked in their order; without any, every command is denied.
+
+        `known_rules` says in which workspaces nothing passes without people, for the rulebook lacks a rule.
+        """
         limits = limits or GateLimits()
         self.feed = feed or Feed()
         self._queue = Queue(limits.max_pending, limits.max_pending_bytes)
@@ -76,6 +81,7 @@ class Gate:
             electorate or Members(),
             dict(policies),
             rulebook,
+            known_rules or KnownRules(db),
             FirstAnswers(db, self._time.now_us),
         )
         self._submitting = Submitting(self._parts)

@@ -15,6 +15,7 @@ from failgate.gate.command import MAX_ARGV_BYTES
 from failgate.gate.electorate import Electorate
 from failgate.gate.feed import Feed, Happened
 from failgate.gate.journal import record_event
+from failgate.gate.known_rules import KnownRules
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.gate.queue import Queue
 from failgate.gate.steady import SteadyTime
@@ -55,6 +56,7 @@ class Parts:
     electorate: Electorate
     policies: Mapping[str, ApprovalPolicy]
     rulebook: Rulebook | None
+    known_rules: KnownRules
     answers: FirstAnswers
 
     async def append(

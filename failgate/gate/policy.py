@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from failgate.base.canonical import digest_of
 from failgate.wire.gate import Command, Rule, RuleView
@@ -32,6 +32,9 @@ class CommandContext:
     agent_id: str | None
     requester_account_id: str | None
     now_us: int
+
+
+CLOSED: Final = Finding("abstain", "would pass, but a recorded rule is missing here: nothing passes without people")
 
 
 class ApprovalPolicy(Protocol):
@@ -108,6 +111,11 @@ def combine(findings: Sequence[tuple[str, Finding]]) -> Combined:
         return Combined("deny", 0, "no policy asks for anyone", kept)
     name, finding = max(asking, key=lambda asked: asked[1].need)
     return Combined("ask", max(1, finding.need), f"{name}: {finding.reason}", kept)
+
+
+def without_allowing(findings: Sequence[tuple[str, Finding]]) -> list[tuple[str, Finding]]:
+    """Return `findings` for a workspace that is closed: nothing passes there without people."""
+    return [(name, CLOSED if finding.says == "allow" else finding) for name, finding in findings]
 
 
 def rule_digest(workspace_id: str, rule_id: str, rule: Rule, *, created_by: str, created_us: int) -> str:

@@ -1,10 +1,11 @@
 """Rules of the rulebook: each is recorded before it takes effect, and at start each has to prove its record.
 
 The rulebook is a plugin's and lies in a database of its own, so record and rule cannot share a transaction: the record
-comes first. A crash in between leaves a record without a rule: it lets nothing pass, `failgate audit verify --gate`
-names it, and revoking it ends it.
+comes first. A crash in between leaves a record without a rule: it lets nothing pass, nobody was told that it would,
+and the next start ends it. A rule that the rulebook had and has no more closes its workspace: `known_rules.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from failgate.base.idempotency import FirstAnswers, Repeated, RequestKey
 from failgate.base.ids import is_id, new_id
 from failgate.base.log import get_logger
 from failgate.gate.command import check_argv, check_text
+from failgate.gate.known_rules import KnownRules
 from failgate.gate.policy import Rulebook, rule_digest
 from failgate.gate.stored import MAX_PAGE
 from failgate.wire.gate import Rule, RulePage, RuleView
@@ -25,6 +27,10 @@ from failgate.wire.gate import Rule, RulePage, RuleView
 RULE: Final = "rule"
 MAX_TTL_SECONDS: Final = 366 * 86_400
 MAX_USES: Final = 1_000_000_000
+_MEND: Final = (
+    "Nothing passes in this workspace without people. Put the file of the rulebook back as it was and start again, or"
+    " end the rule and make it anew: failgate admin allow remove"
+)
 _log = get_logger("failgate.gate")
 
 
@@ -34,26 +40,33 @@ class Proven:
 
     digest: str | None = None
     is_over: bool = False
+    expires_us: int | None = None
 
 
 def prove_rule(proven: Proven, record: dict[str, Any]) -> Proven:
     """Return what is known of a rule after one more of its records, oldest first."""
     if record["act"] == Act.RULE_CREATED and proven.digest is None:
-        return Proven(record["data"]["digest"], proven.is_over)
+        return Proven(record["data"]["digest"], proven.is_over, record["data"].get("expires_us"))
     if record["act"] in {Act.RULE_REVOKED, Act.RULE_QUARANTINED}:
-        return Proven(proven.digest, is_over=True)
+        return Proven(proven.digest, is_over=True, expires_us=proven.expires_us)
     return proven
 
 
 class Rules:
     """Creates, lists and revokes rules."""
 
-    def __init__(self, db: Database, audit: AuditLog, clock: Clock, rulebook: Rulebook | None) -> None:
-        """Work on `rulebook`; None when no enabled policy keeps rules. Records go to `audit` through `db`."""
+    def __init__(
+        self, db: Database, audit: AuditLog, clock: Clock, rulebook: Rulebook | None, known: KnownRules | None = None
+    ) -> None:
+        """Work on `rulebook`; None when no enabled policy keeps rules. Records go to `audit` through `db`.
+
+        `known` is what the gate asks whether a workspace is closed.
+        """
         self._db = db
         self._audit = audit
         self._clock = clock
         self._rulebook = rulebook
+        self._known = known or KnownRules(db)
         self._answers = FirstAnswers(db, clock.now_us)
 
     def _book(self) -> Rulebook:
@@ -83,25 +96,27 @@ class Rules:
         if rule.max_uses is not None:
             facts["max_uses"] = rule.max_uses
         event = Event(Act.RULE_CREATED, workspace_id, RULE, rule_id, actor, facts)
-        if key is None:
-            await self._record(event)
-        elif not await self._claimed(key, event):
+        if not await self._begun(key, event):
+            assert key is not None
             return await self._answers.repeated(key, RuleView)
         await book.add(workspace_id, rule_id, rule, created_by=actor.id, created_us=created_us)
+        await self._known.keep([rule_id])
         view = await self._effective(workspace_id, rule_id)
         if key is not None:
             await self._answers.fill(key, view)
         return view
 
-    async def _claimed(self, key: RequestKey, event: Event) -> bool:
-        """Record `event` and claim `key` with it; False when somebody else claimed it."""
+    async def _begun(self, key: RequestKey | None, event: Event) -> bool:
+        """Record `event`, know its rule and claim `key`; False when somebody else claimed it."""
 
-        async def claim(tx: Transaction) -> None:
-            await self._answers.claim(tx, key)
+        async def begin(tx: Transaction) -> None:
+            if key is not None:
+                await self._answers.claim(tx, key)
             await self._audit.append(tx, event)
+            await self._known.begin(tx, event.ws, event.obj_id)
 
         try:
-            await self._db.write(claim)
+            await self._db.write(begin)
         except Repeated:
             return False
         return True
@@ -116,10 +131,21 @@ class Rules:
             await self._effective(workspace_id, rule_id)
         except NotFound:
             proven = await self._proven(workspace_id, rule_id)
-            if proven.digest is None or proven.is_over:
+            is_open = proven.digest is not None and not proven.is_over
+            if not is_open and await self._known.workspace_of(rule_id) != workspace_id:
                 raise
-        await self._record(Event(Act.RULE_REVOKED, workspace_id, RULE, rule_id, actor))
+        await self._end(workspace_id, rule_id, actor)
         await book.revoke(workspace_id, rule_id)
+
+    async def revoke_anywhere(self, actor: Actor, rule_id: str) -> None:
+        """Do what `revoke` does, whatever workspace the rule is of.
+
+        Raises: NotFound, Conflict.
+        """
+        workspace_id = await self._known.workspace_of(rule_id)
+        if workspace_id is None:
+            raise NotFound("There is no such rule.", hint="The id stands in the list of rules and in the server's log.")
+        await self.revoke(actor, workspace_id, rule_id)
 
     async def page(self, workspace_id: str, limit: int = 50, after: str | None = None) -> RulePage:
         """Return the effective rules, oldest first, those after the id `after`.
@@ -135,6 +161,26 @@ class Rules:
         items = rest[:limit]
         return RulePage(items, items[-1].id if len(rest) > limit else None)
 
+    @property
+    def trouble(self) -> str | None:
+        """Return what is missing, as a sentence for the operator; None when the rulebook holds every rule."""
+        missing = self._known.missing
+        if not missing:
+            return None
+        count, places = sum(len(rule_ids) for rule_ids in missing.values()), len(missing)
+        rules = "1 rule is" if count == 1 else f"{count} rules are"
+        where = "one workspace" if places == 1 else f"{places} workspaces"
+        return f"{rules} missing from the rulebook's file: in {where} nothing passes without people."
+
+    async def _end(self, workspace_id: str, rule_id: str, actor: Actor) -> None:
+        event = Event(Act.RULE_REVOKED, workspace_id, RULE, rule_id, actor)
+
+        async def verb(tx: Transaction) -> None:
+            await self._audit.append(tx, event)
+            await self._known.end(tx, workspace_id, rule_id)
+
+        await self._db.write(verb)
+
     async def _record(self, event: Event) -> None:
         await self._db.write(lambda tx: self._audit.append(tx, event))
 
@@ -148,11 +194,13 @@ class Rules:
         """Compare every stored rule with its audit records; return the ids of those that were set apart.
 
         A rule whose record says something else, or that has none, is quarantined; one that was revoked or set apart is
-        ended again. Call it at start, before the first command is judged.
+        ended again; a workspace whose rulebook lacks a rule is closed. Call it at start, before the first command is
+        judged.
         """
         if self._rulebook is None:
             return []
         set_apart: list[str] = []
+        held: dict[str, str] = {}
         for workspace_id, rule_id, digest in await self._rulebook.stored():
             proven = await self._proven(workspace_id, rule_id)
             if proven.digest != digest:
@@ -160,7 +208,35 @@ class Rules:
                 set_apart.append(rule_id)
             elif proven.is_over:
                 await self._rulebook.revoke(workspace_id, rule_id)
+            else:
+                held[rule_id] = workspace_id
+        await self._look_for_missing(held)
         return set_apart
+
+    async def _look_for_missing(self, held: Mapping[str, str]) -> None:
+        """Compare what the rulebook has held with `held`, workspaces by the ids of the rules that are sound."""
+        known = await self._known.all()
+        await self._known.adopt(
+            [(workspace_id, rule_id) for rule_id, workspace_id in held.items() if rule_id not in known]
+        )
+        await self._known.keep([rule_id for rule_id, (_, is_kept) in known.items() if rule_id in held and not is_kept])
+        for rule_id, (workspace_id, is_kept) in known.items():
+            if rule_id in held:
+                continue
+            proven = await self._proven(workspace_id, rule_id)
+            if not is_kept:  # the server died between record and rule: nobody was told of it
+                _log.warning("rule.unfinished", rule=rule_id, workspace=workspace_id)
+                await self._end(workspace_id, rule_id, SERVER)
+            elif proven.expires_us is not None and proven.expires_us <= self._clock.now_us():
+                await self._end(workspace_id, rule_id, SERVER)
+            else:
+                await self._lose(workspace_id, rule_id, proven)
+
+    async def _lose(self, workspace_id: str, rule_id: str, proven: Proven) -> None:
+        self._known.close(workspace_id, rule_id)
+        _log.error("rule.lost", rule=rule_id, workspace=workspace_id, hint=f"{_MEND} {rule_id}")
+        facts: dict[str, JSON] = {} if proven.digest is None else {"digest": proven.digest}
+        await self._record(Event(Act.RULE_LOST, workspace_id, RULE, rule_id, SERVER, facts))
 
     async def _proven(self, workspace_id: str, rule_id: str) -> Proven:
         proven = Proven()

@@ -19,7 +19,7 @@ from failgate.gate.command import ParsedCommand, check_text, check_ttl, parse_co
 from failgate.gate.feed import Happened
 from failgate.gate.judging import Snapshots, Unfinished, begin, findings_text, judge_all, to_wire
 from failgate.gate.parts import Parts
-from failgate.gate.policy import Combined, CommandContext, Finding, combine
+from failgate.gate.policy import Combined, CommandContext, Finding, combine, without_allowing
 from failgate.gate.stored import INSERT, Stored, load, not_found, texts_text, values_of
 from failgate.wire.gate import Command, Explanation, Submission
 
@@ -110,7 +110,8 @@ class Submitting:
             principal.account_id or principal.owner_account_id,
             self._parts.time.now_us(),
         )
-        return await judge_all(self._parts.policies, command, context, self._parts.limits.policy_seconds)
+        findings = await judge_all(self._parts.policies, command, context, self._parts.limits.policy_seconds)
+        return without_allowing(findings) if self._parts.known_rules.is_closed(workspace_id) else findings
 
     async def _decide(self, command: Command, principal: Principal, workspace_id: str) -> Combined:
         """Return the law's answer; a rule that lets the command pass has counted this use."""

@@ -52,3 +52,11 @@ class GateVote(Table, tablename="gate_vote"):
     at_us = BigInt()
     note = Text(null=True, default=None)
     signature = Text(null=True, default=None)
+
+
+class GateKnownRule(Table, tablename="gate_known_rule"):
+    """A rule that the rulebook has to hold; `is_kept` is 0 until it has taken it."""
+
+    id = Text(primary_key=True, default="")
+    workspace_id = Text()
+    is_kept = Integer()

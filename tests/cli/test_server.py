@@ -116,3 +116,27 @@ def test_a_taken_port_is_refused_before_anything_is_touched(tmp_path: Path) -> N
     assert refused.returncode == 78
     assert "taken by another program" in refused.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_a_rule_deleted_behind_the_server_is_told_and_mended_by_the_operator(tmp_path: Path) -> None:
+    """E2 B12: /readyz warns, the log names the rule and the mend, and the mend works while the server runs."""
+    server = Server(tmp_path / "data").start()
+    try:
+        words = ("bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin")
+        server.admin(*words, stdin="a long and plain passphrase")
+        rule = server.admin("allow", "add", "--workspace", "acme", "--exact", "--", "ls")["rule"]
+        assert server.stop() == 0
+        with sqlite3.connect(server.data / "plugins" / "allowlist" / "allowlist.sqlite") as connection:
+            connection.execute("DELETE FROM rule")
+        connection.close()
+        server.start()
+        ready = httpx.get(f"{server.url}/readyz", trust_env=False)
+        assert (ready.status_code, ready.json()["warnings"]) == (200, ["rules"])
+        [told] = [json.loads(line) for line in server.logs if "rule.lost" in line]
+        assert told["rule"] == rule
+        assert f"failgate admin allow remove {rule}" in told["hint"]
+        assert server.admin("allow", "remove", rule) == {"rule": rule}
+        assert httpx.get(f"{server.url}/readyz", trust_env=False).json()["warnings"] == []
+        assert server.verify("--gate").returncode == 0
+    finally:
+        server.stop()

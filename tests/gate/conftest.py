@@ -19,6 +19,7 @@ from failgate.base.clock import FrozenClock
 from failgate.base.db import Database
 from failgate.base.ids import new_id
 from failgate.gate.gate import Gate
+from failgate.gate.known_rules import KnownRules
 from failgate.gate.parts import GateLimits
 from failgate.gate.rules import Rules
 from failgate.plugin import NoSettings
@@ -69,8 +70,11 @@ class House:
         )
         self.allowlist = provides.rulebook
         policies = {"allowlist": self.allowlist, "quorum": Quorum(QuorumSettings(need=self.need)), **self.extra}
-        self.gate = Gate(self.db, self.audit, self.clock, policies, self.allowlist, limits=self.limits)
-        self.rules = Rules(self.db, self.audit, self.clock, self.allowlist)
+        known = KnownRules(self.db)
+        self.gate = Gate(
+            self.db, self.audit, self.clock, policies, self.allowlist, limits=self.limits, known_rules=known
+        )
+        self.rules = Rules(self.db, self.audit, self.clock, self.allowlist, known)
 
     async def stop(self) -> None:
         await self.gate.close()

@@ -8,10 +8,11 @@ from failgate.audit.record import SERVER, Actor
 from failgate.base.errors import BadInput, Conflict, NotFound, StorageUnavailable, TooLarge, Unprocessable
 from failgate.base.idempotency import request_key
 from failgate.base.ids import new_id
+from failgate.gate.known_rules import KnownRules
 from failgate.gate.rules import Rules
 from failgate.gate.verification import verify_gate
 from failgate.wire.gate import Rule
-from tests.gate.conftest import agent
+from tests.gate.conftest import agent, command, submission
 
 ANN = Actor("user", new_id())
 
@@ -201,3 +202,114 @@ async def test_a_rule_that_is_recorded_and_gone_is_named_and_can_be_ended(house)
     assert await verify_gate(house.db, house.audit, house.allowlist) == []
     with pytest.raises(NotFound):
         await house.rules.revoke(ANN, house.workspace, rule.id)
+
+
+LOSSES = {
+    "deleted": "DELETE FROM rule WHERE effect = 'deny'",
+    "said to be over": "UPDATE rule SET is_over = 1 WHERE effect = 'deny'",
+    "edited": "UPDATE rule SET argv = '[\"true\"]' WHERE effect = 'deny'",
+    "moved": "UPDATE rule SET workspace_id = 'x' WHERE effect = 'deny'",
+}
+
+
+@pytest.mark.parametrize("how", LOSSES)
+async def test_where_a_denial_is_lost_nothing_passes_without_people(house, how):
+    """E2: the denial does not bind any more, so neither does what allows."""
+    denial = await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
+    await house.rules.create(ANN, house.workspace, exact("ls"))
+    elsewhere = new_id()
+    await house.rules.create(ANN, elsewhere, exact("ls"))
+    assert (await house.submit(agent(), "ls")).state == "approved"
+    await house.stop()
+    edit(house, LOSSES[how])
+    await house.start()
+    await house.rules.check()
+    for argv in ("ls", "rm"):
+        assert (await house.submit(agent(), argv)).state == "pending"
+    assert (await house.gate.submit(agent(), elsewhere, submission(command("ls")))).state == "approved"
+    assert (await rule_acts(house, denial.id))[-1] == "rule.lost"
+    assert "1 rule is missing" in house.rules.trouble
+    await house.restart()
+    assert (await house.submit(agent(), "ls")).state == "pending"
+    await house.rules.revoke_anywhere(ANN, denial.id)
+    assert house.rules.trouble is None
+    assert (await house.submit(agent(), "ls")).state == "approved"
+    assert await verify_gate(house.db, house.audit, house.allowlist) == []
+    with pytest.raises(NotFound):
+        await house.rules.revoke_anywhere(ANN, denial.id)
+    await house.restart()
+    assert (await house.submit(agent(), "ls")).state == "approved"
+
+
+async def test_a_file_that_is_back_opens_the_workspace_at_the_next_start(house):
+    """An older copy of the whole file lacks what was made since; the right copy is the mend."""
+    path = house.folder / "plugins" / "allowlist" / "allowlist.sqlite"
+    await house.rules.create(ANN, house.workspace, exact("ls"))
+    await house.stop()
+    old = path.read_bytes()
+    await house.start()
+    await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
+    await house.stop()
+    right = path.read_bytes()
+    for content, state in ((old, "pending"), (b"", "pending"), (right, "approved")):
+        path.write_bytes(content)
+        await house.start()
+        await house.rules.check()
+        assert (await house.submit(agent(), "ls")).state == state
+        await house.stop()
+    await house.start()
+
+
+async def test_a_crash_between_record_and_rule_closes_nothing_and_is_cleared_at_the_next_start(house, monkeypatch):
+    async def dies(*_, **__):
+        raise StorageUnavailable("killed")
+
+    await house.rules.create(ANN, house.workspace, exact("ls"))
+    monkeypatch.setattr(house.allowlist, "add", dies)
+    with pytest.raises(StorageUnavailable):
+        await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
+    [lost] = await verify_gate(house.db, house.audit, house.allowlist)
+    await house.restart()
+    assert (await house.submit(agent(), "ls")).state == "approved"
+    assert await rule_acts(house, lost.id) == ["rule.created", "rule.revoked"]
+    assert await verify_gate(house.db, house.audit, house.allowlist) == []
+
+
+async def test_a_crash_after_the_rule_and_before_its_mark_loses_nothing(house, monkeypatch):
+    async def dies(*_, **__):
+        raise StorageUnavailable("killed")
+
+    monkeypatch.setattr(KnownRules, "keep", dies)
+    with pytest.raises(StorageUnavailable):
+        await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
+    monkeypatch.undo()
+    await house.restart()
+    assert (await house.submit(agent(), "rm")).state == "denied"
+    await house.stop()
+    edit(house, "DELETE FROM rule")
+    await house.start()
+    await house.rules.check()
+    assert house.rules.trouble is not None
+
+
+async def test_rules_from_before_the_list_was_kept_are_taken_into_it(house):
+    await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
+    await house.sql("DELETE FROM gate_known_rule")
+    await house.restart()
+    await house.stop()
+    edit(house, "DELETE FROM rule")
+    await house.start()
+    await house.rules.check()
+    assert house.rules.trouble is not None
+
+
+async def test_a_lost_rule_that_has_expired_closes_nothing(house):
+    await house.rules.create(ANN, house.workspace, exact("rm", effect="deny", ttl_seconds=60))
+    await house.rules.create(ANN, house.workspace, exact("ls"))
+    await house.stop()
+    edit(house, "DELETE FROM rule WHERE effect = 'deny'")
+    house.clock.advance(61)
+    await house.start()
+    await house.rules.check()
+    assert house.rules.trouble is None
+    assert (await house.submit(agent(), "ls")).state == "approved"

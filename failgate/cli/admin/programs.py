@@ -42,6 +42,7 @@ allow.add(
     click.Argument(["argv"], nargs=-1, required=True, type=click.UNPROCESSED),
     context_settings={"ignore_unknown_options": True},
 )
+allow.add("remove", "End a rule by its id, also one that the allowlist's file has lost.", click.Argument(["rule"]))
 
 api_key.add("list", "List the API keys of a workspace: whose, since when, last used.", WORKSPACE)
 api_key.add("revoke", "End one API key at once, by its id; - reads the key from standard input.", TOKEN)

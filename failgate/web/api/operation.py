@@ -16,10 +16,14 @@ _LONGEST_CHECK_SECONDS = 2.0
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One part of the server: `problem` is a sentence for the operator, or null while it works."""
+    """One part of the server: `problem` is a sentence for the operator, or null while it works.
+
+    With a problem that is no `is_outage` the server still takes work, more carefully.
+    """
 
     name: str
     problem: str | None
+    is_outage: bool = True
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -27,6 +31,7 @@ class Readiness(msgspec.Struct, frozen=True):
 
     is_ready: bool
     failing: list[str]
+    warnings: list[str]
 
 
 async def healthz() -> Response[bytes]:
@@ -35,12 +40,17 @@ async def healthz() -> Response[bytes]:
 
 
 async def readyz(request: Request[Any, Any, Any]) -> Response[Readiness]:
-    """Answer 200 when database, audit log and plugins work; 503 with the names of those that do not."""
-    checks = await run_checks(services_of(request))
-    failing = [check.name for check in checks if check.problem is not None]
+    """Answer 200 when database, audit log and plugins work; 503 with the names of those that do not.
+
+    `warnings` names what asks for the operator and keeps nobody out: the log and /platform say what it is.
+    """
+    troubled = [check for check in await run_checks(services_of(request)) if check.problem is not None]
+    failing = [check.name for check in troubled if check.is_outage]
     if stop_of(request).is_set:
         failing.append("stopping")
-    return Response(Readiness(is_ready=not failing, failing=failing), status_code=503 if failing else 200)
+    warnings = [check.name for check in troubled if not check.is_outage]
+    readiness = Readiness(is_ready=not failing, failing=failing, warnings=warnings)
+    return Response(readiness, status_code=503 if failing else 200)
 
 
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -59,7 +69,7 @@ async def run_checks(services: Services) -> list[Check]:
         _ask("audit", _audit(services)),
         *(_ask(f"plugin {name}", health()) for name, health in services.plugins.health.items()),
     ]
-    return list(await asyncio.gather(*checks))
+    return [*await asyncio.gather(*checks), Check("rules", services.rules.trouble, is_outage=False)]
 
 
 async def _database(services: Services) -> Check:

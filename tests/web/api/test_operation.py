@@ -14,7 +14,7 @@ async def test_it_is_alive_and_ready(server):
         assert (await client.get("/healthz")).text == "ok\n"
         ready = await client.get("/readyz")
     assert ready.status_code == 200
-    assert ready.json() == {"is_ready": True, "failing": []}
+    assert ready.json() == {"is_ready": True, "failing": [], "warnings": []}
 
 
 async def test_a_plugin_that_does_not_work_makes_it_unready_and_is_named(services):
