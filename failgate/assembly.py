@@ -229,6 +229,7 @@ async def _build(
         db, audit, clock, box,
         accounts=accounts, sessions=sessions, workspaces=workspaces, logins=people.logins, outbound=outbound,
         table=config.sso, base_url=config.server.base_url, allow_loopback=config.server.allow_loopback,
+        throttle=people.throttle,
     )  # fmt: skip
     scim = build_scim(db, audit, clock, accounts=accounts, sessions=sessions, workspaces=workspaces, sso=sso)
     invitations = Invitations(

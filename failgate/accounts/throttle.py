@@ -9,7 +9,7 @@ rest of the world can use up only its own part. Both parts together stay at a hu
 """
 
 import ipaddress
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,11 +23,13 @@ HOUR_SECONDS: Final = 3600.0
 class Limits:
     """At most `most` wrong guesses in `window_seconds`; after `free` in a row each waits twice as long as the last.
 
+    Without `free` none waits: there is no guess to be slowed, only a number to be kept.
+
     Source: NIST SP 800-63B-4 section 3.2.2 (at most 100 consecutive failures).
     """
 
     most: int
-    free: int
+    free: int | None = None
     longest_wait_seconds: float = 60.0
     window_seconds: float = HOUR_SECONDS
 
@@ -36,8 +38,11 @@ ACCOUNT_FROM_ANYWHERE: Final = Limits(most=80, free=5)
 ACCOUNT_FROM_KNOWN_ADDRESS: Final = Limits(most=20, free=5)
 ADDRESS: Final = Limits(most=300, free=100)
 FACTOR: Final = Limits(most=30, free=5)
-RESET_OF_ACCOUNT: Final = Limits(most=5, free=5)
-RESET_FROM_ADDRESS: Final = Limits(most=30, free=30)
+RESET_OF_ACCOUNT: Final = Limits(most=5)
+RESET_FROM_ADDRESS: Final = Limits(most=30)
+# A company behind one address begins its day in less, and right answers of its provider are given back.
+DEPARTURE_FROM_ADDRESS: Final = Limits(most=600, window_seconds=60.0)
+WRONG_ANSWER_FROM_ADDRESS: Final = Limits(most=120, window_seconds=60.0)
 
 
 @dataclass(slots=True)
@@ -60,10 +65,13 @@ class Throttle:
     """Counts guesses; forgets after the window."""
 
     def __init__(self, clock: Clock, *, most_keys: int = 65_536) -> None:
-        """Measure by the monotonic `clock`; remember at most `most_keys` accounts and addresses."""
+        """Measure by the monotonic `clock`; remember at most `most_keys` accounts and addresses of each kind.
+
+        Kinds are apart, so that who comes to one door from many addresses makes nothing of another one forgotten.
+        """
         self._clock = clock
         self._most_keys = most_keys
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._kinds: defaultdict[str, OrderedDict[str, _Bucket]] = defaultdict(OrderedDict)
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def reserve(self, account: str, address: str) -> Reservation:
@@ -98,12 +106,28 @@ class Throttle:
         Raises: TooManyRequests (nothing is counted then).
         """
         place = network_of(address)
-        self._reserve({f"reset from {place}": RESET_FROM_ADDRESS}, "", place)
+        self._reserve({f"reset_from {place}": RESET_FROM_ADDRESS}, "", place)
+
+    def reserve_departure_from(self, address: str) -> None:
+        """Count one browser at the IP `address` that leaves for an identity provider, which is never given back.
+
+        Raises: TooManyRequests (nothing is counted then).
+        """
+        place = network_of(address)
+        self._reserve({f"departure {place}": DEPARTURE_FROM_ADDRESS}, "", place)
+
+    def reserve_answer_from(self, address: str) -> Reservation:
+        """Count one answer of an identity provider that the IP `address` brings; to be given back when it is right.
+
+        Raises: TooManyRequests (nothing is counted then).
+        """
+        place = network_of(address)
+        return self._reserve({f"answer {place}": WRONG_ANSWER_FROM_ADDRESS}, "", place)
 
     def succeeded(self, reservation: Reservation) -> None:
         """Give the guess back: it was right. Its address is known for this account from now on."""
         for key in reservation.keys:
-            bucket = self._buckets.get(key)
+            bucket = self._bucket(key)
             if bucket is not None and reservation.at in bucket.guesses:
                 bucket.guesses.remove(reservation.at)
                 # The wait ends for who proved themselves; the hour's count of others stays.
@@ -114,7 +138,7 @@ class Throttle:
     def give_back(self, reservation: Reservation) -> None:
         """Take the guess back: it was never looked at."""
         for key in reservation.keys:
-            bucket = self._buckets.get(key)
+            bucket = self._bucket(key)
             if bucket is not None and reservation.at in bucket.guesses:
                 bucket.guesses.remove(reservation.at)
                 bucket.in_a_row = max(0, bucket.in_a_row - 1)
@@ -127,7 +151,7 @@ class Throttle:
 
     def _reserve(self, keyed: dict[str, Limits], account: str, place: str) -> Reservation:
         now = self._clock.monotonic()
-        wait = max(self._wait(self._buckets.get(key), limits, now) for key, limits in keyed.items())
+        wait = max(self._wait(self._bucket(key), limits, now) for key, limits in keyed.items())
         if wait > 0:
             seconds = int(wait) + 1
             raise TooManyRequests(
@@ -136,13 +160,17 @@ class Throttle:
                 retry_after_seconds=seconds,
             )
         for key in keyed:
-            bucket = self._buckets.setdefault(key, _Bucket())
-            self._buckets.move_to_end(key)
+            buckets = self._kinds[_kind_of(key)]
+            bucket = buckets.setdefault(key, _Bucket())
+            buckets.move_to_end(key)
             bucket.guesses.append(now)
             bucket.in_a_row += 1
-        while len(self._buckets) > self._most_keys:
-            self._buckets.popitem(last=False)
+            if len(buckets) > self._most_keys:
+                buckets.popitem(last=False)
         return Reservation(at=now, keys=tuple(keyed), account=account, address=place)
+
+    def _bucket(self, key: str) -> _Bucket | None:
+        return self._kinds[_kind_of(key)].get(key)
 
     @staticmethod
     def _wait(bucket: _Bucket | None, limits: Limits, now: float) -> float:
@@ -155,10 +183,14 @@ class Throttle:
             return 0.0
         if len(bucket.guesses) >= limits.most:
             return bucket.guesses[0] + limits.window_seconds - now
-        if bucket.in_a_row < limits.free:
+        if limits.free is None or bucket.in_a_row < limits.free:
             return 0.0
         pause = min(2.0 ** min(bucket.in_a_row - limits.free, 16), limits.longest_wait_seconds)
         return max(0.0, bucket.guesses[-1] + pause - now)
+
+
+def _kind_of(key: str) -> str:
+    return key.partition(" ")[0]
 
 
 def network_of(address: str) -> str:

@@ -80,38 +80,50 @@ class Logouts:
         return departure
 
     async def read_saml(
-        self, slug: str, *, query: str | None, form: Mapping[str, str] | None, browser_key: str | None
+        self,
+        slug: str,
+        *,
+        query: str | None,
+        form: Mapping[str, str] | None,
+        browser_key: str | None,
+        address: str = "",
     ) -> Answered:
         """Read a logout message of a SAML provider: its demand ends sessions, its answer ends the way out.
 
-        Raises: NotFound; Refusal, recorded with its reason.
+        Raises: NotFound; TooManyRequests (not looked at); Refusal, recorded with its reason.
         """
         connection = await self._enabled(slug, "saml")
+        counted = await self._sso.count_answer(connection, address)
         try:
             expected = await self._expected(connection, form, query, browser_key)
             read = await self._speakers.read_saml_logout(connection, query=query, form=form, expected=expected)
             from failgate.sso.saml.logout import LogoutAnswer  # loaded by now
 
             if isinstance(read, LogoutAnswer):
+                self._sso.take_back(counted)
                 return Answered(None, 0)
             ended = await self._end(connection, read.logout)
+            self._sso.take_back(counted)
             return Answered(await self._speakers.answer_saml_logout(connection, read), ended)
         except Refusal as refusal:
             await self._sso.refuse(connection, refusal)
             raise
 
-    async def read_token(self, slug: str, token: str) -> int:
+    async def read_token(self, slug: str, token: str, address: str = "") -> int:
         """End the sessions that an OpenID provider's logout token names; return how many.
 
-        Raises: NotFound; Refusal, recorded with its reason.
+        Raises: NotFound; TooManyRequests (not looked at); Refusal, recorded with its reason.
         Source: OpenID Connect Back-Channel Logout 1.0 section 2.6.
         """
         connection = await self._enabled(slug, "oidc")
+        counted = await self._sso.count_answer(connection, address)
         try:
-            return await self._end(connection, await self._speakers.read_logout_token(connection, token))
+            ended = await self._end(connection, await self._speakers.read_logout_token(connection, token))
         except Refusal as refusal:
             await self._sso.refuse(connection, refusal)
             raise
+        self._sso.take_back(counted)
+        return ended
 
     async def sweep(self) -> None:
         """End sessions whose provider's session has run out, forget those that ended. To be called once a minute."""

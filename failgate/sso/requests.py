@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Transaction
-from failgate.base.errors import TooManyRequests
 from failgate.base.ids import new_id
 from failgate.base.secretbox import SecretBox
 from failgate.sso.connection import Connection
@@ -17,7 +15,6 @@ from failgate.sso.protocol import REQUEST_SECONDS, Departure, Expected, Refusal
 
 Purpose = Literal["sign_in", "link", "test", "sign_out", "step_up"]
 KEPT_PURPOSE: Final = "sso request"
-MOST_IN_A_MINUTE: Final = 600  # a company behind one address begins its day in less
 REMEMBERED_SECONDS: Final = 3600  # after it has expired, so that a late or second answer is named for what it is
 _KEEP: Final = (
     "INSERT INTO sso_request (id, request_sha256, connection_id, purpose, browser_sha256, kept_sealed, return_to,"
@@ -61,30 +58,6 @@ class Spent(Refusal):
         super().__init__(reason, detail)
         self.purpose = purpose
         self.return_to = return_to
-
-
-class Departures:
-    """Counts departures from each network, so that nobody fills the table of requests."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._minute = 0
-        self._counts: Counter[str] = Counter()
-
-    def count(self, network: str) -> None:
-        """Count one departure.
-
-        Raises: TooManyRequests (the network has had its share of this minute).
-        """
-        minute, rest = divmod(int(self._clock.monotonic()), 60)
-        if minute != self._minute:
-            self._minute = minute
-            self._counts.clear()
-        self._counts[network] += 1
-        if self._counts[network] > MOST_IN_A_MINUTE:
-            raise TooManyRequests(
-                "Too many sign-ins were begun from your network.", retry_after_seconds=60 - rest, hint="Wait a minute."
-            )
 
 
 class Requests:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from failgate.accounts.accounts import Accounts
 from failgate.accounts.logins import Logins
 from failgate.accounts.sessions import Sessions
+from failgate.accounts.throttle import Throttle
 from failgate.audit.log import AuditLog
 from failgate.base.clock import Clock
 from failgate.base.db import Database
@@ -68,6 +69,7 @@ def build_room(
     outbound: Outbound,
     table: SsoTable,
     logins: Logins,
+    throttle: Throttle,
     base_url: str,
     allow_loopback: bool,
     read_texts: ReadTexts | None = None,
@@ -86,7 +88,7 @@ def build_room(
     sign_on = SingleSignOn(
         database, audit, clock, box,
         connections=connections, linking=linking, sessions=sessions, speakers=speakers, refreshing=refreshing,
-        step_ups=step_ups,
+        step_ups=step_ups, throttle=throttle,
     )  # fmt: skip
     logouts = Logouts(database, clock, box, connections=connections, sessions=sessions, speakers=speakers, sso=sign_on)
     domains = Domains(database, audit, clock, read_texts or dns_reader(table.name_servers))

@@ -5,18 +5,18 @@ What the answer proves is checked by the protocol (`saml/`, `oidc/`, through `sp
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from failgate.accounts.session import Origin, Session
 from failgate.accounts.sessions import Sessions
-from failgate.accounts.throttle import network_of
+from failgate.accounts.throttle import Reservation, Throttle
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Actor
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Transaction
-from failgate.base.errors import Conflict, FailgateError, NotFound
+from failgate.base.errors import Conflict, FailgateError, NotFound, TooManyRequests
 from failgate.base.secretbox import SecretBox
 from failgate.sso.assertion import Assertion
 from failgate.sso.connection import Connection, SamlSettings
@@ -25,11 +25,12 @@ from failgate.sso.declared import Refreshing
 from failgate.sso.linking import Linking, Step, Verdict
 from failgate.sso.protocol import CheckedResponse, Departure, Refusal
 from failgate.sso.refusals import Refusals
-from failgate.sso.requests import Begun, Departures, Errand, Purpose, Requests, Spent
+from failgate.sso.requests import Begun, Errand, Purpose, Requests, Spent
 from failgate.sso.speaking import Speakers
 from failgate.sso.step_up import FRESH_SECONDS, NotConfirmed, StepUps, is_factor_trusted
 from failgate.sso.trial import Judged, Trial, Trials, trial_of
 
+T = TypeVar("T")
 HINT_PURPOSE: Final = "sso logout hint"
 USED_MARGIN_SECONDS: Final = 600  # over every skew that a protocol allows
 
@@ -122,7 +123,9 @@ class SingleSignOn:
         speakers: Speakers,
         refreshing: Refreshing,
         step_ups: StepUps,
+        throttle: Throttle,
     ) -> None:
+        self._throttle = throttle
         self._refreshing = refreshing
         self._database = database
         self._clock = clock
@@ -134,17 +137,16 @@ class SingleSignOn:
         self._step_ups = step_ups
         self._requests = Requests(database, clock, box)
         self._refusals = Refusals(audit, clock)
-        self._departures = Departures(clock)
         self.trials = Trials(database, clock, box)
 
     async def begin(self, slug: str, errand: Errand, browser_key: str, address: str = "") -> Departure:
         """Return how the browser that holds `browser_key`, at `address`, leaves for the provider, on `errand`.
 
-        Raises: TooManyRequests (600 a minute from one network); NotFound (no such connection, or it is disabled; a test
+        Raises: TooManyRequests (this address began too often); NotFound (no such connection, or it is disabled; a test
         may begin all the same); Refusal (the provider's documents cannot be had).
         """
         connection = await self._connection(slug, is_test=errand.purpose == "test")
-        self._departures.count(network_of(address))
+        await self._count(connection, self._throttle.reserve_departure_from, address)
         try:
             ready = await self._refreshing.ready(connection)
             departure = await self._speakers.begin(ready, is_forced=errand.purpose == "step_up")
@@ -157,12 +159,36 @@ class SingleSignOn:
     async def finish(self, slug: str, kind: str, fields: Mapping[str, str], client: Client) -> Outcome:
         """Check the answer of a provider and do what the browser went there for.
 
-        Raises: NotFound; Refusal, NotLinked, NotConfirmed (a step-up, whatever was refused), Conflict (a link that
-        cannot be), each recorded with its reason.
+        Raises: NotFound; TooManyRequests (the answer was not looked at); Refusal, NotLinked, NotConfirmed (a step-up,
+        whatever was refused), Conflict (a link that cannot be), each recorded with its reason.
         """
         connection = await self._connections.by_slug(slug)
         if connection is None or connection.kind != kind:
             raise NotFound("There is no such connection.")
+        counted = await self.count_answer(connection, client.address)
+        outcome = await self._finish(connection, fields, client)
+        self.take_back(counted)
+        return outcome
+
+    async def count_answer(self, connection: Connection, address: str) -> Reservation:
+        """Count an answer or a message that `address` brings, as wrong until `take_back`.
+
+        Raises: TooManyRequests (this address brought too many wrong ones), recorded.
+        """
+        return await self._count(connection, self._throttle.reserve_answer_from, address)
+
+    def take_back(self, counted: Reservation) -> None:
+        """Count an answer no more: it was right."""
+        self._throttle.give_back(counted)
+
+    async def _count(self, connection: Connection, reserve: Callable[[str], T], address: str) -> T:
+        try:
+            return reserve(address)
+        except TooManyRequests:
+            await self._refusals.record(connection, Refusal("throttled", "Too many came from one address."))
+            raise
+
+    async def _finish(self, connection: Connection, fields: Mapping[str, str], client: Client) -> Outcome:
         try:
             begun = await self._take(connection, fields, client.browser_key)
             _check_enabled(connection, begun)

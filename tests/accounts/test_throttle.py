@@ -104,7 +104,7 @@ def test_what_is_remembered_is_bounded(clock: FrozenClock) -> None:
     throttle = Throttle(clock, most_keys=100)
     for number in range(1000):
         throttle.succeeded(throttle.reserve(f"account{number}", f"10.0.{number // 250}.{number % 250}"))
-    assert len(throttle._buckets) <= 100
+    assert max(len(buckets) for buckets in throttle._kinds.values()) <= 100
     assert len(throttle._known) <= 100
 
 
@@ -121,3 +121,44 @@ def test_addresses_of_one_ipv6_network_count_as_one_place() -> None:
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff") != network_of("2001:db8:0:1::1")
     assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") == "192.0.2.1"
     assert len(network_of("x" * 1000)) == 64
+
+
+def test_departures_and_wrong_answers_of_one_address_are_bounded_and_nobody_else_waits(clock: FrozenClock) -> None:
+    throttle = Throttle(clock)
+    for reserve, most in ((throttle.reserve_departure_from, 600), (throttle.reserve_answer_from, 120)):
+        for _ in range(most):
+            reserve("198.51.100.7")
+        with pytest.raises(TooManyRequests) as caught:
+            reserve("198.51.100.7")
+        assert 60 <= caught.value.retry_after_seconds <= 61
+        reserve("198.51.100.8")
+    clock.advance(60)
+    throttle.reserve_departure_from("198.51.100.7")
+    throttle.reserve_answer_from("198.51.100.7")
+
+
+def test_right_answers_are_never_counted(clock: FrozenClock) -> None:
+    throttle = Throttle(clock)
+    for _ in range(1000):
+        throttle.give_back(throttle.reserve_answer_from("198.51.100.7"))
+
+
+def test_a_steady_trickle_below_the_number_never_waits(clock: FrozenClock) -> None:
+    """What is only counted is not slowed: a company that begins ten sign-ins a minute all day, letters each hour."""
+    throttle = Throttle(clock)
+    for _ in range(2000):
+        throttle.reserve_departure_from("198.51.100.7")
+        clock.advance(6)
+    for _ in range(60):
+        throttle.reserve_reset_from("198.51.100.7")
+        clock.advance(130)
+
+
+def test_who_comes_to_one_door_from_everywhere_makes_nothing_of_another_forgotten(clock: FrozenClock) -> None:
+    throttle = Throttle(clock, most_keys=8)
+    for _ in range(5):
+        throttle.reserve_factor("ann")
+    for number in range(50):
+        throttle.reserve_departure_from(f"198.51.100.{number}")
+    with pytest.raises(TooManyRequests):
+        throttle.reserve_factor("ann")

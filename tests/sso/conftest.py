@@ -115,7 +115,8 @@ async def place(database: Database, real_clock: FrozenClock, tmp_path: Path) -> 
 
     room = build_room(
         database, audit, clock, box, accounts=accounts, sessions=sessions, workspaces=workspaces,
-        logins=Logins(database, audit, clock), outbound=Outbound(), table=SsoTable(), base_url="https://failgate.example", allow_loopback=False,
+        logins=Logins(database, audit, clock), throttle=Throttle(clock),
+        outbound=Outbound(), table=SsoTable(), base_url="https://failgate.example", allow_loopback=False,
         read_texts=read_texts,
     )  # fmt: skip
     owner = await accounts.create("owner@acme.example", PASSWORD, OPERATOR)

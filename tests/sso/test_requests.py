@@ -4,10 +4,9 @@ import asyncio
 
 import pytest
 
-from failgate.base.errors import TooManyRequests
 from failgate.base.secretbox import SecretBox
 from failgate.sso.protocol import Departure, Refusal
-from failgate.sso.requests import MOST_IN_A_MINUTE, Departures, Errand, Requests
+from failgate.sso.requests import Errand, Requests
 from tests.sso.conftest import Place
 
 LEFT = Departure("https://id.example/", request_id="_r1", kept={"verifier": "v3rifier", "nonce": "n"})
@@ -76,14 +75,3 @@ async def test_an_id_is_used_once_until_it_is_past_any_use(place: Place, request
     place.clock.advance(61)
     await requests.sweep()
     await use(one, "_a")
-
-
-async def test_departures_from_one_network_are_bounded(place: Place) -> None:
-    departures = Departures(place.clock)
-    for _ in range(MOST_IN_A_MINUTE):
-        departures.count("198.51.100.7")
-    with pytest.raises(TooManyRequests):
-        departures.count("198.51.100.7")
-    departures.count("198.51.100.8")
-    place.clock.advance(60)
-    departures.count("198.51.100.7")

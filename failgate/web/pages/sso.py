@@ -82,7 +82,9 @@ async def backchannel_logout(request: Asking, connection: FromPath[str]) -> Resp
     """
     try:
         fields = await read_form(request)
-        await services_of(request).sso.logouts.read_token(connection, fields.get("logout_token", ""))
+        await services_of(request).sso.logouts.read_token(
+            connection, fields.get("logout_token", ""), visit_of(request).ip or ""
+        )
     except (Refusal, BadInput):
         body = b'{"error":"invalid_request","error_description":"The logout token is not accepted."}'
         return Response(body, status_code=400, media_type="application/json")
@@ -125,7 +127,9 @@ async def _go_on(request: Asking, outcome: Outcome) -> Page:
 async def _logout(request: Asking, slug: str, query: str | None, fields: dict[str, str] | None) -> Page:
     room = services_of(request).sso
     try:
-        answered = await room.logouts.read_saml(slug, query=query, form=fields, browser_key=browser_key_of(request))
+        answered = await room.logouts.read_saml(
+            slug, query=query, form=fields, browser_key=browser_key_of(request), address=visit_of(request).ip or ""
+        )
     except Refusal as refusal:
         return await refused(request, slug, refusal)
     if answered.departure is not None:
