@@ -244,7 +244,7 @@ def login(url: str | None, workspace: str | None, token_stdin: bool, is_opening:
         token = checked_token(sys.stdin.readline().strip(), "standard input")
         settings = settings._replace(token=token, login=None)
         answer = _asked_who(settings)
-        store_token(settings.folder, token)
+        store_token(settings.folder, token, str(parse_address(settings.url)))
         sign_out(settings, str(parse_address(settings.url)))
     else:
         kept = sign_in(settings, _say, is_opening=is_opening)

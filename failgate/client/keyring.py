@@ -1,10 +1,11 @@
 """What this machine speaks with: a token in the environment, logins and a token in files that nobody else can read.
 
 Logins are kept by server: `logins.json` holds, for each address, an access token, when it runs out, and the refresh
-token that gets the next one.
+token that gets the next one. The file `token` holds a token and, below it, the address that it was kept for.
 """
 # ruff: noqa: PTH100, PTH103, PTH105, PTH108, PTH110, PTH111, PTH118 -- pathlib would slow the start
 
+import contextlib
 import os
 import stat
 import time
@@ -33,7 +34,7 @@ class StoredLogin(NamedTuple):
 
     def is_due(self) -> bool:
         """Tell whether the access token has run out, or is about to."""
-        return time.time() > self.expires_at - SOON_SECONDS
+        return not time.time() <= self.expires_at - SOON_SECONDS  # also of what is no number
 
 
 def home(environment: Mapping[str, str]) -> str:
@@ -45,14 +46,21 @@ def home(environment: Mapping[str, str]) -> str:
     return os.path.join(base, "failgate")
 
 
-def stored_token(folder: str) -> str | None:
-    """Return the token kept in `folder`, or None when there is none.
+def stored_token(folder: str, url: str) -> str | None:
+    """Return the token kept in `folder`, or None when there is none, or one for another server than `url`.
+
+    A file with a token alone, as a person writes it, is for every server.
 
     Raises: NotConfigured (others may read the file, it belongs to somebody else, or it is no token).
     """
     path = os.path.join(folder, TOKEN_FILE)
     text = _read_private(path, "token file")
-    return None if text is None else checked_token(text.decode("ascii", "replace").strip(), f"the token file {path}")
+    if text is None:
+        return None
+    token, _, address = text.decode("ascii", "replace").strip().partition("\n")
+    if address and address.strip() != url:
+        return None
+    return checked_token(token.strip(), f"the token file {path}")
 
 
 def stored_login(folder: str, url: str) -> StoredLogin | None:
@@ -91,7 +99,7 @@ def _logins(folder: str) -> dict[str, StoredLogin]:
 
     try:
         return {url: _login(url, one) for url, one in json.loads(text).items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise NotConfigured(
             f"The file of logins {path} is damaged.", hint="Remove it and sign in again: failgate login."
         ) from None
@@ -101,7 +109,7 @@ def _login(url: str, kept: dict[str, Any]) -> StoredLogin:
     login = StoredLogin(
         url, kept["access_token"], float(kept["expires_at"]), kept["refresh_token"], kept.get("retry_key")
     )
-    for token in (login.access_token, login.refresh_token):
+    for token in (login.access_token, login.refresh_token, login.retry_key or "none"):
         checked_token(token, "the file of logins")
     return login
 
@@ -118,12 +126,12 @@ def _write_logins(folder: str, logins: dict[str, StoredLogin]) -> None:
         }
         for one in logins.values()
     }
-    _write_private(folder, LOGINS_FILE, json.dumps(kept, indent=1).encode() + b"\n")
+    write_private(folder, LOGINS_FILE, json.dumps(kept, indent=1).encode() + b"\n")
 
 
 def _read_private(path: str, what: str) -> bytes | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -156,22 +164,38 @@ def checked_token(token: str, where: str) -> str:
     return token
 
 
-def store_token(folder: str, token: str) -> str:
-    """Keep `token` in `folder` for this user alone (0700, 0600), in place of an earlier one; return the path."""
-    return _write_private(folder, TOKEN_FILE, token.encode() + b"\n")
+def store_token(folder: str, token: str, url: str) -> str:
+    """Keep `token` for the server `url` in `folder`, in place of an earlier one; return the path.
+
+    Raises: NotConfigured (the folder takes no file).
+    """
+    return write_private(folder, TOKEN_FILE, f"{token}\n{url}\n".encode())
 
 
-def _write_private(folder: str, name: str, content: bytes) -> str:
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+def write_private(folder: str, name: str, content: bytes) -> str:
+    """Put `content` in the place of the file `name` for this user alone (0700, 0600), whole or not; return its path.
+
+    Raises: NotConfigured (the folder takes no file).
+    """
     path = os.path.join(folder, name)
-    fresh = f"{path}.{os.getpid()}.new"
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fresh = f"{path}.{os.urandom(8).hex()}.new"
     try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(fresh, path)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        try:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(descriptor)
+            os.replace(fresh, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(fresh)  # it holds secrets
+            raise
+    except OSError as error:
+        raise NotConfigured(
+            f"{path} cannot be written: {error.strerror}.", hint="Make its folder writable, or set FAILGATE_HOME."
+        ) from error
     return path
 
 

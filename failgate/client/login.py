@@ -23,6 +23,8 @@ CLIENT = "failgate-cli"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 LOCK_FILE = "logins.lock"
 PATIENCE_SECONDS = 60.0  # a server that does not answer for longer ends the wait for an approval
+_INTERVAL_SECONDS = 5.0  # where the server names none. Source: RFC 8628 section 3.2
+_SHORTEST_SECONDS = 1.0
 _SLOWER_SECONDS = 5.0
 _LONGEST_SECONDS = 1800.0
 
@@ -59,7 +61,8 @@ def sign_in(settings: Settings, say: Say, *, is_opening: bool = False, sleep: Sl
             import webbrowser
 
             webbrowser.open(address)
-        interval = min(_number(answer, "interval") if "interval" in answer else 5.0, _LONGEST_SECONDS)
+        interval = _number(answer, "interval") if "interval" in answer else _INTERVAL_SECONDS
+        interval = min(max(interval, _SHORTEST_SECONDS), _LONGEST_SECONDS)
         fields = {"client_id": CLIENT, "grant_type": DEVICE_CODE, "device_code": device_code}
         tokens = _approved(api, fields, interval, time.monotonic() + lasts, sleep)
         login = _login_of(str(api.address), tokens)

@@ -1,5 +1,5 @@
 """What the client is told: by the environment first, then by `client.toml` in its own folder."""
-# ruff: noqa: PTH103, PTH105, PTH118, PTH123 -- pathlib would slow the start
+# ruff: noqa: PTH118, PTH123 -- pathlib would slow the start
 
 import os
 import sys
@@ -8,7 +8,15 @@ from typing import Any, NamedTuple, cast
 
 from failgate.client.address import parse_address
 from failgate.client.exits import NotConfigured
-from failgate.client.keyring import StoredLogin, checked_token, has_logins, home, stored_login, stored_token
+from failgate.client.keyring import (
+    StoredLogin,
+    checked_token,
+    has_logins,
+    home,
+    stored_login,
+    stored_token,
+    write_private,
+)
 
 DEFAULT_URL = "http://127.0.0.1:8440"
 SETTINGS_FILE = "client.toml"
@@ -65,7 +73,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         url=url,
         workspace=environment.get("FAILGATE_WORKSPACE") or kept.get("workspace"),
-        token=_token(token, login, folder),
+        token=_token(token, login, folder, url),
         folder=folder,
         upload=upload,
         env=tuple(kept.get("env", ())),
@@ -80,11 +88,11 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     )
 
 
-def _token(named: str | None, login: StoredLogin | None, folder: str) -> str | None:
+def _token(named: str | None, login: StoredLogin | None, folder: str, url: str) -> str | None:
     """Return the token to speak with: of the environment, of the login at this server, of the token file."""
     if named:
         return checked_token(named.strip(), "FAILGATE_TOKEN")
-    return login.access_token if login is not None else stored_token(folder)
+    return login.access_token if login is not None else stored_token(folder, str(parse_address(url)))
 
 
 def _kept(path: str) -> dict[str, Any]:
@@ -126,14 +134,9 @@ def store_setting(folder: str, changes: Mapping[str, str]) -> None:
     """Keep `changes` (key to text) in `client.toml`, beside what stands there."""
     path = os.path.join(folder, SETTINGS_FILE)
     kept = _kept(path) | dict(changes)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    fresh = f"{path}.{os.getpid()}.new"
-    lines = [f"{key} = {_toml(value)}\n" for key, value in sorted(kept.items())]
-    with open(
-        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8"
-    ) as stream:
-        stream.writelines(lines)
-    os.replace(fresh, path)
+    write_private(
+        folder, SETTINGS_FILE, "".join(f"{key} = {_toml(value)}\n" for key, value in sorted(kept.items())).encode()
+    )
 
 
 def _toml(value: object) -> str:
