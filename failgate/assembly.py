@@ -201,7 +201,7 @@ async def _build(
     box = SecretBox.open(data_dir / "secrets.key")
     people = build_accounts(
         db, audit, clock, box,
-        section=config.accounts, mail=Mail(_relay(config), clock), base_url=config.server.base_url,
+        section=config.accounts, mail=Mail(_relay(config), clock, audit), base_url=config.server.base_url,
     )  # fmt: skip
     stack.push_async_callback(people.close)
     accounts, sessions, tokens = people.accounts, people.sessions, people.tokens

@@ -1,8 +1,9 @@
 """Outgoing e-mail by SMTP: put in a line and sent behind the answers, never before them.
 
-A letter that cannot be delivered is tried three times; what failed is counted, logged without address and text, and
-kept for the operator's page. Letters wait in memory only: what waits when the process dies is not sent, and whoever
-asked for it asks again.
+A letter that cannot be delivered is tried three times; what failed is counted, logged and recorded without address and
+text, and kept for the operator's page. So is what is not sent when the server stops. Letters wait in memory only, for
+their links are secrets that nothing else keeps: what waits when the process is killed is not sent; the record of the
+invitation or of the reset stands, and whoever asked for it asks again.
 
 Source: RFC 5321, RFC 8314 (TLS), RFC 6531 (addresses beyond ASCII).
 """
@@ -18,7 +19,12 @@ from email.utils import format_datetime, make_msgid
 from pathlib import Path
 from typing import Final, Literal
 
+from failgate.audit.log import AuditLog
+from failgate.audit.record import SERVER, SYSTEM, Act, Event
+from failgate.base.canonical import JSON
 from failgate.base.clock import MICROSECONDS, Clock
+from failgate.base.errors import StorageUnavailable
+from failgate.base.ids import new_id
 from failgate.base.log import get_logger
 from failgate.base.secret import Secret
 
@@ -68,9 +74,18 @@ class Standing:
 class Mail:
     """Sends letters one after another, beside the answers."""
 
-    def __init__(self, relay: Relay | None, clock: Clock, *, retry_seconds: Sequence[float] = RETRY_SECONDS) -> None:
-        """Send by `relay`; without one nothing is ever sent and `is_configured` is false."""
+    def __init__(
+        self,
+        relay: Relay | None,
+        clock: Clock,
+        audit: AuditLog | None = None,
+        *,
+        retry_seconds: Sequence[float] = RETRY_SECONDS,
+    ) -> None:
+        """Send by `relay`; without one nothing is ever sent and `is_configured` is false. `audit` hears what failed."""
         self._relay = relay
+        self._audit = audit
+        self._recording: set[asyncio.Task[None]] = set()
         self._clock = clock
         self._retry_seconds = tuple(retry_seconds)
         self._waiting: deque[Letter] = deque()
@@ -87,8 +102,7 @@ class Mail:
     @property
     def standing(self) -> Standing:
         """Return how sending goes."""
-        busy = int(self._task is not None and not self._task.done())
-        waiting = max(len(self._waiting), busy)
+        waiting = len(self._waiting)
         return Standing(self.is_configured, self._sent, self._failed, waiting, self._failure, self._failed_us)
 
     def post(self, letter: Letter) -> bool:
@@ -96,7 +110,7 @@ class Mail:
         if self._relay is None:
             return False
         if len(self._waiting) >= MAX_WAITING:
-            self._note_failure(letter, f"{MAX_WAITING} letters wait already")
+            self._note_failure(letter, f"{MAX_WAITING} letters wait already", "line_full")
             return False
         self._waiting.append(letter)
         if self._task is None or self._task.done():
@@ -107,9 +121,11 @@ class Mail:
         """Return when nothing waits any more."""
         while self._task is not None and not self._task.done():
             await asyncio.wait({self._task})
+        while self._recording:
+            await asyncio.wait(set(self._recording))
 
     async def close(self) -> None:
-        """Give what waits ten seconds, then send nothing more."""
+        """Give what waits ten seconds, then send nothing more; what was not sent is recorded."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):
                 await self.settle()
@@ -117,17 +133,20 @@ class Mail:
             self._task.cancel()
             await asyncio.wait({self._task})
         for letter in self._waiting:
-            self._note_failure(letter, "the server stopped before it was sent")
+            self._note_failure(letter, "the server stopped before it was sent", "stopped")
         self._waiting.clear()
+        await self.settle()
 
     async def _send_all(self, relay: Relay) -> None:
         while self._waiting:
-            letter = self._waiting.popleft()
+            letter = self._waiting[0]  # it waits until it is sent or given up
             try:
                 await self._send_or_retry(relay, letter)
             except Exception as error:  # noqa: BLE001 - one letter that fails does not stop the next
-                self._note_failure(letter, _sentence(error))
+                self._waiting.popleft()
+                self._note_failure(letter, _sentence(error), "not_delivered")
             else:
+                self._waiting.popleft()
                 self._sent += 1
                 log.info("letter.sent", purpose=letter.purpose)
 
@@ -160,10 +179,20 @@ class Mail:
             timeout=relay.timeout_seconds,
         )
 
-    def _note_failure(self, letter: Letter, sentence: str) -> None:
+    def _note_failure(self, letter: Letter, sentence: str, reason: str) -> None:
         self._failed += 1
         self._failure, self._failed_us = sentence, self._clock.now_us()
         log.error("letter.failed", purpose=letter.purpose, reason=sentence)
+        if self._audit is not None:
+            task = asyncio.get_running_loop().create_task(self._record(self._audit, letter, reason), name="mail-record")
+            self._recording.add(task)
+            task.add_done_callback(self._recording.discard)
+
+    @staticmethod
+    async def _record(audit: AuditLog, letter: Letter, reason: str) -> None:
+        facts: dict[str, JSON] = {"purpose": letter.purpose, "reason": reason}
+        with contextlib.suppress(StorageUnavailable):  # the log has it
+            await audit.record(Event(Act.LETTER_FAILED, SYSTEM, "letter", new_id(), SERVER, facts, out="error"))
 
 
 def message_of(letter: Letter, sender: str, now_us: int) -> EmailMessage:

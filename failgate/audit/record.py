@@ -85,6 +85,7 @@ class Act(StrEnum):
     RULE_REVOKED = "rule.revoked"
     RULE_QUARANTINED = "rule.quarantined"
     RULE_LOST = "rule.lost"
+    LETTER_FAILED = "letter.failed"
     REPORT_BEGUN = "report.begun"
     REPORT_SEALED = "report.sealed"
     REPORT_READ = "report.read"
@@ -227,6 +228,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.RULE_REVOKED: {"digest": _DIGEST},
     Act.RULE_QUARANTINED: {"digest_found": _WORD, "digest": _DIGEST, "reason": _WORD},
     Act.RULE_LOST: {"digest": _DIGEST},
+    Act.LETTER_FAILED: {"purpose": Word, "reason": Word},
     Act.REPORT_BEGUN: {
         "manifest": Digest,
         "command": _ID,

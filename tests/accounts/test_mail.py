@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import ipaddress
+import socket
 import ssl
 from email import message_from_bytes, policy
 
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from failgate.accounts import letters
+from failgate.accounts import mail as mail_module
 from failgate.accounts.mail import MAX_WAITING, Letter, Mail, Relay, message_of
 from failgate.base.clock import FrozenClock
 from failgate.base.secret import Secret
@@ -197,3 +199,28 @@ def test_links_begin_with_the_configured_address() -> None:
     invited = letters.invitation(base, "a@b.c", "Acme", "admin", "T", 7)
     assert f"\n{base}/invite?token=T\n" in invited.text
     assert "Acme" in invited.subject
+
+
+async def test_what_a_stopping_server_did_not_send_is_recorded_and_the_one_on_its_way_too(room, monkeypatch) -> None:
+    """E18: each by its purpose; no address, no link."""
+    monkeypatch.setattr(mail_module, "CLOSING_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes a connection and says nothing
+        port = silent.getsockname()[1]
+        mail = Mail(Relay("127.0.0.1", port, "f@acme.example", "none"), room.clock, room.audit)
+        for _ in range(3):
+            assert mail.post(LETTER)
+        await asyncio.sleep(0)
+        assert mail.standing.waiting == 3
+        await mail.close()
+    assert (mail.standing.waiting, mail.standing.failed) == (0, 3)
+    records = [one for one in await room.records() if one["act"] == "letter.failed"]
+    assert [(one["data"]["purpose"], one["data"]["reason"]) for one in records] == [(LETTER.purpose, "stopped")] * 3
+    assert LETTER.to not in str(records)
+
+
+async def test_a_letter_that_is_given_up_is_recorded(room) -> None:
+    mail = Mail(Relay("127.0.0.1", 9, "f@acme.example", "none"), room.clock, room.audit, retry_seconds=())
+    assert mail.post(LETTER)
+    await mail.settle()
+    [record] = [one for one in await room.records() if one["act"] == "letter.failed"]
+    assert (record["data"]["reason"], record["out"]) == ("not_delivered", "error")
