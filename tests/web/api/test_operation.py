@@ -30,7 +30,7 @@ async def test_a_plugin_that_does_not_work_makes_it_unready_and_is_named(service
         answer = await client.get("/readyz")
         alive = await client.get("/healthz")
     assert answer.status_code == 503
-    assert answer.json() == {"is_ready": False, "failing": ["plugin siem", "plugin store"]}
+    assert answer.json() == {"is_ready": False, "failing": ["plugin siem", "plugin store"], "warnings": []}
     assert "secret" not in answer.text
     assert alive.status_code == 200
 
