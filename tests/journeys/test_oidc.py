@@ -453,6 +453,7 @@ def test_signing_out_in_a_browser_ends_the_providers_session_too(
 ) -> None:
     """RP-initiated logout, with the cookies, redirects and content policy of a real browser."""
     context = chromium.new_context(viewport={"width": width, "height": 840})
+    context.set_default_timeout(60_000)  # a busy machine
     page = context.new_page()
     violations: list[str] = []
     page.on("console", lambda said: violations.append(said.text) if "Content Security Policy" in said.text else None)
