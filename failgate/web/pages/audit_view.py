@@ -84,7 +84,7 @@ def record_row(
         seq=int(record["seq"]),
         act=str(record["act"]),
         out=str(record.get("out", "ok")),
-        actor=names.get(who) or f"{actor.get('t', '')} {_short(who)}".strip(),
+        actor=names.get(who) or _unnamed(str(actor.get("t", "")), who),
         actor_id=who,
         auth=", ".join(str(method) for method in actor.get("auth") or ()),
         object=f"{kind} {names.get(number) or _short(number)}",
@@ -95,6 +95,10 @@ def record_row(
         hash_short=f"{leaf_hash[:10]}…",
         at=moment_of(str(record["ts"]), now_us),
     )
+
+
+def _unnamed(kind: str, number: str) -> str:
+    return kind if number in {"", kind} else f"{kind} {_short(number)}"
 
 
 def _short(number: str) -> str:

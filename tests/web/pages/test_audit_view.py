@@ -31,6 +31,8 @@ def test_a_record_names_who_did_what_to_which(now_us: int) -> None:
 def test_an_actor_without_a_name_keeps_its_kind_and_number(now_us: int) -> None:
     row = shown(now_us, [record(7, actor={"t": "agent", "id": "019e2b40-7c01-7a10-9d44-5b6f1a2c3d01"})]).rows[0]
     assert row.actor == "agent …1a2c3d01"
+    row = shown(now_us, [record(7, actor={"t": "anonymous", "id": "anonymous"})]).rows[0]
+    assert row.actor == "anonymous"
 
 
 def test_the_checkpoint_tells_its_size_and_root(now_us: int) -> None:
