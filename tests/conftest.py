@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from tests.peers.simplesaml import SimpleSamlPhp
 
 _numbers = itertools.count()
+
+for _signal, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) is signal.SIG_IGN:  # as under nohup: what the tests start would ignore it too
+        signal.signal(_signal, _handler)
 
 
 class PostgresServer:

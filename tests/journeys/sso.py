@@ -106,11 +106,14 @@ def mock_provider() -> Iterator[MockProvider]:
         process.wait(10)
 
 
-def at_port(server: Server) -> Server:
-    """Have `server` listen at a port that is known before it starts, as providers must know our addresses."""
+def at_port(server: Server, more: str = "") -> Server:
+    """Have `server` listen at a port that is known before it starts, as providers must know our addresses.
+
+    `more` are further settings of `[server]`.
+    """
     port = free_port()
     server.config.write_text(
-        f'[server]\npublic_url = "http://127.0.0.1:{port}"\nallow_loopback = true\n{server.config.read_text()}'
+        f'[server]\npublic_url = "http://127.0.0.1:{port}"\nallow_loopback = true\n{more}\n{server.config.read_text()}'
     )
     server.arguments = (*server.arguments, "--listen", f"127.0.0.1:{port}")
     return server

@@ -515,7 +515,7 @@ def test_success_within_a_failure_is_a_failure() -> None:
         ({"SAMLResponse": base64.b64encode(b"<a>" * 9000).decode()}, Reason.MALFORMED),
         ({"SAMLResponse": base64.b64encode(b"<a/>").decode()}, Reason.ROOT),
         ({"SAMLResponse": base64.b64encode(b"{}").decode()}, Reason.MALFORMED),
-        ({"SAMLResponse": base64.b64encode(b"\0").decode()}, Reason.MALFORMED),
+        ({"SAMLResponse": base64.b64encode(b"\0").decode()}, Reason.ENCODING),
     ],
 )
 def test_what_is_no_response_is_refused(form: dict[str, str], word: Reason) -> None:
