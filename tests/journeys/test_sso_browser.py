@@ -123,6 +123,7 @@ def test_an_owner_connects_a_provider_and_a_person_signs_in_by_it(place: Place) 
         assert (kept["__Host-fg_sso"]["sameSite"], kept["__Host-fg_sso"]["secure"]) == ("None", True)
         assert (kept["__Host-fg_session"]["sameSite"], kept["__Host-fg_session"]["httpOnly"]) == ("Lax", True)
         page.go_back()
+        page.wait_for_load_state("networkidle")  # the provider's page may lead on by itself
         page.goto(f"{place.url}/signin/code")
         expect(page.locator("input[name=code]")).to_be_visible()
     assert place.violations == []

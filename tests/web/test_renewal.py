@@ -155,8 +155,8 @@ async def test_an_authority_that_is_taken_away_loses_its_connections(services, f
 
 
 async def test_a_client_certificate_that_ends_ends_its_connections(services, files, builder):
-    short = files.clients.client(AGENT, ends=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=3))
     async with running_tls(services, files, "optional") as one:
+        short = files.clients.client(AGENT, ends=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=3))
         async with agent_socket(one, short) as link:
             await asyncio.wait_for(link.wait_closed(), 6)
 

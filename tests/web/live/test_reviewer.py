@@ -12,7 +12,7 @@ from failgate.access.role import Role
 from failgate.audit.record import Actor
 from failgate.base.canonical import digest_of
 from failgate.sso.connection import OidcSettings
-from failgate.sso.connections import Draft
+from failgate.sso.draft import Draft
 from failgate.wire.gate import Submission
 from tests.web.conftest import OPERATOR, session_of
 
