@@ -1,5 +1,6 @@
 """The documents run: every block is parsed or executed, every key and permission is named."""
 
+import ast
 import json
 import os
 import re
@@ -174,3 +175,20 @@ def test_every_requirement_has_its_row() -> None:
     assert [id_ for id_ in ids if not re.search(rf"\b{id_}\b", text)] == []
     for cited in re.findall(r"`((?:tests|docs|plugins|contrib)/[\w./-]+)`", text):
         assert (ROOT / cited).exists(), cited
+
+
+def test_every_test_that_shows_a_security_requirement_exists() -> None:
+    """docs/security-tests.md names tests by node id: file and function, with a parameter's name at most behind it."""
+    text = (ROOT / "docs" / "security-tests.md").read_text()
+    cited = re.findall(r"`((?:tests|plugins|contrib)/[^`\s]+)`", text)
+    assert cited
+    for node in cited:
+        path, _, function = node.partition("::")
+        assert (ROOT / path).exists(), node
+        if function:
+            tests = {
+                part.name
+                for part in ast.walk(ast.parse((ROOT / path).read_text()))
+                if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and part.name.startswith("test_")
+            }
+            assert function.partition("[")[0] in tests, f"{node}: no such test"
