@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page
@@ -11,6 +12,7 @@ GAP = 20
 BACKGROUND = {"light": "#dde3ea", "dark": "#2a313b"}
 EDGE = {"light": "#c3ccd6", "dark": "#3d4753"}
 COLOURS = 128
+Scheme = Literal["light", "dark"]
 # How far to the right a page of ours says anything; a foreign page is shown whole.
 REACH = """() => {
   const gateway = document.querySelector(".gateway > main");
@@ -57,11 +59,11 @@ class Camera:
         folder.mkdir(parents=True, exist_ok=True)
 
     def take(
-        self, page: Page, name: str, *, scheme: str = "light", at: str | None = None, height: int | None = None
+        self, page: Page, name: str, *, scheme: Scheme = "light", at: str | None = None, height: int | None = None
     ) -> None:
         """Keep `page` as it is now at both sizes under `name`; `at` is what has to stand at the upper edge."""
         height = height or self._height(page)
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # a word of two
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         shots = []
         for width in (DESKTOP, PHONE):
             page.set_viewport_size({"width": width, "height": height})
@@ -89,7 +91,7 @@ class Camera:
         return round(min(HIGHEST, max(LOWEST, *depths)))
 
 
-def side_by_side(shots: list[Image.Image], scheme: str) -> Image.Image:
+def side_by_side(shots: list[Image.Image], scheme: Scheme) -> Image.Image:
     """Return the pictures in one, each with an edge, in an adaptive palette."""
     width = sum(shot.width for shot in shots) + GAP * (len(shots) + 1)
     sheet = Image.new("RGB", (width, max(shot.height for shot in shots) + 2 * GAP), BACKGROUND[scheme])

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.journeys import team
+from tests.journeys.camera import Scheme
 from tests.journeys.harness import Server, browser
 from tests.journeys.sso import free_port
 from tests.journeys.team import PASSWORD, Person, codes, failures_in, person
@@ -170,7 +171,7 @@ def test_a_step_up_comes_back_from_the_other_site(place: Place) -> None:
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 900, "light"), (390, 844, "dark"), (320, 640, "light")])
-def test_the_pages_are_accessible_and_fit(place: Place, width: int, height: int, scheme: str) -> None:
+def test_the_pages_are_accessible_and_fit(place: Place, width: int, height: int, scheme: Scheme) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     with place.context(viewport={"width": width, "height": height}, color_scheme=scheme, bypass_csp=True) as context:
