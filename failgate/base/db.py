@@ -3,7 +3,8 @@
 A change is a *verb*: a coroutine function that takes the open `Transaction` and awaits nothing else. `Database.write`
 queues it; the writer runs the verbs that wait, up to 64 together, each in a savepoint of one transaction, commits once
 and only then releases every caller (group commit). A verb that fails takes back its own savepoint alone; a commit that
-fails gives `StorageUnavailable` to the whole group, and nothing was kept.
+fails gives `StorageUnavailable` to the whole group, and nothing was kept. The savepoint begins with the verb's first
+statement: a verb that only puts statements off has none.
 
 ```python
 async def rename(tx: Transaction) -> None:
@@ -65,6 +66,10 @@ class WriterConnection(Protocol):
         """Run one statement; return how many rows it changed."""
         ...
 
+    async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each of `rows`, in their order."""
+        ...
+
     async def commit(self) -> None:
         """Make the transaction durable."""
         ...
@@ -105,6 +110,7 @@ class Transaction:
         self._connection = connection
         self._group = group
         self.dialect: Dialect = dialect
+        self.savepoint: Literal["none", "due", "set"] = "none"
 
     @property
     def state(self) -> UndoMapping:
@@ -113,6 +119,8 @@ class Transaction:
 
     async def fetch(self, query: Statement, *args: Any) -> list[Row]:
         """Return the rows of `query`, this transaction's own changes included."""
+        if self.savepoint == "due":
+            await self._set_savepoint()
         sql, values = _compile(query, args, self.dialect)
         return await self._connection.fetch(sql, values)
 
@@ -123,8 +131,25 @@ class Transaction:
 
     async def execute(self, query: Statement, *args: Any) -> int:
         """Run a statement; return how many rows it changed."""
+        if self.savepoint == "due":
+            await self._set_savepoint()
         sql, values = _compile(query, args, self.dialect)
         return await self._connection.execute(sql, values)
+
+    def put_off(self, query: str, *args: Any) -> None:
+        """Run a statement at the end of the group commit, together with all others of the same text.
+
+        For a row that nobody can know of before: no verb of the group reads it. When it fails, the group fails.
+        """
+        self._group.later.append((query, args))
+
+    def expect_savepoint(self, *, is_due: bool) -> None:
+        """Set a savepoint before the next statement, or none from now on."""
+        self.savepoint = "due" if is_due else "none"
+
+    async def _set_savepoint(self) -> None:
+        await self._connection.execute("SAVEPOINT verb", ())
+        self.savepoint = "set"
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call `call` once the change is durable, in commit order and before `write` returns."""
@@ -141,6 +166,7 @@ class _Group:
     state: UndoMapping
     hooks: UndoMapping = field(default_factory=UndoMapping)
     calls: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    later: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list[tuple[str, tuple[Any, ...]]])
 
 
 @dataclass(slots=True)
@@ -252,6 +278,7 @@ class Database:
                 return
             for verb in list(group.hooks.values()):
                 await self._writer.drive(cast("Verb[None]", verb)(tx))
+            await self._run_later(group.later)
             await self._writer.commit()
         except BaseException:
             self._state.forget()
@@ -259,10 +286,18 @@ class Database:
             raise
         self._state.keep()
 
+    async def _run_later(self, later: list[tuple[str, tuple[Any, ...]]]) -> None:
+        """Run what the verbs put off: each statement once for all its rows."""
+        rows_of: dict[str, list[Sequence[Any]]] = {}
+        for query, args in later:
+            rows_of.setdefault(query, []).append(args)
+        for query, rows in rows_of.items():
+            sql, _ = _for_dialect(query, rows[0], self.dialect)
+            await self._writer.execute_many(sql, [_for_dialect(query, row, self.dialect)[1] for row in rows])
+
     async def _run_job(self, job: _Job[Any], tx: Transaction, group: _Group, *, in_savepoint: bool) -> None:
-        marks = group.state.mark(), group.hooks.mark(), len(group.calls)
-        if in_savepoint:
-            await self._writer.execute("SAVEPOINT verb", ())
+        marks = group.state.mark(), group.hooks.mark(), len(group.calls), len(group.later)
+        tx.expect_savepoint(is_due=in_savepoint)
         token, request = current_transaction.set(tx), request_context.set(job.request)
         try:
             job.result = await self._writer.drive(job.verb(tx))
@@ -270,16 +305,17 @@ class Database:
             job.error = error
             group.state.undo_to(marks[0])
             group.hooks.undo_to(marks[1])
-            del group.calls[marks[2] :]
+            del group.calls[marks[2] :], group.later[marks[3] :]
             if isinstance(error, StorageUnavailable):
                 raise
-            if in_savepoint:
+            if tx.savepoint == "set":
                 await self._writer.execute("ROLLBACK TO SAVEPOINT verb", ())
         finally:
             current_transaction.reset(token)
             request_context.reset(request)
-        if in_savepoint:
+        if tx.savepoint == "set":
             await self._writer.execute("RELEASE SAVEPOINT verb", ())
+        tx.expect_savepoint(is_due=False)
 
     def _release(self, jobs: list[_Job[Any]], group: _Group) -> None:
         for call in group.calls:

@@ -2,9 +2,12 @@
 
 import os
 import re
+import struct
 import time
 
 _LAST = [0]
+_RANDOM: list[int] = []  # numbers of 64 random bits: asking the system for each costs more than all the rest
+_BATCH = 256
 _PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -21,8 +24,16 @@ def new_id() -> str:
         stamp = _LAST[0] + 1
     _LAST[0] = stamp
     times = f"{stamp:015x}"  # the digits are cut by hand: uuid.UUID takes twice the time
-    random = f"{0b10 << 62 | int.from_bytes(os.urandom(8)) >> 2:016x}"
-    return f"{times[:8]}-{times[8:12]}-7{times[12:]}-{random[:4]}-{random[4:]}"
+    try:
+        random = _RANDOM.pop()
+    except IndexError:
+        _RANDOM.extend(struct.unpack(f"={_BATCH}Q", os.urandom(8 * _BATCH)))
+        random = _RANDOM.pop()
+    rest = f"{0b10 << 62 | random >> 2:016x}"
+    return f"{times[:8]}-{times[8:12]}-7{times[12:]}-{rest[:4]}-{rest[4:]}"
+
+
+os.register_at_fork(after_in_child=_RANDOM.clear)
 
 
 def is_id(text: str) -> bool:

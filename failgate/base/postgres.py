@@ -81,6 +81,10 @@ class PostgresWriter:
         """Run one statement; return how many rows it changed."""
         return _changed(await self._connection.execute(sql, *args))
 
+    async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each of `rows`, without waiting between them."""
+        await self._connection.executemany(sql, rows)
+
     async def commit(self) -> None:
         """Commit and wait for the server's answer."""
         started = time.perf_counter()

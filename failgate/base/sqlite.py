@@ -103,15 +103,18 @@ class SqliteWriter:
         """Run one statement on the calling thread; return how many rows it changed."""
         return self._execute(sql, args).rowcount
 
+    async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each of `rows` on the calling thread."""
+        try:
+            self._connection.executemany(sql, rows)
+        except sqlite3.OperationalError as error:
+            raise _refusal(error) from error
+
     def _execute(self, sql: str, args: Sequence[Any]) -> sqlite3.Cursor:
         try:
             return self._connection.execute(sql, args)
         except sqlite3.OperationalError as error:
-            if _is_of_the_disk(error):
-                raise StorageUnavailable(
-                    "The disk did not take the change; nothing was kept.", hint="Free some space, then ask again."
-                ) from error
-            raise
+            raise _refusal(error) from error
 
     async def commit(self) -> None:
         """Commit and wait for the disk; after a failed sync the connection is not trusted again."""
@@ -148,6 +151,15 @@ class SqliteWriter:
         """Fold the write-ahead log and close."""
         self._thread.shutdown(wait=True)
         self._connection.close()
+
+
+def _refusal(error: sqlite3.OperationalError) -> Exception:
+    """Return what a statement that failed means to its caller."""
+    if not _is_of_the_disk(error):
+        return error
+    return StorageUnavailable(
+        "The disk did not take the change; nothing was kept.", hint="Free some space, then ask again."
+    )
 
 
 def _is_of_the_disk(error: sqlite3.OperationalError) -> bool:

@@ -164,7 +164,7 @@ class Submitting:
             if key is not None:
                 await parts.answers.claim(tx, key, stored.id)
             await parts.append(tx, stored, event, actor, facts)
-            await tx.execute(INSERT, *values)
+            tx.put_off(INSERT, *values)
             parts.tell(tx, stored, happened)
 
         await parts.db.write(keep)

@@ -66,6 +66,51 @@ async def test_a_statement_that_fails_does_not_poison_its_group(numbers: Databas
     assert await stored(numbers) == [1, 2]
 
 
+def put_off(n: int):
+    async def verb(tx: Transaction) -> None:
+        tx.put_off("INSERT INTO number (label, n) VALUES ($2, $1)", n, f"n{n}")
+
+    return verb
+
+
+async def test_what_is_put_off_is_kept_with_its_group_and_dropped_with_its_verb(numbers: Database) -> None:
+    async def failing(tx: Transaction) -> None:
+        await put_off(2)(tx)
+        raise BadInput("no")
+
+    results = await asyncio.gather(
+        numbers.write(put_off(1)), numbers.write(failing), numbers.write(put_off(3)), numbers.write(insert(4)),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert isinstance(results[1], BadInput)
+    assert await numbers.fetch("SELECT n, label FROM number ORDER BY n") == [
+        {"n": n, "label": f"n{n}"} for n in (1, 3, 4)
+    ]
+
+
+async def test_what_is_put_off_and_cannot_be_kept_refuses_its_group(numbers: Database) -> None:
+    results = await asyncio.gather(*(numbers.write(verb) for verb in (insert(1), put_off(1))), return_exceptions=True)
+    assert [type(result) for result in results] == [StorageUnavailable, StorageUnavailable]
+    assert await stored(numbers) == []
+    await numbers.write(put_off(1))
+    assert await stored(numbers) == [1]
+
+
+async def test_a_verb_without_a_statement_has_no_savepoint(numbers: Database) -> None:
+    statements: list[str] = []
+    execute = numbers._writer.execute
+
+    async def noted(sql: str, args: object) -> int:
+        statements.append(sql)
+        return await execute(sql, args)
+
+    numbers._writer.execute = noted
+    await asyncio.gather(*(numbers.write(put_off(n)) for n in (1, 2)))
+    assert statements == []
+    await asyncio.gather(*(numbers.write(insert(n)) for n in (3, 4)))
+    assert statements.count("SAVEPOINT verb") == statements.count("RELEASE SAVEPOINT verb") == 2
+
+
 async def test_many_writers_share_commits(numbers: Database) -> None:
     commits = 0
     commit = numbers._writer.commit
