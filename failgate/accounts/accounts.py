@@ -180,8 +180,10 @@ class Accounts:
         query = "SELECT id FROM account WHERE id = $1 AND disabled_us IS NULL"
         return await tx.fetch_one(query, account_id) is not None
 
-    async def sign_in(self, email: str, password: str, address: str) -> Account:
+    async def sign_in(self, email: str, password: str, address: str, device_token: str | None = None) -> Account:
         """Return the enabled account whose password this is; `address` is the peer's IP address.
+
+        In a device that the account trusts strangers' guesses at it do not count: nobody locks its person out.
 
         What it says holds for the password of that moment: give its `password_changed_us` to `Sessions.open`.
 
@@ -197,8 +199,9 @@ class Accounts:
         name = normalised_or_none(email)
         row = await self._row_of(name or "")
         account_id = row["id"] if row is not None else None
+        is_trusted = await self._devices.is_of(account_id, device_token)
         try:
-            reservation = self._throttle.reserve(name or "", address)
+            reservation = self._throttle.reserve(name or "", address, is_trusted_device=is_trusted)
         except TooManyRequests:
             await self._refusals.record("throttled", account_id)
             raise

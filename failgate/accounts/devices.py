@@ -139,6 +139,19 @@ class Devices:
         row = await self._database.fetch_one(query, account_id, digest_of(device_token))
         return str(row["id"]) if row is not None else None
 
+    async def is_of(self, account_id: str | None, device_token: str | None) -> bool:
+        """Tell whether `device_token` is that of a device which `account_id` trusts now.
+
+        The device is looked for whatever the account is, so that the time says nothing about accounts.
+        """
+        if self.lifetime_days == 0 or device_token is None or not _is_token(device_token):
+            return False
+        now_us = self._clock.now_us()
+        query = "SELECT account_id FROM trusted_device WHERE token_sha256 = $1 AND expires_us > $2 AND created_us > $3"
+        since_us = now_us - self.lifetime_days * DAY_US
+        row = await self._database.fetch_one(query, digest_of(device_token), now_us, since_us)
+        return row is not None and row["account_id"] == account_id
+
     async def revoke(self, account_id: str, device_id: str, actor: Actor) -> None:
         """Trust the device of that id no more.
 

@@ -4,8 +4,9 @@ Pure but for the clock that it is given; kept in memory and bounded. `reserve` c
 in which it allows it (no await between), so two hundred parallel guesses find the same limit as two hundred in a row;
 `succeeded` gives the count back.
 
-Nobody is locked out by strangers: an address from which an account signed in before has a share of its own, so the
-rest of the world can use up only its own part. Both parts together stay at a hundred evaluated guesses an hour.
+Nobody is locked out by strangers: an address from which an account signed in before has a share of its own, and so have
+the account's trusted devices wherever they are, so the rest of the world can use up only its own part. The three parts
+together stay at a hundred evaluated guesses an hour.
 """
 
 import ipaddress
@@ -34,8 +35,9 @@ class Limits:
     window_seconds: float = HOUR_SECONDS
 
 
-ACCOUNT_FROM_ANYWHERE: Final = Limits(most=80, free=5)
+ACCOUNT_FROM_ANYWHERE: Final = Limits(most=60, free=5)
 ACCOUNT_FROM_KNOWN_ADDRESS: Final = Limits(most=20, free=5)
+ACCOUNT_FROM_TRUSTED_DEVICE: Final = Limits(most=20, free=5)
 ADDRESS: Final = Limits(most=300, free=100)
 FACTOR: Final = Limits(most=30, free=5)
 RESET_OF_ACCOUNT: Final = Limits(most=5)
@@ -74,13 +76,18 @@ class Throttle:
         self._kinds: defaultdict[str, OrderedDict[str, _Bucket]] = defaultdict(OrderedDict)
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def reserve(self, account: str, address: str) -> Reservation:
+    def reserve(self, account: str, address: str, *, is_trusted_device: bool = False) -> Reservation:
         """Count one guess for `account` (any text that names it) from `address` (an IP address).
+
+        `is_trusted_device`: it comes from a device that this very account trusts. What others at that address did does
+        not count for it then.
 
         Raises: TooManyRequests (nothing is counted then).
         """
         place = network_of(address)
-        if (account, place) in self._known:
+        if is_trusted_device:
+            keyed = {f"device {account}": ACCOUNT_FROM_TRUSTED_DEVICE}
+        elif (account, place) in self._known:
             keyed = {f"known {account}": ACCOUNT_FROM_KNOWN_ADDRESS, f"address {place}": ADDRESS}
         else:
             keyed = {f"account {account}": ACCOUNT_FROM_ANYWHERE, f"address {place}": ADDRESS}

@@ -1,11 +1,12 @@
 """F8: what a trusted device skips, and everything that ends it."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from failgate.accounts.devices import Devices
-from failgate.base.errors import NotFound, StepUpRequired
+from failgate.base.errors import NotFound, StepUpRequired, TooManyRequests
 from tests.accounts.authenticator import Authenticator
 from tests.accounts.conftest import BASE_URL
 from tests.accounts.test_second_factors import code_now, enrolled
@@ -15,7 +16,11 @@ ADDRESS, DAY = "192.0.2.1", 86_400
 
 async def trusted(room) -> tuple[str, str, str]:
     """Sign in with a code and trust the browser; return account id, TOTP secret, the device's token."""
-    account_id, secret, _ = await enrolled(room)
+    return await trusted_of(room, "ann@example.com")
+
+
+async def trusted_of(room, email: str) -> tuple[str, str, str]:
+    account_id, secret, _ = await enrolled(room, email)
     _, session = await room.sessions.open(account_id, ADDRESS, "Firefox", ("pwd",))
     proven = await room.second_factors.prove_in_session(session, code_now(room, secret))
     device = await room.devices.trust(await room.sessions.resolve(proven), "Firefox on Linux")
@@ -74,6 +79,32 @@ async def test_it_lasts_thirty_days_and_not_a_second_more(room) -> None:
     assert await awaits(room, account_id, admission.device_token)
     await room.devices.sweep()
     assert await room.database.fetch("SELECT id FROM trusted_device") == []
+
+
+async def test_strangers_who_guess_do_not_lock_its_person_out(room) -> None:
+    """Ten thousand guesses from everywhere; in the trusted device, at an address that nobody knows, the password counts."""
+    account_id, _, device = await trusted(room)
+    _, _, foreign = await trusted_of(room, "bob@example.com")
+    room.throttle.succeeded(room.throttle.reserve("ann@example.com", "198.51.100.1"))
+    for number in range(10_000):
+        with contextlib.suppress(TooManyRequests):
+            room.throttle.reserve("ann@example.com", f"203.0.113.{number % 200}")
+        room.clock.advance(0.3)
+    for other in (None, foreign, "x", "x" * 43, device[:-1] + "_"):
+        with pytest.raises(TooManyRequests):
+            await room.accounts.sign_in("ann@example.com", room.password, "192.0.2.200", other)
+    assert (await room.accounts.sign_in("ann@example.com", room.password, "192.0.2.200", device)).id == account_id
+
+
+async def test_it_lets_nobody_guess_more_once_it_is_over(room) -> None:
+    account_id, _, device = await trusted(room)
+    assert await room.devices.is_of(account_id, device)
+    assert not await room.devices.is_of(None, device)
+    shorter = Devices(room.database, room.audit, room.clock, sessions=room.sessions, lifetime_days=1)
+    room.clock.advance(DAY)
+    assert not await shorter.is_of(account_id, device)
+    room.clock.advance(29 * DAY)
+    assert not await room.devices.is_of(account_id, device)
 
 
 async def test_a_shorter_time_in_the_config_holds_for_devices_that_are_there(room) -> None:

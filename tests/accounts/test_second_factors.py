@@ -24,8 +24,8 @@ def code_now(room, secret: str, ago: int = 0) -> str:
     return totp.code_at(secret, totp.step_at(room.clock.now_us()) - ago)
 
 
-async def enrolled(room) -> tuple[str, str, list[str]]:
-    account = await room.account()
+async def enrolled(room, email: str = "ann@example.com") -> tuple[str, str, list[str]]:
+    account = await room.account(email)
     enrolment = await room.second_factors.begin_enrolment(account.id)
     codes = await room.second_factors.confirm(account.id, code_now(room, enrolment.secret))
     room.clock.advance(60)

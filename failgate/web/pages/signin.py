@@ -28,7 +28,7 @@ async def sign_in(request: Asking) -> Page:
     visit, services = visit_of(request), services_of(request)
     email, password = visit.form.get("email", ""), visit.form.get("password", "")
     try:
-        account = await services.accounts.sign_in(email, password, visit.ip or "")
+        account = await services.accounts.sign_in(email, password, visit.ip or "", device_token_of(request))
         return await _open(request, account.id, "pwd", next_of(request), account)
     except (NotSignedIn, TooManyRequests, Forbidden) as error:
         return await _ask_sign_in(request, error)

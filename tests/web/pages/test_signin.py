@@ -20,10 +20,13 @@ def config():
         yield config
 
 
+async def form_token(client):
+    return re.search(r'name="csrf_token" value="([^"]+)"', (await client.get("/signin/link")).text)[1]
+
+
 async def post(client, path, origin, **fields):
-    token = re.search(r'name="csrf_token" value="([^"]+)"', (await client.get("/signin/link")).text)[1]
     headers = {"origin": origin, "sec-fetch-site": "same-origin"}
-    return await client.post(path, data={**fields, "csrf_token": token}, headers=headers)
+    return await client.post(path, data={**fields, "csrf_token": await form_token(client)}, headers=headers)
 
 
 async def test_without_passwords_the_page_says_so_and_refuses_the_right_one(config, tmp_path):
@@ -73,3 +76,38 @@ async def test_a_password_changed_between_check_and_session_lets_nobody_in(confi
             answer = await asking
         assert answer.status_code == 401
         assert await services.sessions.list(account.id) == []
+
+
+@pytest.mark.parametrize("claimed", [1, 200])
+async def test_a_guesser_has_five_tries_whatever_address_they_claim_and_a_trusted_device_goes_on(
+    config, tmp_path, claimed
+):
+    """F6 F8: `X-Forwarded-For` of somebody who is no trusted proxy; the hour's number is tests/accounts/test_throttle.py."""
+    async with open_services(config, tmp_path / "data") as services:
+        account = await services.accounts.create(EMAIL, PASSWORD, OPERATOR)
+        token, session = await services.sessions.open(account.id, "198.51.100.1", "tests", ("pwd",))
+        session = await services.sessions.resolve(await services.sessions.prove_second_factor(session, "otp"))
+        device = await services.devices.trust(session, "Firefox")
+        looked_at, verify = [], services.accounts._passwords.verify
+
+        async def counted(stored, password, **how):
+            looked_at.append(password)
+            return await verify(stored, password, **how)
+
+        services.accounts._passwords.verify = counted
+        async with running(services) as one, one.client() as client:
+            form = {"csrf_token": await form_token(client), "email": EMAIL}
+
+            async def guess(number):
+                headers = {"origin": one.origin, "x-forwarded-for": f"203.0.113.{number % claimed}"}
+                body = form | {"password": f"guess number {number} at it"}
+                return (await client.post("/signin", data=body, headers=headers)).status_code
+
+            statuses = [status for n in range(0, 200, 20) for status in await asyncio.gather(*map(guess, range(n, n + 20)))]
+            assert set(statuses) == {401, 429}
+            assert 5 <= len(looked_at) <= 12, "five, and one more at the end of each wait"
+            right = await post(client, "/signin", one.origin, email=EMAIL, password=PASSWORD)
+            assert right.status_code == 429
+            client.cookies.set("fg_device", device)
+            right = await post(client, "/signin", one.origin, email=EMAIL, password=PASSWORD)
+            assert right.status_code == 303
