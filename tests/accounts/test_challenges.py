@@ -1,6 +1,6 @@
 import pytest
 
-from failgate.accounts.challenges import ChallengeGone, Challenges
+from failgate.accounts.challenges import LIFETIME_SECONDS, ChallengeGone, Challenges
 from failgate.base.clock import FrozenClock
 from failgate.base.secretbox import SecretBox
 
@@ -32,3 +32,23 @@ async def test_a_challenge_is_used_up_once(room) -> None:
     await room.database.write(lambda tx: challenges.use_up(tx, challenge))
     with pytest.raises(ChallengeGone):
         await room.database.write(lambda tx: challenges.use_up(tx, challenge))
+
+
+async def test_no_challenge_is_answered_twice_around_its_end(room) -> None:
+    """TOB-PYPI26-1/2: two answers each at the end + {-1, 0, 29, 30, 31} s, fresh and used before, swept in between."""
+    challenges = Challenges(room.box, room.clock)
+
+    async def is_taken(challenge: bytes) -> bool:
+        try:
+            challenges.check(challenge, "prove", "s")
+            await room.database.write(lambda tx: challenges.use_up(tx, challenge))
+        except ChallengeGone:
+            return False
+        return True
+
+    for seconds in (-1, 0, 29, 30, 31):
+        fresh, used = challenges.mint("prove", "s"), challenges.mint("prove", "s")
+        assert await is_taken(used)
+        room.clock.advance(LIFETIME_SECONDS + seconds)
+        await room.database.write(challenges.sweep)
+        assert [await is_taken(one) for one in (fresh, fresh, used, used)] == [seconds < 0, False, False, False]

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import random
 import sys
 import unicodedata
 
@@ -69,6 +70,45 @@ def test_a_bad_password_is_refused_with_its_reason(password: str, word: str) -> 
     # F6 E21
     with pytest.raises(BadInput, match=word):
         check_new_password(password, EMAIL)
+
+
+# Alphabets of one to four bytes a character; with NUL, control characters and spaces; of letters that NFC joins.
+ALPHABETS = {
+    "ascii": "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789!#$%",
+    "two bytes": "äöüßéèêçñåøæœþðłžšč",
+    "three bytes": "漢字仮名交文書体系統語彙辞典",
+    "four bytes": "🦊🐢🦉🐝🦔🦡🐿🦫🐍🦎🐙🦑",
+    "joined by NFC": [unicodedata.normalize("NFD", letter) for letter in "äöüéèêçñåžšč"],
+    "with NUL": "\0abcdefghijkm",
+    "with controls": "\t\n\r\x1b\x7f \u2028\u202eabcdefg",
+}
+LENGTHS = (15, 16, 24, 63, 64, 65, 71, 72, 73, 74, 127, 128, 129, 255, 256, 257, 511, 512, 1000, 1023, 1024)
+TOO_SHORT, TOO_LONG = (0, 1, 4, 8, 12, 13, 14), (1025, 4096)
+
+
+def drawn(alphabet: str, length: int) -> str:
+    return "".join(random.Random(f"{alphabet} {length}").choices(ALPHABETS[alphabet], k=length))
+
+
+def test_there_are_two_hundred_passwords_of_every_kind() -> None:
+    assert len(ALPHABETS) * (len(LENGTHS) + len(TOO_SHORT) + len(TOO_LONG)) >= 200
+    assert {64, 128, 1024} <= set(LENGTHS)
+
+
+@pytest.mark.parametrize("alphabet", ALPHABETS)
+async def test_passwords_of_15_to_1024_characters_count_to_their_last_one(passwords: Passwords, alphabet: str) -> None:
+    for length in LENGTHS:
+        password = drawn(alphabet, length)
+        check_new_password(password, EMAIL)
+        stored = await passwords.hash(password)
+        assert (await passwords.verify(stored, password)).fits, length
+        last = unicodedata.normalize("NFC", password)[-1]
+        cut = unicodedata.normalize("NFC", password)[:-1]
+        for wrong in (cut, cut + ("a" if last != "a" else "b"), password + last, password + "\0", password + " "):
+            assert not (await passwords.verify(stored, wrong)).fits, length
+    for length in (*TOO_SHORT, *TOO_LONG):
+        with pytest.raises(BadInput, match="15" if length < 15 else "1024"):
+            check_new_password(drawn(alphabet, length), EMAIL)
 
 
 def test_fourteen_characters_in_nfd_do_not_count_as_more() -> None:
@@ -207,7 +247,7 @@ async def test_bcrypt_never_looks_past_72_bytes_so_nothing_longer_fits() -> None
     passwords = Passwords(memory_kib=8, passes=1)
     stored = bcrypt.hashpw(b"a" * 72, bcrypt.gensalt(4)).decode()
     assert (await passwords.verify(stored, "a" * 72)).fits
-    for longer in ("a" * 73, "a" * 72 + "b", "a" * 200, "ü" * 37):
+    for longer in ("a" * 73, "a" * 72 + "b", "a" * 72 + "\0", "a" * 200, "ü" * 37):
         assert not (await passwords.verify(stored, longer)).fits
     cut = bcrypt.hashpw(b"short", bcrypt.gensalt(4)).decode()
     assert not (await passwords.verify(cut, "short\0and more")).fits

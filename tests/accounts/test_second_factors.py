@@ -136,6 +136,29 @@ async def test_the_code_before_counts_once_too(room) -> None:
             await room.second_factors.prove(account_id, code_now(room, secret, ago=ago))
 
 
+async def test_no_code_counts_twice_around_its_end(room) -> None:
+    """TOB-PYPI26-1/2: two submissions each at the end of a code's step and window + {-1, 0, 29, 30, 31} s."""
+    account_id, secret, _ = await enrolled(room)
+    room.second_factors._throttle = Generous()
+
+    async def is_taken(code: str) -> bool:
+        try:
+            return await room.second_factors.prove(account_id, code) == "otp"
+        except NotSignedIn:
+            return False
+
+    for seconds in (-1, 0, 29, 30, 31):
+        room.clock.advance(3600)
+        step = totp.step_at(room.clock.now_us()) + 2
+        used, fresh = totp.code_at(secret, step), totp.code_at(secret, step + 1)
+        end_us = totp.time_of_step_us(step + 3)  # of the window of the second code; the first one's ended a step before
+        room.clock.advance((totp.time_of_step_us(step) - room.clock.now_us()) / 1_000_000)
+        assert await is_taken(used)
+        room.clock.advance((end_us - room.clock.now_us()) / 1_000_000 + seconds)
+        taken = [await is_taken(code) for code in (fresh, fresh, used, used)]
+        assert taken == [seconds < 0, False, False, False], seconds
+
+
 async def test_a_right_code_in_other_digits_is_refused(room) -> None:
     account_id, secret, _ = await enrolled(room)
     room.second_factors._throttle = Generous()

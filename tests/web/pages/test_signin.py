@@ -85,7 +85,7 @@ async def test_a_guesser_has_five_tries_whatever_address_they_claim_and_a_truste
     """F6 F8: `X-Forwarded-For` of somebody who is no trusted proxy; the hour's number is tests/accounts/test_throttle.py."""
     async with open_services(config, tmp_path / "data") as services:
         account = await services.accounts.create(EMAIL, PASSWORD, OPERATOR)
-        token, session = await services.sessions.open(account.id, "198.51.100.1", "tests", ("pwd",))
+        _, session = await services.sessions.open(account.id, "198.51.100.1", "tests", ("pwd",))
         session = await services.sessions.resolve(await services.sessions.prove_second_factor(session, "otp"))
         device = await services.devices.trust(session, "Firefox")
         looked_at, verify = [], services.accounts._passwords.verify
@@ -103,7 +103,9 @@ async def test_a_guesser_has_five_tries_whatever_address_they_claim_and_a_truste
                 body = form | {"password": f"guess number {number} at it"}
                 return (await client.post("/signin", data=body, headers=headers)).status_code
 
-            statuses = [status for n in range(0, 200, 20) for status in await asyncio.gather(*map(guess, range(n, n + 20)))]
+            statuses = [
+                status for n in range(0, 200, 20) for status in await asyncio.gather(*map(guess, range(n, n + 20)))
+            ]
             assert set(statuses) == {401, 429}
             assert 5 <= len(looked_at) <= 12, "five, and one more at the end of each wait"
             right = await post(client, "/signin", one.origin, email=EMAIL, password=PASSWORD)
