@@ -1,11 +1,15 @@
 """Fixtures of the journeys: a browser, a server on each database."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.harness import Server, browser
+from tests.journeys.harness import NewDatabase, Server, browser
+from tests.journeys.sso import MockProvider, NameServer, mock_provider, name_server
+from tests.journeys.team import apart
+from tests.peers.oidc_provider.peer import OidcProvider, provider
 
 
 @pytest.fixture
@@ -13,6 +17,43 @@ def chromium(server: Server) -> Iterator[object]:
     """A browser. Its own loop occupies this thread, so it opens after every asynchronous fixture and closes before."""
     with browser() as opened:
         yield opened
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def new_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
+    """Makes a database of each engine, for a server that a module shares: its URL, None for a file of the server's own."""
+    if request.param == "sqlite":
+        yield lambda: None
+        return
+    postgres = request.getfixturevalue("postgres_server")
+    with ExitStack() as stack:
+
+        def make() -> str:
+            url = apart(postgres.migrated())
+            stack.callback(lambda: apart(postgres.drop(url)))
+            return url
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[OidcProvider]:
+    """The certified OpenID provider."""
+    with provider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[MockProvider]:
+    """A second OpenID provider, which says of itself and of people what a test wants."""
+    with mock_provider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def names() -> Iterator[NameServer]:
+    with name_server() as running:
+        yield running
 
 
 @pytest.fixture

@@ -4,9 +4,11 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -14,6 +16,7 @@ from threading import Thread
 import pytest
 
 CHROMIUM = Path(os.environ.get("FAILGATE_CHROMIUM", "/usr/bin/chromium"))
+NewDatabase = Callable[[], str | None]
 BROWSER_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -135,6 +138,25 @@ def _read_to_end(stream, kept: list[str]) -> None:
     with stream:
         for line in stream:
             kept.append(line)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def at_port(server: Server, more: str = "", *, host: str = "127.0.0.1") -> Server:
+    """Have `server` listen at an address that is known before it starts, as who leads back to us must know it.
+
+    `more` are further settings of `[server]`.
+    """
+    port = free_port()
+    server.config.write_text(
+        f'[server]\npublic_url = "http://{host}:{port}"\nallow_loopback = true\n{more}\n{server.config.read_text()}'
+    )
+    server.arguments = (*server.arguments, "--listen", f"127.0.0.1:{port}")
+    return server
 
 
 @contextmanager

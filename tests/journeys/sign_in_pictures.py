@@ -23,14 +23,14 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from failgate.base.canonical import digest_of
 from tests.journeys import team
 from tests.journeys.camera import DESKTOP, HIGHEST, Camera
-from tests.journeys.harness import Server, browser, clean_environment
-from tests.journeys.sso import NameServer, free_port, name_server
+from tests.journeys.harness import Server, browser, clean_environment, free_port
+from tests.journeys.sso import NameServer, connection, name_server
 from tests.journeys.team import PASSWORD, Person, person
 from tests.journeys.test_second_factors import add_authenticator
 from tests.peers import github as peer_github
 from tests.peers.github import GitHub, github_stand_in
 from tests.peers.oidc_provider.peer import CLIENT_ID, CLIENT_SECRET, OidcProvider, provider
-from tests.peers.simplesaml import SimpleSamlPhp
+from tests.peers.simplesaml import SimpleSamlPhp, entry_in
 from tests.sso.saml.provider import key_pair
 from tests.web.authority import Authority
 
@@ -164,9 +164,15 @@ client_certificates = "optional"
 client_ca = "{folder / "ca.pem"}"
 [sso]
 resolvers = ["127.0.0.1:{names.port}"]
-{connection("globex", "oidc", "Globex ID", globex.issuer, CLIENT_ID, folder, "globex.example", "contractors")}
-{connection("github", "github", "GitHub", github.url, peer_github.CLIENT_ID, folder, "opensource.example", "*")}
 """
+        config += connection(
+            "globex", ("contractors", "developer"), protocol="oidc", title="Globex ID", issuer=globex.issuer,
+            client_id=CLIENT_ID, client_secret=folder / "globex", domains=["globex.example"],
+            scopes=["openid", "email", "profile", "groups"],
+        ) + connection(
+            "github", ("*", "developer"), protocol="github", title="GitHub", issuer=github.url,
+            client_id=peer_github.CLIENT_ID, client_secret=folder / "github", domains=["opensource.example"],
+        )  # fmt: skip
         server = Server(folder / "data", config=config, arguments=("--listen", f"127.0.0.1:{port}"))
         server.start(timeout=60)
         stack.callback(server.kill)
@@ -181,27 +187,6 @@ resolvers = ["127.0.0.1:{names.port}"]
         team.found_acme(server)
         trust = ssl.create_default_context(cadata=root.pair.pem.decode())
         yield Studio(server, folder, chromium, camera, names, trust)
-
-
-def connection(
-    slug: str, protocol: str, title: str, issuer: str, client_id: str, folder: Path, domain: str, group: str
-) -> str:
-    scopes = 'scopes = ["openid", "email", "profile", "groups"]' if protocol == "oidc" else ""
-    return f"""
-[sso.connections.{slug}]
-protocol = "{protocol}"
-title = "{title}"
-issuer = "{issuer}"
-client_id = "{client_id}"
-client_secret = {{ file = "{folder / slug}" }}
-domains = ["{domain}"]
-listed = true
-{scopes}
-[[sso.connections.{slug}.roles]]
-group = "{group}"
-workspace = "acme"
-role = "developer"
-"""
 
 
 @contextlib.contextmanager
@@ -273,14 +258,7 @@ def owner_connects(studio: Studio, olga: Person, directory: SimpleSamlPhp) -> No
 def tell(studio: Studio, directory: SimpleSamlPhp) -> None:
     """Tell the directory of us, as an administrator enters the addresses there."""
     with studio.client() as client:
-        document = client.get("/sso/acme-directory/metadata").text
-    certificate = re.search(r"X509Certificate>([^<]+)<", document)
-    assert certificate is not None
-    base = f"{URL}/sso/acme-directory"
-    pem = f"-----BEGIN CERTIFICATE-----\n{certificate[1]}\n-----END CERTIFICATE-----\n"
-    directory.serve([{
-        "entityid": f"{base}/metadata", "acs": f"{base}/acs", "sls": f"{base}/logout", "certificate": pem,
-    }])  # fmt: skip
+        directory.serve([entry_in(client.get("/sso/acme-directory/metadata").content)])
 
 
 def by_saml(studio: Studio) -> None:

@@ -1,13 +1,14 @@
-"""Identity providers to sign in with, and a browser that goes there and back by following redirects and forms."""
+"""Identity providers to sign in with, how the config file names them, and a way there and back."""
 
 import html
+import json
 import re
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,9 @@ from urllib.parse import urljoin
 
 import httpx
 
-from tests.journeys.harness import Server, clean_environment
+from tests.journeys.harness import clean_environment, free_port
 from tests.journeys.team import Visitor
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.peers.oidc_provider.peer import read_form
 
 
 class MockProvider:
@@ -106,54 +102,77 @@ def mock_provider() -> Iterator[MockProvider]:
         process.wait(10)
 
 
-def at_port(server: Server, more: str = "") -> Server:
-    """Have `server` listen at a port that is known before it starts, as providers must know our addresses.
+def connection(slug: str, *roles: tuple[str, str], **settings: Any) -> str:
+    """Return the section of a connection in the config file; `roles` are (group, role) in workspace `acme`.
 
-    `more` are further settings of `[server]`.
+    A path among the settings is the file that holds a secret; what stays unsaid has a default here.
     """
-    port = free_port()
-    server.config.write_text(
-        f'[server]\npublic_url = "http://127.0.0.1:{port}"\nallow_loopback = true\n{more}\n{server.config.read_text()}'
-    )
-    server.arguments = (*server.arguments, "--listen", f"127.0.0.1:{port}")
-    return server
+    said = {"title": f"The {slug}", "domains": ["example.org"], **settings}
+    lines = [f"[sso.connections.{slug}]"]
+    for name, value in said.items():
+        text = json.dumps(str(value) if isinstance(value, Path) else value)
+        lines.append(f"{name} = {{ file = {text} }}" if isinstance(value, Path) else f"{name} = {text}")
+    for group, role in roles:
+        lines += [f"[[sso.connections.{slug}.roles]]", f"group = {json.dumps(group)}"]
+        lines += ['workspace = "acme"', f'role = "{role}"']
+    return "\n".join(lines) + "\n"
 
 
-def wander(client: httpx.Client, answer: httpx.Response, subject: str, *, stops_before_us: bool = False) -> Any:
-    """Follow redirects and the provider's forms, signing in there as `subject`, until our own server answers a page.
+def travel(
+    client: httpx.Client,
+    answer: httpx.Response,
+    login: str,
+    *,
+    is_cancelling: bool = False,
+    until: Callable[[str], bool] = lambda _url: False,
+) -> httpx.Response:
+    """Follow redirects and the provider's forms, signing in there as `login`, until our own server answers a page.
 
-    `stops_before_us` returns the request with which the browser would come back, unsent.
+    It may end earlier, at a redirect to what is `until`.
     """
     ours = str(client.base_url).rstrip("/")
-    for _ in range(20):
+    for _ in range(25):
         if answer.is_redirect:
-            place = urljoin(str(answer.url), answer.headers["location"])
-            if place.startswith(f"{ours}/sso/") and "/callback" in place:
-                client.last_callback = place
-                if stops_before_us:
-                    return client.build_request("GET", place)
-            answer = client.get(place)
-        elif str(answer.url).startswith(ours) and "data-leave" not in answer.text:
+            url = urljoin(str(answer.url), answer.headers["location"])
+            if until(url):
+                return answer
+            answer = client.get(url, headers={"origin": ""})
+            continue
+        is_leaving = "data-leave" in answer.text
+        if str(answer.url).startswith(ours) and not is_leaving:
             return answer
-        else:
-            answer = client.send(_form_of(client, answer, subject))
-    raise AssertionError("the browser wanders without end")
+        if is_leaving:
+            answer = client.get(way_out(answer))
+            continue
+        if is_cancelling:
+            abort = re.search(r'href="([^"]*/abort)"', answer.text)
+            assert abort, answer.text
+            answer = client.get(urljoin(str(answer.url), abort[1]))
+            continue
+        action, fields = read_form(answer.text)
+        fields |= {name: login for name in fields if name in {"login", "sub"}}
+        if "logout" in answer.text and "xsrf" in fields:
+            fields["logout"] = "yes"
+        answer = client.post(urljoin(str(answer.url), action), data=fields, headers={"origin": "null"})
+    raise AssertionError("the browser travels without end")
 
 
-def _form_of(client: httpx.Client, answer: httpx.Response, subject: str) -> httpx.Request:
-    form = re.search(r"<form[^>]*>", answer.text)
-    assert form is not None, answer.text[:2000]
-    action = re.search(r'action="([^"]*)"', form[0])
-    url = urljoin(str(answer.url), html.unescape(action[1]) if action else "")
-    fields = {
-        name[1]: html.unescape(value[1]) if (value := re.search(r'value="([^"]*)"', field)) else ""
-        for field in re.findall(r"<input[^>]*>", answer.text)
-        if (name := re.search(r'name="([^"]*)"', field))
-    }
-    fields |= {name: subject for name in fields if name in {"sub", "username"}}
-    return client.build_request("POST", url, data=fields or {"sub": subject}, headers={"origin": "null"})
+def way_out(page: httpx.Response) -> str:
+    """Return the address that our page leads to, at the provider."""
+    link = re.search(r'href="(http[^"]+)" data-leave', page.text)
+    assert link is not None, page.text
+    return html.unescape(link[1])
+
+
+def callback_of(client: httpx.Client, answer: httpx.Response, login: str, *, is_cancelling: bool = False) -> str:
+    """Sign in at the provider; return the address of ours with which it sends the browser back, not opened yet."""
+    ours = str(client.base_url).rstrip("/")
+    last = travel(
+        client, answer, login, is_cancelling=is_cancelling, until=lambda url: url.startswith(f"{ours}/sso/")
+    )  # fmt: skip
+    return urljoin(str(last.url), last.headers["location"])
 
 
 def start(client: Visitor, slug: str, next_path: str = "/", *, subject: str) -> httpx.Response:
     """Sign in through `slug` as `subject`; return the page where that ends."""
-    return wander(client, client.get(f"/sso/{slug}/start", params={"next": next_path}), subject)
+    return travel(client, client.get(f"/sso/{slug}/start", params={"next": next_path}), subject)

@@ -6,10 +6,9 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -35,19 +34,14 @@ def apart(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 @contextmanager
-def served(engine: str, postgres: Callable[[], Any], folder: Path, config: str = "") -> Iterator[Server]:
-    """Run a server on a fresh database of `engine`; afterwards its log holds no failure of its own."""
-    url = apart(postgres().migrated()) if engine == "postgres" else None
-    server = Server(folder / "data", database_url=url, config=config)
-    server.start()
+def served(server: Server) -> Iterator[Server]:
+    """Run `server`; afterwards its log holds no failure of its own."""
     try:
-        yield server
+        yield server.start(timeout=60)
         server.stop()
         assert failures_in(server) == [], "".join(failures_in(server))[:3000]
     finally:
         server.kill()
-        if url is not None:
-            apart(postgres().drop(url))
 
 
 def failures_in(server: Server) -> list[str]:

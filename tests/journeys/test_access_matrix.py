@@ -26,7 +26,7 @@ from failgate.web.door import Door
 from failgate.web.pages.people_doors import PEOPLE, PLATFORM
 from failgate.web.routes import DOORS
 from tests.journeys import team
-from tests.journeys.harness import Server
+from tests.journeys.harness import NewDatabase, Server
 from tests.journeys.team import PASSWORD, Person, Visitor, ask, person, program, sign_in, stranger, submission
 from tests.journeys.test_bad_input import consented, manifest
 
@@ -413,13 +413,12 @@ def _things(agent: Visitor, server: Server, owner_key: str) -> dict[str, str]:
     return {"command": view["id"], "digest": view["digest"], "report": begun["id"], "rule": rule["id"]}
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp(request.param)
-    with team.served(request.param, lambda: request.getfixturevalue("postgres_server"), folder) as server:
-        with contextlib.ExitStack() as stack:
-            # The decision does not depend on the database: a smaller crowd knocks where PostgreSQL stands behind it.
-            yield populate(server, stack, VISITORS if request.param == "sqlite" else SAMPLE)
+@pytest.fixture(scope="module")
+def world(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    url, data = new_database(), tmp_path_factory.mktemp("world") / "data"
+    with team.served(Server(data, database_url=url)) as server, contextlib.ExitStack() as stack:
+        # The decision does not depend on the database: a smaller crowd knocks where PostgreSQL stands behind it.
+        yield populate(server, stack, VISITORS if url is None else SAMPLE)
 
 
 # What the table says

@@ -26,13 +26,12 @@ from tests.third_party import Distribution
 BODY_BYTES = 1_048_576  # [limits] json_body, unless the operator says otherwise
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def house(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def house(new_database, tmp_path_factory):
     """A server with a workspace, its people and an agent, once for all tests of this file and each database."""
-    folder = tmp_path_factory.mktemp(request.param)
-    with team.served(request.param, lambda: request.getfixturevalue("postgres_server"), folder) as server:
-        with House(server) as one:
-            yield one
+    data = tmp_path_factory.mktemp("house") / "data"
+    with team.served(Server(data, database_url=new_database())) as server, House(server) as one:
+        yield one
 
 
 class House(contextlib.ExitStack):

@@ -21,7 +21,7 @@ from failgate.audit.tree import leaf_hash, verify_consistency, verify_inclusion
 from failgate.base.canonical import canonical
 from failgate.base.ids import is_id, new_id
 from tests.journeys import team
-from tests.journeys.harness import Server
+from tests.journeys.harness import NewDatabase, Server
 from tests.journeys.team import (
     WHERE,
     Person,
@@ -81,24 +81,22 @@ class House(contextlib.ExitStack):
         )
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp(request.param)
-    with team.served(request.param, lambda: request.getfixturevalue("postgres_server"), folder) as server:
-        with House(server) as one:
-            one.lead = one.reviewer("lead")
-            one.boss = one.reviewer("boss", "owner")
-            yield one
+@pytest.fixture(scope="module")
+def house(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    data = tmp_path_factory.mktemp("house") / "data"
+    with team.served(Server(data, database_url=new_database())) as server, House(server) as one:
+        one.lead = one.reviewer("lead")
+        one.boss = one.reviewer("boss", "owner")
+        yield one
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def pair_house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+@pytest.fixture(scope="module")
+def pair_house(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A server that asks for two people."""
-    folder = tmp_path_factory.mktemp(f"pair-{request.param}")
-    config = "[plugins.quorum]\nneed = 2\n"
-    with team.served(request.param, lambda: request.getfixturevalue("postgres_server"), folder, config) as server:
-        with House(server) as one:
-            yield one
+    data = tmp_path_factory.mktemp("pair") / "data"
+    asking = Server(data, database_url=new_database(), config="[plugins.quorum]\nneed = 2\n")
+    with team.served(asking) as server, House(server) as one:
+        yield one
 
 
 def base64url(octets: bytes) -> str:

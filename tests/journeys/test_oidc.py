@@ -4,7 +4,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,26 +15,15 @@ import httpx
 import pytest
 
 from tests.journeys import team
-from tests.journeys.harness import Server
-from tests.journeys.sso import MockProvider, at_port, mock_provider, start
-from tests.journeys.team import failures_in, stranger
+from tests.journeys.harness import NewDatabase, Server, at_port
+from tests.journeys.sso import MockProvider, callback_of, connection, start, travel
+from tests.journeys.team import stranger
 from tests.peers import github as peer_github
 from tests.peers.github import GitHub, github_stand_in
-from tests.peers.oidc_provider.peer import CLIENT_ID, CLIENT_SECRET, FAULTS, OidcProvider, provider, read_form
+from tests.peers.oidc_provider.peer import CLIENT_ID, CLIENT_SECRET, FAULTS, OidcProvider, read_form
 
 QUEUE = "/w/acme/queue"
-
-
-@pytest.fixture(scope="module")
-def peer() -> Iterator[OidcProvider]:
-    with provider() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def second() -> Iterator[MockProvider]:
-    with mock_provider() as running:
-        yield running
+SCOPES = ["openid", "email", "profile", "groups"]
 
 
 @pytest.fixture(scope="module")
@@ -45,23 +34,6 @@ def github() -> Iterator[GitHub]:
         yield running
 
 
-def connection(slug: str, protocol: str, issuer: str, client_id: str, secret: Path, *more: str) -> str:
-    return f"""
-[sso.connections.{slug}]
-protocol = "{protocol}"
-title = "The {slug}"
-issuer = "{issuer}"
-client_id = "{client_id}"
-client_secret = {{ file = "{secret}" }}
-domains = ["example.org"]
-{chr(10).join(more)}
-[[sso.connections.{slug}.roles]]
-group = "{"*" if protocol == "github" else "ops"}"
-workspace = "acme"
-role = "reviewer"
-"""
-
-
 @contextmanager
 def serving(
     folder: Path, peer: OidcProvider, *more: str, database_url: str | None = None, is_door_ours: bool = True
@@ -69,30 +41,25 @@ def serving(
     """Run a server with the connection `peer`; afterwards its log holds no failure of its own."""
     secret = folder / "peer-secret"
     secret.write_text(CLIENT_SECRET + "\n")
-    scopes = 'scopes = ["openid", "email", "profile", "groups"]'
-    config = connection("peer", "oidc", peer.issuer, CLIENT_ID, secret, scopes) + "".join(more)
-    server = at_port(Server(folder / "data", database_url=database_url, config=config))
-    server.start()
-    try:
+    config = trusted("peer", peer.issuer, CLIENT_ID, secret, scopes=SCOPES) + "".join(more)
+    with team.served(at_port(Server(folder / "data", database_url=database_url, config=config))) as server:
         if is_door_ours:
             peer.serve(server.url)
         team.found_acme(server)
         yield server
-        server.stop()
-        assert failures_in(server) == [], "".join(failures_in(server))[:3000]
-    finally:
-        server.kill()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def either(request: pytest.FixtureRequest, peer: OidcProvider, tmp_path: Path) -> Iterator[Server]:
-    url = team.apart(request.getfixturevalue("postgres_server").migrated()) if request.param == "postgres" else None
-    try:
-        with serving(tmp_path, peer, database_url=url) as server:
-            yield server
-    finally:
-        if url is not None:
-            team.apart(request.getfixturevalue("postgres_server").drop(url))
+def trusted(slug: str, issuer: str, client_id: str, secret: Path, **more: Any) -> str:
+    """A connection whose group `ops` reviews in the workspace."""
+    return connection(
+        slug, ("ops", "reviewer"), protocol="oidc", issuer=issuer, client_id=client_id, client_secret=secret, **more
+    )  # fmt: skip
+
+
+@pytest.fixture
+def either(new_database: NewDatabase, peer: OidcProvider, tmp_path: Path) -> Iterator[Server]:
+    with serving(tmp_path, peer, database_url=new_database()) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -104,50 +71,15 @@ def server(
     (folder / "second").write_text("not-so-secret\n")
     (folder / "github").write_text(peer_github.CLIENT_SECRET + "\n")
     more = (
-        connection("second", "oidc", second.url, "failgate", folder / "second", "email_verified = true"),
-        connection("github", "github", github.url, peer_github.CLIENT_ID, folder / "github"),
-        connection("gone", "oidc", "http://127.0.0.1:9", "failgate", folder / "second"),
-    )
+        trusted("second", second.url, "failgate", folder / "second", email_verified=True),
+        trusted("gone", "http://127.0.0.1:9", "failgate", folder / "second"),
+        connection(
+            "github", ("*", "reviewer"), protocol="github", issuer=github.url, client_id=peer_github.CLIENT_ID,
+            client_secret=folder / "github",
+        ),
+    )  # fmt: skip
     with serving(folder, peer, *more) as running:
         yield running
-
-
-def travel(
-    client: httpx.Client,
-    answer: httpx.Response,
-    login: str,
-    *,
-    is_cancelling: bool = False,
-    until: Callable[[str], bool] = lambda _url: False,
-) -> httpx.Response:
-    """Follow redirects and the provider's forms until our own server answers a page, or a redirect is `until`."""
-    ours = str(client.base_url).rstrip("/")
-    for _ in range(25):
-        if answer.is_redirect:
-            url = urljoin(str(answer.url), answer.headers["location"])
-            if until(url):
-                return answer
-            answer = client.get(url, headers={"origin": ""})
-            continue
-        is_leaving = "data-leave" in answer.text
-        if str(answer.url).startswith(ours) and not is_leaving:
-            return answer
-        if is_leaving:
-            link = re.search(r'href="(http[^"]+)"', answer.text)
-            assert link, answer.text
-            answer = client.get(link[1].replace("&amp;", "&"))
-            continue
-        if is_cancelling:
-            abort = re.search(r'href="([^"]*/abort)"', answer.text)
-            assert abort, answer.text
-            answer = client.get(urljoin(str(answer.url), abort[1]))
-            continue
-        action, fields = read_form(answer.text)
-        fields |= {name: login for name in fields if name == "login"}
-        if "logout" in answer.text and "xsrf" in fields:
-            fields["logout"] = "yes"
-        answer = client.post(urljoin(str(answer.url), action), data=fields, headers={"origin": "null"})
-    raise AssertionError("the browser travels without end")
 
 
 def leave(client: httpx.Client, slug: str = "peer", next_path: str = QUEUE) -> httpx.Response:
@@ -160,9 +92,7 @@ def enter(client: httpx.Client, login: str, slug: str = "peer") -> httpx.Respons
 
 def come_back(client: httpx.Client, login: str, slug: str = "peer", **options: Any) -> str:
     """Go to the provider and return the address of ours with which it sends the browser back."""
-    ours = str(client.base_url).rstrip("/")
-    answer = travel(client, leave(client, slug), login, until=lambda url: url.startswith(f"{ours}/sso/"), **options)
-    return urljoin(str(answer.url), answer.headers["location"])
+    return callback_of(client, leave(client, slug), login, **options)
 
 
 def is_signed_in(client: httpx.Client) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from failgate.base.ids import new_id
 from tests.journeys import team
-from tests.journeys.harness import Server, browser
+from tests.journeys.harness import NewDatabase, Server, browser
 from tests.journeys.team import PASSWORD, Person, person, sign_in
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -17,9 +18,9 @@ GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def server(request: pytest.FixtureRequest, tmp_path: Path):
-    with team.served(request.param, lambda: request.getfixturevalue("postgres_server"), tmp_path) as one:
+@pytest.fixture
+def server(new_database: NewDatabase, tmp_path: Path) -> Iterator[Server]:
+    with team.served(Server(tmp_path / "data", database_url=new_database())) as one:
         yield one
 
 

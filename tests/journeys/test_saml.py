@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -25,9 +25,9 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from failgate.sso.saml.certificates import bare
 from failgate.sso.saml.service import KeyPair, ServiceProvider, service_of
 from tests.journeys import team
-from tests.journeys.harness import Server, browser
-from tests.journeys.sso import at_port
-from tests.journeys.team import Visitor, failures_in
+from tests.journeys.harness import NewDatabase, Server, at_port, browser
+from tests.journeys.sso import connection
+from tests.journeys.team import Visitor
 from tests.peers.simplesaml import EMPLOYEE, NOWHERE, SimpleSamlPhp, Walker, entry, person
 from tests.sso.saml import attacks
 from tests.sso.saml.provider import Provider, encoded, key_pair, now_us, sign, write_instant
@@ -35,16 +35,6 @@ from tests.sso.saml.provider import Provider, encoded, key_pair, now_us, sign, w
 MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 NETWORKS = itertools.count(1)
 FORGE = Provider(entity_id="https://forge.example/metadata")
-ROLES = """
-[[sso.connections.{slug}.roles]]
-group = "admin"
-workspace = "acme"
-role = "reviewer"
-[[sso.connections.{slug}.roles]]
-group = "*"
-workspace = "acme"
-role = "developer"
-"""
 
 
 def stranger(server: Server) -> Visitor:
@@ -82,45 +72,32 @@ def metadata_of(provider: Provider, *keys: KeyPair) -> bytes:
 
 
 @contextmanager
-def serving(engine: str, postgres: Any, folder: Path, documents: dict[str, bytes], **options: str) -> Iterator[Server]:
+def serving(
+    folder: Path, documents: dict[str, bytes], database_url: str | None = None, **options: dict[str, Any]
+) -> Iterator[Server]:
     """A server with one connection for each metadata document; `options` are more settings of the one so named."""
     config = ""
     for slug, document in documents.items():
         (folder / f"{slug}.xml").write_bytes(document)
-        config += f"""
-[sso.connections.{slug}]
-protocol = "saml"
-title = "{slug.title()}"
-metadata_file = "{folder / f"{slug}.xml"}"
-domains = ["example.org"]
-{options.get(slug, "")}
-{ROLES.format(slug=slug)}"""
-    url = team.apart(postgres().migrated()) if engine == "postgres" else None
-    server = at_port(Server(folder / "data", database_url=url, config=config), 'trusted_proxies = ["127.0.0.1"]')
-    server.start()
-    try:
+        config += connection(
+            slug, ("admin", "reviewer"), ("*", "developer"), protocol="saml", metadata_file=str(folder / f"{slug}.xml"),
+            **options.get(slug, {}),
+        )  # fmt: skip
+    made = Server(folder / "data", database_url=database_url, config=config)
+    with team.served(at_port(made, 'trusted_proxies = ["127.0.0.1"]')) as server:
         team.found_acme(server)
         yield server
-        server.stop()
-        assert failures_in(server) == [], "".join(failures_in(server))[:3000]
-    finally:
-        server.kill()
-        if url is not None:
-            team.apart(postgres().drop(url))
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+@pytest.fixture(scope="module")
 def real(
-    request: pytest.FixtureRequest, simplesamlphp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory
+    new_database: NewDatabase, simplesamlphp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """A server whose connections all lead to SimpleSAMLphp."""
     found = simplesamlphp.metadata()
     documents = {"corp": found, "post": only_post(found), "crypt": found, "loose": found}
-    options = {"crypt": "require_encryption = true", "loose": "idp_initiated = true"}
-    folder = tmp_path_factory.mktemp(f"real-{request.param}")
-    with serving(
-        request.param, lambda: request.getfixturevalue("postgres_server"), folder, documents, **options
-    ) as server:
+    options = {"crypt": {"require_encryption": True}, "loose": {"idp_initiated": True}}
+    with serving(tmp_path_factory.mktemp("real"), documents, new_database(), **options) as server:
         simplesamlphp.serve(
             [
                 entry(service_at(server, "corp")),
@@ -136,7 +113,7 @@ def real(
 def forged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose provider signs whatever the test wants, with two keys."""
     documents = {"forge": metadata_of(FORGE, key_pair("idp"), key_pair("idp2")), "open": metadata_of(FORGE)}
-    with serving("sqlite", None, tmp_path_factory.mktemp("forged"), documents, open="idp_initiated = true") as server:
+    with serving(tmp_path_factory.mktemp("forged"), documents, open={"idp_initiated": True}) as server:
         yield server
 
 
@@ -520,39 +497,27 @@ def test_metadata_that_expires_is_fetched_anew_at_the_next_sign_in(tmp_path: Pat
         text = metadata_of(FORGE).replace(b"entityID=", f'validUntil="{end}" entityID='.encode())
         return text.replace(b"forge.example/sso", f"forge.example/{sso}".encode())
 
-    with HTTPServer(("127.0.0.1", 0), Door) as door:
+    with HTTPServer(("127.0.0.1", 0), Door) as door, ExitStack() as stack:
         Thread(target=door.serve_forever, daemon=True).start()
-        config = f"""
-[sso.connections.forge]
-protocol = "saml"
-title = "Forge"
-metadata_url = "http://127.0.0.1:{door.server_port}/metadata"
-"""
-        server = at_port(Server(tmp_path / "data", config=config))
-        server.start()
-        try:
+        stack.callback(door.shutdown)
+        config = connection("forge", protocol="saml", metadata_url=f"http://127.0.0.1:{door.server_port}/metadata")
+        with team.served(at_port(Server(tmp_path / "data", config=config))) as server, stranger(server) as client:
             team.found_acme(server)
-            with stranger(server) as client:
-                served["/metadata"] = document(4, "first")
-                assert client.get("/sso/forge/start").headers["location"].startswith("https://forge.example/first?")
-                deadline = time.monotonic() + 60
-                while "/first?" in (answer := client.get("/sso/forge/start")).headers["location"]:
-                    served["/metadata"] = document(5, "second")  # from now: valid whenever it is fetched
-                    assert time.monotonic() < deadline
-                    time.sleep(0.1)
-                assert answer.headers["location"].startswith("https://forge.example/second?")
-                door.shutdown()
-                door.server_close()
-                while (answer := client.get("/sso/forge/start")).status_code == 303:
-                    assert time.monotonic() < deadline
-                    time.sleep(0.1)
-                assert answer.status_code == 403
-                assert_reason(server, "metadata_unreachable")
-            server.stop()
-            assert failures_in(server) == []
-        finally:
+            served["/metadata"] = document(4, "first")
+            assert client.get("/sso/forge/start").headers["location"].startswith("https://forge.example/first?")
+            deadline = time.monotonic() + 60
+            while "/first?" in (answer := client.get("/sso/forge/start")).headers["location"]:
+                served["/metadata"] = document(5, "second")  # from now: valid whenever it is fetched
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            assert answer.headers["location"].startswith("https://forge.example/second?")
             door.shutdown()
-            server.kill()
+            door.server_close()
+            while (answer := client.get("/sso/forge/start")).status_code == 303:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            assert answer.status_code == 403
+            assert_reason(server, "metadata_unreachable")
 
 
 @pytest.fixture

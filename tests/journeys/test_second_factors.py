@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,24 +15,10 @@ from websockets.sync.client import connect
 from failgate.web.csrf import form_token
 from failgate.web.routes import DOORS
 from tests.journeys import team
-from tests.journeys.harness import Server, running
+from tests.journeys.harness import Server, at_port, running
 from tests.journeys.team import PASSWORD, Person, Visitor, ask, codes, form, person, program, sign_in, sql, stranger
 
 ANOTHER = "quite another long passphrase"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def named(server: Server) -> Server:
-    """Have the server answer under the name localhost: addresses have no passkeys."""
-    port = free_port()
-    server.config.write_text(f'{server.config.read_text()}\n[server]\npublic_url = "http://localhost:{port}"\n')
-    server.arguments = ("--listen", f"127.0.0.1:{port}")
-    return server
 
 
 def add_authenticator(page) -> tuple[object, str]:
@@ -72,7 +57,7 @@ def restart(server: Server) -> None:
 
 def test_a_passkey_is_added_signs_in_alone_is_second_factor_and_steps_up(server: Server, chromium) -> None:
     """B2 B3: in Chromium with its virtual authenticator; afterwards the person votes."""
-    with running(named(server)):
+    with running(at_port(server, host="localhost")):  # addresses have no passkeys
         url = f"http://localhost:{server.url.rpartition(':')[2]}"
         team.found_acme(server)
         who = person(server, "lead", "reviewer", with_totp=False)

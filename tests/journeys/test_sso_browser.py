@@ -1,6 +1,5 @@
 """Single sign-on in a real browser over TLS, with the provider on another site: cookies, content policy, pages. E24"""
 
-import contextlib
 import re
 from collections.abc import Iterator
 
@@ -9,10 +8,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.journeys import team
 from tests.journeys.camera import Scheme
-from tests.journeys.harness import Server, browser
-from tests.journeys.sso import free_port
-from tests.journeys.team import PASSWORD, Person, codes, failures_in, person
-from tests.peers.simplesaml import SimpleSamlPhp
+from tests.journeys.harness import Server, browser, free_port
+from tests.journeys.team import PASSWORD, Person, codes, person
+from tests.peers.simplesaml import SimpleSamlPhp, entry_in
 from tests.peers.simplesaml import person as anybody
 from tests.web.authority import Authority
 
@@ -69,16 +67,10 @@ def place(simplesamlphp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory
         f'[server]\npublic_url = "{url}"\nallow_loopback = true\n'
         f'[server.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
     )
-    with contextlib.ExitStack() as stack:
-        chromium = stack.enter_context(browser())
-        server = Server(folder / "data", config=config, arguments=("--listen", f"127.0.0.1:{port}"))
-        stack.callback(server.kill)
-        server.start(timeout=60)
+    made = Server(folder / "data", config=config, arguments=("--listen", f"127.0.0.1:{port}"))
+    with browser() as chromium, team.served(made) as server:
         team.found_acme(server)
-        owner = person(server, "olga", "owner")
-        yield Place(server, url, simplesamlphp, chromium, owner)
-        server.stop()
-        assert failures_in(server) == []
+        yield Place(server, url, simplesamlphp, chromium, person(server, "olga", "owner"))
 
 
 def test_an_owner_connects_a_provider_and_a_person_signs_in_by_it(place: Place) -> None:
@@ -97,15 +89,7 @@ def test_an_owner_connects_a_provider_and_a_person_signs_in_by_it(place: Place) 
         expect(page.get_by_role("heading", name="School")).to_be_visible()
         here = page.url
         team.admin(place.server, "sso.verify_domain", connection="school", domain="school.example")
-        certificate = re.search(
-            r"X509Certificate>([^<]+)<", context.request.get(f"{place.url}/sso/school/metadata").text()
-        )
-        assert certificate is not None
-        base = f"{place.url}/sso/school"
-        place.idp.serve([{
-            "entityid": f"{base}/metadata", "acs": f"{base}/acs", "sls": f"{base}/logout",
-            "certificate": f"-----BEGIN CERTIFICATE-----\n{certificate[1]}\n-----END CERTIFICATE-----\n",
-        }])  # fmt: skip
+        place.idp.serve([entry_in(context.request.get(f"{place.url}/sso/school/metadata").body())])
         page.get_by_role("link", name="Test this connection").click()
         place.at_the_provider(page, anybody(1))
         expect(page.locator("[data-verdict]")).to_contain_text("no verified domain")

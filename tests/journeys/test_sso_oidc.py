@@ -3,13 +3,12 @@
 import re
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from tests.journeys import team
-from tests.journeys.harness import Server
-from tests.journeys.sso import MockProvider, NameServer, at_port, mock_provider, name_server, start, wander
-from tests.journeys.team import Visitor, failures_in, form, person, sign_in, stranger
+from tests.journeys.harness import NewDatabase, Server, at_port
+from tests.journeys.sso import MockProvider, NameServer, callback_of, connection, mock_provider, start, travel
+from tests.journeys.team import Visitor, form, person, sign_in, stranger
 
 SIGN_IN = "/w/acme/settings/sign-in"
 REFUSED = "The sign-in did not work"
@@ -22,64 +21,28 @@ def provider() -> Iterator[MockProvider]:
 
 
 @pytest.fixture(scope="module")
-def second() -> Iterator[MockProvider]:
-    with mock_provider() as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
-def names() -> Iterator[NameServer]:
-    with name_server() as names:
-        yield names
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def server(
-    request: pytest.FixtureRequest,
+    new_database: NewDatabase,
     provider: MockProvider,
     second: MockProvider,
     names: NameServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("sso")
-    config = "".join(
-        f"""
-[sso.connections.{slug}]
-protocol = "oidc"
-title = "{slug.capitalize()}"
-issuer = "{issuer}"
-client_id = "failgate"
-client_secret = {{ file = "{folder / "secret"}" }}
-domains = ["corp.example"]
-{more}
-[[sso.connections.{slug}.roles]]
-group = "reviewers"
-workspace = "acme"
-role = "reviewer"
-[[sso.connections.{slug}.roles]]
-group = "admins"
-workspace = "acme"
-role = "admin"
-"""
-        for slug, issuer, more in (
-            ("corp", provider.url, 'trusted_methods = ["mfa"]'),
-            ("rival", second.url, "listed = false"),
-        )
-    )
-    config = f'[sso]\nresolvers = ["127.0.0.1:{names.port}"]\n{config}'
     (folder / "secret").write_text("not-so-secret\n")
-    url = team.apart(request.getfixturevalue("postgres_server").migrated()) if request.param == "postgres" else None
-    server = at_port(Server(folder / "data", database_url=url, config=config))
-    server.start(timeout=60)
-    try:
+    config = f'[sso]\nresolvers = ["127.0.0.1:{names.port}"]\n' + "".join(
+        connection(
+            slug, ("reviewers", "reviewer"), ("admins", "admin"), protocol="oidc", title=slug.capitalize(), issuer=issuer,
+            client_id="failgate", client_secret=folder / "secret", domains=["corp.example"], **more,
+        )
+        for slug, issuer, more in (
+            ("corp", provider.url, {"trusted_methods": ["mfa"]}),
+            ("rival", second.url, {"listed": False}),
+        )
+    )  # fmt: skip
+    with team.served(at_port(Server(folder / "data", database_url=new_database(), config=config))) as server:
         team.found_acme(server)
         yield server
-        server.stop()
-        assert failures_in(server) == [], "".join(failures_in(server))[:3000]
-    finally:
-        server.kill()
-        if url is not None:
-            team.apart(request.getfixturevalue("postgres_server").drop(url))
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +146,7 @@ def test_an_account_links_a_sign_in_and_unlinks_it(server: Server, provider: Moc
     with sign_in(server, who) as client:
         left = form(client, "/account/sign-ins", connection="corp")
         assert left.status_code == 200, left.text
-        page = start_from(client, left, "hal-there")
+        page = travel(client, left, "hal-there")
         assert (page.status_code, page.url.path) == (200, "/account/sign-ins"), page.text
         assert "as hal@corp.example" in page.text
         with stranger(server) as other:
@@ -200,19 +163,12 @@ def test_an_account_links_a_sign_in_and_unlinks_it(server: Server, provider: Moc
         assert start(other, "corp", subject="hal-there").status_code in {200, 403}
 
 
-def start_from(client: Visitor, page: httpx.Response, subject: str) -> httpx.Response:
-    """Follow the page that takes the browser to the provider, and what comes after."""
-    way = re.search(r'href="([^"]+)" data-leave', page.text)
-    assert way is not None, page.text
-    return wander(client, client.get(way[1].replace("&amp;", "&")), subject)
-
-
 def test_nobody_is_linked_who_was_linked_before(server: Server, provider: MockProvider) -> None:
     provider.person("ida", **claims("ida"))
     with stranger(server) as client:
         start(client, "corp", subject="ida")
     with sign_in(server, person(server, "jon", "developer")) as client:
-        page = start_from(client, form(client, "/account/sign-ins", connection="corp"), "ida")
+        page = travel(client, form(client, "/account/sign-ins", connection="corp"), "ida")
         assert page.status_code == 403
         assert "belongs to another account" in page.text
 
@@ -225,9 +181,10 @@ def test_two_tabs_are_two_sign_ins_and_the_back_button_is_told_what_to_do(
         first, later = (
             client.get("/sso/corp/start", params={"next": f"/w/acme/{room}"}) for room in ("queue", "commands")
         )
-        assert wander(client, later, "kim").url.path == "/w/acme/commands"
-        assert wander(client, first, "kim").url.path == "/w/acme/queue"
-        again = client.get(client.last_callback)
+        assert travel(client, later, "kim").url.path == "/w/acme/commands"
+        callback = callback_of(client, first, "kim")
+        assert travel(client, client.get(callback), "kim").url.path == "/w/acme/queue"
+        again = client.get(callback)
         assert again.status_code == 403
         assert REFUSED in again.text
         assert "second tab or the back button" in again.text
@@ -238,9 +195,9 @@ def test_an_answer_of_another_browser_signs_nobody_in(server: Server, provider: 
     """Login CSRF: the attacker's own answer, brought to the victim's browser."""
     provider.person("mal", **claims("mal"))
     with stranger(server) as attacker, stranger(server) as victim:
-        callback = wander(attacker, attacker.get("/sso/corp/start"), "mal", stops_before_us=True)
+        callback = callback_of(attacker, attacker.get("/sso/corp/start"), "mal")
         victim.get("/sso/corp/start")
-        answer = victim.get(str(callback.url))
+        answer = victim.get(callback)
         assert answer.status_code == 403
         assert REFUSED in answer.text
         assert not is_signed_in(victim)
@@ -294,8 +251,8 @@ def test_nobody_is_sent_to_another_site_afterwards(server: Server, provider: Moc
     with stranger(server) as client:
         start(client, "corp", subject="lea")
         for text in FOREIGN:
-            callback = wander(client, client.get("/sso/corp/start", params={"next": text}), "lea", stops_before_us=True)
-            place = client.get(str(callback.url)).headers["location"]
+            callback = callback_of(client, client.get("/sso/corp/start", params={"next": text}), "lea")
+            place = client.get(callback).headers["location"]
             assert place.startswith("/"), text
             assert not place.startswith(("//", "/\\", "/%2f", "/%5c")), text
             assert "evil" not in place or place.startswith("/@") or "?" in place or "%0d" in place, (text, place)
@@ -339,7 +296,7 @@ def test_an_owner_connects_tests_and_demands_single_sign_on(
     assert "/sso/team-id/callback" in page
     with stranger(server) as client:
         assert "no account of this server" in start(client, "team-id", subject="quinn").text
-    trial = wander(owner, owner.get(f"{here}/test"), "quinn")
+    trial = travel(owner, owner.get(f"{here}/test"), "quinn")
     assert trial.status_code == 200, trial.text
     assert "no verified domain" in trial.text
     assert "quinn@team.example" in trial.text
@@ -355,7 +312,7 @@ def test_an_owner_connects_tests_and_demands_single_sign_on(
     names.texts["_failgate.team.example."] = [record[0]]
     verified = form(owner, here, to=f"{here}/domains", action="verify", domain_id=domain_id[1])
     assert "team.example is verified" in verified.text
-    again = wander(owner, owner.get(f"{here}/test"), "quinn")
+    again = travel(owner, owner.get(f"{here}/test"), "quinn")
     assert "an account would be made" in again.text
     assert "reviewer" in again.text
     with stranger(server) as client:
@@ -402,7 +359,7 @@ def test_switching_a_connection_off_ends_its_sessions(server: Server, provider: 
     )  # fmt: skip
     here = made.headers["location"]
     with sign_in(server, person(server, "tom", "developer")) as client:
-        start_from(client, form(client, "/account/sign-ins", connection="night"), "sam")
+        travel(client, form(client, "/account/sign-ins", connection="night"), "sam")
     with stranger(server) as client:
         page = start(client, "night", subject="sam")
         assert page.url.path == "/signin/code"  # tom has a second factor here

@@ -1,6 +1,5 @@
 """Signing in through SimpleSAMLphp, a SAML provider of its own processes, at a real server. E24 B4"""
 
-import contextlib
 import re
 from collections.abc import Iterator
 from typing import Self
@@ -9,36 +8,28 @@ import httpx
 import pytest
 
 from tests.journeys import team
-from tests.journeys.harness import Server
-from tests.journeys.sso import NameServer, at_port, name_server
-from tests.journeys.team import Visitor, failures_in, form, person, sign_in
-from tests.peers.simplesaml import EMPLOYEE, STUDENT, SimpleSamlPhp, Walker
+from tests.journeys.harness import NewDatabase, Server, at_port
+from tests.journeys.sso import NameServer
+from tests.journeys.team import Visitor, form, person, sign_in
+from tests.peers.simplesaml import EMPLOYEE, STUDENT, SimpleSamlPhp, Walker, entry_in
 from tests.peers.simplesaml import person as anybody
 
 SIGN_IN = "/w/acme/settings/sign-in"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+@pytest.fixture(scope="module")
 def place(
-    request: pytest.FixtureRequest, simplesamlphp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory
+    new_database: NewDatabase,
+    simplesamlphp: SimpleSamlPhp,
+    names: NameServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator["Place"]:
-    folder = tmp_path_factory.mktemp("sso")
-    with contextlib.ExitStack() as stack:
-        names = stack.enter_context(name_server())
-        url = None
-        if request.param == "postgres":
-            postgres = request.getfixturevalue("postgres_server")
-            url = team.apart(postgres.migrated())
-            stack.callback(lambda: team.apart(postgres.drop(url)))
-        config = f'[sso]\nresolvers = ["127.0.0.1:{names.port}"]\n'
-        server = at_port(Server(folder / "data", database_url=url, config=config))
-        stack.callback(server.kill)
-        server.start(timeout=60)
+    data = tmp_path_factory.mktemp("sso") / "data"
+    config = f'[sso]\nresolvers = ["127.0.0.1:{names.port}"]\n'
+    with team.served(at_port(Server(data, database_url=new_database(), config=config))) as server:
         team.found_acme(server)
-        owner = stack.enter_context(sign_in(server, person(server, "olga", "owner")))
-        yield Place(server, owner, simplesamlphp, names)
-        server.stop()
-        assert failures_in(server) == [], "".join(failures_in(server))[:3000]
+        with sign_in(server, person(server, "olga", "owner")) as owner:
+            yield Place(server, owner, simplesamlphp, names)
 
 
 class Place:
@@ -52,12 +43,7 @@ class Place:
         )  # fmt: skip
         assert made.status_code == 303, re.sub(r"<[^>]+>", " ", made.text)[-3000:]
         self.here = made.headers["location"]
-        metadata = owner.get("/sso/school/metadata").text
-        certificate = re.search(r"X509Certificate>([^<]+)<", metadata)
-        assert certificate is not None
-        base = f"{server.url}/sso/school"
-        pem = f"-----BEGIN CERTIFICATE-----\n{certificate[1]}\n-----END CERTIFICATE-----\n"
-        idp.serve([{"entityid": f"{base}/metadata", "acs": f"{base}/acs", "sls": f"{base}/logout", "certificate": pem}])
+        idp.serve([entry_in(owner.get("/sso/school/metadata").content)])
         claimed = form(owner, self.here, to=f"{self.here}/domains", action="claim", domain="example.org")
         record = re.search(r"failgate-domain=[\w-]+", claimed.text)
         domain_id = re.search(r'name="domain_id" value="([^"]+)"', claimed.text)

@@ -1,26 +1,24 @@
 """Who has their provider's second factor alone steps up there, and signs a command line in: real providers. F9 B3"""
 
-import contextlib
 import json
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import httpx
 import pytest
 
 from tests.journeys import team
-from tests.journeys.harness import Server, failgate
+from tests.journeys.harness import NewDatabase, Server, at_port, failgate
 from tests.journeys.pictures import picture
-from tests.journeys.sso import at_port
-from tests.journeys.team import Visitor, failures_in, form, stranger
+from tests.journeys.sso import callback_of, connection, travel, way_out
+from tests.journeys.team import Visitor, form, stranger
 from tests.journeys.terminal import Terminal
-from tests.journeys.test_oidc import connection, travel
-from tests.peers.oidc_provider.peer import CLIENT_ID, CLIENT_SECRET, OidcProvider, provider
-from tests.peers.simplesaml import SimpleSamlPhp, Walker
+from tests.peers.oidc_provider.peer import CLIENT_ID, CLIENT_SECRET, OidcProvider
+from tests.peers.simplesaml import SimpleSamlPhp, Walker, entry_in
 from tests.peers.simplesaml import person as anybody
 
 STEP_UP = "/account/step-up"
@@ -28,14 +26,8 @@ PASSWORD_CONTEXT = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
 
 
 @pytest.fixture(scope="module")
-def peer() -> Iterator[OidcProvider]:
-    with provider() as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def server(
-    request: pytest.FixtureRequest,
+    new_database: NewDatabase,
     peer: OidcProvider,
     simplesamlphp: SimpleSamlPhp,
     tmp_path_factory: pytest.TempPathFactory,
@@ -45,44 +37,17 @@ def server(
     (folder / "secret").write_text(CLIENT_SECRET + "\n")
     (folder / "idp.xml").write_bytes(simplesamlphp.metadata())
     config = connection(
-        "peer", "oidc", peer.issuer, CLIENT_ID, folder / "secret",
-        'scopes = ["openid", "email", "profile", "groups"]\ntrusted_methods = ["mfa"]',
-    ) + f"""
-[sso.connections.school]
-protocol = "saml"
-title = "School"
-metadata_file = "{folder / "idp.xml"}"
-domains = ["example.org"]
-trusted_methods = ["{PASSWORD_CONTEXT}"]
-[[sso.connections.school.roles]]
-group = "member"
-workspace = "acme"
-role = "admin"
-"""  # fmt: skip
-    with contextlib.ExitStack() as stack:
-        url = None
-        if request.param == "postgres":
-            postgres = request.getfixturevalue("postgres_server")
-            url = team.apart(postgres.migrated())
-            stack.callback(lambda: team.apart(postgres.drop(url)))
-        running = at_port(Server(folder / "data", database_url=url, config=config))
-        stack.callback(running.kill)
-        running.start(timeout=60)
+        "peer", ("ops", "reviewer"), protocol="oidc", issuer=peer.issuer, client_id=CLIENT_ID, client_secret=folder / "secret",
+        scopes=["openid", "email", "profile", "groups"], trusted_methods=["mfa"],
+    ) + connection(
+        "school", ("member", "admin"), protocol="saml", title="School", metadata_file=str(folder / "idp.xml"),
+        trusted_methods=[PASSWORD_CONTEXT],
+    )  # fmt: skip
+    with team.served(at_port(Server(folder / "data", database_url=new_database(), config=config))) as running:
         peer.serve(running.url)
         team.found_acme(running)
-        serve_school(running, simplesamlphp)
+        simplesamlphp.serve([entry_in(httpx.get(f"{running.url}/sso/school/metadata", trust_env=False).content)])
         yield running
-        running.stop()
-        assert failures_in(running) == [], "".join(failures_in(running))[:3000]
-
-
-def serve_school(server: Server, idp: SimpleSamlPhp) -> None:
-    """Let the SAML provider know this server."""
-    base = f"{server.url}/sso/school"
-    certificate = re.search(r"X509Certificate>([^<]+)<", httpx.get(f"{base}/metadata", trust_env=False).text)
-    assert certificate is not None
-    pem = f"-----BEGIN CERTIFICATE-----\n{certificate[1]}\n-----END CERTIFICATE-----\n"
-    idp.serve([{"entityid": f"{base}/metadata", "acs": f"{base}/acs", "sls": f"{base}/logout", "certificate": pem}])
 
 
 @pytest.fixture
@@ -99,16 +64,12 @@ def begin(client: Visitor, next_path: str = "/device") -> str:
     """Press *Confirm with …*; return where the browser leaves for."""
     left = form(client, f"{STEP_UP}?next={next_path}", to=f"{STEP_UP}/provider", next=next_path)
     assert left.status_code == 200, left.text
-    way = re.search(r'href="(http[^"]+)" data-leave', left.text)
-    assert way is not None, left.text
-    return way[1].replace("&amp;", "&")
+    return way_out(left)
 
 
 def answer_of(client: Visitor, url: str, login: str) -> str:
-    """Sign in at the provider; return the address of ours with which it sends the browser back, not opened yet."""
-    ours = str(client.base_url).rstrip("/")
-    last = travel(client, client.get(url), login, until=lambda place: place.startswith(f"{ours}/sso/"))
-    return urljoin(str(last.url), last.headers["location"])
+    """Go to the provider by `url`; return the address of ours with which it sends the browser back."""
+    return callback_of(client, client.get(url), login)
 
 
 def reason(server: Server, refused: httpx.Response) -> str:

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.journeys import team
-from tests.journeys.harness import Server, clean_environment, failgate
+from tests.journeys.harness import Server, clean_environment, failgate, free_port
 from tests.web.authority import AGENT, DAY, NOW, Authority
 
 ROOT = Path(__file__).parents[2]
@@ -178,12 +177,6 @@ def test_sighup_renews_and_does_not_end_the_server(house: House) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert any('"tls.reloaded"' in line for line in house.server.logs)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
-from lxml import html
+from lxml import etree, html
 
 from failgate.sso.saml.service import KeyPair, ServiceProvider
 
@@ -117,6 +117,18 @@ def entry(service: ServiceProvider, **changes: object) -> dict:
         "sls": service.logout_url,
         "certificate": service.signing.certificate,
         **changes,
+    }
+
+
+def entry_in(metadata: bytes) -> dict:
+    """What SimpleSAMLphp has to know of the service provider whose metadata this is."""
+    root = etree.fromstring(metadata)
+    certificate = root.find(".//{*}KeyDescriptor//{*}X509Certificate").text
+    return {
+        "entityid": root.get("entityID"),
+        "acs": root.find(".//{*}AssertionConsumerService").get("Location"),
+        "sls": root.find(".//{*}SingleLogoutService").get("Location"),
+        "certificate": f"-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n",
     }
 
 

@@ -182,13 +182,14 @@ class Visitor:
 
 
 def read_form(page: str) -> tuple[str, dict[str, str]]:
-    """Return where the first form of `page` goes and what it holds."""
-    form = re.search(r"<form[^>]*\baction=\"([^\"]*)\"[^>]*>(.*?)</form>", page, re.DOTALL)
+    """Return where the first form of `page` goes (empty: to the page itself) and what it holds."""
+    form = re.search(r"<form([^>]*)>(.*?)</form>", page, re.DOTALL)
     assert form, page
+    action = re.search(r'\baction="([^"]*)"', form[1])
     fields = {}
     for tag in re.findall(r"<input[^>]*>", form[2]):
         name = re.search(r'\bname="([^"]*)"', tag)
         value = re.search(r'\bvalue="([^"]*)"', tag)
         if name:
             fields[html.unescape(name[1])] = html.unescape(value[1]) if value else ""
-    return html.unescape(form[1]), fields
+    return html.unescape(action[1]) if action else "", fields
