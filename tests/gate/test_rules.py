@@ -25,15 +25,25 @@ async def rule_acts(house, rule_id: str) -> list[str]:
     return [each.record["act"] for each in reversed(await house.audit.newest(house.workspace, obj_id=rule_id))]
 
 
-def edit(house, statement: str, *args) -> None:
-    """Change the allowlist's own database, as somebody with the file does while the server stands."""
+async def make(house, *argv: str, **members) -> Rule:
+    return await house.rules.create(ANN, house.workspace, exact(*argv, **members))
+
+
+async def edit(house, statement: str, *args) -> None:
+    """Change the allowlist's own database, as somebody with the file does while the server stands still."""
+    await house.stop()
     with sqlite3.connect(house.folder / "plugins" / "allowlist" / "allowlist.sqlite") as connection:
         connection.execute(statement, args)
     connection.close()
+    await house.start()
+
+
+async def dies(*_, **__) -> None:
+    raise StorageUnavailable("killed")
 
 
 async def test_a_rule_is_recorded_effective_listed_and_ended(house):
-    rule = await house.rules.create(ANN, house.workspace, exact("ls", note="harmless", ttl_seconds=60, max_uses=5))
+    rule = await make(house, "ls", note="harmless", ttl_seconds=60, max_uses=5)
     assert (rule.argv, rule.created_by, rule.uses, rule.max_uses) == (["ls"], ANN.id, 0, 5)
     assert (await house.rules.page(house.workspace)).items == [rule]
     assert (await house.rules.page(new_id())).items == []
@@ -50,7 +60,7 @@ async def test_a_rule_is_recorded_effective_listed_and_ended(house):
 
 
 async def test_pages_of_rules_go_through_all_of_them_once(house):
-    made = [(await house.rules.create(ANN, house.workspace, exact("ls", str(n)))).id for n in range(5)]
+    made = [(await make(house, "ls", str(n))).id for n in range(5)]
     seen, after = [], None
     while True:
         page = await house.rules.page(house.workspace, 2, after)
@@ -92,8 +102,8 @@ async def test_without_a_rulebook_there_are_no_rules(house):
 
 
 async def test_rules_and_the_uses_of_limited_ones_survive_a_restart(house):
-    await house.rules.create(ANN, house.workspace, exact("ls", max_uses=2))
-    await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
+    await make(house, "ls", max_uses=2)
+    await make(house, "rm", effect="deny")
     assert (await house.submit(agent(), "ls")).state == "approved"
     await house.restart()
     assert [rule.uses for rule in (await house.rules.page(house.workspace)).items] == [1, 0]
@@ -121,10 +131,8 @@ EDITS = {
 @pytest.mark.parametrize("what", EDITS)
 async def test_a_rule_that_was_edited_is_set_apart(house, what):
     """E2."""
-    rule = await house.rules.create(ANN, house.workspace, exact("ls", ttl_seconds=60, max_uses=9))
-    await house.stop()
-    edit(house, EDITS[what])
-    await house.start()
+    rule = await make(house, "ls", ttl_seconds=60, max_uses=9)
+    await edit(house, EDITS[what])
     found = await verify_gate(house.db, house.audit, house.allowlist)
     assert {each.kind for each in found} == {"rule"}
     assert len(found) == (2 if what == "the id" else 1)  # one that nobody recorded, and one that is gone
@@ -138,23 +146,19 @@ async def test_a_rule_that_was_edited_is_set_apart(house, what):
 
 
 async def test_a_rule_that_nobody_recorded_is_set_apart(house):
-    await house.stop()
-    edit(
+    await edit(
         house,
         "INSERT INTO rule VALUES ('0197f0c2-0000-7000-8000-000000000009', ?, 'allow', '[\"rm\"]', NULL, NULL, NULL, 'me', 1, 0, 0)",
         house.workspace,
     )
-    await house.start()
     assert len(await house.rules.check()) == 1
     assert (await house.submit(agent(), "rm")).state == "pending"
 
 
 async def test_a_rule_that_was_revoked_stays_revoked(house):
-    rule = await house.rules.create(ANN, house.workspace, exact("ls"))
+    rule = await make(house, "ls")
     await house.rules.revoke(SERVER, house.workspace, rule.id)
-    await house.stop()
-    edit(house, "UPDATE rule SET is_over = 0")
-    await house.start()
+    await edit(house, "UPDATE rule SET is_over = 0")
     found = await verify_gate(house.db, house.audit, house.allowlist)
     assert [each.id for each in found] == [rule.id]
     await house.rules.check()
@@ -175,11 +179,7 @@ async def test_the_same_key_makes_one_rule(house):
 async def test_a_rule_that_was_recorded_and_not_kept_leaves_its_key_unanswered(house, monkeypatch):
     """The rulebook has a database of its own: what is kept in between is told, not guessed."""
     key = request_key("k", ANN.id, ("rules.create",), exact("ls"))
-
-    async def full(*_, **__):
-        raise StorageUnavailable("no space")
-
-    monkeypatch.setattr(house.allowlist, "add", full)
+    monkeypatch.setattr(house.allowlist, "add", dies)
     with pytest.raises(StorageUnavailable):
         await house.rules.create(ANN, house.workspace, exact("ls"), key)
     monkeypatch.undo()
@@ -190,10 +190,8 @@ async def test_a_rule_that_was_recorded_and_not_kept_leaves_its_key_unanswered(h
 
 async def test_a_rule_that_is_recorded_and_gone_is_named_and_can_be_ended(house):
     """Deleted behind the server's back, or lost between its record and its row."""
-    rule = await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
-    await house.stop()
-    edit(house, "DELETE FROM rule")
-    await house.start()
+    rule = await make(house, "rm", effect="deny")
+    await edit(house, "DELETE FROM rule")
     found = await verify_gate(house.db, house.audit, house.allowlist)
     assert [(each.id, each.sentence) for each in found] == [(rule.id, "it is recorded, and not stored")]
     with pytest.raises(NotFound):
@@ -215,14 +213,12 @@ LOSSES = {
 @pytest.mark.parametrize("how", LOSSES)
 async def test_where_a_denial_is_lost_nothing_passes_without_people(house, how):
     """E2: the denial does not bind any more, so neither does what allows."""
-    denial = await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
-    await house.rules.create(ANN, house.workspace, exact("ls"))
+    denial = await make(house, "rm", effect="deny")
+    await make(house, "ls")
     elsewhere = new_id()
     await house.rules.create(ANN, elsewhere, exact("ls"))
     assert (await house.submit(agent(), "ls")).state == "approved"
-    await house.stop()
-    edit(house, LOSSES[how])
-    await house.start()
+    await edit(house, LOSSES[how])
     await house.rules.check()
     for argv in ("ls", "rm"):
         assert (await house.submit(agent(), argv)).state == "pending"
@@ -244,11 +240,11 @@ async def test_where_a_denial_is_lost_nothing_passes_without_people(house, how):
 async def test_a_file_that_is_back_opens_the_workspace_at_the_next_start(house):
     """An older copy of the whole file lacks what was made since; the right copy is the mend."""
     path = house.folder / "plugins" / "allowlist" / "allowlist.sqlite"
-    await house.rules.create(ANN, house.workspace, exact("ls"))
+    await make(house, "ls")
     await house.stop()
     old = path.read_bytes()
     await house.start()
-    await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
+    await make(house, "rm", effect="deny")
     await house.stop()
     right = path.read_bytes()
     for content, state in ((old, "pending"), (b"", "pending"), (right, "approved")):
@@ -261,13 +257,10 @@ async def test_a_file_that_is_back_opens_the_workspace_at_the_next_start(house):
 
 
 async def test_a_crash_between_record_and_rule_closes_nothing_and_is_cleared_at_the_next_start(house, monkeypatch):
-    async def dies(*_, **__):
-        raise StorageUnavailable("killed")
-
-    await house.rules.create(ANN, house.workspace, exact("ls"))
+    await make(house, "ls")
     monkeypatch.setattr(house.allowlist, "add", dies)
     with pytest.raises(StorageUnavailable):
-        await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
+        await make(house, "rm", effect="deny")
     [lost] = await verify_gate(house.db, house.audit, house.allowlist)
     await house.restart()
     assert (await house.submit(agent(), "ls")).state == "approved"
@@ -276,40 +269,31 @@ async def test_a_crash_between_record_and_rule_closes_nothing_and_is_cleared_at_
 
 
 async def test_a_crash_after_the_rule_and_before_its_mark_loses_nothing(house, monkeypatch):
-    async def dies(*_, **__):
-        raise StorageUnavailable("killed")
-
     monkeypatch.setattr(KnownRules, "keep", dies)
     with pytest.raises(StorageUnavailable):
-        await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
+        await make(house, "rm", effect="deny")
     monkeypatch.undo()
     await house.restart()
     assert (await house.submit(agent(), "rm")).state == "denied"
-    await house.stop()
-    edit(house, "DELETE FROM rule")
-    await house.start()
+    await edit(house, "DELETE FROM rule")
     await house.rules.check()
     assert house.rules.trouble is not None
 
 
 async def test_rules_from_before_the_list_was_kept_are_taken_into_it(house):
-    await house.rules.create(ANN, house.workspace, exact("rm", effect="deny"))
+    await make(house, "rm", effect="deny")
     await house.sql("DELETE FROM gate_known_rule")
     await house.restart()
-    await house.stop()
-    edit(house, "DELETE FROM rule")
-    await house.start()
+    await edit(house, "DELETE FROM rule")
     await house.rules.check()
     assert house.rules.trouble is not None
 
 
 async def test_a_lost_rule_that_has_expired_closes_nothing(house):
-    await house.rules.create(ANN, house.workspace, exact("rm", effect="deny", ttl_seconds=60))
-    await house.rules.create(ANN, house.workspace, exact("ls"))
-    await house.stop()
-    edit(house, "DELETE FROM rule WHERE effect = 'deny'")
+    await make(house, "rm", effect="deny", ttl_seconds=60)
+    await make(house, "ls")
     house.clock.advance(61)
-    await house.start()
+    await edit(house, "DELETE FROM rule WHERE effect = 'deny'")
     await house.rules.check()
     assert house.rules.trouble is None
     assert (await house.submit(agent(), "ls")).state == "approved"

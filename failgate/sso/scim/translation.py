@@ -79,7 +79,14 @@ class _Condition(FilterVisitor[str]):
 
 
 class _Inner(_Condition):
-    """The filter inside a value path."""
+    """The filter inside the value path of `outer` that begins with `attr_path`."""
+
+    def __init__(self, outer: "_Translation", attr_path: AttrPath) -> None:
+        self._outer = outer
+        self._attr_path = attr_path
+
+    def _below(self, inner: AttrPath) -> AttributeBinding | None:
+        return self._outer.bound(AttrPath(self._attr_path.attr, inner.attr, self._attr_path.uri))
 
     def visit_value_path(self, node: ValuePath) -> str:
         del node
@@ -141,9 +148,9 @@ class _Translation(_Condition):
             return FALSE
         head = short_path(binding)
         if head in _LINKS:
-            inner = _OfLink(self, head, node.attr_path)
+            inner = _OfLink(self, node.attr_path, head)
             return self._linked(head, inner.visit(node.val_filter))
-        inner_entry = _OfEntry(self, binding, node.attr_path)
+        inner_entry = _OfEntry(self, node.attr_path, binding)
         return self._valued(f"v.head = {self.parameters.add(head)} AND {inner_entry.visit(node.val_filter)}")
 
     def bound(self, attr_path: AttrPath, *, is_compared: bool = False) -> AttributeBinding | None:
@@ -206,13 +213,11 @@ class _Translation(_Condition):
         return FALSE if sign is None else f"{column} {sign} {self.parameters.add(round(us))}"
 
     def _link(self, head: str, path: str, node: Comparison, binding: AttributeBinding) -> str:
-        if node.value is None:
-            any_link = self._linked(head, TRUE)
-            return {"eq": f"NOT {any_link}", "ne": any_link}.get(node.op.value, FALSE)
-        if node.op == CompareOperator.ne:
-            equal = Comparison(node.attr_path, CompareOperator.eq, node.value)
-            return f"NOT {self._linked(head, self.link_condition(head, path, equal, binding))}"
-        return self._linked(head, self.link_condition(head, path, node, binding))
+        return _of_many(
+            node,
+            exists=lambda condition: self._linked(head, condition),
+            condition=lambda one: self.link_condition(head, path, one, binding),
+        )
 
     def link_condition(self, head: str, path: str, node: Comparison, binding: AttributeBinding) -> str:
         _, other, kind = _LINKS[head]
@@ -252,10 +257,9 @@ class _Translation(_Condition):
 class _OfEntry(_Inner):
     """The filter of a value path as a condition on the entry that `v` belongs to."""
 
-    def __init__(self, outer: _Translation, binding: AttributeBinding, attr_path: AttrPath) -> None:
-        self._outer = outer
+    def __init__(self, outer: _Translation, attr_path: AttrPath, binding: AttributeBinding) -> None:
+        super().__init__(outer, attr_path)
         self._binding = binding
-        self._attr_path = attr_path
 
     def visit_present(self, node: Present) -> str:
         binding = self._part(node.attr_path)
@@ -265,18 +269,16 @@ class _OfEntry(_Inner):
         binding = self._part(node.attr_path)
         if binding is None:
             return FALSE
-        if node.value is None:
-            held = self._exists(binding, TRUE)
-            return {"eq": f"NOT {held}", "ne": held}.get(node.op.value, FALSE)
-        if node.op == CompareOperator.ne:
-            equal = Comparison(node.attr_path, CompareOperator.eq, node.value)
-            return f"NOT {self._exists(binding, self._outer.condition('s.value', equal, binding))}"
-        return self._exists(binding, self._outer.condition("s.value", node, binding))
+        return _of_many(
+            node,
+            exists=lambda condition: self._exists(binding, condition),
+            condition=lambda one: self._outer.condition("s.value", one, binding),
+        )
 
     def _part(self, inner: AttrPath) -> AttributeBinding | None:
         if not _is_complex(self._binding):
             return self._binding if inner.attr.lower() == "value" and inner.sub_attr is None else None
-        return self._outer.bound(AttrPath(self._attr_path.attr, inner.attr, self._attr_path.uri))
+        return self._below(inner)
 
     def _exists(self, binding: AttributeBinding, condition: str) -> str:
         path = self._outer.parameters.add(short_path(binding))
@@ -289,21 +291,30 @@ class _OfEntry(_Inner):
 class _OfLink(_Inner):
     """The filter of a value path on members or groups as a condition on their row `m`."""
 
-    def __init__(self, outer: _Translation, head: str, attr_path: AttrPath) -> None:
-        self._outer = outer
+    def __init__(self, outer: _Translation, attr_path: AttrPath, head: str) -> None:
+        super().__init__(outer, attr_path)
         self._head = head
-        self._attr_path = attr_path
 
     def visit_present(self, node: Present) -> str:
         return TRUE if node.attr_path.attr.lower() in {"value", "type"} else FALSE
 
     def visit_comparison(self, node: Comparison) -> str:
-        binding = self._outer.bound(AttrPath(self._attr_path.attr, node.attr_path.attr, self._attr_path.uri))
+        binding = self._below(node.attr_path)
         if binding is None:
             return FALSE
         if node.value is None:
             return TRUE if node.op == CompareOperator.ne else FALSE
         return self._outer.link_condition(self._head, short_path(binding), node, binding)
+
+
+def _of_many(node: Comparison, exists: Callable[[str], str], condition: Callable[[Comparison], str]) -> str:
+    """Return the comparison with the rows of which `exists` tells: null means that there is none, `ne` none equal."""
+    if node.value is None:
+        any_row = exists(TRUE)
+        return {"eq": f"NOT {any_row}", "ne": any_row}.get(node.op.value, FALSE)
+    if node.op == CompareOperator.ne:
+        return f"NOT {exists(condition(Comparison(node.attr_path, CompareOperator.eq, node.value)))}"
+    return exists(condition(node))
 
 
 def _holds(value: str, node: Comparison, binding: AttributeBinding) -> bool:

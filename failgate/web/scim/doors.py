@@ -31,7 +31,7 @@ Asking = Request[Any, Any, Any]
 Answer = Response[bytes]
 MAX_BODY_BYTES = 1_048_576
 _MEDIA_TYPES = frozenset({SCIM_MEDIA_TYPE, "application/json"})
-_BOTH: tuple[Kind, ...] = ("User", "Group")
+_KINDS: Mapping[str, tuple[Kind, ...]] = {"Users": ("User",), "Groups": ("Group",)}  # by endpoint
 _encode = msgspec.json.Encoder().encode
 
 
@@ -72,139 +72,79 @@ async def bulk(request: Asking) -> Answer:
     raise ScimError(501, "Bulk operations are not served.", hint="Send each operation by itself.")
 
 
-# People
+# Resources: the path says of which kind
 
 
-async def users(request: Asking) -> Answer:
-    """Find people."""
-    return await _search(request, ("User",), query_of(_parameters(request)))
-
-
-async def search_users(request: Asking) -> Answer:
-    """Find people; what is asked for stands in the body."""
-    return await _search(request, ("User",), search_of(await _body(request)))
-
-
-async def create_user(request: Asking) -> Answer:
-    """Provision a person."""
-    return await _create(request, "User")
-
-
-async def user(request: Asking, id: FromPath[str]) -> Answer:  # noqa: A002 - the path's word
-    """Answer one person."""
-    return await _read(request, "User", id)
-
-
-async def replace_user(request: Asking, id: FromPath[str]) -> Answer:  # noqa: A002 - the path's word
-    """Make a person what the body says."""
-    return await _replace(request, "User", id)
-
-
-async def patch_user(request: Asking, id: FromPath[str]) -> Answer:  # noqa: A002 - the path's word
-    """Change parts of a person."""
-    return await _patch(request, "User", id)
-
-
-async def delete_user(request: Asking, id: FromPath[str]) -> None:  # noqa: A002 - the path's word
-    """Deprovision a person."""
-    await _delete(request, "User", id)
-
-
-# Groups
-
-
-async def groups(request: Asking) -> Answer:
-    """Find groups."""
-    return await _search(request, ("Group",), query_of(_parameters(request)))
-
-
-async def search_groups(request: Asking) -> Answer:
-    """Find groups; what is asked for stands in the body."""
-    return await _search(request, ("Group",), search_of(await _body(request)))
-
-
-async def create_group(request: Asking) -> Answer:
-    """Provision a group."""
-    return await _create(request, "Group")
-
-
-async def group(request: Asking, id: FromPath[str]) -> Answer:  # noqa: A002 - the path's word
-    """Answer one group."""
-    return await _read(request, "Group", id)
-
-
-async def replace_group(request: Asking, id: FromPath[str]) -> Answer:  # noqa: A002 - the path's word
-    """Make a group what the body says."""
-    return await _replace(request, "Group", id)
-
-
-async def patch_group(request: Asking, id: FromPath[str]) -> Answer:  # noqa: A002 - the path's word
-    """Change parts of a group; its members are not answered unless they are asked for."""
-    return await _patch(request, "Group", id)
-
-
-async def delete_group(request: Asking, id: FromPath[str]) -> None:  # noqa: A002 - the path's word
-    """Forget a group."""
-    await _delete(request, "Group", id)
-
-
-# Both
-
-
-async def everything(request: Asking) -> Answer:
-    """Find resources of every kind."""
-    return await _search(request, _BOTH, query_of(_parameters(request)))
+async def find(request: Asking) -> Answer:
+    """Find resources; at the base address, of every kind."""
+    return await _found(request, query_of(_parameters(request)))
 
 
 async def search(request: Asking) -> Answer:
-    """Find resources of every kind; what is asked for stands in the body."""
-    return await _search(request, _BOTH, search_of(await _body(request)))
+    """Find resources; what is asked for stands in the body."""
+    return await _found(request, search_of(await _body(request)))
 
 
-# What all of them share
-
-
-async def _search(request: Asking, kinds: Sequence[Kind], query: Query) -> Answer:
-    connection = await _connection(request)
-    return _answer(await _directory(request).search(connection, kinds, query, base_url(request)))
-
-
-async def _create(request: Asking, kind: Kind) -> Answer:
-    connection, query = await _connection(request), query_of(_parameters(request))
+async def create(request: Asking) -> Answer:
+    """Provision a person or a group."""
+    connection, query, kind = await _connection(request), query_of(_parameters(request)), _kind(request)
     shown = await _directory(request).create(connection, kind, await _body(request), base_url(request))
     return await _one(shown, kind, query, status=201)
 
 
-async def _read(request: Asking, kind: Kind, resource_id: str) -> Answer:
-    connection, query = await _connection(request), query_of(_parameters(request))
-    shown = await _directory(request).read(connection, kind, resource_id, base_url(request))
+async def read(request: Asking, id: FromPath[str]) -> Answer:  # noqa: A002 - the path's word
+    """Answer one resource, or 304 to who knows it as it is."""
+    connection, query, kind = await _connection(request), query_of(_parameters(request)), _kind(request)
+    shown = await _directory(request).read(connection, kind, id, base_url(request))
     given = {each.strip().removeprefix("W/") for each in (_header(request, "if-none-match") or "").split(",")}
     if shown.etag.removeprefix("W/") in given:
         return Response(b"", status_code=304, headers={"etag": shown.etag})
     return await _one(shown, kind, query)
 
 
-async def _replace(request: Asking, kind: Kind, resource_id: str) -> Answer:
-    connection, query = await _connection(request), query_of(_parameters(request))
+async def replace(request: Asking, id: FromPath[str]) -> Answer:  # noqa: A002 - the path's word
+    """Make a resource what the body says."""
+    connection, query, kind = await _connection(request), query_of(_parameters(request)), _kind(request)
     shown = await _directory(request).replace(
-        connection, kind, resource_id, await _body(request), base_url(request), _header(request, "if-match")
+        connection, kind, id, await _body(request), base_url(request), _header(request, "if-match")
     )
     return await _one(shown, kind, query)
 
 
-async def _patch(request: Asking, kind: Kind, resource_id: str) -> Answer:
-    connection, query = await _connection(request), query_of(_parameters(request))
+async def patch(request: Asking, id: FromPath[str]) -> Answer:  # noqa: A002 - the path's word
+    """Change parts of a resource; a group is not answered, as it may be large, unless attributes are asked for."""
+    connection, query, kind = await _connection(request), query_of(_parameters(request)), _kind(request)
     shown = await _directory(request).patch(
-        connection, kind, resource_id, await _body(request), base_url(request), _header(request, "if-match")
+        connection, kind, id, await _body(request), base_url(request), _header(request, "if-match")
     )
     if kind == "Group" and not query.attributes:
         return Response(b"", status_code=204, headers={"etag": shown.etag, "location": shown.location})
     return await _one(shown, kind, query)
 
 
-async def _delete(request: Asking, kind: Kind, resource_id: str) -> None:
+async def delete(request: Asking, id: FromPath[str]) -> None:  # noqa: A002 - the path's word
+    """Deprovision a person, or forget a group."""
     connection = await _connection(request)
-    await _directory(request).delete(connection, kind, resource_id, _header(request, "if-match"))
+    await _directory(request).delete(connection, _kind(request), id, _header(request, "if-match"))
+
+
+# What they share
+
+
+async def _found(request: Asking, query: Query) -> Answer:
+    connection = await _connection(request)
+    return _answer(await _directory(request).search(connection, _kinds(request), query, base_url(request)))
+
+
+def _kinds(request: Asking) -> Sequence[Kind]:
+    """Return the kinds of resources at the path: one below its endpoint, all at the base address."""
+    endpoint = request.scope["path"].removeprefix("/scim/v2").split("/")[1:2]
+    return _KINDS.get("".join(endpoint), ("User", "Group"))
+
+
+def _kind(request: Asking) -> Kind:
+    [kind] = _kinds(request)
+    return kind
 
 
 async def _one(shown: Shown, kind: Kind, query: Query, *, status: int = 200) -> Answer:
