@@ -17,6 +17,7 @@ MANIFEST_NAME = "manifest.json"  # an artifact of this name would hide the manif
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})", re.ASCII)
+_STATE = re.compile(r"[.MADRCUT?!]{2}", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _MEDIA_TYPE = re.compile(
     r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}(?:; ?charset=[a-zA-Z0-9_-]{1,32})?", re.ASCII
@@ -69,7 +70,8 @@ def check(manifest: Manifest, limits: ManifestLimits) -> None:
         _check_text(manifest.title, "title", TITLE_CHARACTERS)
     _check_environment(manifest.environment, limits)
     if manifest.git is not None:
-        _check_git(manifest.git)
+        _check_git(manifest.git, limits)
+    _check_origin(manifest, limits)
     _check_artifacts(manifest.artifacts, limits)
     _check_redactions(manifest.redactions, limits)
 
@@ -91,6 +93,11 @@ def texts(manifest: Manifest) -> str:
     lines += map("=".join, environment.tools.items())
     lines += environment.names
     lines += (environment.platform, environment.python or "", (git.branch or "") if git is not None else "")
+    lines += (manifest.project or "", manifest.version or "")
+    lines += [f"{tool.name}={tool.version}" for tool in manifest.tools]
+    lines += [f"{noted.path} {noted.reason}" for noted in manifest.noted_files]
+    lines += [artifact.path for artifact in manifest.artifacts if artifact.path is not None]
+    lines += [path.path for path in git.status] if git is not None else []
     lines += [artifact.name for artifact in manifest.artifacts]
     for redaction in manifest.redactions:
         lines += (redaction.rule, redaction.where)
@@ -120,10 +127,35 @@ def _check_environment(environment: EnvironmentSummary, limits: ManifestLimits) 
     _check_text(environment.python or "-", "environment.python", 500)
 
 
-def _check_git(git: GitState) -> None:
+def _check_origin(manifest: Manifest, limits: ManifestLimits) -> None:
+    for member, text in (("project", manifest.project), ("version", manifest.version)):
+        if text is not None:
+            _check_text(text, member, 200)
+    _demand(len(manifest.tools) <= limits.names, "tools", f"has at most {limits.names} entries")
+    for index, tool in enumerate(manifest.tools):
+        _check_text(tool.name, f"tools[{index}].name", 100)
+        _check_text(tool.version, f"tools[{index}].version", 500)
+    _demand(len(manifest.noted_files) <= limits.names, "noted_files", f"has at most {limits.names} entries")
+    for index, noted in enumerate(manifest.noted_files):
+        _check_path(noted.path, f"noted_files[{index}].path")
+        _check_text(noted.reason, f"noted_files[{index}].reason", 200)
+        if noted.sha256 is not None:
+            _demand(_SHA256.fullmatch(noted.sha256) is not None, f"noted_files[{index}].sha256", "is SHA-256 in hex")
+        _demand(0 <= (noted.size_bytes or 0) <= LARGEST_INTEGER, f"noted_files[{index}].size_bytes", "is not negative")
+    if (usage := manifest.usage) is not None:
+        for number in (usage.user_ms, usage.system_ms, usage.max_rss_bytes):
+            _demand(0 <= number <= LARGEST_INTEGER, "usage", "is not negative")
+
+
+def _check_git(git: GitState, limits: ManifestLimits) -> None:
     _demand(git.head is None or _COMMIT.fullmatch(git.head) is not None, "git.head", "is a full commit id, or null")
     _check_text(git.branch or "-", "git.branch", 1000)
-    _demand(0 <= git.changed_files <= LARGEST_INTEGER, "git.changed_files", "is not negative")
+    for number in (git.changed_files, git.status_left_out, git.binary_files):
+        _demand(0 <= number <= LARGEST_INTEGER, "git.changed_files", "is not negative, as all counts of git")
+    _demand(len(git.status) <= limits.names, "git.status", f"has at most {limits.names} entries")
+    for index, path in enumerate(git.status):
+        _demand(_STATE.fullmatch(path.state) is not None, f"git.status[{index}].state", "is two letters of git status")
+        _check_path(path.path, f"git.status[{index}].path")
 
 
 def _check_artifacts(artifacts: list[ManifestArtifact], limits: ManifestLimits) -> None:
@@ -136,6 +168,8 @@ def _check_artifacts(artifacts: list[ManifestArtifact], limits: ManifestLimits) 
     for index, artifact in enumerate(artifacts):
         where = f"artifacts[{index}]"
         _check_name(artifact.name, f"{where}.name")
+        if artifact.path is not None:
+            _check_path(artifact.path, f"{where}.path")
         _demand(artifact.name not in names, f"{where}.name", "is not used twice")
         names.add(artifact.name)
         _demand(_SHA256.fullmatch(artifact.sha256) is not None, f"{where}.sha256", "is SHA-256 in lower-case hex")
@@ -155,6 +189,11 @@ def _check_name(name: str, where: str) -> None:
     _demand(name not in {".", "..", MANIFEST_NAME}, where, "is a file's own name")
     _demand(not set(name) & set("/\\"), where, "is a file's own name, without a folder")
     _demand(name == name.strip(), where, "neither begins nor ends with a space")
+
+
+def _check_path(path: str, where: str) -> None:
+    _check_text(path, where, 4096)
+    _demand(not path.startswith("/") and ".." not in path.split("/"), where, "is a path inside the captured folder")
 
 
 def _check_redactions(redactions: list[Redaction], limits: ManifestLimits) -> None:

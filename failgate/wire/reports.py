@@ -7,11 +7,26 @@ from typing import Any, Literal
 
 import msgspec
 
-ArtifactKind = Literal["output", "diff", "environment", "source", "recording", "file"]
+ArtifactKind = Literal[
+    "output",
+    "diff",
+    "environment",
+    "source",
+    "recording",
+    "file",
+    "snapshot",
+    "bundle",
+    "junit",
+    "sarif",
+    "envelope",
+]
+"""`recording` is asciicast v2, `snapshot` a tar of the source tree, `bundle` a git bundle; `source` one file of it."""
+
+ReportSource = Literal["command", "pytest", "junit", "sarif", "sentry"]
 
 
 class ManifestArtifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One artifact beside the manifest: its file is named by `sha256`."""
+    """One artifact beside the manifest: its file is named by `sha256`. `path` is where a captured file lay."""
 
     name: str
     kind: ArtifactKind
@@ -19,6 +34,16 @@ class ManifestArtifact(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     size_bytes: int
     sha256: str
     truncated_bytes: int = 0
+    path: str | None = None
+
+
+class NotedFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A file that a pattern named and the report does not hold: why, and what is known of it."""
+
+    path: str
+    reason: str
+    size_bytes: int | None = None
+    sha256: str | None = None
 
 
 class Redaction(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -29,6 +54,14 @@ class Redaction(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     count: int
 
 
+class GitPath(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A path that `git status` names. `state` has two letters, index and work tree: `.` unchanged, `??` untracked."""
+
+    state: str
+    path: str
+    is_submodule: bool = False
+
+
 class GitState(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The repository's state when the command ran; `head` is the full commit id or null before the first commit."""
 
@@ -36,16 +69,37 @@ class GitState(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     branch: str | None
     is_dirty: bool
     changed_files: int
+    status: list[GitPath] = []
+    status_left_out: int = 0
+    binary_files: int = 0
 
 
 class EnvironmentSummary(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Names of all variables that the command got, values of the harmless ones, and what the machine is."""
+    """Names of all variables that the command got, values of the harmless ones, and what the machine is.
+
+    `tools` is empty since the manifest has `tools` of its own.
+    """
 
     names: list[str]
     values: dict[str, str]
     platform: str
     python: str | None = None
     tools: dict[str, str] = {}
+
+
+class Usage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What the command and its waited-for children used: processor time, the largest resident set of one of them."""
+
+    user_ms: int
+    system_ms: int
+    max_rss_bytes: int
+
+
+class Tool(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A program of the command's toolchain and what it says of its version."""
+
+    name: str
+    version: str
 
 
 class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -66,6 +120,12 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     signal: int | None = None
     git: GitState | None = None
     title: str | None = None
+    source: ReportSource = "command"
+    project: str | None = None
+    version: str | None = None
+    usage: Usage | None = None
+    tools: list[Tool] = []
+    noted_files: list[NotedFile] = []
 
 
 class Consent(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -45,6 +45,10 @@ def document(**members: object) -> dict:
     }
 
 
+def git_state(*status: dict) -> dict:
+    return {"head": None, "branch": None, "is_dirty": True, "changed_files": 1, "status": list(status)}
+
+
 def checked(**members: object) -> None:
     check(msgspec.convert(document(**members), Manifest), LIMITS)
 
@@ -59,6 +63,9 @@ def test_an_ordinary_manifest_passes():
     checked()
     checked(artifacts=[], signal=9, exit_code=137, title="Überschrift", git={"head": None, "branch": None, "is_dirty": False, "changed_files": 0})  # fmt: skip
     checked(artifacts=[artifact(), artifact(name="same bytes.txt")])
+    checked(source="pytest", project="till", version="1.2", usage={"user_ms": 1, "system_ms": 0, "max_rss_bytes": 9})
+    checked(tools=[{"name": "git", "version": "git version 2.39.5"}], artifacts=[artifact(kind="snapshot", path="a/b")])
+    checked(noted_files=[{"path": "core", "reason": "binary", "size_bytes": 4, "sha256": DIGEST}])
     checked(cwd="/a folder\nwith a line feed")
 
 
@@ -96,6 +103,15 @@ def test_a_name_that_could_harm_its_reader_is_refused(name):
         ({"artifacts": [artifact(), artifact(name="b", size_bytes=2)]}, "artifacts[1].size_bytes"),
         ({"redactions": [{"rule": "", "where": "manifest", "count": 1}]}, "redactions[0].rule"),
         ({"redactions": [{"rule": "jwt", "where": "manifest", "count": 0}]}, "redactions[0].count"),
+        ({"project": "a\nb"}, "project"),
+        ({"version": ""}, "version"),
+        ({"usage": {"user_ms": -1, "system_ms": 0, "max_rss_bytes": 0}}, "usage"),
+        ({"tools": [{"name": "git", "version": "\x1b[2J"}]}, "tools[0].version"),
+        ({"noted_files": [{"path": "../../x", "reason": "binary"}]}, "noted_files[0].path"),
+        ({"noted_files": [{"path": "x", "reason": "binary", "sha256": "abc"}]}, "noted_files[0].sha256"),
+        ({"artifacts": [artifact(path="/etc/passwd")]}, "artifacts[0].path"),
+        ({"git": git_state({"state": "evil", "path": "a"})}, "git.status[0].state"),
+        ({"git": git_state({"state": "??", "path": "a\r\nb"})}, "git.status[0].path"),
         ({"environment": {"names": ["A\0"], "values": {}, "platform": "x"}}, "environment.names"),
     ],
 )
