@@ -10,7 +10,6 @@ import click
 if TYPE_CHECKING:
     from failgate.client.report_folder import LocalReport
     from failgate.client.settings import Settings
-    from failgate.redaction import Finding
 
 _REST = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 _root = click.option(
@@ -156,39 +155,6 @@ def delete(root: Path, name: str, yes: bool) -> int:
     delete_report(one)
     click.echo(f"failgate: report {one.manifest.id} is deleted", err=True)
     return 0
-
-
-@click.command()
-@click.option(
-    "--findings",
-    type=click.Path(allow_dash=True),
-    help="Write findings as JSON lines {rule, start, end, tag} there; - is stdout, without the text.",
-)
-@click.option("--json", "is_json", is_flag=True, help="Print one object {text, findings, rules}.")
-@click.argument("file", type=click.Path(allow_dash=True), default="-")
-def redact(file: str, findings: str | None, is_json: bool) -> None:
-    """Print FILE (default: standard input) with its secrets replaced. A safety layer, not a guarantee."""
-    from failgate.redaction import RULES_VERSION, Scanner, environment_secrets
-    from failgate.redaction import redact as redact_text
-
-    with click.open_file(file, "rb") as stream:
-        content: bytes = stream.read()
-    result = redact_text(content.decode("utf-8", "surrogateescape"), Scanner(values=environment_secrets(os.environ)))
-    if is_json:
-        _print_json(
-            {
-                "text": _printable(result.text),
-                "findings": [_finding(one) for one in result.findings],
-                "rules": RULES_VERSION,
-            }
-        )
-        return
-    if findings != "-":
-        sys.stdout.buffer.write(result.text.encode("utf-8", "surrogateescape"))
-        sys.stdout.buffer.flush()
-    if findings:
-        with click.open_file(findings, "w", encoding="utf-8") as target:
-            target.writelines(f"{_json(_finding(one))}\n" for one in result.findings)
 
 
 @click.group()
@@ -341,14 +307,6 @@ def _summary(one: "LocalReport") -> dict[str, Any]:
         "manifest_sha256": one.manifest_sha256,
         "uploaded": uploaded_to(one),
     }
-
-
-def _finding(one: "Finding") -> dict[str, Any]:
-    return {"rule": one.rule, "start": one.start, "end": one.end, "tag": one.tag}
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _json(value: object) -> str:

@@ -15,8 +15,9 @@ from failgate.client.exits import NotExecutable
 from failgate.client.git import Repository, read_repository
 from failgate.client.messages import Messages, inert
 from failgate.client.output import Output
+from failgate.client.redacting import open_scanner
 from failgate.client.report_folder import LocalReport, ReportWriter
-from failgate.redaction import RULES_VERSION, RedactingStream, Scanner, environment_secrets, redact, redact_arguments
+from failgate.redaction import RULES_VERSION, RedactingStream, Scanner, redact, redact_arguments
 from failgate.wire.reports import GitState, Manifest, Redaction
 
 _TITLE_CHARACTERS = 200
@@ -76,7 +77,7 @@ def write_report(failure: Failure, environment: Mapping[str, str]) -> LocalRepor
 
     Raises: OSError.
     """
-    scanner = Scanner(values=environment_secrets(environment))
+    scanner = open_scanner(environment)
     root = Path(failure.cwd)
     found: Counter[tuple[str, str]] = Counter()
     repository = read_repository(failure.cwd)

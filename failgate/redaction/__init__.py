@@ -8,6 +8,7 @@ It is a safety layer, not a guarantee. It imports nothing else of ours: `rules.p
 from failgate.redaction.arguments import redact_arguments
 from failgate.redaction.catalogue import RULES, RULES_VERSION
 from failgate.redaction.environment import environment_secrets, is_sensitive_name
+from failgate.redaction.offsets import CharacterOffsets
 from failgate.redaction.rules import Rule
 from failgate.redaction.scanner import Finding, Redacted, Scanner, redact, redact_bytes
 from failgate.redaction.stream import RedactingStream
@@ -15,6 +16,7 @@ from failgate.redaction.stream import RedactingStream
 __all__ = [
     "RULES",
     "RULES_VERSION",
+    "CharacterOffsets",
     "Finding",
     "Redacted",
     "RedactingStream",

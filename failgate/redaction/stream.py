@@ -22,6 +22,11 @@ class RedactingStream:
         self._context = 0
         self._offset = 0
 
+    @property
+    def offset(self) -> int:
+        """Return how many bytes of the input were let go; no later finding begins before it."""
+        return self._offset
+
     def feed(self, chunk: bytes) -> bytes:
         """Take `chunk`; return what can be let go."""
         self._held += chunk

@@ -143,3 +143,42 @@ def test_a_misspelt_setting_of_the_client_is_named(failgate: Any, tmp_path: Path
     done = failgate("run", "--", "true")
     assert done.returncode == 78
     assert 'Did you mean "upload"?' in done.stderr
+
+
+def test_redact_streams_its_text_and_writes_sarif_beside_it(failgate: Any, work: Path) -> None:
+    text = f"é {GITHUB}\n" + "x" * 200_000 + "\npassword: s3cr3t!x\n"
+    done = failgate("redact", "--findings", "log.sarif", "--findings-format", "sarif", stdin=None, input=text)
+    assert done.returncode == 0, done.stderr
+    assert GITHUB not in done.stdout
+    assert done.stdout.count("\n") == 3
+    log = json.loads((work / "log.sarif").read_text())
+    (run,) = log["runs"]
+    regions = [one["locations"][0]["physicalLocation"]["region"] for one in run["results"]]
+    spans = [text[one["charOffset"] : one["charOffset"] + one["charLength"]] for one in regions]
+    assert spans == [GITHUB, "s3cr3t!x"]
+    assert (log["version"], run["columnKind"]) == ("2.1.0", "unicodeCodePoints")
+    known = {one["id"] for one in run["tool"]["driver"]["rules"]}
+    assert {one["ruleId"] for one in run["results"]} <= known
+    assert GITHUB not in (work / "log.sarif").read_text()
+
+
+def test_redact_lists_its_rules(failgate: Any) -> None:
+    lines = failgate("redact", "--list-rules").stdout.splitlines()
+    assert lines[0].startswith("failgate-")
+    assert any(line.startswith("github-token ") for line in lines)
+    assert json.loads(failgate("redact", "--list-rules", "--json").stdout)["rules"] == lines[0]
+
+
+def test_one_machine_gives_one_secret_one_tag_and_its_key_is_private(failgate: Any, tmp_path: Path) -> None:
+    tags = {json.loads(failgate("redact", "--findings", "-", stdin=None, input=GITHUB).stdout)["tag"] for _ in range(2)}
+    assert len(tags) == 1
+    key = tmp_path / "home" / "redaction.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    key.unlink()
+    assert json.loads(failgate("redact", "--findings", "-", stdin=None, input=GITHUB).stdout)["tag"] not in tags
+
+
+def test_redact_refuses_a_file_that_is_not_there(failgate: Any) -> None:
+    done = failgate("redact", "nowhere.txt")
+    assert done.returncode == 2
+    assert done.stderr.startswith("failgate: ")
