@@ -20,10 +20,9 @@ from failgate.web.pages.platform_view import (
     MailLine,
     PluginLine,
     PluginsView,
-    size,
 )
 from failgate.web.pages.showing import Asking, Page, show
-from failgate.web.pages.text import moment
+from failgate.web.pages.text import moment, size
 
 
 async def installation(request: Asking) -> Page:

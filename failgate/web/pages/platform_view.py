@@ -120,13 +120,3 @@ class UserView:
     is_by_mail: bool
     error: str | None = None
     done: str | None = None
-
-
-def size(count: int) -> str:
-    """Return a number of bytes with its unit."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"

