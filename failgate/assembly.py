@@ -292,6 +292,7 @@ async def _build(
             formats=plugins.report_formats,
             scanner=scanner,
             command_of=gate.requester_of,
+            tell=gate.tell_report,
         ),
         outbound=outbound,
         sso=sso,

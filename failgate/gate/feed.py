@@ -16,7 +16,7 @@ from failgate.wire.gate import CommandView
 
 Happened = Literal[
     "created", "allowed", "refused", "voted", "approved", "denied", "expired", "cancelled", "consumed", "finished",
-    "quarantined",
+    "reported", "quarantined",
 ]  # fmt: skip
 
 QUEUE_LIMIT: Final = 256  # events that a subscriber may be behind

@@ -172,6 +172,13 @@ class Gate:
         now_us = self._time.now_us()
         return [self._view(each) for each in self._queue.of_workspace(workspace_id) if now_us < each.expires_us]
 
+    async def tell_report(self, workspace_id: str, command_id: str) -> None:
+        """Let those who watch know that the command's run has a report now."""
+        if self.feed.has_readers(workspace_id):
+            stored = await load(self._parts.db, workspace_id, command_id)
+            if stored is not None:
+                self.feed.publish(workspace_id, "reported", view_of(stored, self._time.now_us()))
+
     async def requester_of(self, workspace_id: str, command_id: str) -> str | None:
         """Return the id of the principal that asked for the command, or None when the workspace has no such one."""
         stored = await load(self._parts.db, workspace_id, command_id)

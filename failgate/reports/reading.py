@@ -31,6 +31,9 @@ _SELECT_PAGE = f"""
 SELECT {COLUMNS} FROM report WHERE workspace_id = $1 AND id < $2 AND (state <> 'begun' OR uploader_id = $3)
 ORDER BY id DESC LIMIT $4
 """
+_NEWEST_OF_COMMAND = """
+SELECT id FROM report WHERE workspace_id = $1 AND command_id = $2 AND state = 'sealed' ORDER BY id DESC LIMIT 1
+"""
 _SELECT_PAGE_ENTRIES = """
 SELECT report_id, name, kind, media_type, size_bytes, sha256, artifact_id FROM report_artifact
 WHERE workspace_id = $1 AND report_id >= $2 AND report_id <= $3 ORDER BY report_id, position
@@ -102,6 +105,11 @@ class ReportReading:
             items=await self._views(principal, workspace_id, shown),
             next=shown[-1]["id"] if len(rows) > count else None,
         )
+
+    async def of_command(self, workspace_id: str, command_id: str) -> str | None:
+        """Return the id of the newest sealed report of the command's run, or None."""
+        row = await self._db.fetch_one(_NEWEST_OF_COMMAND, workspace_id, command_id)
+        return None if row is None else row["id"]
 
     async def open_artifact(
         self, principal: Principal, workspace_id: str, report_id: str, sha256: str

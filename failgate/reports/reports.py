@@ -37,6 +37,9 @@ State = Literal["begun", "sealed", "quarantined"]
 CommandOf = Callable[[str, str], Awaitable[str | None]]
 """`(workspace_id, command_id)` to the id of the principal who submitted that command, or None."""
 
+TellReport = Callable[[str, str], Awaitable[None]]
+"""`(workspace_id, command_id)`: the run of this command has a report that others may read."""
+
 NAMED_IN_ERRORS = 20  # digests listed in one refusal
 _decode_findings = msgspec.json.Decoder(dict[str, int]).decode
 
@@ -97,6 +100,7 @@ class Reports(ReportReading):
         formats: Mapping[str, ReportFormat],
         scanner: Scanner,
         command_of: CommandOf,
+        tell: TellReport,
         limits: ManifestLimits | None = None,
     ) -> None:
         """Keep the parts; `formats` by the name that `BeginReport.format` gives."""
@@ -106,6 +110,7 @@ class Reports(ReportReading):
         self._formats = formats
         self._scanner = scanner
         self._command_of = command_of
+        self._tell = tell
         self._limits = limits or replace(ManifestLimits(), artifact_bytes=artifacts.limits.artifact_bytes)
 
     async def begin(
@@ -122,7 +127,10 @@ class Reports(ReportReading):
         for another manifest), StorageUnavailable.
         """
         upload = await self._checked(principal, workspace_id, request)
-        return await self._answers.once(key, BegunReport, lambda tx: self._begin(tx, upload))
+        begun = await self._answers.once(key, BegunReport, lambda tx: self._begin(tx, upload))
+        if begun.state == "sealed" and request.command_id is not None:
+            await self._tell(workspace_id, request.command_id)
+        return begun
 
     async def put_artifact(
         self, principal: Principal, workspace_id: str, report_id: str, sha256: str, stream: AsyncIterable[bytes]
@@ -165,7 +173,10 @@ class Reports(ReportReading):
             row = self._own(await tx.fetch_one(SELECT_ONE, workspace_id, report_id), principal)
             return report_view(principal, row, await tx.fetch(SELECT_ENTRIES, workspace_id, report_id))
 
-        return await self._answers.once(key, ReportView, sealed)
+        view = await self._answers.once(key, ReportView, sealed)
+        if view.state == "sealed" and view.command_id is not None:
+            await self._tell(workspace_id, view.command_id)
+        return view
 
     async def delete(self, principal: Principal, workspace_id: str, report_id: str) -> DeletedReport:
         """Delete a report and those of its artifacts that no other report names; return the receipt.

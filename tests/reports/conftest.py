@@ -86,6 +86,7 @@ class Room:
     store: FolderStore
     workspace_id: str = field(default_factory=new_id)
     commands: dict[tuple[str, str], str] = field(default_factory=dict)
+    told: list[tuple[str, str]] = field(default_factory=list)
 
     async def command_of(self, workspace_id: str, command_id: str) -> str | None:
         return self.commands.get((workspace_id, command_id))
@@ -131,6 +132,9 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path) -> Room:
     async def command_of(workspace_id: str, command_id: str) -> str | None:
         return await made[0].command_of(workspace_id, command_id)
 
+    async def tell(workspace_id: str, command_id: str) -> None:
+        made[0].told.append((workspace_id, command_id))
+
     reports = Reports(
         database,
         audit,
@@ -139,6 +143,7 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path) -> Room:
         formats={"failgate": CaptureFormat()},
         scanner=Scanner(),
         command_of=command_of,
+        tell=tell,
     )
     made.append(Room(reports, artifacts, audit, database, store))
     return made[0]

@@ -22,6 +22,21 @@ async def test_a_report_without_artifacts_is_sealed_in_one_request(room: Room):
     assert await room.acts() == ["report.sealed"]
 
 
+async def test_the_report_of_a_run_is_told_and_found_once_it_is_sealed(room: Room):
+    by, command_id = agent(), new_id()
+    room.commands[room.workspace_id, command_id] = by.id
+    request = consented(manifest(entry(OUTPUT)), command_id=command_id)
+    begun = await room.reports.begin(by, room.workspace_id, request)
+    assert (room.told, await room.reports.of_command(room.workspace_id, command_id)) == ([], None)
+    await room.put(by, begun.id, OUTPUT)
+    await room.reports.seal(by, room.workspace_id, begun.id)
+    assert room.told == [(room.workspace_id, command_id)]
+    assert await room.reports.of_command(room.workspace_id, command_id) == begun.id
+    assert await room.reports.of_command(new_id(), command_id) is None
+    at_once = await room.reports.begin(by, room.workspace_id, consented(manifest(), command_id=command_id))
+    assert (len(room.told), await room.reports.of_command(room.workspace_id, command_id)) == (2, at_once.id)
+
+
 async def test_a_report_is_begun_filled_and_sealed(room: Room):
     by = agent()
     begun = await room.begin(by, entry(OUTPUT), entry(b"+x", "changes.diff", "diff"), entry(OUTPUT, "again.txt"))

@@ -158,9 +158,15 @@ def approvals(command: CommandView) -> int:
 
 
 def detail_of(
-    command: CommandView, now_us: int, *, standing: Standing, viewer: str | None, is_full: bool
+    command: CommandView,
+    now_us: int,
+    *,
+    standing: Standing,
+    viewer: str | None,
+    is_full: bool,
+    report_id: str | None,
 ) -> CommandDetail:
-    """Return `command` for the page on which it is decided. `is_full` collapses nothing."""
+    """Return `command` for the page on which it is decided. `is_full` collapses nothing; `report_id` is of its run."""
     argv, have = unrender(command.rendering), approvals(command)
     is_pending = command.state == "pending"
     shown = len(argv) if is_full else ARGV_LIMIT
@@ -174,7 +180,7 @@ def detail_of(
     has_voted = any(vote.reviewer == viewer for vote in command.votes)
     return CommandDetail(
         id=command.id,
-        version=f"{command.state}-{len(command.votes)}-{standing}-{bool(command.outcome)}-{bool(is_full)}",
+        version=f"{command.state}-{len(command.votes)}-{standing}-{bool(command.outcome)}-{bool(is_full)}-{report_id}",
         state=command.state,
         outcome_word=outcome_word(command),
         is_pending=is_pending,
@@ -211,7 +217,7 @@ def detail_of(
         if_approved_short=if_approved_short(command),
         standing="voted" if standing == "vote" and has_voted else standing,
         verdict=None if is_pending else verdict_of(command, now_us),
-        report_id=command.outcome.report_id if command.outcome else None,
+        report_id=report_id,
     )
 
 

@@ -6,7 +6,7 @@ from litestar.params import FromPath, QueryParameter
 
 from failgate.access.permission import Permission
 from failgate.web.context import services_of, visit_of
-from failgate.web.pages.queue import Full, standing_of
+from failgate.web.pages.queue import Full, report_of, standing_of
 from failgate.web.pages.queue_view import command_page_view, commands_view
 from failgate.web.pages.showing import Asking, Page, grants, show
 from failgate.wire.gate import State
@@ -35,6 +35,7 @@ async def one(request: Asking, id: FromPath[str], full: Full = False) -> Page:  
         standing=await standing_of(request, visit, command),
         viewer=visit.principal.label,
         is_full=full,
+        report_id=await report_of(request, visit, command),
         may_read_audit=grants(visit, Permission.WORKSPACE_AUDIT_READ),
     )
     return await show(request, "command.html", view, title="Command", room="commands")

@@ -61,6 +61,7 @@ async def _view(request: Asking, visit: Visit, chosen: str | None, *, is_full: b
         viewer=visit.principal.label,
         is_chosen=chosen is not None,
         is_full=is_full,
+        report_id=await report_of(request, visit, selected),
         server_url=str(request.base_url).rstrip("/"),
     )
 
@@ -74,6 +75,14 @@ async def _is_own(request: Asking, visit: Visit, command: CommandView) -> bool:
 
 def _expiry(command: CommandView) -> str:
     return command.expires_at
+
+
+async def report_of(request: Asking, visit: Visit, command: CommandView | None) -> str | None:
+    """Return the report of the command's run that the visitor may open, or None."""
+    if command is None or command.outcome is None or not grants(visit, Permission.WORKSPACE_REPORT_READ):
+        return None
+    newest = await services_of(request).reports.of_command(visit.here().id, command.id)
+    return newest or command.outcome.report_id
 
 
 async def standing_of(request: Asking, visit: Visit, command: CommandView | None) -> Standing:

@@ -104,13 +104,16 @@ def queue_view(
     viewer: str | None,
     is_chosen: bool,
     is_full: bool,
+    report_id: str | None,
     server_url: str,
 ) -> QueueView:
     """Return the queue: what expires first stands first; without a chosen request the first is shown."""
     rows = sorted((row_of(command, now_us, viewer) for command in waiting), key=lambda row: row.expires.us)
     shown = selected or next((command for command in waiting if rows and command.id == rows[0].id), None)
     oldest = min((row.created.us for row in rows), default=now_us)
-    detail = detail_of(shown, now_us, standing=standing, viewer=viewer, is_full=is_full) if shown else None
+    detail = None
+    if shown is not None:
+        detail = detail_of(shown, now_us, standing=standing, viewer=viewer, is_full=is_full, report_id=report_id)
     return QueueView(
         pane="detail" if is_chosen and shown else "list",
         now_iso=moment(now_us, now_us).iso,
@@ -164,10 +167,17 @@ def commands_view(
 
 
 def command_page_view(
-    command: CommandView, *, now_us: int, standing: Standing, viewer: str | None, is_full: bool, may_read_audit: bool
+    command: CommandView,
+    *,
+    now_us: int,
+    standing: Standing,
+    viewer: str | None,
+    is_full: bool,
+    report_id: str | None,
+    may_read_audit: bool,
 ) -> CommandPageView:
     """Return one request with its story."""
-    detail = detail_of(command, now_us, standing=standing, viewer=viewer, is_full=is_full)
+    detail = detail_of(command, now_us, standing=standing, viewer=viewer, is_full=is_full, report_id=report_id)
     return CommandPageView(moment(now_us, now_us).iso, detail, timeline_of(command, now_us), may_read_audit)
 
 

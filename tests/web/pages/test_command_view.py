@@ -13,7 +13,12 @@ HOSTILE = [
 
 
 def detail(command: Any, now_us: int, **more: Any) -> CommandDetail:
-    given: dict[str, Any] = {"standing": "vote", "viewer": "mara@acme.example", "is_full": False} | more
+    given: dict[str, Any] = {
+        "standing": "vote",
+        "viewer": "mara@acme.example",
+        "is_full": False,
+        "report_id": None,
+    } | more
     return detail_of(command, now_us, **given)
 
 

@@ -8,7 +8,8 @@ ME = "mara@acme.example"
 def queue(waiting: list[Any], decided: list[Any], selected: Any, now_us: int, *, is_chosen: bool = False) -> QueueView:
     return queue_view(
         waiting, decided, selected,
-        now_us=now_us, standing="vote", viewer=ME, is_chosen=is_chosen, is_full=False, server_url="http://127.0.0.1:8440",
+        now_us=now_us, standing="vote", viewer=ME, is_chosen=is_chosen, is_full=False, report_id=None,
+        server_url="http://127.0.0.1:8440",
     )  # fmt: skip
 
 
@@ -44,7 +45,9 @@ def test_the_history_keeps_its_filter_from_page_to_page(make_command: Any, now_u
 
 def test_the_story_of_a_failure_is_told_in_order(make_command: Any, now_us: int) -> None:
     command = make_command(["ls"], state="executed", verdict="approve", votes=[(ME, "approve")], outcome=2)
-    view = command_page_view(command, now_us=now_us, standing="vote", viewer=ME, is_full=False, may_read_audit=True)
+    view = command_page_view(
+        command, now_us=now_us, standing="vote", viewer=ME, is_full=False, report_id=None, may_read_audit=True
+    )
     headlines = [step.headline for step in view.timeline]
     assert headlines == ["Asked", f"{ME} approved", "Approved", "Failed with exit code 2"]
     assert [step.at.us for step in view.timeline] == sorted(step.at.us for step in view.timeline)

@@ -79,10 +79,13 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
     def queue(selected: Any, standing: Any, waiting: list[Any]) -> Any:
         return queue_view(
             waiting, [ended], selected,
-            now_us=now_us, standing=standing, viewer="me", is_chosen=True, is_full=False, server_url="http://127.0.0.1:1",
+            now_us=now_us, standing=standing, viewer="me", is_chosen=True, is_full=False, report_id=EVIL,
+            server_url="http://127.0.0.1:1",
         )  # fmt: skip
 
-    story = command_page_view(ended, now_us=now_us, standing="role", viewer=EVIL, is_full=False, may_read_audit=True)
+    story = command_page_view(
+        ended, now_us=now_us, standing="role", viewer=EVIL, is_full=False, report_id=EVIL, may_read_audit=True
+    )
     rec = {
         "seq": 1,
         "act": EVIL,
