@@ -1,12 +1,17 @@
 """Signing in through the page, with and without passwords."""
 
 import asyncio
+import os
 import re
+import threading
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
+from failgate.accounts.password import Passwords
 from failgate.assembly import open_services
 from failgate.config.load import load_config
 from tests.web.conftest import OPERATOR, PASSWORD, at_free_port, running
@@ -113,3 +118,59 @@ async def test_a_guesser_has_five_tries_whatever_address_they_claim_and_a_truste
             client.cookies.set("fg_device", device)
             right = await post(client, "/signin", one.origin, email=EMAIL, password=PASSWORD)
             assert right.status_code == 303
+
+
+def resident_bytes():
+    """What of this process lies in memory now; 0 where no `/proc` says it."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
+
+
+async def test_two_hundred_who_sign_in_at_once_are_hashed_two_at_a_time_and_the_server_answers(config, tmp_path):
+    """ASVS 11.4.2: at most four hashes run together, in less than 200 MiB; contrib/bench row 19 holds the times."""
+    server = msgspec.structs.replace(config.server, trusted_proxies=["127.0.0.1"])
+    passwords, running_now, most, lock = Passwords(passes=1), 0, 0, threading.Lock()
+    verify = passwords._verify
+
+    def counted(*what):
+        nonlocal running_now, most
+        with lock:
+            running_now += 1
+            most = max(most, running_now)
+        try:
+            return verify(*what)
+        finally:
+            with lock:
+                running_now -= 1
+
+    passwords._verify = counted
+    async with open_services(replace(config, server=server), tmp_path / "data") as services:
+        services.accounts._passwords = passwords
+        stored = await passwords.hash(PASSWORD)
+        people = [f"person{number}@example.org" for number in range(200)]
+        for email in people:
+            await services.db.write(
+                lambda tx, email=email: services.accounts.create_within(tx, email, stored, OPERATOR)
+            )
+        limits = httpx.Limits(max_connections=220)
+        async with running(services) as one, one.client(limits=limits) as client, one.client() as watcher:
+            form = {"csrf_token": await form_token(client), "password": PASSWORD}
+            client.timeout = 120
+
+            async def enter(number):
+                headers = {"origin": one.origin, "x-forwarded-for": f"203.0.113.{number}"}
+                answer = await client.post("/signin", data=form | {"email": people[number]}, headers=headers)
+                return answer.status_code
+
+            before = peak = resident_bytes()
+            entering = asyncio.gather(*map(enter, range(200)))
+            alive = 0
+            while not entering.done():
+                assert (await watcher.get("/healthz")).status_code == 200
+                alive, peak = alive + 1, max(peak, resident_bytes())
+                await asyncio.sleep(0.05)
+            assert set(await entering) == {303}
+    passwords.close()
+    assert 1 <= most <= 4
+    assert alive >= 3, "the server answered others meanwhile"
+    assert peak - before < 200 * 2**20
