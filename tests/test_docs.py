@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,17 @@ def test_every_requirement_has_its_row() -> None:
         assert (ROOT / cited).exists(), cited
 
 
+@lru_cache
+def tests_in(path: str) -> frozenset[str]:
+    """Return the names of a file's test functions and of its state machines."""
+    parts = list(ast.walk(ast.parse((ROOT / path).read_text())))
+    functions = {part.name for part in parts if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)}
+    machines = {
+        part.targets[0].id for part in parts if isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Name)
+    }
+    return frozenset(name for name in functions | machines if name.startswith(("test_", "Test")))
+
+
 def test_every_test_that_shows_a_security_requirement_exists() -> None:
     """docs/security-tests.md names tests by node id: file and function, with a parameter's name at most behind it."""
     text = (ROOT / "docs" / "security-tests.md").read_text()
@@ -186,9 +198,4 @@ def test_every_test_that_shows_a_security_requirement_exists() -> None:
         path, _, function = node.partition("::")
         assert (ROOT / path).exists(), node
         if function:
-            tests = {
-                part.name
-                for part in ast.walk(ast.parse((ROOT / path).read_text()))
-                if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and part.name.startswith("test_")
-            }
-            assert function.partition("[")[0] in tests, f"{node}: no such test"
+            assert function.partition("[")[0] in tests_in(path), f"{node}: no such test"

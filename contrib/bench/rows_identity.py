@@ -53,7 +53,12 @@ def _storming(server: Server, emails: list[str], each: int, decisions: int) -> M
                 meanwhile.append(decide()["p99_ms"])
         seen = signing_in.result()
         worst = sorted(meanwhile)[len(meanwhile) // 2]
-        extra = {"p99_ms": worst, "p99_quiet_ms": quiet, "p99_ratio": worst / quiet}
+        extra = {
+            "p99_ms": worst,
+            "p99_quiet_ms": quiet,
+            "p99_ratio": worst / quiet,
+            "healthz_p99_ms": seen["healthz_p99_ms"],
+        }
         return Sample(seen["count"] / seen["seconds"], extra)
 
     return measure
@@ -92,8 +97,11 @@ def rows(*, is_quick: bool, profile: Path | None) -> list[Row]:
         Row(
             19, f"Sign-in storm of {PEOPLE} people, row 5 meanwhile", "sign-ins/s",
             _storm(each, decisions, profile), _argon2(PEOPLE * each),
-            target=0.9, limits={"p99_ratio": 3.0}, is_durable=True,
-            notes=("p99_ratio: row 5 during the storm against row 5 before it.",),
+            target=0.9, limits={"p99_ratio": 3.0, "healthz_p99_ms": 250.0}, is_durable=True,
+            notes=(
+                "p99_ratio: row 5 during the storm against row 5 before it.",
+                "healthz_p99_ms: what whoever watches the server waits meanwhile.",
+            ),
         ),
         Row(
             20, "Token check added to a request", "us",

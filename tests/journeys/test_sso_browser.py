@@ -1,5 +1,6 @@
 """Single sign-on in a real browser over TLS, with the provider on another site: cookies, content policy, pages. E24"""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -24,6 +25,18 @@ class Place:
         self.server, self.url, self.idp, self.chromium, self.owner = server, url, idp, chromium, owner
         self.violations: list[str] = []
         self.signed_in: list = []
+        self.connection: tuple[str, tuple[str, ...]] = ("redirect", ())
+
+    def have(self, *, binding: str = "redirect", trusted: tuple[str, ...] = ()) -> None:
+        """Make the connection so, whatever test came before; the server reads it at its next start."""
+        if self.connection == (binding, trusted):
+            return
+        was = self.connection[0]
+        change = "UPDATE sso_connection SET settings = replace(settings, $1, $2), trusted_methods = $3"
+        team.sql(self.server, change, f'"sso_binding":"{was}"', f'"sso_binding":"{binding}"', json.dumps(list(trusted)))
+        self.server.stop()
+        self.server.start(timeout=60)
+        self.connection = (binding, trusted)
 
     def context(self, **how: object) -> BrowserContext:
         context = self.chromium.new_context(ignore_https_errors=True, **how)
@@ -58,22 +71,8 @@ class Place:
         page.locator("input[name=password]").press("Enter")
 
 
-@pytest.fixture(scope="module")
-def place(simplesamlphp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder, port = tmp_path_factory.mktemp("sso"), free_port()
-    certificate, key = Authority().server("localhost").write(folder, "server")
-    url = f"https://localhost:{port}"
-    config = (
-        f'[server]\npublic_url = "{url}"\nallow_loopback = true\n'
-        f'[server.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
-    )
-    made = Server(folder / "data", config=config, arguments=("--listen", f"127.0.0.1:{port}"))
-    with browser() as chromium, team.served(made) as server:
-        team.found_acme(server)
-        yield Place(server, url, simplesamlphp, chromium, person(server, "olga", "owner"))
-
-
-def test_an_owner_connects_a_provider_and_a_person_signs_in_by_it(place: Place) -> None:
+def connect_school(place: Place) -> None:
+    """Connect the provider as an owner does, try it, and link the owner's own sign-in."""
     with place.context() as context:
         page = context.new_page()
         place.sign_in_by_password(page)
@@ -98,6 +97,27 @@ def test_an_owner_connects_a_provider_and_a_person_signs_in_by_it(place: Place) 
         expect(page.get_by_text("linked")).to_be_visible()  # the provider knows the browser by now
         assert page.url == f"{place.url}/account/sign-ins"
         assert here.startswith(f"{place.url}{SIGN_IN}/")
+
+
+@pytest.fixture(scope="module")
+def place(simplesamlphp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder, port = tmp_path_factory.mktemp("sso"), free_port()
+    certificate, key = Authority().server("localhost").write(folder, "server")
+    url = f"https://localhost:{port}"
+    config = (
+        f'[server]\npublic_url = "{url}"\nallow_loopback = true\n'
+        f'[server.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
+    )
+    made = Server(folder / "data", config=config, arguments=("--listen", f"127.0.0.1:{port}"))
+    with browser() as chromium, team.served(made) as server:
+        team.found_acme(server)
+        made = Place(server, url, simplesamlphp, chromium, person(server, "olga", "owner"))
+        connect_school(made)
+        yield made
+
+
+def test_an_owner_connects_a_provider_and_a_person_signs_in_by_it(place: Place) -> None:
+    place.have()
     with place.context() as context:
         page = context.new_page()
         page.goto(f"{place.url}/signin?next=/w/acme/queue")
@@ -115,12 +135,7 @@ def test_an_owner_connects_a_provider_and_a_person_signs_in_by_it(place: Place) 
 
 
 def test_a_request_by_post_leaves_through_a_page_of_ours(place: Place) -> None:
-    team.sql(
-        place.server,
-        'UPDATE sso_connection SET settings = replace(settings, \'"sso_binding":"redirect"\', \'"sso_binding":"post"\')',
-    )
-    place.server.stop()
-    place.server.start(timeout=60)
+    place.have(binding="post")
     with place.context() as context:
         page = context.new_page()
         page.goto(f"{place.url}/sso/school/start")
@@ -132,10 +147,7 @@ def test_a_request_by_post_leaves_through_a_page_of_ours(place: Place) -> None:
 
 def test_a_step_up_comes_back_from_the_other_site(place: Place) -> None:
     """The answer is a form of another site, with which no session cookie travels: it brings the session's new one."""
-    context_class = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
-    team.sql(place.server, f"UPDATE sso_connection SET trusted_methods = '[\"{context_class}\"]'")
-    place.server.stop()
-    place.server.start(timeout=60)
+    place.have(trusted=("urn:oasis:names:tc:SAML:2.0:ac:classes:Password",))
     with place.context() as context:
         page = context.new_page()
         page.goto(f"{place.url}/sso/school/start?next=/account/sessions")

@@ -9,6 +9,7 @@ import pytest
 from failgate.access.permission import Permission as P  # noqa: N817  # as the matrix of roles has it
 from failgate.access.role import GRANTS, Role
 from failgate.accounts.session import Origin
+from failgate.base.clock import FrozenClock
 from failgate.base.ids import new_id
 from failgate.sso.connection import OidcSettings
 from failgate.sso.draft import Draft
@@ -177,6 +178,18 @@ async def test_a_disabled_account_is_out_by_cookie_and_by_key_at_once(server, pe
         await services.accounts.disable(people.accounts["owner"], OPERATOR)
         for headers in (by_key, by_cookie):
             assert (await client.get("/api/v1/whoami", headers=headers)).status_code == 401
+
+
+async def test_a_key_is_401_from_the_moment_of_its_expiry(server, people, monkeypatch):
+    # E19 E25
+    services, clock = server.services, FrozenClock(server.services.clock.now_us())
+    monkeypatch.setattr(services.tokens, "_clock", clock)
+    owner, until_us = people.accounts["owner"], clock.now_us() + 60_000_000
+    key = await services.tokens.mint("usr", owner, people.acme, "short", until_us, actor=OPERATOR)
+    async with server.client(headers={"authorization": f"Bearer {key}"}) as client:
+        for seconds, status in ((0, 200), (59.999999, 200), (0.000001, 401)):
+            clock.advance(seconds)
+            assert (await client.get("/api/v1/whoami")).status_code == status
 
 
 async def test_a_vote_needs_a_second_factor_in_the_session(server, people):

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from failgate.accounts import totp
 from failgate.accounts.password import Passwords
 from failgate.assembly import open_services
 from failgate.config.load import load_config
@@ -118,6 +119,29 @@ async def test_a_guesser_has_five_tries_whatever_address_they_claim_and_a_truste
             client.cookies.set("fg_device", device)
             right = await post(client, "/signin", one.origin, email=EMAIL, password=PASSWORD)
             assert right.status_code == 303
+
+
+async def test_nobody_signs_in_to_a_session_that_somebody_else_chose(config, tmp_path):
+    """ASVS 7.2.4: an invented cookie, one of another person's live session, and the token from before the code."""
+    async with open_services(config, tmp_path / "data") as services:
+        ann = await services.accounts.create(EMAIL, PASSWORD, OPERATOR)
+        mallory = await services.accounts.create("mallory@example.org", PASSWORD, OPERATOR)
+        theirs, _ = await services.sessions.open(mallory.id, "192.0.2.1", "tests", ("pwd",))
+        secret = await services.second_factors.issue(ann.id, OPERATOR)
+        async with running(services) as one:
+            for planted in (theirs, "planted", "A" * 43):
+                async with one.client(cookies={"fg_session": planted}) as client:
+                    answer = await post(client, "/signin", one.origin, email=EMAIL, password=PASSWORD)
+                    first = re.search(r"fg_session=([^;]+)", answer.headers["set-cookie"])[1]
+                    assert first != planted
+                    assert (await services.sessions.resolve(first)).account_id == ann.id
+                    assert await services.sessions.resolve(planted) is None
+            async with one.client(cookies={"fg_session": first}) as client:
+                step = totp.step_at(services.clock.now_us())
+                answer = await post(client, "/signin/code", one.origin, code=totp.code_at(secret, step))
+                proven = re.search(r"fg_session=([^;]+)", answer.headers["set-cookie"])[1]
+            assert await services.sessions.resolve(first) is None
+            assert not (await services.sessions.resolve(proven)).awaits_second_factor
 
 
 def resident_bytes():
