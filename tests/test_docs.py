@@ -179,7 +179,7 @@ def test_every_requirement_has_its_row() -> None:
 
 
 @lru_cache
-def tests_in(path: str) -> frozenset[str]:
+def functions_of(path: str) -> frozenset[str]:
     """Return the names of a file's test functions and of its state machines."""
     parts = list(ast.walk(ast.parse((ROOT / path).read_text())))
     functions = {part.name for part in parts if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)}
@@ -198,4 +198,4 @@ def test_every_test_that_shows_a_security_requirement_exists() -> None:
         path, _, function = node.partition("::")
         assert (ROOT / path).exists(), node
         if function:
-            assert function.partition("[")[0] in tests_in(path), f"{node}: no such test"
+            assert function.partition("[")[0] in functions_of(path), f"{node}: no such test"
