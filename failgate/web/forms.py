@@ -10,7 +10,6 @@ from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from litestar.connection import Request
-from litestar.exceptions import LitestarException
 
 from failgate.base.errors import BadInput, TooLarge, WrongMediaType
 from failgate.web.asgi import Scope
@@ -113,8 +112,11 @@ async def pieces_of(request: Request[Any, Any, Any], limit_bytes: int) -> AsyncI
             yield piece
 
 
-class Disconnected(LitestarException):
-    """The peer went away in the middle of its body; nobody reads an answer."""
+class Disconnected(OtherStatus):
+    """The peer went away in the middle of its body; nobody reads the answer, and it is no failure of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(400, "The connection ended before the body did.")
 
 
 def _check_announced(request: Request[Any, Any, Any], limit_bytes: int) -> None:

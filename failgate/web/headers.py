@@ -4,6 +4,7 @@ What a handler sets itself stays (an artifact is sandboxed, a static file is cac
 Sources: W3C CSP Level 3; OWASP ASVS 5.0 sections 3.4 and 14.3.
 """
 
+import re
 import secrets
 from collections.abc import Collection
 from typing import Any
@@ -14,6 +15,8 @@ from failgate.config.addresses import is_wildcard, machine_name
 from failgate.web.asgi import Message, Scope, Send
 from failgate.web.context import Visit
 
+_HOST = re.compile(r"(?:[^\s:\[\]/?#@\\]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII)
+LAST_PORT = 65_535
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _CSP = (
     "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'nonce-{nonce}'; img-src 'self' data:; "
@@ -122,6 +125,9 @@ def check_host(scope: Scope, names: Collection[str]) -> None:
     host = header(scope, b"host")
     if not host:
         raise BadInput("The request names no host.", hint="Send a Host header.")
+    written = _HOST.fullmatch(host)
+    if written is None or int(written[1] or 0) > LAST_PORT:
+        raise BadInput("The Host header is malformed.", hint="Send NAME or NAME:PORT.")
     name = host_name(host)
     server: tuple[str, Any] | None = scope.get("server")
     if name in names or (server is not None and name.strip("[]") == server[0].lower()):

@@ -7,8 +7,9 @@ Measured: 300 of 300 connections that dripped one header byte every 6 s stayed o
 import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from failgate.base.ids import new_id
 from failgate.web.errors import OtherStatus, problem_body, problem_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 HEADER_BYTES = 65_536
 GOING_AWAY = 1001
+NOT_TEXT = 1007
 SWITCHING = 101
 PEER = "failgate.peer"  # the client certificate in an ASGI scope: a PeerCertificate
 
@@ -36,7 +38,10 @@ class HttpProtocol(HttpToolsProtocol):
         self.access_log = False  # its line would hold the query; `request_log` writes one without
         self._header_timer: asyncio.TimerHandle | None = None
         self._header_bytes = 0
+        self._is_in_head = False
         self._is_between = True  # no request is being read or answered
+        self._answered: RequestResponseCycle | None = None  # `cycle` is the newest request, this one is being answered
+        self._last_word: bytes | None = None  # the answer to what is no HTTP, when those before it are answered
         self.peer: PeerCertificate | None = None
         self._fault: str | None = None
 
@@ -48,25 +53,32 @@ class HttpProtocol(HttpToolsProtocol):
             self._read_peer(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End, and expect nothing any more."""
+        """End, and expect nothing any more; who still answers learns that nobody reads it."""
         self._stop_timer()
+        self.pipeline.clear()
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; between two requests the first of them starts the time for the next headers."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._last_word is not None:
             return
         if self._is_between and self._header_timer is None:
             self._expect_headers()
-        if self._header_timer is not None:
-            self._header_bytes += len(data)
+        self._header_bytes += len(data)
         super().data_received(data)
-        if self._header_timer is not None and self._header_bytes > HEADER_BYTES and not self.transport.is_closing():
+        is_reading = self._is_in_head or self._header_timer is not None
+        if is_reading and self._header_bytes > HEADER_BYTES and not self.transport.is_closing():
             self._refuse(431, "The headers are too large.")
 
     def on_message_begin(self) -> None:
         """Begin a request; its scope says which certificate it came with."""
         super().on_message_begin()
+        self._is_in_head = True
+        if not self._is_between:
+            self._header_bytes = 0  # what came before it in this piece was of others
         if self.peer is not None:
             cast("dict[str, Any]", self.scope)[PEER] = self.peer
 
@@ -79,7 +91,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._fault = _fault_of(parser.get_http_version(), self.url, self.headers)
         if self._fault is not None:
             raise ValueError(self._fault)
-        self._is_between = False
+        self._is_between = self._is_in_head = False
         self._stop_timer()
         super().on_headers_complete()
         if parser.should_upgrade() and not self._should_upgrade():
@@ -88,9 +100,19 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request, unless it has come already, or this one never arrived whole."""
         self._is_between = not self.pipeline
-        if self._is_between and self.cycle.more_body:
+        if self._is_between and self._last_word is not None and not self.transport.is_closing():
+            self.transport.write(self._last_word)
+            self.transport.close()
+        elif self._is_between and self.cycle.more_body:
             self.transport.close()
         super().on_response_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Become a socket, unless an answer is still on its way: both would write."""
+        if self._answered is not None and not self._answered.response_complete:
+            self._refuse(400, "A socket begins on a connection of its own.")
+        else:
+            super().handle_websocket_upgrade()
 
     def close_if_unused(self) -> None:
         """Close when no complete request has arrived yet: there is nothing to answer."""
@@ -129,12 +151,28 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.close()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _refuse(self, status: int, sentence: str) -> None:
+        """Answer what is no request, and close. Requests before it are answered first: it is not taken for theirs."""
         self._stop_timer()
         if self.transport.is_closing():
             return
-        if self._is_between or not self.cycle.response_started:
-            self.transport.write(plain_answer(status, sentence, is_https=self.scheme == "https"))
+        answer = plain_answer(status, sentence, is_https=self.scheme == "https")
+        current = self._answered
+        if current is None or current.response_complete:
+            self.transport.write(answer)
+        else:
+            is_of_newest = not self._is_in_head and self.cycle.more_body  # its body is broken
+            if not is_of_newest or current is not self.cycle:
+                if is_of_newest:
+                    self.pipeline.popleft()
+                self._last_word = answer
+                return
+            if not current.response_started:
+                self.transport.write(answer)
         self.transport.close()
 
 
@@ -155,6 +193,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.peer is not None and self.response.status_code == SWITCHING:
             cast("dict[str, Any]", self.scope)[PEER] = self.peer  # the visit itself begins at the loop's next turn
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message over; text that is not UTF-8 ends the socket with 1007, which uvicorn would log as its own."""
+        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            self.frames = []
+            if self.conn.state is State.OPEN and not self.close_sent:
+                self.conn.send_close(NOT_TEXT)
+                self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
 
     def cut(self) -> None:
         """End the connection without a further byte."""
@@ -177,6 +225,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
             return
         super().shutdown()
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _fault_of(version: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> str | None:

@@ -62,6 +62,8 @@ def convert(value: Any, kind: type[T]) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise _bad_member(str(error)) from None
+    except UnicodeEncodeError:
+        raise BadInput("A member holds half a character (a lone surrogate).", hint="Send whole characters.") from None
 
 
 def _text(body: bytes | str) -> str:

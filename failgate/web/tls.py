@@ -236,7 +236,7 @@ class _Reading:
             return []
         try:
             return parse(octets)
-        except ValueError:
+        except Exception:  # noqa: BLE001 - the parser raises several kinds for bytes that are not as they were signed
             self._fail(
                 key, f"{path} holds no {what} in PEM form", f"openssl x509 -inform DER -in {path} turns DER into PEM."
             )
@@ -269,14 +269,21 @@ class _Reading:
 def _certificates(octets: bytes) -> list[x509.Certificate]:
     from cryptography import x509
 
-    return x509.load_pem_x509_certificates(octets)
+    found = x509.load_pem_x509_certificates(octets)
+    for each in found:  # the parser reads a part when it is asked for: what is broken shows here and not later
+        _ = (each.subject, each.issuer, each.not_valid_before_utc, each.not_valid_after_utc, each.public_key())
+    return found
 
 
 def _crls(octets: bytes) -> list[x509.CertificateRevocationList]:
     from cryptography import x509
 
     end = b"-----END X509 CRL-----"
-    return [x509.load_pem_x509_crl(piece + end) for piece in octets.split(end)[:-1]] or [x509.load_pem_x509_crl(octets)]
+    found = [x509.load_pem_x509_crl(piece + end) for piece in octets.split(end)[:-1]]
+    found = found or [x509.load_pem_x509_crl(octets)]
+    for each in found:
+        _ = (each.issuer, each.signature, each.next_update_utc, each.get_revoked_certificate_by_serial_number(0))
+    return found
 
 
 def _der(each: x509.Certificate) -> bytes:

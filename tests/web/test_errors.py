@@ -1,6 +1,9 @@
 """What errors say, and what they keep to themselves."""
 
+import html
 import json
+import re
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
@@ -14,7 +17,11 @@ from failgate.base.errors import (
     StorageUnavailable,
     TooManyRequests,
 )
+from failgate.sso.draft import Draft
+from failgate.web.csrf import form_token
 from failgate.web.errors import OtherStatus, own_path, problem_body, problem_of, sign_in_path
+from tests.web.conftest import OPERATOR, session_of
+from tests.web.test_cookies import GITHUB
 
 
 def test_an_error_of_ours_is_a_problem_document():
@@ -77,17 +84,67 @@ def test_a_path_of_ours_is_a_place_to_go_to(path):
     assert own_path(path) == path
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        None, "", "queue", "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "/%2fevil.example",
-        "/%5cevil.example", "/%2F/evil.example", "https://evil.example", "javascript:alert(1)", "/\tevil", "/\n/evil",
-        "/ /evil", "/\x00", "/a\\b", "/\u2044evil", "\u3000/evil", "data:text/html,x", "/..//evil.example", "/" + "a" * 3000,
-        "http:/evil.example", "/.//evil.example", " /w", "@evil.example", "/\x7f", "/%5C%5Cevil.example",
-    ],
+ELSEWHERE: tuple[str, ...] = (
+    "", "queue", "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "/%2fevil.example", "/%5cevil.example",
+    "/%2F/evil.example", "https://evil.example", "javascript:alert(1)", "/\tevil", "/\n/evil", "/ /evil", "/\x00", "/a\\b", "/\u2044evil",
+    "\u3000/evil", "data:text/html,x", "/..//evil.example", "/" + "a" * 3000, "http:/evil.example", "/.//evil.example", " /w",
+    "@evil.example", "/\x7f", "/%5C%5Cevil.example",
+    *(before + "evil.example" + after for before in (
+        "//", "///", "////", "/////", "\\/", "/\\/", "//\\", "\\\\", "/\t/", "\t//", "/\n/", "/\r/", "/\r\n/", "\x00//", "/\x0b/", " //", "/ //",
+        "http://", "HTTPS://", "http:", "http:\\\\", "https:/", "https:///", "ftp://", "//user@", "//127.0.0.1@", "//127.0.0.1%40", "//evil%E3%80%82example@",
+        "\u2028//", "\u202e//", "\ufeff//", "\u00a0//", "/\uff0f", "\uff0f\uff0f", "/\u2215", "/\u29f8/", "%2f%2f", "%252f%252f", "/%2f/", "/%5c", "/%2F%5C",
+        "/.//", "/..//", "/%2f%2e%2e/", "javascript://", "view-source:http://", "blob:http://", "//[::ffff:1.2.3.4]@",
+    ) for after in ("", "/w/acme/queue")),
+    "//1.2.3.4", "//0x01020304", "//[::1]", "vbscript:x", "mailto:a@evil.example", "/\u0000/evil.example", "?next=//evil.example", "#//evil.example",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [None, *ELSEWHERE], ids=repr)
 def test_no_path_leads_to_another_site(path):
     assert own_path(path) == "/"
+
+
+async def test_no_door_that_leads_on_leads_to_another_site(server, people):
+    """Signed in, waiting for a factor and as a stranger: each place that is named, and each that a page keeps for later."""
+    assert len(set(ELSEWHERE)) >= 120
+    services, account = server.services, people.accounts["reviewer"]
+    await services.sso.connections.create(people.acme, "github", Draft("GitHub", GITHUB), OPERATOR)
+    plain = {"cookie": f"fg_session={await session_of(services, account)}"}
+    await services.second_factors.issue(people.accounts["owner"], OPERATOR)
+    waiting = {"cookie": f"fg_session={await session_of(services, people.accounts['owner'])}"}
+    seen = 0
+    async with server.client() as client:
+        for text in ELSEWHERE:
+            for path, headers in (
+                ("/signin", plain), ("/signin", {}), ("/signin/code", waiting), ("/signin/code", {}), ("/signin/sso", {}), ("/account/step-up", waiting),
+                ("/account/step-up", plain), ("/account/step-up", {}),
+            ):  # fmt: skip
+                answer = await client.get(path, params={"next": text}, headers=headers)
+                assert answer.status_code in {200, 303}, (path, text)
+                leads = [answer.headers["location"]] if answer.status_code == 303 else NEXT.findall(answer.text)
+                for place in leads:
+                    assert is_ours(html.unescape(place)), (path, text, place)
+                    seen += 1
+            form = {"csrf_token": form_token(plain["cookie"].partition("=")[2]), "next": text, "code": "000000"}
+            for path in ("/account/step-up/provider", "/signin/code", "/signin/sso"):
+                answer = await client.post(path, data=form, headers={**plain, "origin": server.origin})
+                assert is_ours(answer.headers.get("location", "/")), (path, text)
+    assert seen >= 4 * len(ELSEWHERE)
+
+
+NEXT = re.compile(r'(?:name="next" value|href|action)="([^"]*)"')
+
+
+def is_ours(place: str) -> bool:
+    """Tell whether a browser that is sent to `place` stays: also at the page that it is told to go to after that."""
+    later = parse_qs(urlsplit(place).query).get("next", ["/"])
+    readings = [
+        variant
+        for each in (place, *later)
+        for variant in (each, each.replace("\\", "/"), re.sub(r"[\t\r\n]", "", each))
+    ]
+    stays = all(urlsplit(urljoin("http://ours.example/signin", each)).netloc == "ours.example" for each in readings)
+    return stays and place.isascii() and place.isprintable()
 
 
 def test_signing_in_comes_back_to_the_page_that_was_asked_for():

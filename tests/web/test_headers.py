@@ -27,9 +27,14 @@ def test_our_own_names_are_answered(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "failgate.example.evil.example", "10.1.2.4", "", "localhost.evil.example"]
-)
-def test_a_foreign_name_is_refused(host):
+    "host",
+    [
+        "evil.example", "failgate.example.evil.example", "10.1.2.4", "", "localhost.evil.example", "localhost:x", "localhost:", "localhost:1:2",
+        "[::1", "[::1]x", "::1", "localhost:-1", "localhost:123456", "localhost:99999", "localhost: 1", "a@localhost", "localhost/x", "localhost\\x",
+        "localhost#x", "localhost?x", "localhost:\u00b2",
+    ],
+)  # fmt: skip
+def test_a_foreign_or_malformed_name_is_refused(host):
     with pytest.raises(BadInput):
         check_host(scope(host), NAMES)
 

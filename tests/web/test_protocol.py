@@ -2,10 +2,21 @@
 
 import asyncio
 import contextlib
+import io
+import logging
 import re
+from typing import Any
 
 import pytest
+import structlog
+from litestar import Request, Response
 
+from failgate.access.permission import Permission
+from failgate.base.log import start_logging
+from failgate.web.app import Application
+from failgate.web.door import Door
+from failgate.web.routes import OPERATION
+from tests.web.conftest import running
 from tests.web.tls_server import TlsFiles, running_tls
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
@@ -129,3 +140,87 @@ async def test_an_upgrade_that_is_declined_is_the_last_request_of_its_connection
     )
     assert (await answers(reader))[0] == [b"200"]
     writer.close()
+
+
+async def at_leisure(request: Request[Any, Any, Any]) -> Response[str]:
+    """Answer when the test says so."""
+    began, go = request.app.state.began, request.app.state.go
+    began.set()
+    await go.wait()
+    return Response("at leisure", media_type="text/plain")
+
+
+LEISURE = Door(
+    name="tests.leisure", method="GET", path="/leisure", handler=at_leisure, permission=Permission.PUBLIC_PAGE_READ, kind="operation"
+)  # fmt: skip
+SLOWLY = b"GET /leisure HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SOCKET = GET.replace(b"/healthz", b"/api/v1/agent") + b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+SOCKET += b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+
+@contextlib.asynccontextmanager
+async def leisurely(services, monkeypatch):
+    """A server one door of which waits, a connection to it on which that door was asked, and what lets it answer."""
+    began, go = asyncio.Event(), asyncio.Event()
+    honest = Application.__init__
+
+    def begin(self, *given):
+        honest(self, *given)
+        self.litestar.state["began"], self.litestar.state["go"] = began, go
+
+    monkeypatch.setattr(Application, "__init__", begin)
+    async with running(services, (*OPERATION, LEISURE)) as one:
+        reader, writer = await asyncio.open_connection(one.host, one.port)
+        writer.write(SLOWLY)
+        await asyncio.wait_for(began.wait(), 10)
+        yield reader, writer, go
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("behind", "status"),
+    [
+        (b"NONSENSE\r\n\r\n", b"400"),
+        (GET + b"Host: evil.example\r\n\r\n", b"400"),
+        (SOCKET, b"400"),
+        (CHUNKED + b"zz\r\n", b"400"),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: b\r\n" * 60_000, b"431"),
+    ],
+    ids=["nonsense", "two hosts", "a socket", "a broken body", "endless headers"],
+)
+async def test_what_is_refused_behind_a_request_is_not_taken_for_its_answer(services, monkeypatch, behind, status):
+    """The 400 of the second would else stand before, or inside, the answer to the first."""
+    async with leisurely(services, monkeypatch) as (reader, writer, go):
+        for at in range(0, len(behind), 16_384):
+            writer.write(behind[at : at + 16_384])
+            await asyncio.sleep(0)
+        writer.write(BEHIND)
+        await asyncio.sleep(0.1)  # nothing may come: there is no event to wait for
+        go.set()
+        statuses, said = await answers(reader)
+    assert statuses == [b"200", status]
+    assert said.index(b"at leisure") < said.index(b"HTTP/1.1 " + status)
+
+
+@pytest.fixture
+def logged():
+    """The lines of the log from a warning up."""
+    root = logging.getLogger()
+    before, level, stream = root.handlers[:], root.level, io.StringIO()
+    start_logging(level="warning", stream=stream)
+    yield lambda: stream.getvalue().splitlines()
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+async def test_a_body_that_ends_with_its_connection_is_no_failure_of_the_server(server, people, logged):
+    head = POST.replace(b"/healthz", b"/api/v1/workspaces/acme/commands") + b"Content-Type: application/json\r\n"
+    head += f"Authorization: Bearer {people.agent}\r\nContent-Length: 100\r\n\r\n".encode()
+    _, writer = await asyncio.open_connection(server.host, server.port)
+    writer.write(head + b"{")
+    await writer.drain()
+    await asyncio.sleep(0.1)  # the handler waits for the rest
+    writer.transport.abort()
+    await asyncio.sleep(0.1)
+    assert logged() == []

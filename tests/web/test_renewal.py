@@ -68,11 +68,23 @@ async def test_a_pair_that_is_replaced_one_file_after_the_other_is_taken_whole(s
         assert await metric(one, "failgate_tls_reload_failing") == 0
 
 
-@pytest.mark.parametrize("spoiled", ["another key", "nonsense", "missing", "readable by others", "expired"])
+@pytest.mark.parametrize(
+    "spoiled",
+    ["another key", "nonsense", "missing", "readable by others", "expired", "list cut", "list of a forger", "no list"],
+)
 async def test_a_broken_new_pair_keeps_the_old_one_and_is_counted(services, files, spoiled):
     old = x509.load_pem_x509_certificate(files.certificate.read_bytes()).public_bytes(Encoding.DER)
-    async with running_tls(services, files) as one:
-        if spoiled == "another key":
+    revoked = files.clients.client(AGENT)
+    files.clients.revoked.append(revoked.certificate)
+    files.crl.write_bytes(files.clients.crl())
+    async with running_tls(services, files, "optional") as one:
+        if spoiled == "list cut":
+            files.crl.write_bytes(files.clients.crl()[:200])
+        elif spoiled == "list of a forger":
+            files.crl.write_bytes(Authority("Client root").crl())
+        elif spoiled == "no list":
+            files.crl.unlink()
+        elif spoiled == "another key":
             files.key.write_bytes(files.root.server().key_pem)
         elif spoiled == "nonsense":
             files.certificate.write_text("nonsense")
@@ -88,6 +100,11 @@ async def test_a_broken_new_pair_keeps_the_old_one_and_is_counted(services, file
                 await asyncio.sleep(0.02)
         assert await one.shown() == old
         assert await metric(one, "failgate_tls_reload_failures") == 1
+        with pytest.raises(httpx.TransportError):  # the list before it is still the one that counts
+            async with one.client(revoked) as client:
+                await client.get("/healthz")
+        files.crl.unlink(missing_ok=True)
+        files.crl.write_bytes(files.clients.crl())
         files.key.unlink()
         fresh = files.root.server()
         fresh.write(files.folder, "server")

@@ -305,3 +305,41 @@ async def test_a_frame_over_64_kib_ends_the_socket_with_1009(server, people):
             await agent.recv()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1009
+
+
+async def test_a_message_of_100_mb_ends_the_socket_long_before_its_end(server, people):
+    """In one frame, whose length alone is enough, and in pieces of which each is small."""
+    url = f"ws://{server.host}:{server.port}/api/v1/agent"
+    headers = {"authorization": f"Bearer {people.agent}"}
+    async with connect(url, additional_headers=headers, proxy=None) as agent:
+        agent.transport.write(b"\x81\xff" + (100_000_000).to_bytes(8, "big") + b"\0\0\0\0" + b"a" * 1000)
+        with pytest.raises(ConnectionClosed) as closed:
+            await agent.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
+    async with connect(url, additional_headers=headers, proxy=None) as agent:
+        sent = 0
+
+        async def pieces():
+            nonlocal sent
+            while sent < 100_000_000:
+                sent += 32_768
+                yield "a" * 32_768
+
+        with pytest.raises(ConnectionClosed) as closed:
+            await agent.send(pieces())
+            await agent.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
+    assert sent < 20_000_000  # the server read three of them; the rest is what lies between the two
+
+
+async def test_text_that_is_none_ends_the_socket_with_1007(server, people):
+    url = f"ws://{server.host}:{server.port}/api/v1/agent"
+    headers = {"authorization": f"Bearer {people.agent}"}
+    async with connect(url, additional_headers=headers, proxy=None) as agent:
+        agent.transport.write(b"\x81\x82\0\0\0\0\xff\xfe")
+        with pytest.raises(ConnectionClosed) as closed:
+            await agent.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1007

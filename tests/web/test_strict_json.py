@@ -117,6 +117,12 @@ def test_a_wrong_place_inside_is_named_by_its_path():
     assert "digest" in str(caught.value.facts["member"])
 
 
+def test_half_a_character_is_bad_input_wherever_it_stands():
+    for value in ({"decision": "\ud800", "digest": "x"}, {"decision": "deny", "digest": "x", "\udfff": 1}):
+        with pytest.raises(BadInput):
+            convert(value, Vote)
+
+
 def test_another_shape_is_bad_input():
     with pytest.raises(BadInput):
         convert([1], Vote)

@@ -1,9 +1,14 @@
 """What the files of [server.tls] are judged by (E9)."""
 
+import base64
+import random
+import re
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from failgate.config.tls import TlsSection
@@ -173,6 +178,64 @@ def test_with_lists_every_authority_needs_its_own_and_signs_it(files):
     forger = Authority("Other root")
     files.crl.write_bytes(files.authority.crl() + forger.crl())
     assert "is not signed by CN=Other root" in str(faults(files.asking()))
+
+
+def spoiled_lists(files: Files) -> Iterator[bytes]:
+    """Yield 600 revocation lists in each of which something is not as the authority signed it."""
+    chance = random.Random(5280)
+    pem = files.authority.crl()
+    der = x509.load_pem_x509_crl(pem).public_bytes(serialization.Encoding.DER)
+    yield from (
+        b"",
+        b"\0",
+        der,
+        pem[: len(pem) // 2],
+        pem.replace(b"X509 CRL", b"CERTIFICATE"),
+        b"-----BEGIN X509 CRL-----\n" * 1000,
+        pem + b"\xff",
+    )
+    yield from (
+        pem + pem.replace(b"M", b"N", 1),
+        b"-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n",
+        pem.replace(b"\n", b"\0"),
+    )
+    for number in range(590):
+        octets = bytearray(der if number % 3 else pem)
+        for _ in range(chance.randrange(1, 5)):
+            place = chance.randrange(len(octets))
+            match chance.randrange(4):
+                case 0:
+                    octets[place] = chance.randrange(256)
+                case 1:
+                    octets[place] ^= 1 << chance.randrange(8)
+                case 2:
+                    del octets[place : place + chance.randrange(1, 20)]
+                case _:
+                    octets[place:place] = chance.randbytes(chance.randrange(1, 20))
+        body = base64.encodebytes(octets)
+        yield b"-----BEGIN X509 CRL-----\n" + body + b"-----END X509 CRL-----\n" if number % 3 else bytes(octets)
+
+
+def test_a_list_that_is_not_as_it_was_signed_stops_the_start_and_says_which(files):
+    """Fails closed: a fault and never another error; what still loads revokes whom it did."""
+    bad = files.authority.client("spiffe://acme.example/gone")
+    files.authority.revoked.append(bad.certificate)
+    refused, kept, said = 0, 0, set[str]()
+    for octets in spoiled_lists(files):
+        files.crl.write_bytes(octets)
+        try:
+            material = load(files.asking(), "failgate.example", NOW_US)
+        except TlsRefused as error:
+            said.add(re.sub(r"(/\S+/|CN=.*)", "", error.sentence))
+            refused += 1
+            continue
+        [crl] = material.crls.values()
+        assert crl.is_signature_valid(files.authority.pair.key.public_key())
+        assert crl.get_revoked_certificate_by_serial_number(bad.certificate.serial_number) is not None
+        kept += 1
+    assert refused + kept == 600
+    assert all("crl: " in sentence for sentence in said)
+    assert refused > 550  # what is left changed nothing that is signed: a line end, a text around it
 
 
 def test_a_list_out_of_date_is_told(files):

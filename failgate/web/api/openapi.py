@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from litestar import Request, Response, Router
+import msgspec
+from litestar import Litestar, Request, Response, Router
 from litestar.enums import ParamType
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import (
@@ -144,16 +145,30 @@ def operation_of(door: Door) -> type[Operation]:
     return _InWorkspace if "{workspace}" in door.path else Operation
 
 
-async def document(request: Request[Any, Any, Any]) -> dict[str, Any]:
+async def document(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Answer the OpenAPI document of this server's JSON API."""
-    return request.app.openapi_schema.to_schema()
+    return Response(_described(request.app).octets, media_type="application/json")
 
 
 async def reader(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Show the OpenAPI document as a page: every operation, its parameters, bodies and answers."""
-    schema = request.app.openapi_schema.to_schema()
     frame = Frame(title="API", nonce=visit_of(request).nonce, csrf_token="", version=static_version())
-    return page("openapi.html", frame=frame, view=readable(schema))
+    return page("openapi.html", frame=frame, view=_described(request.app).view)
+
+
+class _Described(NamedTuple):
+    octets: bytes
+    view: dict[str, Any]
+
+
+def _described(app: Litestar) -> _Described:
+    """Return the document of `app`, made once: it costs more than a hundred other requests, and strangers may ask."""
+    known: object = app.state.get("openapi")
+    if not isinstance(known, _Described):
+        schema = app.openapi_schema.to_schema()
+        known = _Described(msgspec.json.encode(schema), readable(schema))
+        app.state["openapi"] = known
+    return known
 
 
 def readable(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from litestar.openapi.spec import OpenAPI
 
 from failgate.web.api.openapi import type_name
 from failgate.web.routes import API
@@ -20,6 +21,18 @@ async def test_every_door_of_the_api_is_in_the_document_with_its_parameters(serv
         assert "401" in operation["responses"]
         assert operation["security"] == [{"token": []}, {"session": []}]
     assert len({one["operationId"] for path in document["paths"].values() for one in path.values()}) == len(API)
+
+
+async def test_the_document_is_made_once(server, monkeypatch):
+    """It takes tenths of a second, and whoever asks is a stranger."""
+    made = []
+    honest = OpenAPI.to_schema
+    monkeypatch.setattr(OpenAPI, "to_schema", lambda self: made.append(1) or honest(self))
+    async with server.client() as client:
+        answers = [await client.get(path) for path in ("/api/openapi.json", "/api/docs") * 3]
+    assert {answer.status_code for answer in answers} == {200}
+    assert answers[0].content == answers[2].content
+    assert made == [1]
 
 
 async def test_bodies_and_answers_are_typed(server):
