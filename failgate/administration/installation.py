@@ -6,16 +6,20 @@ from failgate.base.errors import BadInput
 
 
 class OneConnection(Arguments, frozen=True):
-    """Arguments of the verbs about provisioning through one connection; `email` is whose account is allowed."""
+    """Arguments of the verbs about one connection."""
 
     connection: str
-    email: str | None = None
 
 
-class OneDomain(Arguments, frozen=True):
+class AllowedAccount(OneConnection, frozen=True):
+    """Arguments of `scim.allow`: whose account the connection may provision."""
+
+    email: str
+
+
+class OneDomain(OneConnection, frozen=True):
     """Arguments of `sso.verify_domain`."""
 
-    connection: str
     domain: str
 
 
@@ -43,7 +47,7 @@ class Installation:
         return {
             "scim.token": (OneConnection, self._mint_scim_token),
             "scim.revoke": (OneConnection, self._revoke_scim_token),
-            "scim.allow": (OneConnection, self._allow_in_scim),
+            "scim.allow": (AllowedAccount, self._allow_in_scim),
             "sso.verify_domain": (OneDomain, self._verify_domain),
             "signing_key.rotate": (KeyRotation, self._rotate_signing_key),
             "rules.stored": (Arguments, self._stored_rules),
@@ -60,9 +64,9 @@ class Installation:
         await self._services.scim.tokens.revoke(connection, OPERATOR)
         return {"connection": connection.slug}
 
-    async def _allow_in_scim(self, one: OneConnection) -> Answer:
+    async def _allow_in_scim(self, one: AllowedAccount) -> Answer:
         connection = await self._subjects.connection(one.connection)
-        await self._services.scim.directory.allow(connection, one.email or "", OPERATOR)
+        await self._services.scim.directory.allow(connection, one.email, OPERATOR)
         return {"connection": connection.slug}
 
     async def _verify_domain(self, one: OneDomain) -> Answer:

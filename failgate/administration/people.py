@@ -8,15 +8,21 @@ from failgate.administration.verb import OPERATOR, Answer, Arguments, OneUser, S
 from failgate.assembly import Services
 from failgate.base.clock import to_rfc3339
 from failgate.base.db import Transaction
-from failgate.base.errors import BadInput
 
 
-class NewUser(Arguments, frozen=True):
-    """Arguments of `user.create` and `bootstrap`."""
+class Bootstrap(Arguments, frozen=True):
+    """Arguments of `bootstrap`: the first account, and the workspace that it owns."""
 
     email: str
     password: str
-    workspace: str | None = None
+    workspace: str
+
+
+class NewUser(Arguments, frozen=True):
+    """Arguments of `user.create`."""
+
+    email: str
+    password: str
     with_totp: bool = False
 
 
@@ -75,7 +81,7 @@ class People:
     def table(self) -> Verbs:
         """Return each verb with the shape of its arguments."""
         return {
-            "bootstrap": (NewUser, self._bootstrap),
+            "bootstrap": (Bootstrap, self._bootstrap),
             "user.create": (NewUser, self._create_user),
             "user.import": (ImportedUser, self._import_user),
             "user.disable": (OneUser, self._disable_user),
@@ -91,9 +97,7 @@ class People:
             "invitation.create": (NewInvitation, self._invite),
         }
 
-    async def _bootstrap(self, new: NewUser) -> Answer:
-        if new.workspace is None:
-            raise BadInput("bootstrap needs a workspace.", hint="Say --workspace SLUG.")
+    async def _bootstrap(self, new: Bootstrap) -> Answer:
         slug, services = new.workspace, self._services
 
         async def furnish(tx: Transaction, account: Account) -> Answer:

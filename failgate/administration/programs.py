@@ -1,5 +1,7 @@
 """The operator's verbs about programs: agents, API keys, tokens, and what may run without asking."""
 
+from collections.abc import Iterable
+
 from failgate.access.role import Role
 from failgate.accounts.token import Token
 from failgate.accounts.token_text import token_id_of
@@ -22,18 +24,15 @@ class NewAgent(Arguments, frozen=True):
     owner: str | None = None
 
 
-class OneAgent(Arguments, frozen=True):
-    """Arguments of `agent.disable`: the agent's name or id."""
+class OneAgent(OneWorkspace, frozen=True):
+    """Arguments of `agent.disable`; `name` is the agent's name or id."""
 
-    workspace: str
     name: str
 
 
-class AgentName(Arguments, frozen=True):
+class OneCertificate(OneAgent, frozen=True):
     """Arguments of `agent.certificate`: `san` is registered for the agent, or with `is_revoked` revoked."""
 
-    workspace: str
-    name: str
     san: str
     is_revoked: bool = False
 
@@ -79,7 +78,7 @@ class Programs:
             "agent.create": (NewAgent, self._create_agent),
             "agent.list": (OneWorkspace, self._list_agents),
             "agent.disable": (OneAgent, self._disable_agent),
-            "agent.certificate": (AgentName, self._name_agent),
+            "agent.certificate": (OneCertificate, self._certify_agent),
             "api_key.create": (NewKey, self._create_key),
             "api_key.list": (OneWorkspace, self._list_keys),
             "api_key.revoke": (OneToken, self._revoke_token),
@@ -98,34 +97,38 @@ class Programs:
     async def _list_agents(self, one: OneWorkspace) -> Answer:
         workspace = await self._subjects.workspace(one.workspace)
         agents = await self._services.agents.list(workspace.id)
-        owners = await self._services.accounts.by_ids(agent.owner_account_id for agent in agents)
-        names = {key: account.email for key, account in owners.items()}
-        return {"agents": [_agent_line(agent, names.get(agent.owner_account_id, "")) for agent in agents]}
+        emails = await self._emails(agent.owner_account_id for agent in agents)
+        return {"agents": [_agent_line(agent, emails.get(agent.owner_account_id, "")) for agent in agents]}
 
     async def _disable_agent(self, one: OneAgent) -> Answer:
         workspace = await self._subjects.workspace(one.workspace)
-        for agent in await self._services.agents.list(workspace.id):
-            if one.name in {agent.name, agent.id}:
-                await self._services.agents.disable(workspace.id, agent.id, OPERATOR)
-                return {"workspace": workspace.slug, "agent": agent.id}
-        raise NotFound(
-            f"Workspace {workspace.slug} has no agent {one.name}.", hint="failgate admin agent list shows all."
-        )
+        agent = await self._agent(workspace, one.name)
+        await self._services.agents.disable(workspace.id, agent.id, OPERATOR)
+        return {"workspace": workspace.slug, "agent": agent.id}
 
-    async def _name_agent(self, given: AgentName) -> Answer:
+    async def _certify_agent(self, given: OneCertificate) -> Answer:
         workspace, services = await self._subjects.workspace(given.workspace), self._services
-        found = [each for each in await services.agents.list(workspace.id) if each.name == given.name]
-        if not found:
-            raise NotFound(f"Workspace {workspace.slug} has no agent {given.name}.", hint="failgate admin agent create")
+        agent = await self._agent(workspace, given.name)
         if not given.is_revoked:
-            made = await services.certificates.register(workspace.id, found[0].id, given.san, OPERATOR)
+            made = await services.certificates.register(workspace.id, agent.id, given.san, OPERATOR)
             return {"agent": made.agent_id, "certificate": made.id, "san": made.san}
         san = check_san(given.san)
-        for each in await services.certificates.list(workspace.id, found[0].id):
+        for each in await services.certificates.list(workspace.id, agent.id):
             if each.san == san:
                 await services.certificates.revoke(workspace.id, each.id, OPERATOR)
                 return {"agent": each.agent_id, "certificate": each.id, "san": each.san}
-        raise NotFound(f"No certificate {san} stands for the agent {given.name}.")
+        raise NotFound(
+            f"No certificate {san} stands for the agent {given.name}.",
+            hint="The page of the agent shows those that do.",
+        )
+
+    async def _agent(self, workspace: Workspace, name_or_id: str) -> Agent:
+        for agent in await self._services.agents.list(workspace.id):
+            if name_or_id in {agent.name, agent.id}:
+                return agent
+        raise NotFound(
+            f"Workspace {workspace.slug} has no agent {name_or_id}.", hint="failgate admin agent list shows all."
+        )
 
     async def _first_owner(self, workspace: Workspace) -> str:
         for member in await self._services.workspaces.members(workspace.id):
@@ -141,9 +144,11 @@ class Programs:
     async def _list_keys(self, one: OneWorkspace) -> Answer:
         workspace = await self._subjects.workspace(one.workspace)
         tokens = await self._services.tokens.list_in(workspace.id, "usr")
-        owners = await self._services.accounts.by_ids(token.account_id for token in tokens)
-        names = {key: account.email for key, account in owners.items()}
-        return {"api_keys": [_key_line(token, names.get(token.account_id, "")) for token in tokens]}
+        emails = await self._emails(token.account_id for token in tokens)
+        return {"api_keys": [_key_line(token, emails.get(token.account_id, "")) for token in tokens]}
+
+    async def _emails(self, account_ids: Iterable[str]) -> dict[str, str]:
+        return {key: account.email for key, account in (await self._services.accounts.by_ids(account_ids)).items()}
 
     async def _revoke_token(self, one: OneToken) -> Answer:
         token_id = _id_of(one.token)

@@ -1,11 +1,10 @@
 """`failgate audit …`: prove the log from the data folder, also while a server writes to it."""
 
-import asyncio
 import contextlib
 import json
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from failgate.base.errors import BadInput, StartRefused
 from failgate.cli.server import config_option, data_option, read_config, run_loop
 from failgate.config.model import Config
 
-TAMPERED, USAGE = 1, 2
+TAMPERED = 1
 
 
 @click.group()
@@ -130,18 +129,18 @@ async def _database(config: Config, data: Path) -> AsyncIterator[Any]:
         await database.close()
 
 
-class _RulesOfServer:
-    """The stored rules, as the running server told them."""
+class _StoredRules:
+    """The rules as they were stored a moment ago."""
 
-    def __init__(self, rows: list[list[str]]) -> None:
-        self._rows = [(row[0], row[1], row[2]) for row in rows]
+    def __init__(self, rows: Iterable[Sequence[str]]) -> None:
+        self._rows = [(workspace_id, rule_id, digest) for workspace_id, rule_id, digest in rows]
 
     async def stored(self) -> Sequence[tuple[str, str, str]]:
         """Return `(workspace_id, rule_id, digest)` of every row."""
         return self._rows
 
 
-async def _stored_rules(config: Config, data: Path) -> _RulesOfServer:
+async def _stored_rules(config: Config, data: Path) -> _StoredRules:
     """Return the stored rules: from the server while it runs, else from the plugin that keeps them."""
     from failgate.cli.control import ask_server
 
@@ -150,9 +149,8 @@ async def _stored_rules(config: Config, data: Path) -> _RulesOfServer:
         from failgate.assembly import open_plugins_only
 
         async with open_plugins_only(config, data) as plugins:
-            rows = await plugins.rulebook.stored() if plugins.rulebook is not None else []
-            return _RulesOfServer([list(row) for row in rows])
-    return _RulesOfServer(answer["rules"])
+            return _StoredRules(await plugins.rulebook.stored() if plugins.rulebook is not None else ())
+    return _StoredRules(answer["rules"])
 
 
 @audit.command()
@@ -163,5 +161,5 @@ def checkpoint(log: str, data: Path, config_path: Path | None) -> None:
     """Print the newest signed checkpoint of a log; keep it elsewhere and give it to `verify --against` later."""
     from failgate.cli.control import carry_out
 
-    answer = asyncio.run(carry_out("audit.checkpoint", {"log": log}, data, config_path))
+    answer = run_loop(carry_out("audit.checkpoint", {"log": log}, data, config_path))
     print(answer["checkpoint"], end="")

@@ -241,5 +241,6 @@ def plugins(config_path: Path | None, as_json: bool) -> None:
         print(json.dumps(described, indent=2))
         return
     for plugin in described:
-        state = "enabled" if plugin.get("enabled") else "installed, not enabled"
-        print(f"{plugin['name']:<16} {plugin.get('version') or '-':<10} {state}")
+        named_by = ", ".join(plugin["named_by"]) or "its own section"
+        print(f"{plugin['name']}: {plugin['plugin']} {plugin['version']}, enabled by {named_by}")
+        print(f"  from {plugin['distribution']} at {plugin['location']}\n  {plugin['hash']}")

@@ -68,11 +68,6 @@ def static_version() -> str:
     return digest.hexdigest()[:16]
 
 
-def static_url(name: str) -> str:
-    """Return the URL under which the static file `name` is kept for a year."""
-    return f"/static/{static_version()}/{name}"
-
-
 @functools.cache
 def templates() -> jinja2.Environment:
     """Return the environment of our templates."""

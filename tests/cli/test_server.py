@@ -28,6 +28,9 @@ def test_plugins_tells_name_version_and_hash_of_what_is_enabled() -> None:
     answer = json.loads(failgate("plugins", "--json").stdout)
     assert {plugin["name"] for plugin in answer} >= {"allowlist", "quorum", "capture", "filesystem"}
     assert all(re.fullmatch(r"(sha256:)?[0-9a-f]{64}", plugin["hash"]) for plugin in answer)
+    shown = failgate("plugins").stdout
+    for plugin in answer:
+        assert all(str(plugin[word]) in shown for word in ("name", "version", "distribution", "location", "hash"))
 
 
 async def test_postgresql_is_migrated_only_when_told(empty_database_url: str, tmp_path: Path) -> None:

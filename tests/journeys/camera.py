@@ -31,7 +31,7 @@ REACH = """() => {
 # How far down it says anything; the queue fills the window, a foreign page is shown as high as was asked for.
 DEPTH = """() => {
   const gateway = document.querySelector(".gateway > main");
-  if (gateway) return gateway.querySelector(".panel").getBoundingClientRect().height + 200;
+  if (gateway) return gateway.querySelector(".panel").getBoundingClientRect().height + 232;
   const main = document.querySelector(".frame main.page");
   if (!main) return innerHeight;
   const last = [...main.children].at(-1);

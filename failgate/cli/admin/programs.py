@@ -28,7 +28,7 @@ agent.add(
     "certificate",
     "Let client certificates with a subject alternative name be an agent.",
     WORKSPACE,
-    click.Option(["--name"], required=True, help="The agent's name."),
+    click.Option(["--name"], required=True, help="The agent's name or id."),
     click.Option(["--san"], required=True, help="spiffe://…, a host's name, or email:…."),
     click.Option(["--revoke", "is_revoked"], is_flag=True, help="Let it stand for the agent no more."),
 )
