@@ -20,6 +20,7 @@ Happened = Literal[
 ]  # fmt: skip
 
 QUEUE_LIMIT: Final = 256  # events that a subscriber may be behind
+QUEUE_BYTES: Final = 131_072  # and what they may hold; the newest one may be larger by itself
 
 
 class FeedEvent(msgspec.Struct, frozen=True, tag_field="type", tag="command"):
@@ -47,23 +48,27 @@ class Subscription:
         self._close = close
         self._limit = limit
         self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._is_open = True
         self.is_dropped = False
 
     def offer(self, octets: bytes) -> None:
-        """Queue an event; a reader that is `limit` events behind is dropped instead."""
-        if len(self._waiting) >= self._limit:
+        """Queue an event; a reader that is `limit` events or 128 KiB behind is dropped instead."""
+        is_full = len(self._waiting) >= self._limit or self._waiting_bytes + len(octets) > QUEUE_BYTES
+        if self._waiting and is_full:
             self.is_dropped = True
             self.close()
             return
         self._waiting.append(octets)
+        self._waiting_bytes += len(octets)
         self._wake.set()
 
     def close(self) -> None:
         """End the subscription; what was queued is let go."""
         self._is_open = False
         self._waiting.clear()
+        self._waiting_bytes = 0
         self._wake.set()
         self._close(self)
 
@@ -85,7 +90,9 @@ class Subscription:
         """Return the next event; wait for it."""
         while self._is_open:
             if self._waiting:
-                return self._waiting.popleft()
+                octets = self._waiting.popleft()
+                self._waiting_bytes -= len(octets)
+                return octets
             self._wake.clear()
             await self._wake.wait()
         raise StopAsyncIteration

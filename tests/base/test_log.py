@@ -14,15 +14,20 @@ TOKEN = "fg_usr_0190a1b2c3d4_Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4_k3x"
 
 
 @pytest.fixture
-def lines():
+def raw_log():
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     stream = io.StringIO()
     start_logging(level="debug", stream=stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    yield stream.getvalue
     root.handlers[:] = before
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def lines(raw_log):
+    return lambda: [json.loads(line) for line in raw_log().splitlines()]
 
 
 def test_a_line_is_one_json_object_with_event_level_time_and_room(lines):
@@ -89,6 +94,43 @@ def test_lines_of_other_libraries_are_folded_in_and_masked(lines):
 def test_control_characters_stay_inside_one_line(lines):
     get_logger("failgate.tests").info("door.opened", name="a\r\nb\x1b[31m\u2028c")
     assert len(lines()) == 1
+
+
+BREAKS = (
+    "\r",
+    "\n",
+    "\r\n",
+    "\x1b[2J",
+    "\x1b]0;x\x07",
+    "\u2028",
+    "\u2029",
+    "\x85",
+    "\x0b",
+    "\x0c",
+    "\x00",
+    '"}\n{"event":"forged"',
+)
+
+
+def test_forty_fields_with_line_ends_and_escapes_are_one_line_an_event(lines):
+    """CR, LF and ESC as values, as names, nested, in the event and in lines of other libraries."""
+    values = [f"a{BREAKS[number % len(BREAKS)]}b" for number in range(40)]
+    get_logger("failgate.tests").info(
+        "door.opened", **{f"field_{number}": value for number, value in enumerate(values)}
+    )
+    get_logger("failgate.tests").info("door.opened", **{f"x{value}": [value, {value: value}] for value in values})
+    logging.getLogger("some.library").warning("saw %s", "".join(values))
+    stream = lines()
+    assert len(stream) == 3
+    assert [stream[0][f"field_{number}"] for number in range(40)] == values
+    assert not any(line["event"] == "forged" for line in stream)
+
+
+def test_nothing_that_moves_a_cursor_is_written_as_it_is(raw_log):
+    get_logger("failgate.tests").info("door.opened", name="".join(BREAKS))
+    assert len(raw_log().splitlines()) == 1
+    assert raw_log().isascii()
+    assert not any(character in raw_log()[:-1] for character in "\r\n\x1b\x00\x07")
 
 
 def test_the_request_id_stands_in_each_line_of_its_request(lines):

@@ -59,6 +59,25 @@ async def test_a_reader_that_is_too_far_behind_is_dropped_and_the_others_are_not
     assert feed.reader_count() == 1
 
 
+async def test_what_a_slow_reader_holds_is_bounded_in_bytes_too(house):
+    small = await house.submit(agent(), "rm", "a" * 2000)
+    large = await house.submit(agent(), "rm", "a" * 50_000)
+    feed = Feed()
+    slow, quick = feed.subscribe("w"), feed.subscribe("w")
+    most, told = 0, 0
+    for _ in range(100):
+        feed.publish("w", "created", small)
+        told += len(await anext(quick))
+        most = max(most, sum(map(len, slow._waiting)))
+    assert slow.is_dropped
+    assert told > 131_072 >= most
+    alone = Feed()
+    with alone.subscribe("w") as events:
+        for _ in range(4):
+            alone.publish("w", "created", large)
+        assert events.is_dropped
+
+
 async def test_closing_ends_every_iteration():
     feed = Feed()
     subscription = feed.subscribe("w")

@@ -86,6 +86,9 @@ FORGED: dict[str, dict[str, str]] = {
     "of a sandbox": {"origin": "null"},
     "typed by hand": {"sec-fetch-site": "none"},
     "as plain text": {"content-type": "text/plain", "sec-fetch-site": "cross-site"},
+    "as a file": {"content-type": "multipart/form-data; boundary=x", "sec-fetch-site": "cross-site", "origin": "null"},
+    "as a file, without a word of the site": {"content-type": "multipart/form-data; boundary=x"},
+    "of a sibling by name": {"origin": "http://evil.localhost"},
     "another method": {"x-http-method-override": "GET", "origin": "https://evil.example"},
 }
 

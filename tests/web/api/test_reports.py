@@ -63,13 +63,13 @@ def test_a_part_names_its_place():
 WHERE = "/api/v1/workspaces/acme/reports"
 
 
-def document(content):
+def document(content, name="<b>.html", media_type="text/html"):
     return {
         "v": 1, "id": new_id(), "created_at": "2026-01-02T03:04:05.000000Z", "argv": ["pytest"], "cwd": "/work",
         "host": "h", "exit_code": 1, "duration_ms": 12, "redactions": [], "redaction_rules": "1",
         "environment": {"names": ["PATH"], "values": {}, "platform": "Linux"},
         "artifacts": [
-            {"name": "<b>.html", "kind": "file", "media_type": "text/html", "size_bytes": len(content),
+            {"name": name, "kind": "file", "media_type": media_type, "size_bytes": len(content),
              "sha256": hashlib.sha256(content).hexdigest()}
         ],
     }  # fmt: skip
@@ -86,8 +86,8 @@ async def client(server, people):
         yield one
 
 
-async def uploaded(client, content):
-    begun = (await client.post(WHERE, json=consented(document(content)))).json()
+async def uploaded(client, content, *named):
+    begun = (await client.post(WHERE, json=consented(document(content, *named)))).json()
     [digest] = begun["missing"]
     path = f"{WHERE}/{begun['id']}/artifacts/{digest}"
     answer = await client.put(path, content=content)
@@ -119,6 +119,61 @@ async def test_a_report_goes_up_and_its_bytes_come_back_as_a_harmless_download(c
     receipt = await client.delete(f"{WHERE}/{identifier}")
     assert receipt.status_code == 200
     assert (await client.get(path)).status_code == (await client.get(f"{WHERE}/{identifier}")).status_code == 404
+
+
+ACTIVE = {
+    ("a.html", "text/html"): b"<script>alert(1)</script>",
+    ("a.svg", "image/svg+xml"): b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
+    (
+        "a.xml",
+        "application/xml",
+    ): b'<?xml-stylesheet href="x"?><html xmlns="http://www.w3.org/1999/xhtml"><script>1</script></html>',
+    (
+        "a.xhtml",
+        "application/xhtml+xml",
+    ): b'<html xmlns="http://www.w3.org/1999/xhtml"><script>alert(1)</script></html>',
+    ("a.pdf", "application/pdf"): b"%PDF-1.7\n1 0 obj<</OpenAction<</S/JavaScript/JS(app.alert(1))>>>>",
+    ("a.js", "text/javascript"): b"alert(1)",
+    ("a.png", "image/png"): b"\x89PNG\r\n\x1a\n<script>alert(1)</script>",
+}
+
+
+@pytest.mark.parametrize(("named", "content"), ACTIVE.items(), ids=[name for name, _ in ACTIVE])
+async def test_no_file_is_shown_inline_whatever_it_says_it_is(client, named, content):
+    _, path = await uploaded(client, content, *named)
+    for headers in ({}, {"accept": named[1]}, {"range": "bytes=0-3"}, {"sec-fetch-dest": "iframe"}):
+        answer = await client.get(path, headers=headers)
+        assert answer.status_code in {200, 206}
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert answer.headers["content-disposition"].startswith("attachment; ")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert {"default-src 'none'", "sandbox"} <= set(answer.headers["content-security-policy"].split("; "))
+
+
+async def test_no_key_of_an_object_shows_any_of_500_names(client, server, tmp_path):
+    names = [
+        f"{word}-{number}.log" for number in range(125) for word in ("acme", "payroll", "secret project", "jane.doe")
+    ]
+    contents, kept = [b"a", b"b", b"c", b"d"], list(names)
+    for first in range(0, 500, 125):
+        manifest = document(b"")
+        manifest["artifacts"] = [
+            {"name": name, "kind": "file", "media_type": "text/plain", "size_bytes": 1, "sha256": hashlib.sha256(contents[place % 4]).hexdigest()}
+            for place, name in enumerate(names[first : first + 125])
+        ]  # fmt: skip
+        begun = await client.post(WHERE, json=consented(manifest))
+        assert begun.status_code == 201, begun.text
+        place = f"{WHERE}/{begun.json()['id']}"
+        kept.append(begun.json()["id"])
+        for digest in begun.json()["missing"]:
+            [octets] = [one for one in contents if hashlib.sha256(one).hexdigest() == digest]
+            assert (await client.put(f"{place}/artifacts/{digest}", content=octets)).status_code == 200
+        assert (await client.post(f"{place}/seal")).status_code == 200
+    objects = [one for one in (tmp_path / "data" / "plugins").rglob("*") if one.is_file()]
+    assert len(objects) >= len(contents)
+    shown = " ".join(str(one.relative_to(tmp_path)) for one in objects)
+    kept += ["acme", "payroll", "jane", *(hashlib.sha256(octets).hexdigest() for octets in contents)]
+    assert [word for word in kept if word in shown] == []
 
 
 async def test_bytes_that_do_not_match_their_digest_leave_nothing(client):
