@@ -147,8 +147,9 @@ async def open_services(
         audit = AuditLog(db, clock, data_dir, origin=config.audit.origin)
         await audit.open(accept_rollback=accept_rollback)
         stack.push_async_callback(audit.close)
-        plugins = await stack.enter_async_context(open_plugins(config, HostMaker(data_dir, clock)))
-        services = await _build(config, data_dir, clock, db, audit, plugins, stack, is_demo=is_demo)
+        outbound = _outbound(config)
+        plugins = await stack.enter_async_context(open_plugins(config, HostMaker(data_dir, clock, outbound)))
+        services = await _build(config, data_dir, clock, db, audit, plugins, outbound, stack, is_demo=is_demo)
         if is_serving:
             await _begin_serving(services, stack)
         yield services
@@ -161,7 +162,7 @@ async def open_plugins_only(config: Config, folder: Path) -> AsyncIterator[Opene
     Raises: StartRefused (another server uses the folder, a plugin does not open) and ConfigRefused.
     """
     with hold_data_folder(folder):
-        async with open_plugins(config, HostMaker(folder, SystemClock())) as plugins:
+        async with open_plugins(config, HostMaker(folder, SystemClock(), _outbound(config))) as plugins:
             yield plugins
 
 
@@ -194,6 +195,7 @@ async def _build(
     db: Database,
     audit: AuditLog,
     plugins: OpenedPlugins,
+    outbound: Outbound,
     stack: contextlib.AsyncExitStack,
     *,
     is_demo: bool,
@@ -224,7 +226,6 @@ async def _build(
     workspaces.also_end(certificates.end_in_workspace)
     accounts.also_end(gate.void_votes_of)
     workspaces.also_end(gate.void_votes_in)
-    outbound = Outbound(allow_loopback=config.server.allow_loopback, networks=config.server.outbound_networks)
     sso = build_room(
         db, audit, clock, box,
         accounts=accounts, sessions=sessions, workspaces=workspaces, logins=people.logins, outbound=outbound,
@@ -305,6 +306,10 @@ async def _build(
         is_demo=is_demo,
         opened_us=clock.now_us(),
     )
+
+
+def _outbound(config: Config) -> Outbound:
+    return Outbound(allow_loopback=config.server.allow_loopback, networks=config.server.outbound_networks)
 
 
 def _relay(config: Config) -> Relay | None:

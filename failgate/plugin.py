@@ -18,7 +18,7 @@ are gathered.
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -43,6 +43,7 @@ from failgate.base.errors import (
 )
 from failgate.base.migrate import migrate
 from failgate.base.open_database import open_database
+from failgate.base.outbound import Answer, Outbound
 from failgate.base.secret import Secret
 from failgate.config.bounds import Between, Fits
 from failgate.config.errors import SettingRefused
@@ -55,6 +56,7 @@ from failgate.wire.reports import Manifest
 __all__ = [
     "API_VERSION",
     "ENTRY_POINT_GROUP",
+    "Answer",
     "ApprovalPolicy",
     "ArtifactStore",
     "AuditExporter",
@@ -77,6 +79,7 @@ __all__ = [
     "Manifest",
     "NoSettings",
     "NotFound",
+    "Outbound",
     "Plugin",
     "Provides",
     "ReportFormat",
@@ -155,7 +158,8 @@ async def open_own_database(path: Path, migrations: Traversable | Path) -> Datab
 class Host:
     """What Failgate gives to one opened plugin: nothing of another plugin, nothing of the core's database.
 
-    `name` is the instance's name in the config; `clock` the only source of time; `log` is bound to the instance.
+    `name` is the instance's name in the config; `clock` the only source of time; `log` is bound to the instance;
+    `outbound` the way to addresses that the config names, by the rules of `[server]`.
     """
 
     name: str
@@ -163,6 +167,7 @@ class Host:
     clock: Clock
     log: FilteringBoundLogger
     database_opener: DatabaseOpener = open_own_database
+    outbound: Outbound = field(default_factory=Outbound)
 
     @property
     def data_dir(self) -> Path:

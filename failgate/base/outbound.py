@@ -96,6 +96,11 @@ class Outbound:
         # Of their own: names that never resolve do not hold the threads that hash passwords.
         self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
 
+    @property
+    def allows_loopback(self) -> bool:
+        """Tell whether this server was told to connect to loopback addresses: in development and tests."""
+        return self._allow_loopback
+
     async def get(
         self,
         url: str,
@@ -124,6 +129,20 @@ class Outbound:
         Raises: OutboundRefused.
         """
         return await self._fetch("POST", url, content, headers, max_bytes, seconds)
+
+    async def delete(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_BYTES,
+        seconds: float = SECONDS,
+    ) -> Answer:
+        """Return the answer to a DELETE.
+
+        Raises: OutboundRefused.
+        """
+        return await self._fetch("DELETE", url, None, headers, max_bytes, seconds)
 
     async def check(self, url: str, *, seconds: float = SECONDS) -> None:
         """Do nothing when `url` may be fetched now; nothing is connected to.

@@ -8,16 +8,18 @@ from failgate.base.db import Database
 from failgate.base.log import get_logger
 from failgate.base.migrate import migrate
 from failgate.base.open_database import open_database
+from failgate.base.outbound import Outbound
 from failgate.plugin import Host
 
 
 class HostMaker:
     """Makes the host of each plugin instance."""
 
-    def __init__(self, data_dir: Path, clock: Clock) -> None:
-        """Give each instance a place in `data_dir`."""
+    def __init__(self, data_dir: Path, clock: Clock, outbound: Outbound) -> None:
+        """Give each instance a place in `data_dir`, the time and the way out."""
         self._data_dir = data_dir
         self._clock = clock
+        self._outbound = outbound
 
     def __call__(self, name: str) -> Host:
         """Return the host of the instance `name`."""
@@ -27,6 +29,7 @@ class HostMaker:
             clock=self._clock,
             log=get_logger(f"failgate.plugin.{name}"),
             database_opener=self._open,
+            outbound=self._outbound,
         )
 
     async def _open(self, path: Path, migrations: Traversable | Path) -> Database:

@@ -13,18 +13,27 @@ from failgate.base.clock import Clock, FrozenClock
 from failgate.config.errors import ConfigRefused
 from failgate.config.settings import Reader
 from failgate.config.source import parse_source
-from failgate.plugin import Host, Plugin, Provides
+from failgate.plugin import Host, Outbound, Plugin, Provides
 from failgate.wire.gate import Command
 
 ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
 
 
-def host_at(folder: Path, name: str = "tested", clock: Clock | None = None) -> Host:
-    """Return a host for the instance `name` whose data lies under `folder`; its clock stands still unless given."""
+def host_at(folder: Path, name: str = "tested", clock: Clock | None = None, *, allow_loopback: bool = False) -> Host:
+    """Return a host for the instance `name` whose data lies under `folder`; its clock stands still unless given.
+
+    With `allow_loopback` its way out goes to servers on this machine too, as with that setting of `[server]`.
+    """
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.ReturnLogger(), processors=[], wrapper_class=structlog.make_filtering_bound_logger("debug")
     )
-    return Host(name=name, data_root=folder, clock=clock or FrozenClock(), log=log)
+    return Host(
+        name=name,
+        data_root=folder,
+        clock=clock or FrozenClock(),
+        log=log,
+        outbound=Outbound(allow_loopback=allow_loopback),
+    )
 
 
 def settings_from(plugin: Plugin[ConfigT], toml: str, env: Mapping[str, str] | None = None) -> ConfigT:

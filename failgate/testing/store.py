@@ -2,6 +2,9 @@
 
 import asyncio
 import hashlib
+import re
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -9,11 +12,18 @@ from failgate.artifacts.store import ArtifactStore
 from failgate.base.errors import FailgateError, NotFound
 from failgate.base.ids import new_id
 
+MIB = 1024 * 1024
+MEMORY_MIB = 16  # what a stream of any size may add to the memory of a server
+
 
 class StoreContract:
-    """What every artifact store keeps. Override the fixture `store` with an empty one."""
+    """What every artifact store keeps. Override the fixture `store` with an empty one.
+
+    `keeps_in_memory` is for a store of tests, whose memory grows with what it keeps.
+    """
 
     pytestmark = pytest.mark.asyncio
+    keeps_in_memory: ClassVar[bool] = False
 
     @pytest.fixture
     def store(self) -> ArtifactStore:
@@ -133,6 +143,107 @@ class StoreContract:
         await _assert_absent(store, gone)
         assert await _read(store, stays) == b"stays"
 
+    async def test_a_stream_of_256_mib_does_not_grow_the_memory(self, store: ArtifactStore) -> None:
+        """Neither writing nor reading holds more than a few pieces, and every byte arrives."""
+        key, piece, written, read = new_id(), hashlib.sha256(b"piece").digest() * (MIB // 32), 0, 0
+        digests = hashlib.sha256(), hashlib.sha256()
+        await _put(store, new_id(), piece * 12, chunk=MIB)  # what is made once is there before
+        before = _peak_mib()
+        async with store.put(key) as incoming:
+            for number in range(256):
+                chunk = number.to_bytes(4, "big") + piece[4:]
+                digests[0].update(chunk)
+                await incoming.write(chunk)
+                written += len(chunk)
+            await incoming.commit()
+        async for part in store.open(key):
+            digests[1].update(part)
+            read += len(part)
+        assert read == written
+        assert digests[0].digest() == digests[1].digest()
+        if not self.keeps_in_memory:
+            assert _peak_mib() - before <= MEMORY_MIB
+
+    async def test_a_large_object_that_is_left_without_commit_leaves_nothing(self, store: ArtifactStore) -> None:
+        """Also when parts of it were sent already; the key may be put again."""
+        key = new_id()
+        async with store.put(key) as incoming:
+            for _ in range(20):
+                await incoming.write(bytes(MIB))
+            await _assert_absent(store, key)
+        await _assert_absent(store, key)
+        await _put(store, key, b"second")
+        assert await _read(store, key) == b"second"
+
+    async def test_a_large_object_whose_writer_is_cancelled_leaves_nothing(self, store: ArtifactStore) -> None:
+        """At whatever point of the stream the connection breaks."""
+        key, has_written = new_id(), asyncio.Event()
+
+        async def upload() -> None:
+            async with store.put(key) as incoming:
+                for number in range(10_000):
+                    await incoming.write(bytes(MIB))
+                    if number == 12:
+                        has_written.set()
+
+        task = asyncio.create_task(upload())
+        await has_written.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await _assert_absent(store, key)
+
+    async def test_of_two_that_put_one_key_at_once_at_least_one_object_is_whole(self, store: ArtifactStore) -> None:
+        """One of them wins or both are refused; what is read is never a mixture."""
+        key, contents = new_id(), (b"a" * 3 * MIB, b"b" * 3 * MIB)
+        outcomes = await asyncio.gather(*(_put(store, key, one, chunk=MIB) for one in contents), return_exceptions=True)
+        assert all(one is None or isinstance(one, FailgateError) for one in outcomes), outcomes
+        if None in outcomes:
+            assert await _read(store, key) in contents
+        else:
+            await _assert_absent(store, key)
+
+    @pytest.mark.parametrize("size", [0, 1, 12 * MIB + 1])
+    async def test_ranges_at_the_edges(self, store: ArtifactStore, size: int) -> None:
+        """The first byte, the last one, across pieces, beyond the end: of an empty, a tiny and a large object."""
+        key, content = new_id(), (hashlib.sha256(b"edge").digest() * (12 * MIB // 32 + 1))[:size]
+        await _put(store, key, content, chunk=MIB)
+        edges = [
+            (0, 1),
+            (0, None),
+            (size - 1, size),
+            (size - 1, None),
+            (size, None),
+            (size, size + 9),
+            (size + 9, None),
+        ]
+        if size > 8 * MIB:
+            edges += [(MIB - 1, MIB + 1), (5 * MIB - 1, 5 * MIB + 1), (2 * MIB, 8 * MIB), (size - 3 * MIB, size + MIB)]
+        for start, stop in edges:
+            if start >= 0:
+                assert await _read(store, key, start, stop) == content[start:stop], (start, stop)
+
+    async def test_2500_objects_are_all_listed_once(self, store: ArtifactStore) -> None:
+        """More than any service lists in one answer."""
+        keys = [new_id() for _ in range(2500)]
+        turns = asyncio.Semaphore(32)
+
+        async def put(key: str) -> None:
+            async with turns:
+                await _put(store, key, b"x")
+
+        await asyncio.gather(*map(put, keys))
+        assert sorted(await _keys(store)) == sorted(keys)
+
+    async def test_a_reader_that_leaves_early_leaves_the_store_usable(self, store: ArtifactStore) -> None:
+        """A browser that closes its download costs nothing later."""
+        key = new_id()
+        await _put(store, key, bytes(9 * MIB), chunk=MIB)
+        async for piece in store.open(key):
+            assert piece
+            break
+        assert await _read(store, key, 9 * MIB - 1) == b"\0"
+
     @pytest.mark.parametrize("key", ["", ".", "..", "../" * 11 + "etc", "/etc/passwd", "a" * 36, "\0" * 36, "é" * 36])
     async def test_a_text_that_is_no_key_reaches_nothing(self, store: ArtifactStore, key: str) -> None:
         """No path, no name of another object can be smuggled in as a key."""
@@ -143,6 +254,13 @@ class StoreContract:
         with pytest.raises(FailgateError):
             await store.size(key)
         assert await _keys(store) == []
+
+
+def _peak_mib() -> float:
+    """Return the largest memory that this process held so far, in MiB; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) / 1024 if found else 0.0
 
 
 async def _put(store: ArtifactStore, key: str, content: bytes, chunk: int = 65536) -> None:
