@@ -2,12 +2,13 @@
 
 from failgate.accounts import letters
 from failgate.accounts.account import Account
-from failgate.accounts.invitations import INVITATION_DAYS
+from failgate.accounts.invitations import INVITATION_DAYS, Invitation
 from failgate.accounts.token import Wish
 from failgate.administration.verb import OPERATOR, Answer, Arguments, OneUser, Subjects, Verbs, role_of_people
 from failgate.assembly import Services
 from failgate.base.clock import to_rfc3339
 from failgate.base.db import Transaction
+from failgate.workspaces.workspaces import Workspace
 
 
 class Bootstrap(Arguments, frozen=True):
@@ -69,6 +70,16 @@ class NewInvitation(Arguments, frozen=True):
     workspace: str
     role: str
     email: str | None = None
+
+
+def mail_invitation(services: Services, workspace: Workspace, made: Invitation, token: str) -> bool:
+    """Put the letter of an invitation for one address in the line; False when there is none to send."""
+    if made.email is None:
+        return False
+    base_url = services.config.server.base_url
+    return services.mail.post(
+        letters.invitation(base_url, made.email, workspace.name, made.role.value, token, INVITATION_DAYS)
+    )
 
 
 class People:
@@ -178,12 +189,9 @@ class People:
         role = role_of_people(new.role)
         made, token = await services.invitations.create(workspace.id, role, OPERATOR, email=new.email)
         base_url = services.config.server.base_url
-        is_mailed = made.email is not None and services.mail.post(
-            letters.invitation(base_url, made.email, workspace.name, made.role.value, token, INVITATION_DAYS)
-        )
         return {
             "invitation": made.id,
             "link": letters.invitation_link(base_url, token),
             "expires_at": to_rfc3339(made.expires_us),
-            "is_mailed": is_mailed,
+            "is_mailed": mail_invitation(services, workspace, made, token),
         }

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
-from urllib.parse import parse_qs
 
 from failgate.access.principal import ANONYMOUS, Principal
 from failgate.base.errors import NotFound, NotSignedIn
 from failgate.web.asgi import Scope
 from failgate.web.context import Visit
 from failgate.web.door import Door
+from failgate.web.strict_query import single_values
 from failgate.workspaces.names import is_slug
 
 if TYPE_CHECKING:
@@ -72,13 +72,10 @@ async def still(visit: Visit, services: Services) -> Principal:
 
 
 async def _in_query(scope: Scope, services: Services, found: Sequence[AgentCertificate]) -> list[AgentCertificate]:
-    try:
-        given = parse_qs(scope["query_string"].decode("ascii"), max_num_fields=16).get("workspace", [])
-    except ValueError:
-        given = []
-    if len(given) != 1 or not is_slug(given[0]):
+    slug = single_values(scope["query_string"]).get("workspace", "")
+    if not is_slug(slug):
         raise NotSignedIn("A socket that is opened by a client certificate names its workspace.", hint=_NAME_IT)
-    workspace = await services.workspaces.by_slug(given[0])
+    workspace = await services.workspaces.by_slug(slug)
     here = [each for each in found if workspace is not None and each.workspace_id == workspace.id]
     if not here:
         raise NotFound("No such workspace.")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import parse_qs
 
 from litestar.connection import ASGIConnection, Request
 from litestar.handlers import BaseRouteHandler
@@ -20,7 +19,7 @@ from failgate.access.permission import Permission
 from failgate.access.principal import ANONYMOUS, Principal
 from failgate.access.role import Role
 from failgate.base.clock import MICROSECONDS
-from failgate.base.errors import BadInput, Forbidden, NotFound, NotSignedIn, SsoRequired, StepUpRequired
+from failgate.base.errors import Forbidden, NotFound, NotSignedIn, SsoRequired, StepUpRequired
 from failgate.base.ids import is_id
 from failgate.web import csrf
 from failgate.web.asgi import Scope
@@ -32,6 +31,7 @@ from failgate.web.door import Door
 from failgate.web.errors import OtherStatus
 from failgate.web.forms import FORM_BYTES, read_form
 from failgate.web.headers import header, own_origins
+from failgate.web.strict_query import single_values
 from failgate.workspaces.names import is_slug
 
 if TYPE_CHECKING:
@@ -307,11 +307,8 @@ def _refusal(decision: Decision) -> Exception:
 def _slug(scope: Scope, door: Door) -> str | None:
     if door.workspace == "path":
         return cast("str", scope["path_params"]["workspace"])
-    try:
-        given = parse_qs(scope["query_string"].decode("ascii"), max_num_fields=16).get("workspace", [])
-    except ValueError:
-        raise BadInput("The query is malformed.") from None
-    return given[0] if len(given) == 1 and is_slug(given[0]) else None
+    given = single_values(scope["query_string"]).get("workspace", "")
+    return given if is_slug(given) else None
 
 
 def _check_path(parameters: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ from litestar.params import FromPath, JSONBody
 
 from failgate.access.role import Role
 from failgate.accounts import letters
-from failgate.accounts.invitations import INVITATION_DAYS, Invitation
-from failgate.assembly import Services
+from failgate.accounts.invitations import Invitation
+from failgate.administration.people import mail_invitation
 from failgate.audit.record import Actor
 from failgate.base.clock import to_rfc3339
 from failgate.base.db import Transaction
@@ -24,7 +24,6 @@ from failgate.wire.people import (
     MemberView,
     NewInvitation,
 )
-from failgate.workspaces.workspaces import Workspace
 
 Asking = Request[Any, Any, Any]
 
@@ -100,16 +99,6 @@ async def revoke(request: Asking, id: FromPath[str]) -> None:  # noqa: A002 - th
     """End an open invitation."""
     visit = visit_of(request)
     await services_of(request).invitations.revoke(visit.here().id, id, Actor.of(visit.principal))
-
-
-def mail_invitation(services: Services, workspace: Workspace, made: Invitation, token: str) -> bool:
-    """Put the letter of an invitation for one address in the line; False when there is none to send."""
-    if made.email is None:
-        return False
-    base_url = services.config.server.base_url
-    return services.mail.post(
-        letters.invitation(base_url, made.email, workspace.name, made.role.value, token, INVITATION_DAYS)
-    )
 
 
 def _without_link(made: MadeInvitation) -> MadeInvitation:

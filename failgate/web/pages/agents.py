@@ -7,7 +7,6 @@ from litestar.params import FromPath
 from failgate.access.permission import Permission
 from failgate.accounts.token import Token, Wish
 from failgate.audit.record import Actor
-from failgate.base.clock import MICROSECONDS
 from failgate.base.db import Transaction
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotFound
 from failgate.web.api.agents import agent_here
@@ -23,7 +22,7 @@ from failgate.web.pages.people_view import (
     ShownView,
     certificate_line,
     choices,
-    days_of,
+    expiry_of,
     grace_of,
     networks_of,
     token_line,
@@ -100,8 +99,8 @@ async def rotate(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - th
     """Make a new token and show it, this once; the others end as was chosen."""
     visit, services, agent = visit_of(request), services_of(request), await agent_here(request, id)
     try:
-        days, grace = days_of(visit.form.get("days", "")), grace_of(visit.form.get("grace", "0"))
-        expires_us = None if days is None else services.clock.now_us() + days * 86_400 * MICROSECONDS
+        expires_us = expiry_of(visit.form.get("days", ""), services.clock.now_us())
+        grace = grace_of(visit.form.get("grace", "0"))
         wish = Wish(agent.name, expires_us, None, networks_of(visit.form.get("networks", "")))
         token = await services.tokens.rotate(
             agent.id, agent.workspace_id, wish, grace_seconds=grace, actor=Actor.of(visit.principal)

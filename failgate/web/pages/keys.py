@@ -5,9 +5,7 @@ from litestar.params import FromPath
 from failgate.access.decision import decide
 from failgate.access.permission import Permission
 from failgate.access.role import Role
-from failgate.accounts.token import Wish
 from failgate.audit.record import Actor
-from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import BadInput, NotFound
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.people_view import (
@@ -18,7 +16,7 @@ from failgate.web.pages.people_view import (
     ShownView,
     choices,
     chosen_scopes,
-    days_of,
+    expiry_of,
     networks_of,
     scope_choices,
     token_line,
@@ -59,14 +57,11 @@ async def create(request: Asking) -> Page:
     if place is None:
         raise NotFound("There is no such workspace.")
     try:
-        days = days_of(visit.form.get("days", ""))
-        expires_us = None if days is None else services.clock.now_us() + days * 86_400 * MICROSECONDS
+        expires_us = expiry_of(visit.form.get("days", ""), services.clock.now_us())
         networks = networks_of(visit.form.get("networks", ""))
-        wish = Wish(visit.form.get("label", ""), expires_us, chosen_scopes(visit.form), networks)
-        actor = Actor.of(visit.principal)
         token = await services.tokens.mint(
-            "usr", account_of(visit), place.workspace.id, wish.label, wish.expires_us,
-            actor=actor, scopes=wish.scopes, networks=wish.networks,
+            "usr", account_of(visit), place.workspace.id, visit.form.get("label", ""), expires_us,
+            actor=Actor.of(visit.principal), scopes=chosen_scopes(visit.form), networks=networks,
         )  # fmt: skip
     except BadInput as error:
         return await _show_form(request, places, place, error)

@@ -8,9 +8,9 @@ from failgate.accounts import letters
 from failgate.accounts.account import Account
 from failgate.accounts.invitations import INVITATION_DAYS
 from failgate.accounts.password_reset import RESET_MINUTES
+from failgate.administration.people import mail_invitation
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, FailgateError, Forbidden, NotFound
-from failgate.web.api.members import mail_invitation
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.frame import may
 from failgate.web.pages.people_view import (

@@ -8,6 +8,7 @@ from failgate.access.permission import Permission
 from failgate.access.role import Role
 from failgate.accounts.token import Token
 from failgate.accounts.token_limits import offered_scopes
+from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import BadInput
 from failgate.web.pages.frame import may
 from failgate.web.pages.text import Moment, moment
@@ -312,16 +313,16 @@ def certificate_line(certificate: AgentCertificate, now_us: int) -> CertificateL
     return CertificateLine(certificate.id, _KINDS[kind], name, moment(certificate.created_us, now_us))
 
 
-def days_of(text: str) -> int | None:
-    """Return the number of days that a form says, None for no end.
+def expiry_of(days: str, now_us: int) -> int | None:
+    """Return the end (microseconds since 1970) that a form says by its number of days, None for no end.
 
     Raises: BadInput.
     """
-    if not text:
+    if not days:
         return None
-    if text not in {value for value, _ in LIFETIMES}:
+    if days not in {value for value, _ in LIFETIMES}:
         raise BadInput("That is not one of the offered times.", hint="Choose one of the list.")
-    return int(text)
+    return now_us + int(days) * 86_400 * MICROSECONDS
 
 
 def networks_of(text: str) -> list[str]:
