@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from failgate.web.pages.text import Moment, Piece, duration, moment_of, pieces, size, without_escapes
+from failgate.failure.plain import lines_of
+from failgate.web.pages.text import Moment, Piece, duration, moment_of, pieces, size
 from failgate.web.pages.token_view import Text, texts
 from failgate.wire.reports import EnvironmentSummary, Manifest, Redaction, ReportView
 
@@ -196,8 +197,8 @@ def _listings(
 
 def listing(name: str, content: Content, kind_of: Callable[[str], str]) -> Listing:
     """Return the text of an artifact as numbered lines without terminal escapes; a long middle is collapsed."""
-    lines = tuple(_line(number, row, kind_of) for number, row in enumerate(_rows(content.start), 1))
-    cut, ending = content.cut_bytes, _rows(content.end)
+    lines = tuple(_line(number, row, kind_of) for number, row in enumerate(lines_of(content.start), 1))
+    cut, ending = content.cut_bytes, lines_of(content.end)
     if cut:
         # The number of a line behind the gap is not known: it stays away.
         lines += (Line(0, (Piece(f"… {cut:,} bytes …", is_unusual=True),)), *(_line(0, row, kind_of) for row in ending))
@@ -205,11 +206,6 @@ def listing(name: str, content: Content, kind_of: Callable[[str], str]) -> Listi
     if len(lines) <= START_LINES + END_LINES + 20:
         return Listing(name, lines, (), (), cut, added, removed)
     return Listing(name, lines[:START_LINES], lines[START_LINES:-END_LINES], lines[-END_LINES:], cut, added, removed)
-
-
-def _rows(octets: bytes) -> list[str]:
-    text = without_escapes(octets.decode("utf-8", "replace")).rstrip("\n")
-    return text.split("\n") if text else []
 
 
 def _line(number: int, row: str, kind_of: Callable[[str], str]) -> Line:

@@ -1,7 +1,7 @@
 """How pages write times, sizes, durations and the output of programs. Pure.
 
-Output of programs is shown as text: sequences that a terminal would obey are taken out, and every character that is
-invisible or could turn the reading direction is written by its code point.
+Output of programs is shown as text without escapes (`failure/plain.py`), and every character that is invisible or could
+turn the reading direction is written by its code point.
 """
 
 import re
@@ -105,35 +105,7 @@ def size(size_bytes: int) -> str:
     return f"{amount:.1f} {unit}"
 
 
-# CSI; OSC, DCS, SOS, PM and APC up to their end or the end of the text; every other escape of two or three bytes.
-_CONTROL_SEQUENCE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
-    r"|\x1b[ -/]*[0-~]?"
-)
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
-
-
-def without_escapes(text: str) -> str:
-    """Return `text` without what a terminal would obey; of a line that was overwritten, the last writing stays.
-
-    Source: ECMA-48 section 5; SECURITY section 4, terminal escapes.
-    """
-    plain = _CONTROL_SEQUENCE.sub("", text).replace("\r\n", "\n")
-    if "\r" in plain or "\b" in plain:
-        plain = "\n".join(_overwritten(line) for line in plain.split("\n"))
-    return plain
-
-
-def _overwritten(line: str) -> str:
-    last = line.rstrip("\r").rpartition("\r")[2]
-    kept: list[str] = []
-    for character in last:
-        if character != "\b":
-            kept.append(character)
-        elif kept:
-            kept.pop()
-    return "".join(kept)
 
 
 def pieces(line: str) -> tuple[Piece, ...]:

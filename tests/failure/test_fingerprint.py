@@ -1,0 +1,90 @@
+"""Two runs of one failure have one fingerprint; two failures do not."""
+
+import time
+
+import pytest
+
+from failgate.failure.decisive import decisive
+from failgate.failure.fingerprint import fingerprint, normalized
+
+PYTEST = """\
+=========== FAILURES ===========
+______ test_prices ______
+    def test_prices():
+>       assert total(3) == 4
+E       assert 3 == 4
+E        +  where 3 = total(3)
+
+{folder}/tests/test_prices.py:{line}: AssertionError
+FAILED {folder}/tests/test_prices.py::test_prices - assert 3 == 4
+1 failed in {seconds}s
+"""
+TRACEBACK = """\
+collecting 0x{address}
+Traceback (most recent call last):
+  File "{folder}/run.py", line 3, in <module>
+    main()
+  File "{folder}/shop/prices.py", line {line}, in total
+    raise ValueError("no price for id {number}")
+ValueError: no price for id {number}
+"""
+
+
+def of(text: str, argv: list[str] | None = None, code: int = 1) -> tuple[str, ...]:
+    return fingerprint(argv or ["python3", "run.py"], code, None, text.split("\n"))
+
+
+def test_another_folder_time_and_line_change_nothing() -> None:
+    one = PYTEST.format(folder="/home/ada/shop", line=12, seconds="0.12")
+    other = PYTEST.format(folder="/builds/77/shop", line=14, seconds="3.4")
+    assert of(one) == of(other)
+    one = TRACEBACK.format(folder="/home/ada", line=4, number=17, address="7f00aa")
+    other = TRACEBACK.format(folder="/x", line=9, number=400, address="7f11bb")
+    assert of(one) == of(other)
+    assert of(one)[2:] == ("ValueError: no price for id <n>", "prices.py total")
+
+
+def test_another_error_place_end_or_command_is_another_failure() -> None:
+    base = TRACEBACK.format(folder="/a", line=4, number=17, address="1")
+    others = {
+        of(base),
+        of(base.replace("ValueError", "KeyError")),
+        of(base.replace("prices.py", "stock.py")),
+        of(base, code=2),
+        of(base, ["python3", "other.py"]),
+    }
+    assert len(others) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "file"),
+    [
+        (PYTEST.format(folder="/a", line=3, seconds="1"), "assert 3 == 4", "/a/tests/test_prices.py"),
+        ("cc -c a.c\nsrc/a.c:3:5: error: expected ';'\nmake: *** [all] Error 1", "expected ';'", "src/a.c"),
+        ("error[E0308]: mismatched types\n  --> src/main.rs:3:5\n", "mismatched types", "src/main.rs"),
+        ("TypeError: x is not a function\n    at total (/a/shop.js:3:9)\n", "x is not a function", "/a/shop.js"),
+        ("bash: line 1: nosuch: command not found", "command not found", None),
+        ("it went wrong\n\n", "it went wrong", None),
+    ],
+)
+def test_the_last_error_is_found_with_its_place(text: str, error: str, file: str | None) -> None:
+    found = decisive(text.split("\n"))
+    assert found is not None
+    assert error in found.text
+    assert found.file == file
+
+
+def test_silence_has_no_error() -> None:
+    assert decisive(["", "  "]) is None
+    assert of("")[2:] == ("", "")
+
+
+def test_tags_of_two_machines_are_one() -> None:
+    assert normalized("token [redacted:generic:0123abcd] x") == normalized("token [redacted:generic:ffff0000] x")
+
+
+@pytest.mark.parametrize("piece", ["a", "/a", "a:", "0a", 'File "', "1.", " at ", "E ", "-", "\\", "'", "error"])
+def test_a_hostile_output_takes_linear_time(piece: str) -> None:
+    began = time.process_time()
+    of("\n".join([piece * 20_000] * 200))
+    assert time.process_time() - began < 2.0
