@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from failgate.redaction import Finding, Scanner, redact
 
+_AROUND = " \t\r\n\\\"'`"
+
 
 class Labelled(NamedTuple):
     """A text; with `is_secret`, `start` and `end` (characters) are the secret's span in it."""
@@ -55,7 +57,16 @@ def read_labelled(path: Path) -> Iterator[Labelled]:
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             one = json.loads(line)
-            yield Labelled(one["text"], one["kind"], one["label"] == "positive", one["start"], one["end"])
+            is_secret = one["label"] == "positive"
+            start, end = _bare(one["text"], one["start"], one["end"]) if is_secret else (0, 0)
+            yield Labelled(one["text"], one["kind"], is_secret, start, end)
+
+
+def _bare(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the span without the quotes, line ends and signs of assignment that some labels have around a secret."""
+    secret = text[start:end]
+    bare = secret.strip(_AROUND)
+    return (start, end) if not bare else (start + secret.index(bare), start + secret.index(bare) + len(bare))
 
 
 def measure(texts: Iterable[Labelled], scanner: Scanner) -> Measured:

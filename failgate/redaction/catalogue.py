@@ -4,14 +4,15 @@ import hashlib
 
 from failgate.redaction.general import GENERAL
 from failgate.redaction.issuers import ISSUERS
+from failgate.redaction.places import PLACES
 from failgate.redaction.prefixes import PREFIXES
 from failgate.redaction.providers import PROVIDERS
 from failgate.redaction.rules import Rule
 
-RULES: tuple[Rule, ...] = PROVIDERS + ISSUERS + PREFIXES + GENERAL
+RULES: tuple[Rule, ...] = PROVIDERS + ISSUERS + PREFIXES + PLACES + GENERAL
 """The first rule wins where two find the same span: a provider's own form says more than an assignment."""
 
-_JUDGEMENT = 2  # raised by hand when `judgement.py` decides otherwise
+_JUDGEMENT = 3  # raised by hand when `judgement.py` decides otherwise
 
 
 def _described(rule: Rule) -> str:

@@ -22,14 +22,14 @@ _GIVES = (
 )
 
 
-def _assignment(quoted_least: int, bare_least: int) -> str:
+def _assignment(quoted_least: int, bare_least: int, first: str = "") -> str:
     """Return the pattern of a value of at least so many characters: quoted is the first group, bare the second.
 
-    A backslash belongs to a quoted value unless it stands before a quote, as in JSON within JSON. A bare value
-    that begins with a slash is a path.
+    A backslash belongs to a quoted value unless it stands before a quote, as in JSON within JSON. `first` are
+    further characters that a bare value does not begin with.
     """
     quoted = rf"(?:[^\"'`\r\n\\]|\\{{1,2}}(?![\"'`\r\n\\])){{{quoted_least},400}}"
-    bare = rf"[^\s\"'`,;&|<>{{}}\\/][^\s\"'`,;&|<>{{}}\\]{{{bare_least - 1},400}}"
+    bare = rf"[^\s\"'`,;&|<>{{}}\\{first}][^\s\"'`,;&|<>{{}}\\]{{{bare_least - 1},400}}"
     return rf"(?:[ubrf@$]?\\{{0,2}}[\"'`]({quoted})\\{{0,2}}(?:[\"'`\r\n]|\Z)|({bare}))"
 
 
@@ -196,7 +196,8 @@ GENERAL: tuple[Rule, ...] = (
         "password",
         "Value assigned to a name that says password",
         ("passwd", "password", "passphrase", "passwort", "pwd", "_pass", "dbpass"),
-        rf"(?i:passwd|password|passphrase|passwort|pwd|_pass|dbpass){_NAME}{_GIVES}{_assignment(4, 6)}",
+        rf"(?i:passwd|password|passphrase|passwort|pwd|_pass(?![A-Za-z])|dbpass){_NAME}{_GIVES}"
+        rf"{_assignment(4, 6, '/')}",
         matches=(
             'password = "correct horse"',
             "DB_PASSWORD=hunter2!",
@@ -302,7 +303,7 @@ GENERAL: tuple[Rule, ...] = (
             "cameraKit: " + _A,
         ),
         group=1,
-        entropy=3.4,
+        entropy=2.9,
         is_bounded=False,
         judge=is_random,
     ),

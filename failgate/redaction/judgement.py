@@ -49,9 +49,12 @@ _DIGITS = b"0123456789"
 _KEY_LINE = re.compile(rb"[A-Za-z0-9+/=]{16}")
 _WORDS = re.compile(rb"[\-_./: ]")
 _WORD = re.compile(rb"(?:[A-Za-z]{1,14}\d{0,5}|\d{1,12})?")
-_IDENTIFIER = re.compile(rb"[A-Za-z_]+(?:[._\-/ ][A-Za-z_]+)*[?!:;,.]*")
+_IDENTIFIER = re.compile(rb"[A-Za-z_]+(?:[._\-/ ][A-Za-z_]+)*[?!:;,.)\]]*")
+_SPACED = frozenset(b" \t,\"'")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{32,}={0,2}")
 _PLACES = (b"/", b"./", b"~/", b"{", b"http://", b"https://", b"arn:")
 _LISTED = re.compile(rb"[\w.\-/ ]*")
+_HEX = re.compile(rb"[0-9a-f]{32,128}|[0-9A-F]{32,128}")
 _FLAG = re.compile(rb"--?[A-Za-z][\w-]*")
 
 Judge = Callable[[bytes, bytes], bool]
@@ -90,7 +93,20 @@ def is_opaque(name: bytes, secret: bytes) -> bool:
     """Tell whether `secret` looks random: letters and digits mixed, no placeholder, no code, no path."""
     if not (_digits(secret) or is_varied(secret, 4.2)):  # first, since it is quick
         return False
-    return is_given(name, secret) and not secret.startswith(_PLACES)
+    return is_given(name, secret) and not _is_place(secret)
+
+
+def _is_place(secret: bytes) -> bool:
+    """Tell whether `secret` is a path or an address. A key in base64 may begin with a slash too."""
+    if not secret.startswith(_PLACES):
+        return False
+    return not (_BASE64.fullmatch(secret) and any(_is_mixed(part) for part in secret.split(b"/")))
+
+
+def _is_mixed(part: bytes) -> bool:
+    return (
+        len(part) >= 10 and part.upper() != part and part.lower() != part and _digits(part) > 0 and entropy(part) >= 3
+    )
 
 
 def is_key(_name: bytes, secret: bytes) -> bool:
@@ -98,18 +114,28 @@ def is_key(_name: bytes, secret: bytes) -> bool:
     return _KEY_LINE.search(secret, secret.find(b"KEY") + 3) is not None
 
 
-def is_given(_name: bytes, secret: bytes) -> bool:
+def is_given(name: bytes, secret: bytes) -> bool:
     """Tell whether `secret` is a value rather than a placeholder, a variable, a call or a type."""
-    if (
-        _PLACEHOLDER.match(secret)
-        or _PLACEHOLDER_INSIDE.search(secret)
-        or _CODE.match(secret)
-        or _FLAG.fullmatch(secret)
-    ):
-        return False
     if _DOTTED.fullmatch(secret) and _digits(secret) * 8 < len(secret):
         return False
+    return is_literal(name, secret)
+
+
+def is_literal(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` is no placeholder, no variable, no call and no type; dotted names are taken for values."""
+    if _PLACEHOLDER.match(secret) or _PLACEHOLDER_INSIDE.search(secret) or _FLAG.fullmatch(secret):
+        return False
+    if _CODE.match(secret) and not _is_noise(secret):
+        return False
     return secret.lower().strip(b"\"'.,;:!?)") not in type_words and len(set(secret)) > 2
+
+
+def _is_noise(secret: bytes) -> bool:
+    """Tell whether `secret` is long, without spaces and quotes, and too mixed for a call: a key may hold a bracket."""
+    return (
+        len(secret) >= 32 and not set(secret) & _SPACED and _digits(secret) >= 2 and secret.count(b".") < 2
+        and entropy(secret) >= 4.2 and not secret.endswith((b")", b"]"))
+    )  # fmt: skip
 
 
 def is_chosen(name: bytes, secret: bytes) -> bool:
@@ -138,7 +164,7 @@ def is_credential(name: bytes, secret: bytes) -> bool:
 def is_in_address(name: bytes, secret: bytes) -> bool:
     """Tell whether `secret`, a password or a pair `user:password`, is given in an address."""
     password = secret.partition(b":")[2] or secret
-    return is_given(name, secret) and is_given(name, password) and password != b"pass"
+    return is_literal(name, secret) and is_literal(name, password) and password != b"pass"
 
 
 def is_assigned(name: bytes, secret: bytes) -> bool:
@@ -159,6 +185,7 @@ def is_random(name: bytes, secret: bytes) -> bool:
         and _digits(secret) >= 2
         and b" " not in secret
         and not secret.startswith((b"-", b"."))
+        and (entropy(secret) >= 3.4 or _HEX.fullmatch(secret) is not None)
     )
 
 

@@ -24,6 +24,55 @@ _PREFIXED: tuple[tuple[str, str], ...] = (
     ("dnkey-", r"dnkey-[\w\-=]{26}-[\w\-=]{52}"),  # Defined Networking
     ("duffel_", r"duffel_(?:test|live)_[\w\-=]{43}"),
     ("eyjr", r"eyJrIjoi[A-Za-z0-9+/]{70,400}={0,3}"),  # Grafana, older
+    ("akid", r"AKID[A-Za-z0-9]{32}"),  # Tencent Cloud
+    ("aaaa", r"AAAA[\w\-]{7}:APA91b[\w\-]{120,180}"),  # Firebase messaging
+    ("aaaaaaaaa", r"AAAAAAAAAAAAAAAAAAAAA[A-Za-z0-9%]{60,120}"),  # Twitter
+    ("aqe", r"AQE[a-z]hmfxK[\w+/.\-^]{40,200}"),  # Adyen
+    ("atta", r"ATTA[A-Za-z0-9]{60,76}"),  # Trello
+    ("bkct_", r"bkct_[A-Za-z0-9]{20,60}"),  # Buildkite
+    ("bkua_", r"bkua_[0-9a-f]{40}"),
+    ("ccipat_", r"CCIPAT_[A-Za-z0-9]{22}_[0-9a-f]{40}"),  # CircleCI
+    ("ccipprj_", r"CCIPPRJ_[A-Za-z0-9]{22}_[0-9a-f]{40}"),
+    ("cfut_", r"cf[ua]t_[A-Za-z0-9]{40,60}"),  # Cloudflare
+    ("chpt_", r"chpt_[a-z0-9]{16,40}"),  # Chromatic
+    ("e2b_", r"e2b_[0-9a-f]{40}"),
+    ("fc-", r"fc-[0-9a-f]{32}"),  # Firecrawl
+    ("fw_", r"fw_[A-Za-z0-9]{22,40}"),  # Fireworks
+    ("gitea_", r"gitea_[0-9a-f]{40}"),
+    ("hcaik_", r"hc[abx]ik_[A-Za-z0-9]{50,64}"),  # Honeycomb
+    ("jina_", r"jina_[A-Za-z0-9_\-]{40,80}"),
+    ("mob-", r"mob-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),  # LaunchDarkly
+    ("sdk-", r"sdk-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+    ("api-", r"api-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+    (
+        "access-",
+        r"access-(?:sandbox|development|production)-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    ),
+    ("mlsn.", r"mlsn\.[0-9a-f]{64}"),  # MailerSend
+    ("napi_", r"napi_[a-z0-9]{40,70}"),  # Neon
+    ("oy2", r"oy2[a-z0-9]{43}"),  # NuGet
+    ("packagist_", r"packagist_[ou][ru]t_[0-9a-f]{68}"),
+    ("pat", r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}"),  # Airtable
+    ("pat-eu1-", r"pat-eu1-[0-9a-f\-]{36}"),  # HubSpot
+    ("pdl_", r"pdl_(?:live|sdbx)_apikey_[a-z0-9]{26}_[A-Za-z0-9]{22}_[A-Za-z0-9]{3}"),  # Paddle
+    ("phc_", r"phc_[A-Za-z0-9]{40,60}"),  # PostHog
+    ("pk_", r"pk_\d{6,12}_[A-Z0-9]{32}"),  # ClickUp
+    ("pdus+", r"pdus\+_[\w+\-]{20,60}"),  # PagerDuty
+    ("re_", r"re_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,40}"),  # Resend
+    ("rpa_", r"rpa_[A-Z0-9]{40,60}"),  # RunPod
+    ("rnd_", r"rnd_[A-Za-z0-9]{28,40}"),  # Render
+    ("rzp_", r"rzp_(?:live|test)_[A-Za-z0-9]{14}"),  # Razorpay
+    ("scw", r"SCW[A-Z0-9]{17}"),  # Scaleway
+    ("semgrep_", r"semgrep_[0-9a-f]{40,80}"),
+    ("sk_", r"sk_[0-9a-f]{48}"),  # ElevenLabs
+    ("sk-lf-", r"sk-lf-[0-9a-f\-]{36}"),  # Langfuse
+    ("sk.ey", r"sk\.eyJ[A-Za-z0-9]{40,120}\.[\w\-]{20,30}"),  # Mapbox
+    ("ssws ", r"SSWS 00[\w\-]{40}"),  # Okta
+    ("tgp_v1_", r"tgp_v1_[\w\-]{40,60}"),  # Together
+    ("tskey-", r"tskey-(?:auth|api|client|scim|webhook)-[A-Za-z0-9]{8,24}-[A-Za-z0-9]{20,48}"),  # Tailscale
+    ("vck_", r"vc[kpi]_[A-Za-z0-9]{24,60}"),  # Vercel
+    ("vcp_", r"vcp_[A-Za-z0-9]{24,60}"),
+    ("zpka_", r"zpka_[0-9a-f]{32}_[0-9a-f]{8}"),  # Zuplo
     ("ezak", r"EZAK[A-Za-z0-9]{54}"),  # EasyPost
     ("eztk", r"EZTK[A-Za-z0-9]{54}"),
     ("figd_", r"figd_[\w\-]{40,60}"),  # Figma

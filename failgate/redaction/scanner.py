@@ -17,6 +17,7 @@ from failgate.redaction.catalogue import RULES
 from failgate.redaction.judgement import is_varied
 from failgate.redaction.prefilter import Possible, Prefilter, prefilter_of
 from failgate.redaction.rules import Rule
+from failgate.redaction.wrapping import joined_lines
 
 _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]"
@@ -103,18 +104,34 @@ class Scanner:
         return self._prefilter is not None
 
     def tag(self, rule: str, secret: bytes) -> str:
-        """Return `[redacted:<rule>:<8 hex>]`: the same for the same secret and key."""
-        secret = self._meanings.get(secret, secret)
+        """Return `[redacted:<rule>:<8 hex>]`: the same for the same secret and key, wherever its lines are broken."""
+        whole = secret.replace(b"\r\n", b"").replace(b"\n", b"")
+        secret = self._meanings.get(secret) or self._meanings.get(whole, whole)
         return f"[redacted:{rule}:{hmac.new(self._key, secret, hashlib.sha256).hexdigest()[:8]}]"
 
     def candidates(self, content: bytes) -> list[Candidate]:
         """Return every span in `content` (plain bytes) that is a secret, sorted by start, overlaps included."""
         found = [*self._by_value(content), *self._by_rule(content)]
+        found += self._across_lines(content, {(one.start, one.rule) for one in found})
         if found and b"[redacted:" in content:
             tags = [match.span() for match in _TAG.finditer(content)]
             found = [one for one in found if not any(start < one.end and one.start < end for start, end in tags)]
         found.sort(key=lambda one: (one.start, one.precedence, -one.end))
         return found
+
+    def _across_lines(self, content: bytes, known: set[tuple[int, str]]) -> Iterator[Candidate]:
+        """Yield what lies across a line break; in a line of no terminal's width only tokens that say what they are.
+
+        `known` are start and rule of what was found in the lines themselves: there the line's end is the secret's.
+        """
+        for joined in joined_lines(content):
+            for one in (*self._by_value(joined.content), *self._by_rule(joined.content)):
+                if not joined.is_across(one.start, one.end):
+                    continue
+                start = joined.origin(one.start)
+                says_itself = one.precedence < 0 or self._rules[one.precedence].group == 0
+                if joined.is_wide or (says_itself and (start, one.rule) not in known):
+                    yield one._replace(start=start, end=joined.origin(one.end - 1) + 1)
 
     def _by_value(self, content: bytes) -> Iterator[Candidate]:
         for value in self._values:
@@ -175,6 +192,8 @@ class Matcher:
         secret = match[group]
         if not is_varied(secret, rule.entropy) or not rule.judge(content[at:start], secret):
             return None
+        while end < len(content) and content[end] & 0xC0 == 0x80 and end - match.end(group) < 3:
+            end += 1  # a pattern counts bytes: the rest of a character goes with its beginning
         letters, most = rule.leading
         if most:
             least = max(0, at - most)

@@ -4,8 +4,8 @@ from failgate.redaction.scanner import Candidate, Finding, Scanner, plain_of, re
 
 HOLD_BYTES = 24 * 1024
 """More than the longest secret of any rule (a test measures it): what is held back until its end was seen."""
-CONTEXT_BYTES = 256
-"""How much of what was let go stays visible to the rules that look at what stands before."""
+CONTEXT_BYTES = 4096
+"""How much of what was let go stays visible to what looks at what stands before: rules, and lines broken in two."""
 
 
 class RedactingStream:

@@ -40,7 +40,7 @@ def test_no_pattern_is_unbounded_or_longer_than_what_a_stream_holds_back(rule: R
 
 
 def test_the_version_names_the_rules() -> None:
-    assert re.fullmatch(r"failgate-2-[0-9a-f]{12}", RULES_VERSION)
+    assert re.fullmatch(r"failgate-3-[0-9a-f]{12}", RULES_VERSION)
 
 
 ADVERSARIAL = {
@@ -67,6 +67,14 @@ ADVERSARIAL = {
     "users": "-u a:" * 200_000,
     "spaces": "password" + " " * 999_000,
     "quotes": "token\"'" * 140_000,
+    "netrc": "machine a login b " * 55_000,
+    "commands": "mysql -u a -h b " * 62_000,
+    "words": "redis-cli " * 100_000,
+    "hashes": "$6$a$" * 200_000,
+    "signatures": "&sig=" * 200_000,
+    "broken lines": ("a1" * 40 + "\n") * 12_000,
+    "broken lines of two lengths": ("a1" * 40 + "\n" + "b2" * 39 + "\n") * 6_000,
+    "broken keywords": "ghp_" + ("password=token=" * 5 + "a1234\n") * 12_000,
     "tags": "[redacted:jwt:00000000]" * 43_000,
 }
 

@@ -1,0 +1,93 @@
+"""Words that a terminal broke at its right edge, put together again. Pure.
+
+A program that prints to a fixed width, or a copy out of a terminal, leaves a line end inside a token. Which width it
+was is not known: lines are joined where both sides of the break are characters of tokens, and the scanner decides
+whether the joined text has a secret across the break. Everything looks at most `_LONGEST_LINE` bytes back, so that a
+stream decides like the whole.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_LONGEST_LINE = 1000  # a longer line was not broken by a terminal
+_SHORTEST_LINE = 40
+_SHORTEST_TOKEN = 20
+_MOST_BYTES = 4096  # of one joined text
+_NEXT = re.compile(rb"\n([A-Za-z0-9_\-+/=.~%]+)")
+_TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/=.~%"
+_INSIDE = frozenset(_TOKEN)
+_DIGITS = b"0123456789"
+_WIDTHS = frozenset({72, 76, 78, 79, 80, 90, 100, 110, 120, 130, 132, 140, 150, 160, 180, 200, 238, 240})
+
+
+class Joined(NamedTuple):
+    """A text without its line breaks. `pieces` are (offset here, offset there), ascending, one for each line.
+
+    With `is_wide` the first line is as long as a terminal is wide.
+    """
+
+    content: bytes
+    pieces: list[tuple[int, int]]
+    is_wide: bool
+
+    def origin(self, offset: int) -> int:
+        """Return the offset in the original of the byte at `offset`."""
+        here, there = next(piece for piece in reversed(self.pieces) if piece[0] <= offset)
+        return there + offset - here
+
+    def is_across(self, start: int, end: int) -> bool:
+        """Tell whether a line break of the original lies inside `start`..`end`."""
+        return any(start < here < end for here, _ in self.pieces[1:])
+
+
+def joined_lines(content: bytes) -> Iterator[Joined]:
+    """Yield every text that may hold a token across a line break, each beginning with the line before the break."""
+    for match in _NEXT.finditer(content):
+        newline = match.start()
+        last = newline - 1 if content[newline - 1 : newline] != b"\r" else newline - 2
+        if last < 0 or content[last] not in _INSIDE:
+            continue
+        start = _line_start(content, last)
+        if start is None or last + 1 - start < _SHORTEST_LINE:
+            continue
+        line = content[start : last + 1]
+        token = line[len(line.rstrip(_TOKEN)) :] + match[1][:_LONGEST_LINE]
+        if (
+            len(token) >= _SHORTEST_TOKEN
+            and token.translate(None, _DIGITS) != token
+            and not _goes_on(content, start, line)
+        ):
+            yield _joined(content, start, line, match)
+
+
+def _line_start(content: bytes, last: int) -> int | None:
+    """Return where the line begins whose last byte is at `last`; None when it is longer than a terminal's."""
+    least = max(0, last - _LONGEST_LINE)
+    start = content.rfind(b"\n", least, last) + 1
+    return start if start or not least else None
+
+
+def _goes_on(content: bytes, start: int, line: bytes) -> bool:
+    """Tell whether `line` is itself the rest of a broken line: it belongs to what begins there."""
+    if line.rstrip(_TOKEN) or start == 0:
+        return False
+    end = start - 1 - (content[start - 2 : start - 1] == b"\r")
+    before = _line_start(content, end - 1) if end > 0 else None
+    return before is not None and end - before == len(line) and content[end - 1] in _INSIDE
+
+
+def _joined(content: bytes, start: int, line: bytes, match: "re.Match[bytes]") -> Joined:
+    parts, pieces = [line], [(0, start)]
+    size = len(line)
+    following: re.Match[bytes] | None = match
+    while following is not None and size < _MOST_BYTES:
+        part = following[1][:_LONGEST_LINE]
+        parts.append(part)
+        pieces.append((size, following.start(1)))
+        size += len(part)
+        if len(part) != len(line):
+            break
+        end = following.end(1)
+        following = _NEXT.match(content, end + (content[end : end + 1] == b"\r"))
+    return Joined(b"".join(parts), pieces, len(line) in _WIDTHS)
