@@ -2,25 +2,29 @@
 
 import os
 import socket
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from failgate.base.clock import SystemClock, to_rfc3339
 from failgate.base.ids import new_id
+from failgate.client.capture_settings import Wishes
+from failgate.client.contents import Contents, Finds, Heading, text_of
 from failgate.client.environment import summarize
-from failgate.client.execution import Ended, execute
+from failgate.client.execution import Ended, Way, execute
 from failgate.client.exits import NotExecutable
 from failgate.client.git import Repository, read_repository
 from failgate.client.messages import Messages, inert
 from failgate.client.output import Output
 from failgate.client.redacting import open_scanner
 from failgate.client.report_folder import LocalReport, ReportWriter
-from failgate.redaction import RULES_VERSION, RedactingStream, Scanner, redact, redact_arguments
-from failgate.wire.reports import GitState, Manifest, Redaction
+from failgate.client.toolchain import Question
+from failgate.redaction import RULES_VERSION, Scanner, redact, redact_arguments
+from failgate.wire.reports import GitPath, GitState, Manifest, Redaction, Tool, Usage
 
 _TITLE_CHARACTERS = 200
+_LONGEST_PATH = 1000
+_NO_WISHES = Wishes()
 
 
 class Failure(NamedTuple):
@@ -34,7 +38,7 @@ class Failure(NamedTuple):
     environment: Mapping[str, str]
 
 
-def capture_command(argv: Sequence[str], messages: Messages) -> int:
+def capture_command(argv: Sequence[str], messages: Messages, wishes: Wishes = _NO_WISHES, way: Way = "auto") -> int:
     """Run `argv` with this process's environment; when it fails, keep a report. Return its exit code.
 
     That the report could not be kept is said, and changes nothing of the exit code.
@@ -42,25 +46,27 @@ def capture_command(argv: Sequence[str], messages: Messages) -> int:
     from failgate.client.command import open_executable
 
     cwd = str(Path.cwd())
+    limits = wishes.limits
     try:
         program = open_executable(argv[0], cwd, os.environ.get("PATH", os.defpath))
-        output = Output()
+        output = Output(limits.output_head, limits.output_tail, cwd)
         began_us = SystemClock().now_us()
         ended = execute(
-            argv, path=program.path, environment=os.environ, descriptor=program.descriptor, sink=output.write
+            argv, path=program.path, environment=os.environ, descriptor=program.descriptor, output=output, way=way
         )
     except NotExecutable as error:
         messages.say("not-executable", str(error))
         return error.exit_code
     if ended.exit_code != 0:
-        keep_report(Failure(argv, cwd, ended, output, began_us, os.environ), messages)
+        keep_report(Failure(argv, cwd, ended, output, began_us, os.environ), messages, wishes)
+    output.close()
     return ended.exit_code
 
 
-def keep_report(failure: Failure, messages: Messages) -> LocalReport | None:
+def keep_report(failure: Failure, messages: Messages, wishes: Wishes = _NO_WISHES) -> LocalReport | None:
     """Keep the report of `failure` under its folder and say where; None (said too) when that is not possible."""
     try:
-        report = write_report(failure, os.environ)
+        report = write_report(failure, os.environ, wishes)
     except OSError as error:
         messages.say("report-failed", f"the report could not be kept: {inert(str(error))}")
         return None
@@ -70,7 +76,7 @@ def keep_report(failure: Failure, messages: Messages) -> LocalReport | None:
     return report
 
 
-def write_report(failure: Failure, environment: Mapping[str, str]) -> LocalReport:
+def write_report(failure: Failure, environment: Mapping[str, str], wishes: Wishes = _NO_WISHES) -> LocalReport:
     """Write the redacted report of `failure` and return it. Everything passes the rules before it touches the disk.
 
     The secrets of `environment`, which is this process's own, are removed too: the command may know them anyway.
@@ -78,56 +84,106 @@ def write_report(failure: Failure, environment: Mapping[str, str]) -> LocalRepor
     Raises: OSError.
     """
     scanner = open_scanner(environment)
-    root = Path(failure.cwd)
-    found: Counter[tuple[str, str]] = Counter()
-    repository = read_repository(failure.cwd)
-    with ReportWriter(root, new_id()) as writer:
-        clean = _clean_output(failure.output, scanner, found)
-        writer.add("output.txt", "output", "text/plain", clean, failure.output.dropped)
-        if repository is not None and repository.diff:
-            diff = _clean_stream([repository.diff], scanner, "diff.patch", found)
-            writer.add("diff.patch", "diff", "text/x-diff", diff, repository.diff_dropped_bytes)
-        return writer.finish(_manifest(failure, repository, writer, scanner, found))
+    finds = Finds()
+    repository = read_repository(failure.cwd, wishes.limits.diff)
+    project_folder = repository.root if repository is not None else failure.cwd
+    question = Question(failure.argv, project_folder, environment, has_git=repository is not None)
+    with ReportWriter(Path(failure.cwd), new_id()) as writer:
+        contents = Contents(writer, scanner, finds, wishes)
+        facts = _Facts(failure, scanner, finds, wishes)
+        contents.add_output(failure.output, Heading(failure.began_us // 1_000_000, facts.title))
+        contents.add_files(failure.cwd)
+        if repository is not None:
+            contents.add_diff(repository)
+        _add_source(contents, repository, wishes)
+        return writer.finish(facts.manifest(repository, writer, contents, question))
 
 
-def _manifest(
-    failure: Failure,
-    repository: Repository | None,
-    writer: ReportWriter,
-    scanner: Scanner,
-    found: "Counter[tuple[str, str]]",
-) -> Manifest:
-    def clean(text: str) -> str:
-        result = redact(_text(text), scanner)
-        found.update((finding.rule, "manifest") for finding in result.findings)
+def _add_source(contents: Contents, repository: Repository | None, wishes: Wishes) -> None:
+    """Add snapshot and bundle as far as they are wished for and possible; say in the manifest when they are not."""
+    import subprocess
+
+    for name, is_wished, add in (
+        ("snapshot.tar", wishes.has_snapshot, contents.add_snapshot),
+        ("head.bundle", wishes.has_bundle, contents.add_bundle),
+    ):
+        if not is_wished:
+            continue
+        if repository is None:
+            contents.note(name, "there is no git repository here")
+            continue
+        try:
+            add(repository.root)
+        except subprocess.TimeoutExpired:
+            contents.note(name, "git took too long")
+
+
+class _Facts:
+    """What the manifest says of a failure, redacted."""
+
+    def __init__(self, failure: Failure, scanner: Scanner, finds: Finds, wishes: Wishes) -> None:
+        self._failure = failure
+        self._scanner = scanner
+        self._finds = finds
+        self._wishes = wishes
+        self.argv, findings = redact_arguments([text_of(token) for token in failure.argv], scanner)
+        for finding in findings:
+            finds.of("manifest")(finding.rule)
+        self.title = _title(self.argv, failure.ended)
+
+    def manifest(
+        self, repository: Repository | None, writer: ReportWriter, contents: Contents, question: Question
+    ) -> Manifest:
+        failure, ended, wishes = self._failure, self._failure.ended, self._wishes
+        summary, rules = summarize(failure.environment, self._scanner, wishes.environment)
+        for rule in rules:
+            self._finds.of("manifest")(rule)
+        cwd, host = self._clean(failure.cwd), self._clean(socket.gethostname() or "localhost")
+        state = self._state(repository) if repository is not None else None
+        project = self._label(wishes.project) or (self._label(Path(repository.root).name) if repository else None)
+        tools = [Tool(name, self._clean(version)) for name, version in question.answers()]
+        return Manifest(
+            v=1,
+            id=writer.report_id,
+            created_at=to_rfc3339(failure.began_us),
+            argv=self.argv,
+            cwd=cwd,
+            host=host,
+            exit_code=ended.exit_code,
+            duration_ms=ended.duration_ms,
+            environment=summary,
+            artifacts=writer.artifacts,
+            redactions=[Redaction(rule, where, number) for (rule, where), number in sorted(self._finds.counts.items())],
+            redaction_rules=RULES_VERSION,
+            signal=ended.signal,
+            git=state,
+            title=self.title,
+            project=project,
+            version=self._label(wishes.version),
+            usage=Usage(*ended.usage) if ended.usage is not None else None,
+            tools=tools,
+            noted_files=contents.noted,
+        )
+
+    def _state(self, repository: Repository) -> GitState:
+        branch = self._clean(repository.branch) if repository.branch else None
+        status = [
+            GitPath(path.state, inert(self._clean(path.path))[:_LONGEST_PATH], path.is_submodule)
+            for path in repository.status
+        ]
+        changed = repository.changed_files
+        return GitState(
+            repository.head, branch, changed > 0, changed, status, changed - len(status), repository.binary_files
+        )
+
+    def _label(self, text: str | None) -> str | None:
+        return inert(self._clean(text))[:200] if text else None
+
+    def _clean(self, text: str) -> str:
+        result = redact(text_of(text), self._scanner)
+        for finding in result.findings:
+            self._finds.of("manifest")(finding.rule)
         return result.text
-
-    argv, findings = redact_arguments([_text(token) for token in failure.argv], scanner)
-    found.update((finding.rule, "manifest") for finding in findings)
-    summary, rules = summarize(failure.environment, scanner)
-    found.update((rule, "manifest") for rule in rules)
-    cwd, host = clean(failure.cwd), clean(socket.gethostname() or "localhost")
-    state = None
-    if repository is not None:
-        branch = clean(repository.branch) if repository.branch else None
-        state = GitState(repository.head, branch, repository.changed_files > 0, repository.changed_files)
-    return Manifest(
-        v=1,
-        id=writer.report_id,
-        created_at=to_rfc3339(failure.began_us),
-        argv=argv,
-        cwd=cwd,
-        host=host,
-        exit_code=failure.ended.exit_code,
-        duration_ms=failure.ended.duration_ms,
-        environment=summary,
-        artifacts=writer.artifacts,
-        redactions=[Redaction(rule, where, count) for (rule, where), count in sorted(found.items())],
-        redaction_rules=RULES_VERSION,
-        signal=failure.ended.signal,
-        git=state,
-        title=_title(argv, failure.ended),
-    )
 
 
 def _title(argv: Sequence[str], ended: Ended) -> str:
@@ -137,22 +193,3 @@ def _title(argv: Sequence[str], ended: Ended) -> str:
     if len(line) > room:
         line = line[: room - 1] + "…"
     return f"{line} {how}"
-
-
-def _clean_output(output: Output, scanner: Scanner, found: "Counter[tuple[str, str]]") -> bytes:
-    parts = output.parts()
-    cleaned = [_clean_stream([part], scanner, "output.txt", found) for part in parts]
-    if len(cleaned) == 1:
-        return cleaned[0]
-    return cleaned[0] + f"\n[failgate: {output.dropped} bytes left out]\n".encode() + cleaned[1]
-
-
-def _clean_stream(pieces: Sequence[bytes], scanner: Scanner, where: str, found: "Counter[tuple[str, str]]") -> bytes:
-    stream = RedactingStream(scanner)
-    clean = b"".join([*(stream.feed(piece) for piece in pieces), stream.finish()])
-    found.update((finding.rule, where) for finding in stream.findings)
-    return clean
-
-
-def _text(value: str) -> str:
-    return os.fsencode(value).decode("utf-8", "replace")

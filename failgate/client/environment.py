@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from failgate.redaction import Scanner, redact
 from failgate.wire.reports import EnvironmentSummary
@@ -19,8 +19,13 @@ _MOST_NAMES = 2000
 _LONGEST_VALUE = 1000
 
 
-def summarize(environment: Mapping[str, str], scanner: Scanner) -> tuple[EnvironmentSummary, list[str]]:
-    """Return the summary, redacted, and the rules that found something in it (once for each find)."""
+def summarize(
+    environment: Mapping[str, str], scanner: Scanner, more: Collection[str] = ()
+) -> tuple[EnvironmentSummary, list[str]]:
+    """Return the summary, redacted, and the rules that found something in it (once for each find).
+
+    Values are those of the names in `HARMLESS`, of `LC_*` and of the names in `more`.
+    """
     found: list[str] = []
 
     def clean(text: str, before: str = "") -> str:
@@ -32,7 +37,7 @@ def summarize(environment: Mapping[str, str], scanner: Scanner) -> tuple[Environ
     values = {
         name: clean(value[:_LONGEST_VALUE], f"{name}=")
         for name, value in sorted(environment.items())
-        if name in HARMLESS or name.startswith("LC_")
+        if name in HARMLESS or name.startswith("LC_") or name in more
     }
     version = sys.version_info
     summary = EnvironmentSummary(

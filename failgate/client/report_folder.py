@@ -3,10 +3,12 @@
 A report appears whole or not at all: it is written beside, brought to disk, then renamed.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
@@ -32,14 +34,46 @@ class LocalReport(NamedTuple):
     manifest_sha256: str
 
 
+class ArtifactFile:
+    """An artifact while it is written: redacted bytes in, digest and size counted on the way."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._stream = os.fdopen(descriptor, "wb", buffering=1 << 16)
+        self._hash = hashlib.sha256()
+        self.path = path
+        self.size_bytes = 0
+        self.truncated_bytes = 0
+        self.is_dropped = False
+
+    def write(self, content: bytes) -> None:
+        """Add `content`."""
+        self._hash.update(content)
+        self.size_bytes += len(content)
+        self._stream.write(content)
+
+    def close(self) -> str:
+        """Bring the bytes to disk and return their digest."""
+        with self._stream:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        return self._hash.hexdigest()
+
+
 class ReportWriter:
-    """Writes one report; `finish` makes it visible, leaving the `with` block before that makes it vanish."""
+    """Writes one report; `finish` makes it visible, leaving the `with` block before that makes it vanish.
+
+    The folder of an unfinished report is locked by its writer. One whose writer was killed is swept by the next.
+    """
 
     def __init__(self, root: Path, report_id: str) -> None:
         """Begin report `report_id` under `root` (the folder that holds `.failgate`)."""
         self._reports = root / REPORTS
         self.report_id = report_id
         self._fresh = self._reports / f".{report_id}.{os.getpid()}.new"
+        self._lock = -1
+        self._begun = 0
         self.artifacts: list[ManifestArtifact] = []
 
     def __enter__(self) -> Self:
@@ -49,19 +83,40 @@ class ReportWriter:
         ignore = self._reports.parent / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="ascii")  # a report is never committed by accident
-        self._fresh.mkdir(mode=0o700)
+        with _locked(self._reports):
+            sweep(self._reports)
+            self._fresh.mkdir(mode=0o700)
+            self._lock = os.open(self._fresh, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Remove what was not finished."""
         shutil.rmtree(self._fresh, ignore_errors=True)
+        os.close(self._lock)
 
-    def add(self, name: str, kind: ArtifactKind, media_type: str, content: bytes, truncated_bytes: int = 0) -> None:
-        """Put `content` (redacted already) beside the manifest."""
-        digest = hashlib.sha256(content).hexdigest()
-        if all(artifact.sha256 != digest for artifact in self.artifacts):
-            _write(self._fresh / digest, content)
-        self.artifacts.append(ManifestArtifact(name, kind, media_type, len(content), digest, truncated_bytes))
+    @contextmanager
+    def adding(self, name: str, kind: ArtifactKind, media_type: str, path: str | None = None) -> Iterator[ArtifactFile]:
+        """Give the file of an artifact (its content must be redacted already); it is added when the block ends well.
+
+        With `is_dropped` set in the block it is not kept.
+        """
+        self._begun += 1
+        file = ArtifactFile(self._fresh / f"part.{self._begun}")
+        digest = None
+        try:
+            yield file
+            digest = file.close()
+        finally:
+            if digest is None or file.is_dropped:
+                with suppress(OSError):
+                    file.path.unlink()
+        if file.is_dropped:
+            return
+        file.path.rename(self._fresh / digest)
+        self.artifacts.append(
+            ManifestArtifact(name, kind, media_type, file.size_bytes, digest, file.truncated_bytes, path)
+        )
 
     def finish(self, manifest: Manifest) -> LocalReport:
         """Write `manifest`, bring everything to disk and let the report appear."""
@@ -73,6 +128,31 @@ class ReportWriter:
         self._fresh.rename(final)
         _sync(self._reports)
         return LocalReport(final, document, manifest, hashlib.sha256(text).hexdigest())
+
+
+def sweep(reports: Path) -> None:
+    """Remove what a writer or a deletion that was killed left in the folder `reports`; nothing of it was visible."""
+    for entry in list(reports.iterdir()):
+        if not (entry.name.startswith(".") and entry.name.endswith((".new", ".gone"))) or entry.is_symlink():
+            continue
+        with suppress(OSError):
+            held = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(entry, ignore_errors=True)
+            finally:
+                os.close(held)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of `folder`; the kernel lets it go when this process ends."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def reports_under(root: Path) -> Iterator[LocalReport]:
@@ -133,8 +213,9 @@ def artifact_bytes(report: LocalReport, artifact: ManifestArtifact) -> bytes:
 def delete_report(report: LocalReport) -> None:
     """Remove the report; it disappears at once, its bytes right after."""
     gone = report.folder.with_name(f".{report.folder.name}.{os.getpid()}.gone")
-    report.folder.rename(gone)
-    shutil.rmtree(gone)
+    with _locked(report.folder):
+        report.folder.rename(gone)
+        shutil.rmtree(gone)
 
 
 def uploaded_to(report: LocalReport) -> dict[str, str] | None:

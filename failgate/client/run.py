@@ -231,7 +231,7 @@ class _Run:
                 environment=call.environment,
                 descriptor=call.executable.descriptor,
                 folder=call.folder,
-                sink=output.write if self._options.is_captured else None,
+                output=output if self._options.is_captured else None,
             )
         except NotExecutable as error:
             self._tell(route, call, Ended(error.exit_code, None, 0))

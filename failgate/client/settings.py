@@ -24,7 +24,7 @@ UPLOAD = ("always", "ask", "never")
 _TLS_FILES = (("FAILGATE_CA", "ca_file"), ("FAILGATE_CERTIFICATE", "certificate"), ("FAILGATE_KEY", "key"))
 _KEYS = {
     "url": str, "workspace": str, "upload": str, "env": list, "insecure_http": bool, "ca_file": str,
-    "certificate": str, "key": str,
+    "certificate": str, "key": str, "capture": dict,
 }  # fmt: skip
 
 
@@ -88,6 +88,14 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     )
 
 
+def capture_table(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the table `capture` of `client.toml` as it is written there; a capture needs no other setting.
+
+    Raises: NotConfigured.
+    """
+    return dict(_kept(os.path.join(home(environment), SETTINGS_FILE)).get("capture", {}))
+
+
 def _token(named: str | None, login: StoredLogin | None, folder: str, url: str) -> str | None:
     """Return the token to speak with: of the environment, of the login at this server, of the token file."""
     if named:
@@ -142,7 +150,10 @@ def store_setting(folder: str, changes: Mapping[str, str]) -> None:
 def _toml(value: object) -> str:
     import json
 
-    return json.dumps(value, ensure_ascii=False)  # of texts, lists of texts and booleans JSON is TOML
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value).items()
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(member)}" for key, member in members) + "}"
+    return json.dumps(value, ensure_ascii=False)  # of texts, lists of texts, numbers and booleans JSON is TOML
 
 
 def is_interactive() -> bool:
