@@ -125,7 +125,7 @@ class Output:
         self._head_marks, self._tail_marks = _Marks(), _Marks()
         self._size = 0
         self.is_terminal = False
-        self.size = (80, 24)
+        self.size: tuple[int, int] = (80, 24)
         self.resizes: list[tuple[int, int, int]] = []
 
     def write(self, piece: bytes, stream: int = STDOUT, at_us: int | None = None) -> None:

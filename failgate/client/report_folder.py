@@ -111,7 +111,7 @@ class ReportWriter:
             if digest is None or file.is_dropped:
                 with suppress(OSError):
                     file.path.unlink()
-        if file.is_dropped:
+        if file.is_dropped or digest is None:
             return
         file.path.rename(self._fresh / digest)
         self.artifacts.append(

@@ -67,7 +67,7 @@ def write_snapshot(
     left_out: list[NotedFile] = []
     files = left_out_bytes = size = 0
     taken: set[str] = set()
-    with closing(tarfile.TarFile.open(fileobj=_Sink(write), mode="w|", format=tarfile.PAX_FORMAT)) as tar:  # type: ignore[call-overload]  # a raw sink is enough for a stream
+    with closing(tarfile.TarFile.open(fileobj=_Sink(write), mode="w|", format=tarfile.PAX_FORMAT)) as tar:
         for path in _paths(top):
             name = _clean_name(path, scanner, count)
             if name in taken:

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 DEFAULT_SIZE = (80, 24)
@@ -94,7 +94,7 @@ def size_of(*descriptors: int) -> Size | None:
     return None
 
 
-def default_size(environment: "os._Environ[str] | dict[str, str]") -> Size:
+def default_size(environment: Mapping[str, str]) -> Size:
     """Return the size for a pseudo-terminal without a terminal in front: `COLUMNS` and `LINES`, else 80 by 24."""
 
     def number(name: str, otherwise: int) -> int:

@@ -1,6 +1,5 @@
 """Bounded output: what is kept, what is counted, where it is cut, when it came."""
 
-import os
 from pathlib import Path
 
 from hypothesis import given
@@ -111,7 +110,7 @@ def test_a_program_that_writes_byte_by_byte_does_not_fill_the_memory_with_times(
 def test_more_than_the_memory_may_hold_lies_in_a_file_without_a_name(tmp_path: Path) -> None:
     output = Output(5 << 20, 6 << 20, str(tmp_path))
     assert list(tmp_path.iterdir()) == [], "nobody can open what has no name"
-    descriptors = [os.readlink(f"/proc/self/fd/{number}") for number in range(256) if _is_open(number)]
+    descriptors = [str(Path(f"/proc/self/fd/{number}").readlink()) for number in range(256) if _is_open(number)]
     mine = [target for target in descriptors if target.startswith(str(tmp_path))]
     assert len(mine) == 2
     block = b"".join(b"%08d\n" % number for number in range(100_000))
