@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -25,15 +26,19 @@ for _signal, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
         signal.signal(_signal, _handler)
 
 
+_OWNER = "failgate_owner"
+
+
 class PostgresServer:
     """A real PostgreSQL of this test session, which hands out databases."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
         self._has_template = False
+        self._has_role = False
 
     def _url(self, name: str) -> str:
-        return self._uri.replace("/postgres?", f"/{name}?", 1)
+        return re.sub(r"//[^@/]*@?/postgres\?", f"//{_OWNER}@/{name}?", self._uri, count=1)
 
     async def _sql(self, statement: str) -> None:
         import asyncpg
@@ -46,19 +51,26 @@ class PostgresServer:
 
     async def empty(self) -> str:
         name = f"t{os.getpid()}_{next(_numbers)}"
-        await self._sql(f"CREATE DATABASE {name}")
+        await self._create(name)
         return self._url(name)
+
+    async def _create(self, name: str, template: str = "template1") -> None:
+        """Make a database whose owner is no superuser, since those walk through row level security."""
+        if not self._has_role:
+            await self._sql(f"CREATE ROLE {_OWNER} LOGIN")
+            self._has_role = True
+        await self._sql(f"CREATE DATABASE {name} OWNER {_OWNER} TEMPLATE {template}")
 
     async def migrated(self) -> str:
         template = f"template_{os.getpid()}"
         if not self._has_template:
-            await self._sql(f"CREATE DATABASE {template}")
+            await self._create(template)
             database = await open_database(self._url(template))
             await migrate(database, core_migrations())
             await database.close()
             self._has_template = True
         name = f"t{os.getpid()}_{next(_numbers)}"
-        await self._sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        await self._create(name, template)
         return self._url(name)
 
     async def drop(self, url: str) -> None:

@@ -348,6 +348,9 @@ class Database:
             job.future.set_exception(refusal)
 
 
+workspace_scope: ContextVar[str | None] = ContextVar("failgate_workspace_scope", default=None)
+"""The workspace whose request is being answered: PostgreSQL shows its reads no private row of another one."""
+
 current_transaction: ContextVar[Transaction | None] = ContextVar("failgate_transaction", default=None)
 
 

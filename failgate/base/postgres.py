@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]  # the driver ships no stubs
 
-from failgate.base.db import Database, Row
+from failgate.base.db import Database, Row, workspace_scope
 from failgate.base.errors import StartRefused, StorageUnavailable
 
 T = TypeVar("T")
@@ -123,12 +123,17 @@ class PostgresReaders:
         self._pool = pool
 
     async def run(self, sql: str, args: Sequence[Any]) -> list[Row]:
-        """Run one query.
+        """Run one query; in a request of a workspace private rows of others are not there (row level security).
 
         Raises: StorageUnavailable when the server does not answer.
         """
+        workspace_id = workspace_scope.get()
         try:
-            return [dict(row) for row in await self._pool.fetch(sql, *args)]
+            if workspace_id is None:
+                return [dict(row) for row in await self._pool.fetch(sql, *args)]
+            async with self._pool.acquire() as connection:  # the pool forgets the setting when it gets it back
+                await connection.execute("SELECT set_config('failgate.workspace', $1, false)", workspace_id)
+                return [dict(row) for row in await connection.fetch(sql, *args)]
         except _LOST as error:
             raise StorageUnavailable("PostgreSQL cannot be reached.", hint="Ask again in a moment.") from error
 

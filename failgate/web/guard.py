@@ -19,6 +19,7 @@ from failgate.access.permission import Permission
 from failgate.access.principal import ANONYMOUS, Principal
 from failgate.access.role import Role
 from failgate.base.clock import MICROSECONDS
+from failgate.base.db import workspace_scope
 from failgate.base.errors import Forbidden, NotFound, NotSignedIn, SsoRequired, StepUpRequired
 from failgate.base.ids import is_id
 from failgate.web import csrf
@@ -86,6 +87,7 @@ async def admit(scope: Scope, visit: Visit, door: Door, services: Services, deni
         if principal.kind == "anonymous":
             raise NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
         visit.workspace, visit.role = await _membership(scope, principal, door, services)
+        workspace_scope.set(visit.workspace.id if visit.workspace is not None else None)
         await _check_entry(visit, services)
     decision = await _decide(visit, door, services)
     if not decision.allowed:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
+from failgate.base.db import workspace_scope
 from failgate.base.errors import FailgateError
 from failgate.base.ids import new_id
 from failgate.base.log import RequestContext, get_logger, request_context
@@ -55,6 +56,7 @@ class RequestLog:
         if scope["type"] == "websocket":
             visit.wire = receive, send
         token = request_context.set(RequestContext(visit.request_id, ip))
+        room = workspace_scope.set(None)
         answer = _Answer(scope, sending_headers(scope, visit, send))
         try:
             check_host(scope, self._hosts)
@@ -64,6 +66,7 @@ class RequestLog:
         finally:
             self._note(scope, visit, answer.status, time.perf_counter() - began)
             request_context.reset(token)
+            workspace_scope.reset(room)
 
     async def _answer_late(self, scope: Scope, visit: Visit, answer: "_Answer", error: Exception) -> None:
         """Answer what no door answered: a foreign host name, a failure outside of every handler."""

@@ -10,6 +10,7 @@ from failgate.access.permission import Permission as P  # noqa: N817  # as the m
 from failgate.access.role import GRANTS, Role
 from failgate.accounts.session import Origin
 from failgate.base.clock import FrozenClock
+from failgate.base.db import workspace_scope
 from failgate.base.ids import new_id
 from failgate.sso.connection import OidcSettings
 from failgate.sso.draft import Draft
@@ -438,3 +439,22 @@ async def test_an_owner_whom_it_brought_resets_nobody_who_reaches_further(
         alone = await post(client, f"/w/acme/members/{people.accounts['reviewer']}/reset-link")
     assert (refused.status_code, "fg_rst_" in refused.text) == (403, False)
     assert (alone.status_code, "fg_rst_" in alone.text) == (200, True)
+
+
+async def test_a_request_reads_in_the_scope_of_its_workspace(server, people, monkeypatch):
+    """What the wall of PostgreSQL goes by: each request says its workspace, and nothing stays of the one before."""
+    seen: list[str | None] = []
+    fetch = server.services.db.fetch
+
+    async def noted(query, *args):
+        seen.append(workspace_scope.get())
+        return await fetch(query, *args)
+
+    monkeypatch.setattr(server.services.db, "fetch", noted)
+    async with server.client(headers={"Authorization": f"Bearer {people.key}"}) as client:
+        assert (await client.get("/api/v1/workspaces/acme/commands")).status_code == 200
+        assert seen[-1] == people.acme
+        seen.clear()
+        assert (await client.get("/api/v1/workspaces/other/commands")).status_code == 404
+        assert (await client.get("/api/v1/whoami")).status_code == 200
+        assert set(seen) <= {None}

@@ -1,0 +1,79 @@
+"""The second wall between workspaces on PostgreSQL: row level security. F4 F5."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from failgate.base.db import Database, Transaction, workspace_scope
+from failgate.base.ids import new_id
+from failgate.base.open_database import open_database
+
+WALLED = {"gate_command", "gate_vote", "report", "report_artifact", "artifact"}
+# They name a workspace and stay open to reads of other workspaces' requests, which find out by them who somebody is.
+OF_PEOPLE = {
+    "agent", "agent_certificate", "gate_known_rule", "invitation", "membership", "sso_connection", "sso_membership",
+    "token",
+}  # fmt: skip
+
+
+@pytest.fixture
+async def postgres(postgres_server) -> AsyncIterator[Database]:
+    url = await postgres_server.migrated()
+    database = await open_database(url)
+    yield database
+    await database.close()
+    await postgres_server.drop(url)
+
+
+async def fill(database: Database, workspace_id: str) -> None:
+    command_id, report_id, artifact_id = new_id(), new_id(), new_id()
+
+    async def verb(tx: Transaction) -> None:
+        await insert(tx, "gate_command", id=command_id, workspace_id=workspace_id, state="denied")
+        await insert(tx, "gate_vote", id=new_id(), command_id=command_id, decision="deny")
+        await insert(tx, "artifact", id=artifact_id, workspace_id=workspace_id)
+        await insert(tx, "report", id=report_id, workspace_id=workspace_id)
+        await insert(tx, "report_artifact", report_id=report_id, workspace_id=workspace_id, artifact_id=artifact_id)
+
+    await database.write(verb)
+
+
+async def insert(tx: Transaction, table: str, **given: object) -> None:
+    """Insert a row; what is demanded and not given gets some value of its type."""
+    columns = await tx.fetch(
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = $1"
+        " AND is_nullable = 'NO' AND column_default IS NULL",
+        table,
+    )
+    values = {c["column_name"]: 0 if c["data_type"] in {"bigint", "integer"} else "{}" for c in columns} | given
+    places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
+    await tx.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", *values.values())
+
+
+@pytest.mark.parametrize("table", sorted(WALLED))
+async def test_a_request_of_one_workspace_reads_no_row_of_another_even_when_the_query_forgets_to_say_so(
+    postgres: Database, table: str
+) -> None:
+    ours, theirs = new_id(), new_id()
+    await fill(postgres, ours)
+    await fill(postgres, theirs)
+    query = f"SELECT count(*) AS number FROM {table}"
+
+    async def seen(scope: str | None) -> int:
+        workspace_scope.set(scope)
+        row = await postgres.fetch_one(query)
+        assert row is not None
+        return row["number"]
+
+    counts = await asyncio.gather(*(asyncio.create_task(seen(scope)) for scope in (None, ours, theirs, new_id()) * 5))
+    assert counts == [2, 1, 1, 0] * 5  # connections of the pool take nothing along
+
+
+async def test_every_table_of_a_workspace_is_walled_or_known_to_be_of_people(postgres: Database) -> None:
+    named = await postgres.fetch(
+        "SELECT table_name AS name FROM information_schema.columns WHERE column_name = 'workspace_id'"
+    )
+    walled = await postgres.fetch("SELECT relname AS name FROM pg_class WHERE relrowsecurity AND relforcerowsecurity")
+    assert {row["name"] for row in walled} == WALLED
+    assert {row["name"] for row in named} - WALLED <= OF_PEOPLE
