@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from failgate.cli.report_use import replay
+
 if TYPE_CHECKING:
     from failgate.client.execution import Way
     from failgate.client.report_folder import LocalReport
@@ -187,6 +189,9 @@ def delete(root: Path, name: str, yes: bool) -> int:
     delete_report(one)
     click.echo(f"failgate: report {one.manifest.id} is deleted", err=True)
     return 0
+
+
+report.add_command(replay)
 
 
 @click.group()

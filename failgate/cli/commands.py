@@ -15,7 +15,7 @@ from failgate.base.errors import BadInput, FailgateError, StartRefused
 TABLE: dict[str, tuple[str, str]] = {
     "run": ("failgate.cli.client:run", "Ask for a command, wait for the verdict, execute it once."),
     "capture": ("failgate.cli.client:capture", "Run a command; when it fails, keep a redacted report here."),
-    "report": ("failgate.cli.client:report", "Local reports: list, show, review, upload, delete."),
+    "report": ("failgate.cli.client:report", "Reports: list, show, review, upload, replay, delete."),
     "redact": ("failgate.cli.redaction:redact", "Print text with its secrets replaced."),
     "policy": ("failgate.cli.client:policy", "Ask which policy would say what, submitting nothing."),
     "login": ("failgate.cli.client:login", "Sign this machine in: a person approves it in a browser."),

@@ -172,9 +172,9 @@ class _Facts:
             for path in repository.status
         ]
         changed = repository.changed_files
-        return GitState(
-            repository.head, branch, changed > 0, changed, status, changed - len(status), repository.binary_files
-        )
+        folder = self._clean(os.path.relpath(os.path.realpath(self._failure.cwd), repository.root))
+        binary = repository.binary_files
+        return GitState(repository.head, branch, changed > 0, changed, status, changed - len(status), binary, folder)
 
     def _label(self, text: str | None) -> str | None:
         return inert(self._clean(text))[:200] if text else None

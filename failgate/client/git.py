@@ -18,12 +18,16 @@ from failgate.wire.reports import GitPath
 DIFF_BYTES = 1024 * 1024
 MOST_PATHS = 1000
 _SECONDS = 15
+_CHANGE_SECONDS = 600
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _SAFE = ("--no-pager", "--no-optional-locks", "--literal-pathspecs")
 _OVERRIDES = {
     "core.fsmonitor": "false",
     "core.hooksPath": "/dev/null",
     "core.untrackedCache": "false",
+    "core.sparseCheckout": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
     "core.quotePath": "false",
     "core.attributesFile": "/dev/null",
     "core.sshCommand": "false",
@@ -69,6 +73,27 @@ class Git:
         self._environment = _environment(_OVERRIDES)
         named = self._listed_filters()
         self._environment = _environment(_OVERRIDES | named)
+
+    def change(self, *arguments: str, stdin: IO[bytes] | None = None) -> str | None:
+        """Carry out what writes files; return None, or the last line of what git said when it failed.
+
+        Files of this machine may be read as a remote repository: a bundle is one.
+
+        Raises: OSError (there is no git), subprocess.TimeoutExpired.
+        """
+        done = subprocess.run(  # noqa: S603  # no shell, nothing of the repository runs
+            self._command(arguments),
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=self._environment | {"GIT_ALLOW_PROTOCOL": "file"},
+            timeout=_CHANGE_SECONDS,
+            check=False,
+        )
+        if done.returncode == 0:
+            return None
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return said[-1] if said else f"git ended with {done.returncode}"
 
     def ask(self, *arguments: str) -> bytes | None:
         """Return what git prints, or None when it fails.

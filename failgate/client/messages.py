@@ -28,14 +28,14 @@ class Messages:
 
     def __init__(self, *, is_json: bool = False) -> None:
         """Look whether stderr is a terminal that can rewrite a line."""
-        self._is_json = is_json
+        self.is_json = is_json
         self._has_line = False
         self.is_live = not is_json and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
     def say(self, event: str, message: str, **facts: object) -> None:
         """Write `message` (its text must be inert already) as a line of its own; a closed stderr stops nothing."""
         self.clear()
-        if self._is_json:
+        if self.is_json:
             import json
 
             line = json.dumps({"event": event, "message": message, **facts})
@@ -45,7 +45,7 @@ class Messages:
 
     def say_json(self, event: str, **facts: object) -> None:
         """Write an event that only programs want; nothing without `is_json`."""
-        if self._is_json:
+        if self.is_json:
             self.say(event, event, **facts)
 
     def show(self, message: str) -> None:

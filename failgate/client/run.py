@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from failgate.client.execution import Ended
     from failgate.client.output import Output
 
+    Witness = Callable[[Ended, Output], None]
+
 _WAIT_SECONDS = 25
 _FIRST_PATIENCE_SECONDS = 5.0
 _OUTCOME_TRIES = 3
@@ -75,11 +77,24 @@ def main(arguments: Sequence[str]) -> int:
         return INTERRUPTED
 
 
+def ask_and_run(options: Options, settings: Settings, messages: Messages, witness: "Witness") -> int:
+    """Ask for the command of `options`, execute it once; return its exit code, or why nothing was executed.
+
+    `witness` is given how it ended and its output instead of a report being kept.
+
+    Raises: what a run ends with before its verdict: ClientError and the errors of its call.
+    """
+    return _Run(options, settings, messages, witness).carry_out()
+
+
 class _Run:
     """One request from its submission to its outcome."""
 
-    def __init__(self, options: Options, settings: Settings, messages: Messages) -> None:
+    def __init__(
+        self, options: Options, settings: Settings, messages: Messages, witness: "Witness | None" = None
+    ) -> None:
         self._options = options
+        self._witness = witness
         self._settings = settings
         self._messages = messages
         self._api = Api(settings)
@@ -186,7 +201,9 @@ class _Run:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         try:
             self._tell(route, call, ended)
-            if ended.exit_code != 0 and self._options.is_captured:
+            if self._witness is not None:
+                self._witness(ended, output)
+            elif ended.exit_code != 0 and self._options.is_captured:
                 self._report(call, standing, ended, output, began_us)
         except (_Stopped, KeyboardInterrupt):
             self._messages.say("stopped", "stopped after the command had ended")

@@ -63,7 +63,10 @@ class GitPath(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class GitState(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The repository's state when the command ran; `head` is the full commit id or null before the first commit."""
+    """The repository's state when the command ran; `head` is the full commit id or null before the first commit.
+
+    `folder` is where in the repository the command ran: `.` is its root.
+    """
 
     head: str | None
     branch: str | None
@@ -72,6 +75,7 @@ class GitState(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     status: list[GitPath] = []
     status_left_out: int = 0
     binary_files: int = 0
+    folder: str | None = None
 
 
 class EnvironmentSummary(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
