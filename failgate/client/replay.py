@@ -135,9 +135,7 @@ def _placed(report: LocalReport, wish: Wish) -> Iterator[tuple[Path, str]]:
     found = {kind: _only(manifest, kind) for kind in ("diff", "snapshot", "bundle")}
     files = {kind: _file_of(report, artifact) if artifact else None for kind, artifact in found.items()}
     head = manifest.git.head if manifest.git else None
-    source = Source(
-        wish.here, head, files["diff"], files["snapshot"], files["bundle"], wish.is_redacted_allowed
-    )
+    source = Source(wish.here, head, files["diff"], files["snapshot"], files["bundle"], wish.is_redacted_allowed)
     base = Path(home(os.environ)) / "replays"
     with held_tree(source, base, manifest.id, into=wish.into, is_kept=wish.is_kept) as tree:
         yield _folder_of(manifest, tree.folder, repository), tree.way
@@ -194,15 +192,12 @@ def _run_through_gate(
 
 
 def _run_here(argv: Sequence[str]) -> tuple[Ended | None, Output, int]:
-    from failgate.client.cleaning import cleaned
-from failgate.client.command import open_executable
+    from failgate.client.command import open_executable
 
     program = open_executable(argv[0], str(Path.cwd()), os.environ.get("PATH", os.defpath))
     output = Output()
     try:
-        ended = execute(
-            argv, path=program.path, environment=os.environ, descriptor=program.descriptor, output=output
-        )
+        ended = execute(argv, path=program.path, environment=os.environ, descriptor=program.descriptor, output=output)
     finally:
         os.close(program.descriptor)
     return ended, output, ended.exit_code

@@ -116,8 +116,9 @@ def test_a_mended_project_passes(captured: Path, failgate: Failgate, alone: dict
 def test_a_tree_is_kept_where_it_was_asked_for(
     captured: Path, failgate: Failgate, alone: dict[str, str], tmp_path: Path
 ) -> None:
-    for _ in range(2):
-        done = failgate("report", "replay", "--into", str(tmp_path / "tree"), cwd=captured, env=alone)
+    words = ("report", "replay", "--into", str(tmp_path / "tree"))
+    assert failgate(*words, cwd=captured, env=alone).returncode == 0
+    done = failgate(*words, cwd=captured, env=alone)
     assert "exists already" in done.stderr
     assert done.returncode == 65
     assert "return sum(items)\n" in (tmp_path / "tree" / "app" / "prices.py").read_text()
