@@ -48,10 +48,11 @@ from failgate.base.secret import Secret
 from failgate.config.bounds import Between, Fits
 from failgate.config.errors import SettingRefused
 from failgate.config.units import Duration, Size
+from failgate.drafts import DocumentFormat, Draft, DraftArtifact, Reading
 from failgate.gate.policy import ApprovalPolicy, CommandContext, Finding, Rulebook, rule_digest
 from failgate.reports.format import ReportFormat
 from failgate.wire.gate import Command, Rule, RuleView
-from failgate.wire.reports import Manifest
+from failgate.wire.reports import Manifest, Tool
 
 __all__ = [
     "API_VERSION",
@@ -68,6 +69,9 @@ __all__ = [
     "Conflict",
     "Database",
     "DatabaseOpener",
+    "DocumentFormat",
+    "Draft",
+    "DraftArtifact",
     "Duration",
     "ExportedRecord",
     "FailgateError",
@@ -82,6 +86,7 @@ __all__ = [
     "Outbound",
     "Plugin",
     "Provides",
+    "Reading",
     "ReportFormat",
     "Row",
     "Rule",
@@ -93,6 +98,7 @@ __all__ = [
     "StartRefused",
     "StorageUnavailable",
     "TooLarge",
+    "Tool",
     "Transaction",
     "Unprocessable",
     "rule_digest",
@@ -124,7 +130,7 @@ class Provides:
     config names in `[gate] policies`, `[artifacts] store`, `[audit] exporters` or `[reports] formats`.
     """
 
-    report_formats: Sequence[ReportFormat] = ()
+    report_formats: Sequence[ReportFormat | DocumentFormat] = ()
     artifact_store: ArtifactStore | None = None
     approval_policy: ApprovalPolicy | None = None
     rulebook: Rulebook | None = None

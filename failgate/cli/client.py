@@ -76,7 +76,7 @@ def capture(
 
 @click.group()
 def report() -> None:
-    """Local reports."""
+    """Local reports: captured by failgate capture, or imported."""
 
 
 @report.command(name="list")
@@ -192,6 +192,26 @@ def delete(root: Path, name: str, yes: bool) -> int:
 
 
 report.add_command(replay)
+
+
+@report.command(name="import")
+@_root
+@click.option("--format", "name", required=True, help="What FILE is: junit, sarif, or another installed format.")
+@click.option("--json", "is_json", is_flag=True, help="Print a list of objects.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def import_documents(root: Path, name: str, is_json: bool, files: tuple[Path, ...]) -> None:
+    """Keep what failed in FILE, which another tool wrote, as a redacted local report."""
+    from failgate.client.importing import import_documents as kept
+    from failgate.client.importing import open_format
+
+    reports = list(kept(open_format(name), list(files), root, os.environ))
+    if is_json:
+        _print_json([_summary(one) for one in reports])
+        return
+    for one in reports:
+        _say(f"report kept at {os.path.relpath(one.folder)}")
+        click.echo(one.manifest.id)
+    _say("look at it: failgate report review latest" if reports else "nothing failed in there: no report")
 
 
 @click.group()

@@ -11,6 +11,7 @@ from failgate.audit.exporter import AuditExporter
 from failgate.base.errors import FailgateError, StartRefused
 from failgate.base.log import mask
 from failgate.config.model import Config
+from failgate.drafts import DocumentFormat
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.loader.finding import ReadyPlugin, find_plugins
 from failgate.loader.slots import OpenedPlugin, OpenedPlugins, fill_slots
@@ -87,10 +88,11 @@ def _checked(ready: ReadyPlugin, provides: object) -> Provides:
     """
     if not isinstance(provides, Provides):
         raise _not_opened(ready, f"it yields {type(provides).__name__} where Provides(...) is due", None)
-    for slot, contract in _CONTRACTS.items():
+    for slot, due in _CONTRACTS.items():
         value: object = getattr(provides, slot)
         objects = cast("Sequence[object]", value) if slot == "report_formats" else [] if value is None else [value]
         for each in objects:
+            contract = DocumentFormat if slot == "report_formats" and hasattr(each, "drafts") else due
             absent = sorted(name for name in _members(contract) if not hasattr(each, name))
             if absent:
                 sentence = f"{type(each).__name__} in the slot {slot} has no {', '.join(absent)}"

@@ -8,6 +8,7 @@ from failgate.audit.exporter import AuditExporter
 from failgate.config.errors import ConfigRefused, Mistake
 from failgate.config.model import Config, Reference
 from failgate.config.settings import Reader
+from failgate.drafts import DocumentFormat
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.loader.finding import PluginIdentity, ReadyPlugin
 from failgate.plugin import Health, Provides
@@ -34,7 +35,7 @@ class OpenedPlugins:
     """Every opened plugin in the order of opening, and what the slots of the config name.
 
     `policies`, `exporters` and `health` are by instance name, in the order in which the config names them;
-    `report_formats` by the format's own name.
+    `report_formats` (manifests) and `document_formats` (what other tools write) by the format's own name.
     """
 
     plugins: tuple[OpenedPlugin, ...]
@@ -42,6 +43,7 @@ class OpenedPlugins:
     policies: Mapping[str, ApprovalPolicy]
     rulebook: Rulebook | None
     report_formats: Mapping[str, ReportFormat]
+    document_formats: Mapping[str, DocumentFormat]
     exporters: Mapping[str, AuditExporter]
     health: Mapping[str, Health]
 
@@ -102,12 +104,14 @@ def _assemble(config: Config, opened: Sequence[OpenedPlugin]) -> OpenedPlugins:
     assert store is not None, "the slots were checked"
     policies = {name: provided[name].approval_policy for name in config.gate.policies}
     exporters = {name: provided[name].audit_exporter for name in config.audit.exporters}
+    formats = [each for name in config.reports.formats for each in provided[name].report_formats]
     return OpenedPlugins(
         plugins=tuple(opened),
         artifact_store=store,
         policies={name: policy for name, policy in policies.items() if policy is not None},
         rulebook=next((each.rulebook for each in provided.values() if each.rulebook is not None), None),
-        report_formats={each.name: each for name in config.reports.formats for each in provided[name].report_formats},
+        report_formats={each.name: each for each in formats if not isinstance(each, DocumentFormat)},
+        document_formats={each.name: each for each in formats if isinstance(each, DocumentFormat)},
         exporters={name: exporter for name, exporter in exporters.items() if exporter is not None},
         health={name: each.health for name, each in provided.items() if each.health is not None},
     )

@@ -13,6 +13,7 @@ The first-party plugins inherit the same classes. Needs pytest and pytest-asynci
 """
 
 from failgate.base.clock import FrozenClock
+from failgate.testing.document import DocumentContract, cleaned
 from failgate.testing.exporter import ExporterContract, exported
 from failgate.testing.format import FormatContract
 from failgate.testing.opening import command, host_at, opened, settings_from
@@ -20,12 +21,14 @@ from failgate.testing.policy import PolicyContract, assert_readable
 from failgate.testing.store import StoreContract
 
 __all__ = [
+    "DocumentContract",
     "ExporterContract",
     "FormatContract",
     "FrozenClock",
     "PolicyContract",
     "StoreContract",
     "assert_readable",
+    "cleaned",
     "command",
     "exported",
     "host_at",
