@@ -61,6 +61,8 @@ from failgate.loader.slots import OpenedPlugins
 from failgate.redaction import Scanner
 from failgate.reports import tables as report_tables
 from failgate.reports.reports import Reports
+from failgate.reports.share_visits import ShareVisits
+from failgate.reports.sharing import Sharing
 from failgate.sso import tables as sso_tables
 from failgate.sso.room import SignOnRoom, build_room
 from failgate.sso.scim import tables as scim_tables
@@ -109,6 +111,8 @@ class Services:
     certificates: AgentCertificates
     artifacts: Artifacts
     reports: Reports
+    sharing: Sharing
+    share_visits: ShareVisits
     outbound: Outbound
     sso: SignOnRoom
     gate: Gate
@@ -234,15 +238,14 @@ async def _build(
     )  # fmt: skip
     scim = build_scim(db, audit, clock, accounts=accounts, sessions=sessions, workspaces=workspaces, sso=sso)
     invitations = Invitations(
-        db,
-        audit,
-        clock,
-        accounts=accounts,
-        passwords=people.passwords,
-        throttle=people.throttle,
-        joining=workspaces,
+        db, audit, clock,
+        accounts=accounts, passwords=people.passwords, throttle=people.throttle, joining=workspaces,
         is_sso_only=sso.enforcements.is_demanded,
-    )
+    )  # fmt: skip
+    reports = Reports(
+        db, audit, clock, artifacts, formats=plugins.report_formats, scanner=scanner,
+        command_of=gate.requester_of, tell=gate.tell_report,
+    )  # fmt: skip
     exporters = plugins.exporters.items()
     return Services(
         config=config,
@@ -285,15 +288,10 @@ async def _build(
         ),
         certificates=certificates,
         artifacts=artifacts,
-        reports=Reports(
-            db,
-            audit,
-            clock,
-            artifacts,
-            formats=plugins.report_formats,
-            scanner=scanner,
-            command_of=gate.requester_of,
-            tell=gate.tell_report,
+        reports=reports,
+        sharing=Sharing(db, audit, clock, people.passwords, lambda: config.server.base_url),
+        share_visits=ShareVisits(
+            db, audit, clock, box, reading=reports, passwords=people.passwords, throttle=people.throttle
         ),
         outbound=outbound,
         sso=sso,
@@ -363,6 +361,7 @@ def _sweeps(services: Services) -> Sequence[Sweep]:
         services.device_login.sweep,
         services.signing_keys.sweep,
         services.sso.sweep,
+        services.sharing.sweep,
     )
 
 

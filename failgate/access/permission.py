@@ -15,6 +15,7 @@ class Permission(StrEnum):
     PUBLIC_SETUP_COMPLETE = "public:setup:complete"
     PUBLIC_INVITATION_ACCEPT = "public:invitation:accept"
     PUBLIC_PASSWORD_RESET = "public:password:reset"  # noqa: S105  # a permission, not a password
+    PUBLIC_SHARE_OPEN = "public:share:open"
 
     ACCOUNT_SELF_READ = "account:self:read"
     ACCOUNT_SELF_WRITE = "account:self:write"
@@ -31,6 +32,9 @@ class Permission(StrEnum):
     WORKSPACE_REPORT_READ = "workspace:report:read"
     WORKSPACE_REPORT_CREATE = "workspace:report:create"
     WORKSPACE_REPORT_DELETE = "workspace:report:delete"
+    WORKSPACE_SHARE_READ = "workspace:share:read"
+    WORKSPACE_SHARE_WRITE = "workspace:share:write"
+    WORKSPACE_SHARING_WRITE = "workspace:sharing:write"
     WORKSPACE_AGENT_READ = "workspace:agent:read"
     WORKSPACE_AGENT_WRITE = "workspace:agent:write"
     WORKSPACE_MEMBER_READ = "workspace:member:read"

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-PrincipalKind = Literal["anonymous", "user", "api_key", "agent", "scim", "system"]
+PrincipalKind = Literal["anonymous", "user", "api_key", "agent", "scim", "system", "share"]
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who speaks.
 
+    `share` is whoever came by the share link `share_id`, for one report; no door lets it in, its own page asks for it.
     `scim` is the identity provider of `connection_id`, which provisions people and groups.
     `account_id` is set for `user` and `api_key` (the key's owner); `agent_id` for `agent`, and then
     `owner_account_id` is the account that answers for the agent. `workspace_id` binds an API key or an agent to one
@@ -33,13 +34,14 @@ class Principal:
     scopes: frozenset[str] | None = field(default=None)
     connection_id: str | None = None
     may_change_account: bool = True
+    share_id: str | None = None
 
     @property
     def id(self) -> str:
         """Return the identifier under which this principal stands in the audit log."""
         if self.kind == "scim":
             return self.connection_id or self.kind
-        return self.agent_id or self.account_id or self.kind
+        return self.share_id or self.agent_id or self.account_id or self.kind
 
 
 ANONYMOUS = Principal(kind="anonymous")

@@ -23,6 +23,8 @@ _DEVELOPER = _AGENT | {
     Permission.WORKSPACE_COMMAND_READ,
     Permission.WORKSPACE_RULE_READ,
     Permission.WORKSPACE_REPORT_READ,
+    Permission.WORKSPACE_SHARE_READ,
+    Permission.WORKSPACE_SHARE_WRITE,
     Permission.WORKSPACE_AGENT_READ,
     Permission.WORKSPACE_MEMBER_READ,
     Permission.WORKSPACE_SETTINGS_READ,
@@ -39,6 +41,7 @@ _ADMIN = _REVIEWER | {
 }
 _OWNER = _ADMIN | {
     Permission.WORKSPACE_AUDIT_READ,
+    Permission.WORKSPACE_SHARING_WRITE,
     # Whoever sets the mapping of groups gives every role, so no administrator does.
     Permission.WORKSPACE_SIGN_IN_READ,
     Permission.WORKSPACE_SIGN_IN_WRITE,

@@ -45,6 +45,7 @@ RESET_FROM_ADDRESS: Final = Limits(most=30)
 # A company behind one address begins its day in less, and right answers of its provider are given back.
 DEPARTURE_FROM_ADDRESS: Final = Limits(most=600, window_seconds=60.0)
 WRONG_ANSWER_FROM_ADDRESS: Final = Limits(most=120, window_seconds=60.0)
+SHARE_FROM_ADDRESS: Final = Limits(most=600)
 
 
 @dataclass(slots=True)
@@ -130,6 +131,14 @@ class Throttle:
         """
         place = network_of(address)
         return self._reserve({f"answer {place}": WRONG_ANSWER_FROM_ADDRESS}, "", place)
+
+    def reserve_view_of(self, share: str, address: str) -> None:
+        """Count one page or file that somebody at the IP `address` is shown by the link `share`; never given back.
+
+        Raises: TooManyRequests (nothing is counted then).
+        """
+        place = network_of(address)
+        self._reserve({f"share {share} {place}": SHARE_FROM_ADDRESS}, "", place)
 
     def succeeded(self, reservation: Reservation) -> None:
         """Give the guess back: it was right. Its address is known for this account from now on."""

@@ -92,6 +92,13 @@ class Act(StrEnum):
     REPORT_DELETED = "report.deleted"
     REPORT_QUARANTINED = "report.quarantined"
     ARTIFACT_READ = "artifact.read"
+    ARTIFACT_REVIEWED = "artifact.reviewed"
+    SHARE_CREATED = "share.created"
+    SHARE_VIEWED = "share.viewed"
+    SHARE_REFUSED = "share.refused"
+    SHARE_REVOKED = "share.revoked"
+    SHARING_STOPPED = "sharing.stopped"
+    SHARING_RESUMED = "sharing.resumed"
     SSO_CONNECTION_CREATED = "sso_connection.created"
     SSO_CONNECTION_CHANGED = "sso_connection.changed"
     SSO_CONNECTION_ENABLED = "sso_connection.enabled"
@@ -247,6 +254,11 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.REPORT_DELETED: {"manifest": _DIGEST, "reason": _WORD},
     Act.REPORT_QUARANTINED: {"manifest": _DIGEST, "reason": _WORD, "findings": _COUNT},
     Act.ARTIFACT_READ: {"sha256": Digest, "report": _ID, "first_byte": _COUNT, "last_byte": _COUNT},
+    Act.ARTIFACT_REVIEWED: {"sha256": Digest},
+    Act.SHARE_CREATED: {"report": Id, "artifacts": Count, "expires_us": Microseconds, "method": Word},
+    Act.SHARE_VIEWED: {"report": Id, "count": Count},
+    Act.SHARE_REFUSED: {"report": Id, "reason": Word},
+    Act.SHARE_REVOKED: {"report": Id},
     Act.SSO_CONNECTION_CREATED: {"kind": Word, "settings": Digest},
     Act.SSO_CONNECTION_CHANGED: {"change": Word, "settings": _DIGEST},
     Act.SSO_CONNECTION_ENABLED: {},

@@ -44,3 +44,49 @@ class ReportArtifactRow(Table, tablename="report_artifact"):
     size_bytes = BigInt()
     sha256 = Text()
     artifact_id = Text(null=True, default=None)
+
+
+class ShareRow(Table, tablename="share"):
+    """One share link. `artifacts` is a JSON list of SHA-256; of the token only its SHA-256 is here."""
+
+    id = Text(primary_key=True)
+    workspace_id = Text()
+    report_id = Text()
+    artifacts = Text()
+    token_sha256 = Text()
+    passphrase_hash = Text(null=True, default=None)
+    creator_t = Text()
+    creator_id = Text()
+    creator_label = Text()
+    created_us = BigInt()
+    expires_us = BigInt()
+    revoked_us = BigInt(null=True, default=None)
+    views = BigInt()
+    last_view_us = BigInt(null=True, default=None)
+
+
+class ShareViewRow(Table, tablename="share_view"):
+    """One visit by a share link: when, and from which network (not which address)."""
+
+    id = Text(primary_key=True)
+    share_id = Text()
+    viewed_us = BigInt()
+    network = Text()
+
+
+class ArtifactReviewRow(Table, tablename="artifact_review"):
+    """Somebody looked through this source snapshot of this report; the key is workspace, report and digest."""
+
+    workspace_id = Text(primary_key=True)
+    report_id = Text()
+    sha256 = Text()
+    reviewer_t = Text()
+    reviewer_id = Text()
+    reviewed_us = BigInt()
+
+
+class SharingStopRow(Table, tablename="sharing_stop"):
+    """A workspace whose share links answer nobody."""
+
+    workspace_id = Text(primary_key=True)
+    stopped_us = BigInt()

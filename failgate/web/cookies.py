@@ -11,12 +11,17 @@ FORM = "fg_form"
 DEVICE = "fg_device"
 BROWSER = "fg_sso"
 BROWSER_SECONDS = 3600
+SHARE = "fg_share"
 _MAX_COOKIE_BYTES = 4096
 
 
 def cookie_name(base: str, *, is_https: bool) -> str:
-    """Return the name under which the cookie `base` travels."""
-    return f"__Host-{base}" if is_https else base
+    """Return the name under which the cookie `base` travels.
+
+    `__Host-` asks for the path `/`: the cookie of a share link, which stays below its link, is `__Secure-`.
+    """
+    prefix = "__Secure-" if base == SHARE else "__Host-"
+    return f"{prefix}{base}" if is_https else base
 
 
 def session_cookie(token: str, *, is_https: bool) -> str:
@@ -54,6 +59,12 @@ def browser_cookie(key: str, *, is_https: bool) -> str:
     return cookie.replace("SameSite=Lax", "SameSite=None") if is_https else cookie
 
 
+def share_cookie(visit: str, share_id: str, max_age_seconds: int, *, is_https: bool) -> str:
+    """Return the `Set-Cookie` value that keeps a visit by the share link `share_id`; it is sent to its pages alone."""
+    cookie = _set(SHARE, visit, is_https=is_https, path=f"/s/{share_id}")
+    return f"{cookie}; Max-Age={max_age_seconds}"
+
+
 def read_cookie(header: str | None, base: str, *, is_https: bool) -> str | None:
     """Return the value of the cookie `base` in a `Cookie` header; None when absent, sent twice, or oversized."""
     if not header or len(header) > 4 * _MAX_COOKIE_BYTES:
@@ -65,7 +76,7 @@ def read_cookie(header: str | None, base: str, *, is_https: bool) -> str | None:
     return found[0]
 
 
-def _set(base: str, value: str, *, is_https: bool) -> str:
+def _set(base: str, value: str, *, is_https: bool, path: str = "/") -> str:
     cookie: SimpleCookie = SimpleCookie()
     name = cookie_name(base, is_https=is_https)
     try:
@@ -73,7 +84,7 @@ def _set(base: str, value: str, *, is_https: bool) -> str:
     except CookieError as error:  # pragma: no cover - our tokens are URL-safe
         raise ValueError(str(error)) from None
     morsel = cookie[name]
-    morsel["path"], morsel["httponly"], morsel["samesite"] = "/", True, "Lax"
+    morsel["path"], morsel["httponly"], morsel["samesite"] = path, True, "Lax"
     if is_https:
         morsel["secure"] = True
     return morsel.OutputString()

@@ -47,6 +47,7 @@ _WRITTEN: dict[str, Callable[[str], bool]] = {
     "id": is_id,
     "trial": is_id,
     "token": is_id,
+    "link": is_id,
     "sha256": lambda text: _SHA256.fullmatch(text) is not None,
 }
 _NOT_SIGNED_IN = "The credential is missing or not valid."

@@ -20,6 +20,7 @@ from failgate.web.api import (
     operation,
     reports,
     rules,
+    shares,
     static,
     whoami,
 )
@@ -101,6 +102,9 @@ API: Final = (
     _api("reports.read", "GET", "/reports/{id}", reports.one, P.WORKSPACE_REPORT_READ),
     _api("reports.download", "GET", "/reports/{id}/artifacts/{sha256}", reports.artifact, P.WORKSPACE_REPORT_READ),
     _api("reports.delete", "DELETE", "/reports/{id}", reports.delete, P.WORKSPACE_REPORT_DELETE, is_sensitive=True),
+    _api("shares.create", "POST", "/reports/{id}/shares", shares.create, P.WORKSPACE_SHARE_WRITE, status=201),
+    _api("shares.list", "GET", "/reports/{id}/shares", shares.listing, P.WORKSPACE_SHARE_READ),
+    _api("shares.revoke", "DELETE", "/reports/{id}/shares/{link}", shares.revoke, P.WORKSPACE_SHARE_WRITE, status=204),
     _api("certificates.list", "GET", "/certificates", certificates.listing, P.WORKSPACE_AGENT_READ),
     _api("certificates.register", "POST", "/certificates", certificates.register, P.WORKSPACE_AGENT_WRITE,
          status=201, is_sensitive=True),

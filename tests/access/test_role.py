@@ -15,6 +15,9 @@ PINNED = {
     P.WORKSPACE_REPORT_READ: "owner admin reviewer developer",
     P.WORKSPACE_REPORT_CREATE: "owner admin reviewer developer agent",
     P.WORKSPACE_REPORT_DELETE: "owner admin",
+    P.WORKSPACE_SHARE_READ: "owner admin reviewer developer",
+    P.WORKSPACE_SHARE_WRITE: "owner admin reviewer developer",
+    P.WORKSPACE_SHARING_WRITE: "owner",
     P.WORKSPACE_AGENT_READ: "owner admin reviewer developer",
     P.WORKSPACE_AGENT_WRITE: "owner admin",
     P.WORKSPACE_MEMBER_READ: "owner admin reviewer developer auditor",
@@ -51,5 +54,10 @@ def test_an_auditor_changes_nothing() -> None:
 
 
 def test_an_admin_does_not_read_the_log_that_watches_admins() -> None:
-    above = {P.WORKSPACE_AUDIT_READ, P.WORKSPACE_SIGN_IN_READ, P.WORKSPACE_SIGN_IN_WRITE}
+    above = {
+        P.WORKSPACE_AUDIT_READ,
+        P.WORKSPACE_SIGN_IN_READ,
+        P.WORKSPACE_SIGN_IN_WRITE,
+        P.WORKSPACE_SHARING_WRITE,
+    }
     assert GRANTS[Role.OWNER] - GRANTS[Role.ADMIN] == above

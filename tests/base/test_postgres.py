@@ -9,7 +9,10 @@ from failgate.base.db import Database, Transaction, workspace_scope
 from failgate.base.ids import new_id
 from failgate.base.open_database import open_database
 
-WALLED = {"gate_command", "gate_vote", "report", "report_artifact", "artifact"}
+WALLED = {
+    "gate_command", "gate_vote", "report", "report_artifact", "artifact", "share", "share_view", "artifact_review",
+    "sharing_stop",
+}  # fmt: skip
 # They name a workspace and stay open to reads of other workspaces' requests, which find out by them who somebody is.
 OF_PEOPLE = {
     "agent", "agent_certificate", "gate_known_rule", "invitation", "membership", "sso_connection", "sso_membership",
@@ -35,6 +38,10 @@ async def fill(database: Database, workspace_id: str) -> None:
         await insert(tx, "artifact", id=artifact_id, workspace_id=workspace_id)
         await insert(tx, "report", id=report_id, workspace_id=workspace_id)
         await insert(tx, "report_artifact", report_id=report_id, workspace_id=workspace_id, artifact_id=artifact_id)
+        await insert(tx, "share", id=report_id, workspace_id=workspace_id, token_sha256=report_id)
+        await insert(tx, "share_view", id=new_id(), share_id=report_id)
+        await insert(tx, "artifact_review", report_id=report_id, workspace_id=workspace_id)
+        await insert(tx, "sharing_stop", workspace_id=workspace_id)
 
     await database.write(verb)
 

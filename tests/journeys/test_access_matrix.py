@@ -45,6 +45,7 @@ BODIES: dict[str, Any] = {
     "commands.finish": {"digest": "x", "exit_code": 0, "duration_ms": 1},
     "policy.explain": {"command": {}},
     "rules.create": {"kind": "exact", "effect": "allow", "argv": [""]},
+    "shares.create": {},
     "certificates.register": {"agent": "x", "san": ""},
     "reports.begin": {"manifest": {}, "consent": {"manifest_sha256": "", "by": "person", "at": ""}},
     "agents.create": {"name": ""},
@@ -80,6 +81,16 @@ LET_IN: dict[str, set[int]] = {
     "reports.delete": {404},
     "operation.metrics": {200},
     "static.file": {200},
+    "shares.create": {404},
+    "shares.list": {404},
+    "shares.revoke": {404},
+    "page.shares": {404},
+    "page.share_create": {404},
+    "page.share_revoke": {404},
+    "page.share_review": {404},
+    "page.shared": {404},
+    "page.shared_prove": {404},
+    "page.shared_artifact": {404},
     "page.setup": {404},
     "page.setup_complete": {404},
     "page.signin": {200, 303},
@@ -222,6 +233,12 @@ ABSENT_ID = {
     "reports.upload",
     "reports.seal",
     "reports.delete",
+    "shares.create",
+    "shares.revoke",
+    "page.shares",
+    "page.share_create",
+    "page.share_revoke",
+    "page.share_review",
     "page.session_close",
     "page.session_known",
     "page.passkey_rename",
@@ -270,6 +287,8 @@ class World:
             .replace("{workspace}", workspace)
             .replace("{id}", chosen)
             .replace("{token}", chosen)
+            .replace("{link}", chosen)
+            .replace("{share}", NOWHERE)
             .replace("{certificate}", chosen)
             .replace("{sha256}", SHA)
         )

@@ -28,6 +28,9 @@ GET /reports workspace:report:read api
 GET /reports/{id} workspace:report:read api
 GET /reports/{id}/artifacts/{sha256} workspace:report:read api
 DELETE /reports/{id} workspace:report:delete api sensitive
+POST /reports/{id}/shares workspace:share:write api
+GET /reports/{id}/shares workspace:share:read api
+DELETE /reports/{id}/shares/{link} workspace:share:write api
 GET /certificates workspace:agent:read api
 POST /certificates workspace:agent:write api sensitive
 DELETE /certificates/{id} workspace:agent:write api sensitive

@@ -70,7 +70,7 @@ async def artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) ->
     pieces = await opened.read(start, stop)
     headers = download_headers(opened.name, sha256, start, stop, opened.size_bytes, is_part=span is not None)
     return Stream(
-        _until_stopped(pieces, stop_of(request)),
+        until_stopped(pieces, stop_of(request)),
         status_code=206 if span is not None else 200,
         headers=headers,
         media_type="application/octet-stream",
@@ -126,7 +126,7 @@ def download_headers(
     return headers
 
 
-async def _until_stopped(pieces: AsyncIterator[bytes], stop: Stop) -> AsyncIterator[bytes]:
+async def until_stopped(pieces: AsyncIterator[bytes], stop: Stop) -> AsyncIterator[bytes]:
     """Yield `pieces`; break off when the server stops: a cut answer is seen as cut by its length."""
     async for piece in pieces:
         if stop.is_set:

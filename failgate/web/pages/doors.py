@@ -17,6 +17,8 @@ from failgate.web.pages import (
     reports,
     second_factor,
     setup,
+    shared,
+    shares,
     sign_ins,
     signin,
     signin_sso,
@@ -132,6 +134,18 @@ PAGES: Final[tuple[Door, ...]] = (
     _room("page.command", "GET", "/commands/{id}", commands.one, P.WORKSPACE_COMMAND_READ),
     _room("page.reports", "GET", "/reports", reports.listing, P.WORKSPACE_REPORT_READ),
     _room("page.report", "GET", "/reports/{id}", reports.one, P.WORKSPACE_REPORT_READ),
+    _room("page.shares", "GET", "/reports/{id}/shares", shares.listing, P.WORKSPACE_SHARE_READ),
+    _room("page.share_create", "POST", "/reports/{id}/shares", shares.create, P.WORKSPACE_SHARE_WRITE),
+    _room("page.share_revoke", "POST", "/reports/{id}/shares/{link}/revoke", shares.revoke, P.WORKSPACE_SHARE_WRITE),
+    _room(
+        "page.share_review", "POST", "/reports/{id}/artifacts/{sha256}/review", shares.review, P.WORKSPACE_SHARE_WRITE
+    ),
+    _sensitive("page.sharing", "GET", f"{_ROOM}/settings/sharing", shares.switch_page, P.WORKSPACE_SHARING_WRITE),
+    _sensitive("page.sharing_switch", "POST", f"{_ROOM}/settings/sharing", shares.switch, P.WORKSPACE_SHARING_WRITE),
+    # Of whoever holds a link: no session, no workspace, and nothing of either is asked for.
+    _page("page.shared", "GET", "/s/{share}", shared.one, P.PUBLIC_PAGE_READ),
+    _page("page.shared_prove", "POST", "/s/{share}", shared.prove, P.PUBLIC_SHARE_OPEN),
+    _page("page.shared_artifact", "GET", "/s/{share}/artifacts/{sha256}", shared.artifact, P.PUBLIC_PAGE_READ),
     _room("page.audit", "GET", "/audit", audit.log, P.WORKSPACE_AUDIT_READ),
     *PEOPLE,
     *PLATFORM,

@@ -27,6 +27,9 @@ _ABOUT: Final = {
     Permission.WORKSPACE_REPORT_READ: "read reports",
     Permission.WORKSPACE_REPORT_CREATE: "upload reports",
     Permission.WORKSPACE_REPORT_DELETE: "delete reports",
+    Permission.WORKSPACE_SHARE_READ: "list share links",
+    Permission.WORKSPACE_SHARE_WRITE: "make and revoke share links",
+    Permission.WORKSPACE_SHARING_WRITE: "switch share links off and on",
     Permission.WORKSPACE_AGENT_READ: "read agents",
     Permission.WORKSPACE_AGENT_WRITE: "change agents",
     Permission.WORKSPACE_MEMBER_READ: "read members",
@@ -267,6 +270,7 @@ class SettingsView:
     sign_in_href: str | None = None
     error: str | None = None
     is_saved: bool = False
+    sharing_href: str | None = None
 
 
 def role_choices(roles: tuple[Role, ...], chosen: Role) -> tuple[Choice, ...]:

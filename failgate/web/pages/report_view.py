@@ -95,6 +95,7 @@ class ReportPageView:
     environment: Machine
     artifacts: tuple[ArtifactLine, ...]
     manifest_sha256: str
+    share_href: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """The reports of failures."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from litestar.params import FromPath, QueryParameter
 
+from failgate.access.permission import Permission
 from failgate.reports.reading import OpenedArtifact
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.report_view import SHOWN_BYTES, Content, report_page_view, reports_view, shown_artifacts
-from failgate.web.pages.showing import Asking, Page, show
+from failgate.web.pages.showing import Asking, Page, grants, show
 
 After = Annotated[str | None, QueryParameter(name="after", max_length=64)]
 PAGE = 50
@@ -28,12 +30,14 @@ async def one(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the p
     contents: dict[str, Content] = {}
     for sha256 in shown_artifacts(report):
         opened = await services.reports.open_artifact(visit.principal, visit.here().id, id, sha256)
-        contents[sha256] = await _content(opened)
+        contents[sha256] = await content_of(opened)
     view = report_page_view(report, contents, slug=visit.here().slug, now_us=services.clock.now_us())
+    if report.state == "sealed" and grants(visit, Permission.WORKSPACE_SHARE_READ):
+        view = replace(view, share_href=f"/w/{visit.here().slug}/reports/{id}/shares")
     return await show(request, "report.html", view, title=report.title, room="reports")
 
 
-async def _content(opened: OpenedArtifact) -> Content:
+async def content_of(opened: OpenedArtifact) -> Content:
     """Return the beginning and the end of an artifact, all of it when it is small."""
     size = opened.size_bytes
     if size <= SHOWN_BYTES:

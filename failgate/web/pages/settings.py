@@ -42,6 +42,7 @@ async def _show(request: Asking, error: BadInput | None = None, *, is_saved: boo
         _sign_in_href(visit),
         str(error) if error else None,
         is_saved,
+        _sharing_href(visit),
     )
     status = error.status if error else 200
     return await show(request, "settings.html", view, title="Settings", room="settings", status=status)
@@ -52,3 +53,10 @@ def _sign_in_href(visit: Visit) -> str | None:
     if not grants(visit, Permission.WORKSPACE_SIGN_IN_READ):
         return None
     return f"/w/{visit.here().slug}/settings/sign-in"
+
+
+def _sharing_href(visit: Visit) -> str | None:
+    """Return where share links are switched, for who may."""
+    if not grants(visit, Permission.WORKSPACE_SHARING_WRITE):
+        return None
+    return f"/w/{visit.here().slug}/settings/sharing"
