@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from failgate.cli.report_use import replay
+from failgate.cli.report_use import context, replay
 
 if TYPE_CHECKING:
     from failgate.client.execution import Way
@@ -192,6 +192,7 @@ def delete(root: Path, name: str, yes: bool) -> int:
 
 
 report.add_command(replay)
+report.add_command(context)
 
 
 @report.command(name="import")

@@ -64,3 +64,14 @@ def replay(
         for line in done.differences():
             click.echo(f"failgate:   {inert(line)}", err=True)
     return done.exit_code
+
+
+@click.command()
+@_root
+@click.option("--budget", default="8k", show_default=True, help="At most this many tokens, four bytes each.")
+@click.argument("name", default="latest")
+def context(root: Path, budget: str, name: str) -> None:
+    """Print report NAME, of this folder or of the server, as Markdown for a program to read."""
+    from failgate.client.briefing import briefing, parse_tokens
+
+    click.echo(briefing(root, name, parse_tokens(budget)), nl=False)

@@ -182,6 +182,15 @@ class ReportView(msgspec.Struct, frozen=True):
     manifest: dict[str, Any] | None = None
 
 
+class ReportContext(msgspec.Struct, frozen=True):
+    """Answer to `GET reports/{id}/context`: Markdown of at most `budget` tokens; `tokens` is the estimate of it."""
+
+    id: str
+    markdown: str
+    tokens: int
+    budget: int
+
+
 class ReportPage(msgspec.Struct, frozen=True):
     """`GET reports`."""
 

@@ -7,11 +7,11 @@ from typing import Final
 import msgspec
 
 from failgate.failure.plain import lines_of
+from failgate.web.content import Content
 from failgate.web.pages.text import Moment, Piece, duration, moment_of, pieces, size
 from failgate.web.pages.token_view import Text, texts
 from failgate.wire.reports import EnvironmentSummary, Manifest, Redaction, ReportView
 
-SHOWN_BYTES: Final = 512 * 1024  # of one artifact on the page; the rest by download
 START_LINES: Final = 120
 END_LINES: Final = 200
 
@@ -118,15 +118,6 @@ class ReportsView:
 
     rows: tuple[ReportRow, ...]
     next_href: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What is shown of an artifact's bytes: the beginning, the end, and how many bytes between them are not."""
-
-    start: bytes
-    end: bytes
-    cut_bytes: int
 
 
 def report_page_view(report: ReportView, contents: Mapping[str, Content], *, slug: str, now_us: int) -> ReportPageView:

@@ -6,9 +6,9 @@ from typing import Annotated
 from litestar.params import FromPath, QueryParameter
 
 from failgate.access.permission import Permission
-from failgate.reports.reading import OpenedArtifact
+from failgate.web.content import Content, content_of
 from failgate.web.context import services_of, visit_of
-from failgate.web.pages.report_view import SHOWN_BYTES, Content, report_page_view, reports_view, shown_artifacts
+from failgate.web.pages.report_view import report_page_view, reports_view, shown_artifacts
 from failgate.web.pages.showing import Asking, Page, grants, show
 
 After = Annotated[str | None, QueryParameter(name="after", max_length=64)]
@@ -35,16 +35,3 @@ async def one(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the p
     if report.state == "sealed" and grants(visit, Permission.WORKSPACE_SHARE_READ):
         view = replace(view, share_href=f"/w/{visit.here().slug}/reports/{id}/shares")
     return await show(request, "report.html", view, title=report.title, room="reports")
-
-
-async def content_of(opened: OpenedArtifact) -> Content:
-    """Return the beginning and the end of an artifact, all of it when it is small."""
-    size = opened.size_bytes
-    if size <= SHOWN_BYTES:
-        return Content(await _read(opened, 0, size), b"", 0)
-    start, end = SHOWN_BYTES // 4, size - 3 * SHOWN_BYTES // 4
-    return Content(await _read(opened, 0, start), await _read(opened, end, size), end - start)
-
-
-async def _read(opened: OpenedArtifact, start: int, stop: int) -> bytes:
-    return b"".join([piece async for piece in await opened.read(start, stop)])

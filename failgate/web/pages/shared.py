@@ -18,11 +18,11 @@ from failgate.base.errors import FailgateError, Forbidden, NotFound, TooManyRequ
 from failgate.base.ids import is_id
 from failgate.reports.share_visits import Admitted, Entered
 from failgate.web.api.reports import byte_range, download_headers, until_stopped
+from failgate.web.content import Content, content_of
 from failgate.web.context import services_of, stop_of, visit_of
 from failgate.web.cookies import SHARE, read_cookie, share_cookie
 from failgate.web.pages.frame import Frame
-from failgate.web.pages.report_view import Content, shown_artifacts
-from failgate.web.pages.reports import content_of
+from failgate.web.pages.report_view import shown_artifacts
 from failgate.web.pages.shared_view import PassphraseView, shared_view
 from failgate.web.pages.showing import Asking, Page
 from failgate.web.render import csrf_token, html, page, redirect, render, static_version

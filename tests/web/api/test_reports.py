@@ -203,3 +203,19 @@ async def test_a_foreign_report_is_absent(client, server, people):
             absent = await stranger.get(own.replace("/acme/", "/other/").replace(identifier, new_id()))
             assert foreign.status_code == absent.status_code == 404
             assert foreign.content == absent.content
+
+
+async def test_a_program_is_told_of_a_report_within_its_budget(client):
+    content = b"x\n" * 9000 + b"ValueError: no price\n"
+    manifest = document(content, "output.txt", "text/plain")
+    manifest["artifacts"][0]["kind"] = "output"
+    begun = (await client.post(WHERE, json=consented(manifest))).json()
+    await client.put(f"{WHERE}/{begun['id']}/artifacts/{begun['missing'][0]}", content=content)
+    await client.post(f"{WHERE}/{begun['id']}/seal")
+    told = (await client.get(f"{WHERE}/{begun['id']}/context?budget=500")).json()
+    assert "ValueError: no price" in told["markdown"]
+    assert len(told["markdown"].encode()) <= 4 * 500
+    assert told["tokens"] <= told["budget"] == 500
+    for wrong in ("1", "-5", "x", "999999999"):
+        assert (await client.get(f"{WHERE}/{begun['id']}/context?budget={wrong}")).status_code == 400
+    assert (await client.get(f"{WHERE}/{new_id()}/context")).status_code == 404
