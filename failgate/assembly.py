@@ -31,6 +31,7 @@ from failgate.accounts.signing_keys import SigningKeys
 from failgate.accounts.tokens import Tokens
 from failgate.artifacts import tables as artifact_tables
 from failgate.artifacts.artifacts import ArtifactLimits, Artifacts
+from failgate.artifacts.keys import ArtifactKeys, WrappingKeys
 from failgate.audit import tables as audit_tables
 from failgate.audit.follower import Follower
 from failgate.audit.log import AuditLog
@@ -110,6 +111,7 @@ class Services:
     agents: Agents
     certificates: AgentCertificates
     artifacts: Artifacts
+    artifact_keys: ArtifactKeys
     reports: Reports
     sharing: Sharing
     share_visits: ShareVisits
@@ -220,9 +222,9 @@ async def _build(
     )
     feed, scanner = Feed(), Scanner()
     scanner.prepare()
-    artifacts = Artifacts(
-        db, plugins.artifact_store, clock, ArtifactLimits(artifact_bytes=config.limits.artifact.bytes)
-    )
+    artifact_keys = await _artifact_keys(config, db, audit, clock)
+    artifact_limits = ArtifactLimits(artifact_bytes=config.limits.artifact.bytes)
+    artifacts = Artifacts(db, plugins.artifact_store, clock, artifact_limits, artifact_keys)
     known_rules = KnownRules(db)
     gate = Gate(db, audit, clock, plugins.policies, plugins.rulebook, limits=limits, feed=feed, known_rules=known_rules)
     certificates = AgentCertificates(db, audit, clock)
@@ -288,6 +290,7 @@ async def _build(
         ),
         certificates=certificates,
         artifacts=artifacts,
+        artifact_keys=artifact_keys,
         reports=reports,
         sharing=Sharing(db, audit, clock, people.passwords, lambda: config.server.base_url),
         share_visits=ShareVisits(
@@ -304,6 +307,15 @@ async def _build(
         is_demo=is_demo,
         opened_us=clock.now_us(),
     )
+
+
+async def _artifact_keys(config: Config, db: Database, audit: AuditLog, clock: Clock) -> ArtifactKeys:
+    """Return the keys of `[artifacts.encryption]`. Raises: StartRefused when one that sealed something is missing."""
+    section = config.artifacts.encryption
+    wrapping = WrappingKeys() if section is None else WrappingKeys(section.key, section.previous)
+    keys = ArtifactKeys(db, audit, clock, wrapping)
+    await keys.check()
+    return keys
 
 
 def _outbound(config: Config) -> Outbound:

@@ -1,6 +1,7 @@
 """The operator's verbs about the installation: its identity providers, its keys, its log."""
 
 from failgate.administration.verb import OPERATOR, Answer, Arguments, Subjects, Verbs
+from failgate.artifacts.encrypting import Encrypting
 from failgate.assembly import Services
 from failgate.base.errors import BadInput
 
@@ -35,6 +36,12 @@ class OneLog(Arguments, frozen=True):
     log: str
 
 
+class Encryption(Arguments, frozen=True):
+    """Arguments of `artifacts.encrypt`: for how long it may go on before it answers."""
+
+    seconds: int = 600
+
+
 class Installation:
     """The verbs over open services."""
 
@@ -52,6 +59,8 @@ class Installation:
             "signing_key.rotate": (KeyRotation, self._rotate_signing_key),
             "rules.stored": (Arguments, self._stored_rules),
             "audit.checkpoint": (OneLog, self._checkpoint),
+            "artifacts.rotate_key": (Arguments, self._rotate_artifact_key),
+            "artifacts.encrypt": (Encryption, self._encrypt_artifacts),
         }
 
     async def _mint_scim_token(self, one: OneConnection) -> Answer:
@@ -82,6 +91,17 @@ class Installation:
     async def _rotate_signing_key(self, how: KeyRotation) -> Answer:
         key = await self._services.signing_keys.rotate(OPERATOR, is_compromised=how.is_compromised)
         return {"kid": key.id}
+
+    async def _rotate_artifact_key(self, _: Arguments) -> Answer:
+        return {"rotated": await self._services.artifact_keys.rotate(OPERATOR)}
+
+    async def _encrypt_artifacts(self, how: Encryption) -> Answer:
+        services = self._services
+        encrypting = Encrypting(
+            services.db, services.audit, services.plugins.artifact_store, services.artifacts, services.artifact_keys
+        )
+        done = await encrypting.run(OPERATOR, how.seconds)
+        return {"sealed": done.sealed, "failed": done.failed, "left": done.left}
 
     async def _stored_rules(self, _: Arguments) -> Answer:
         book = self._services.plugins.rulebook

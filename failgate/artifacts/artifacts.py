@@ -7,28 +7,29 @@ leaves at worst an object without a row, which nobody can read and which the nex
 import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import msgspec
 
+from failgate.artifacts.artifact import COLUMNS, Artifact, artifact_of, made_us, salt_text
+from failgate.artifacts.keys import ArtifactKeys
+from failgate.artifacts.sealing import new_salt, opened_pieces, sealed_pieces, span_of
 from failgate.artifacts.store import ArtifactStore, Incoming
 from failgate.base.clock import MICROSECONDS, Clock
-from failgate.base.db import Database, Row, Transaction
+from failgate.base.db import Database, Transaction
 from failgate.base.errors import Conflict, FailgateError, NotFound, StorageUnavailable, TooLarge, Unprocessable
 from failgate.base.ids import is_id, new_id
 
 PIECE_BYTES = 1024 * 1024  # hashed and handed on at once; smaller pieces cost more than they weigh
 _SWEEP_BATCH = 200
 _log = logging.getLogger("failgate.artifacts")
-_decode_findings = msgspec.json.Decoder(dict[str, int]).decode
 
-_FIND = """
-SELECT id, workspace_id, sha256, size_bytes, findings, scanned_by FROM artifact WHERE workspace_id = $1 AND sha256 = $2
-"""
+_FIND = f"SELECT {COLUMNS} FROM artifact WHERE workspace_id = $1 AND sha256 = $2"
 _INSERT = """
-INSERT INTO artifact (id, workspace_id, sha256, size_bytes, findings, scanned_by, created_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (workspace_id, sha256) DO NOTHING
+INSERT INTO artifact (id, workspace_id, sha256, size_bytes, findings, scanned_by, created_us, salt)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (workspace_id, sha256) DO NOTHING
 """
 
 
@@ -38,18 +39,6 @@ class ArtifactLimits:
 
     artifact_bytes: int = 1 << 30
     orphan_age_seconds: int = 24 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """One stored object: `id` is its key in the store; `findings` counts what a scan found, by rule."""
-
-    id: str
-    workspace_id: str
-    sha256: str
-    size_bytes: int
-    findings: Mapping[str, int] = field(default_factory=dict[str, int])
-    scanned_by: str = ""
 
 
 class Inspection(Protocol):
@@ -71,10 +60,19 @@ IsReferenced = Callable[[Transaction, str], Awaitable[bool]]
 class Artifacts:
     """Private bytes of workspaces, each content once per workspace."""
 
-    def __init__(self, db: Database, store: ArtifactStore, clock: Clock, limits: ArtifactLimits | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        store: ArtifactStore,
+        clock: Clock,
+        limits: ArtifactLimits | None = None,
+        keys: ArtifactKeys | None = None,
+    ) -> None:
+        """Keep the parts; without `keys` every artifact is plain."""
         self._db = db
         self._store = store
         self._clock = clock
+        self._keys = keys
         self.limits = limits or ArtifactLimits()
 
     async def receive(
@@ -102,11 +100,15 @@ class Artifacts:
                 pass  # the sender proves that it holds the bytes; they are stored already
             return await self._db.write(lambda tx: self._attach_known(tx, workspace_id, expected_sha256, attach))
         key = new_id()
+        artifact = Artifact(key, workspace_id, expected_sha256, expected_size)
+        data_key = await self._keys.sealing_key(workspace_id) if self._keys is not None else None
+        if data_key is not None:
+            artifact = replace(artifact, salt=new_salt())
         async with self._store.put(key) as incoming:
-            await _copy(pieces, incoming)
+            await _copy(_as_stored(pieces, artifact, data_key), incoming)
             findings, scanned_by = await inspection.finish() if inspection is not None else ({}, "")
             await incoming.commit()
-        artifact = Artifact(key, workspace_id, expected_sha256, expected_size, findings, scanned_by)
+        artifact = replace(artifact, findings=findings, scanned_by=scanned_by)
         try:
             kept = await self._db.write(lambda tx: self._keep(tx, artifact, attach))
         except StorageUnavailable:
@@ -121,12 +123,12 @@ class Artifacts:
     async def find(self, workspace_id: str, sha256: str) -> Artifact | None:
         """Return the workspace's artifact of this digest, or None."""
         row = await self._db.fetch_one(_FIND, workspace_id, sha256)
-        return _artifact(row) if row else None
+        return artifact_of(row) if row else None
 
     async def find_in(self, tx: Transaction, workspace_id: str, sha256: str) -> Artifact | None:
         """Return the workspace's artifact of this digest as the transaction sees it, or None."""
         row = await tx.fetch_one(_FIND, workspace_id, sha256)
-        return _artifact(row) if row else None
+        return artifact_of(row) if row else None
 
     async def open(
         self, workspace_id: str, sha256: str, start: int = 0, stop: int | None = None
@@ -138,13 +140,46 @@ class Artifacts:
         artifact = await self.find(workspace_id, sha256)
         if artifact is None:
             raise NotFound("There is no such artifact.")
-        stream = self._store.open(artifact.id, start, stop)
-        try:
-            async for piece in stream:
+        async with aclosing(await self._begun(artifact, start, stop)) as pieces:
+            async for piece in pieces:
                 yield piece
-        finally:
-            if isinstance(stream, AsyncGenerator):
-                await stream.aclose()
+
+    def read(self, artifact: Artifact, data_key: bytes | None, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        """Return the plaintext bytes `start` to `stop` of an artifact; `data_key` opens a sealed one.
+
+        Raises: NotFound (no object), StorageUnavailable.
+        """
+        sealed = artifact.sealed
+        if sealed is None:
+            return _closing(self._store.open(artifact.key, start, stop))
+        assert data_key is not None, "a sealed artifact is read by its key"
+        span = span_of(sealed, start, stop)
+        stored = _closing(self._store.open(artifact.key, span.start, span.stop))
+        return _closing(opened_pieces(stored, sealed, data_key, start, stop), stored)
+
+    async def _begun(self, artifact: Artifact, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
+        """Return the bytes with their first piece fetched; an object that was just put anew is looked up again."""
+        pieces = await self._pieces(artifact, start, stop)
+        try:
+            first = await anext(pieces, b"")
+        except NotFound:
+            await pieces.aclose()
+            again = await self.find(artifact.workspace_id, artifact.sha256)
+            if again is None or again.key == artifact.key:
+                raise
+            pieces = await self._pieces(again, start, stop)
+            first = await anext(pieces, b"")
+        return _chained(first, pieces)
+
+    async def _pieces(self, artifact: Artifact, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
+        data_key = None
+        if artifact.salt is not None:
+            if self._keys is None:
+                raise StorageUnavailable("The artifact is sealed.", hint="Name its key in [artifacts.encryption].")
+            data_key = await self._keys.opening_key(artifact.workspace_id)
+        end = artifact.size_bytes if stop is None else min(stop, artifact.size_bytes)
+        begin = min(max(start, 0), end)
+        return self.read(artifact, data_key, begin, end)
 
     async def unlink(
         self, tx: Transaction, workspace_id: str, digests: Sequence[str], is_referenced: IsReferenced
@@ -164,7 +199,7 @@ class Artifacts:
         pending = 0
         for artifact in artifacts:
             try:
-                await self._store.unlink(artifact.id)
+                await self._store.unlink(artifact.key)
             except FailgateError as error:
                 pending += 1
                 _log.warning("an object without a row stays until the next sweep: %s", error.slug)
@@ -185,7 +220,7 @@ class Artifacts:
         removed = 0
         batch: list[str] = []
         async for key in self._store.keys():
-            if is_id(key) and key[14] == "7" and _made_us(key) < oldest_us:
+            if is_id(key) and key[14] == "7" and made_us(key) < oldest_us:
                 batch.append(key)
             if len(batch) == _SWEEP_BATCH:
                 removed += await self._sweep(batch)
@@ -196,15 +231,18 @@ class Artifacts:
         if not keys:
             return 0
         numbers = ", ".join(f"${number}" for number in range(1, len(keys) + 1))
-        rows = await self._db.fetch(f"SELECT id FROM artifact WHERE id IN ({numbers})", *keys)
-        known = {row["id"] for row in rows}
+        query = (
+            f"SELECT COALESCE(object_key, id) AS object_key FROM artifact WHERE id IN ({numbers}) "
+            f"OR object_key IN ({numbers})"
+        )
+        known = {row["object_key"] for row in await self._db.fetch(query, *keys)}
         return sum([await self._store.unlink(key) for key in keys if key not in known])
 
     async def _keep(self, tx: Transaction, artifact: Artifact, attach: Attach | None) -> Artifact:
         findings = msgspec.json.encode(artifact.findings).decode()
         await tx.execute(
             _INSERT, artifact.id, artifact.workspace_id, artifact.sha256, artifact.size_bytes, findings,
-            artifact.scanned_by, self._clock.now_us(),
+            artifact.scanned_by, self._clock.now_us(), salt_text(artifact.salt),
         )  # fmt: skip
         return await self._attach_known(tx, artifact.workspace_id, artifact.sha256, attach)
 
@@ -264,22 +302,35 @@ class Artifacts:
         )
 
 
+def _as_stored(pieces: AsyncIterator[bytes], artifact: Artifact, data_key: bytes | None) -> AsyncIterator[bytes]:
+    sealed = artifact.sealed
+    if sealed is None or data_key is None:
+        return pieces
+    return sealed_pieces(pieces, sealed, data_key)
+
+
 async def _copy(pieces: AsyncIterator[bytes], incoming: Incoming) -> None:
     async for piece in pieces:
         await incoming.write(piece)
 
 
-def _artifact(row: Row) -> Artifact:
-    return Artifact(
-        row["id"],
-        row["workspace_id"],
-        row["sha256"],
-        row["size_bytes"],
-        _decode_findings(row["findings"]),
-        row["scanned_by"],
-    )
+async def _closing(
+    pieces: AsyncIterator[bytes], inner: AsyncGenerator[bytes, None] | None = None
+) -> AsyncGenerator[bytes, None]:
+    """Yield `pieces`; whoever leaves closes them, and what they read from."""
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()
+        if inner is not None:
+            await inner.aclose()
 
 
-def _made_us(key: str) -> int:
-    """Return when a UUID of version 7 was made, microseconds since 1970."""
-    return int(key[:8] + key[9:13], 16) * 1000
+async def _chained(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(rest):
+        if first:
+            yield first
+        async for piece in rest:
+            yield piece

@@ -5,7 +5,10 @@ from piccolo.table import Table
 
 
 class ArtifactRow(Table, tablename="artifact"):
-    """One object of one workspace. `findings` is JSON `{rule: count}`; `scanned_by` the rule set, empty if none ran."""
+    """One object of one workspace. `findings` is JSON `{rule: count}`; `scanned_by` the rule set, empty if none ran.
+
+    `salt` is that of a sealed object, None for a plain one; `object_key` its name in the store where that is not `id`.
+    """
 
     id = Text(primary_key=True)
     workspace_id = Text()
@@ -14,3 +17,15 @@ class ArtifactRow(Table, tablename="artifact"):
     findings = Text()
     scanned_by = Text()
     created_us = BigInt()
+    salt = Text(null=True, default=None)
+    object_key = Text(null=True, default=None)
+
+
+class ArtifactKeyRow(Table, tablename="artifact_key"):
+    """The data key of a workspace, wrapped by the key `wrapping_key_id`; empty once it is destroyed."""
+
+    workspace_id = Text(primary_key=True)
+    wrapped = Text()
+    wrapping_key_id = Text()
+    created_us = BigInt()
+    destroyed_us = BigInt(null=True, default=None)

@@ -99,6 +99,10 @@ class Act(StrEnum):
     SHARE_REVOKED = "share.revoked"
     SHARING_STOPPED = "sharing.stopped"
     SHARING_RESUMED = "sharing.resumed"
+    ARTIFACT_ENCRYPTED = "artifact.encrypted"
+    ARTIFACT_KEY_CREATED = "artifact_key.created"
+    ARTIFACT_KEY_ROTATED = "artifact_key.rotated"
+    ARTIFACT_KEY_DESTROYED = "artifact_key.destroyed"
     SSO_CONNECTION_CREATED = "sso_connection.created"
     SSO_CONNECTION_CHANGED = "sso_connection.changed"
     SSO_CONNECTION_ENABLED = "sso_connection.enabled"
@@ -259,6 +263,10 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.SHARE_VIEWED: {"report": Id, "count": Count},
     Act.SHARE_REFUSED: {"report": Id, "reason": Word},
     Act.SHARE_REVOKED: {"report": Id},
+    Act.ARTIFACT_ENCRYPTED: {"sha256": Digest},
+    Act.ARTIFACT_KEY_CREATED: {"wrapping_key": Word},
+    Act.ARTIFACT_KEY_ROTATED: {"wrapping_key": Word, "wrapping_key_before": Word},
+    Act.ARTIFACT_KEY_DESTROYED: {},
     Act.SSO_CONNECTION_CREATED: {"kind": Word, "settings": Digest},
     Act.SSO_CONNECTION_CHANGED: {"change": Word, "settings": _DIGEST},
     Act.SSO_CONNECTION_ENABLED: {},

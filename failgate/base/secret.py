@@ -1,8 +1,12 @@
 """Secrets as values that do not print themselves."""
 
+import base64
+import binascii
 import hashlib
 import hmac
-from typing import final
+from typing import Final, final
+
+KEY_BYTES: Final = 32
 
 
 @final
@@ -32,3 +36,18 @@ class Secret:
     def __hash__(self) -> int:
         """Return a hash that does not reveal the text."""
         return hash(hashlib.sha256(self._text.encode()).digest())
+
+
+def key_of(secret: Secret) -> bytes:
+    """Return the 256-bit key that `secret` says in base64.
+
+    Raises: ValueError.
+    """
+    mend = "make one with `openssl rand -base64 32`"
+    try:
+        key = base64.b64decode(secret.reveal(), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"is not base64: {mend}") from None
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"has {len(key)} bytes in place of {KEY_BYTES}: {mend}")
+    return key

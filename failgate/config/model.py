@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from failgate.base.errors import StartRefused
-from failgate.base.secret import Secret
+from failgate.base.secret import Secret, key_of
 from failgate.config.addresses import (
     check_database_url,
     check_log_origin,
@@ -153,10 +153,18 @@ class SsoSection(SsoTable, Section, frozen=True):
     """`[sso]`: identity providers of the whole installation."""
 
 
+class EncryptionSection(Section, frozen=True):
+    """`[artifacts.encryption]`: the key that wraps each workspace's data key, and those that did before."""
+
+    key: Annotated[Secret, Fits(key_of)] | None = None
+    previous: tuple[Annotated[Secret, Fits(key_of)], ...] = ()
+
+
 class ArtifactsSection(Section, frozen=True):
-    """`[artifacts]`: which plugin instance keeps the bytes."""
+    """`[artifacts]`: which plugin instance keeps the bytes, and whether they are sealed."""
 
     store: InstanceName = "filesystem"
+    encryption: EncryptionSection | None = None
 
 
 class ReportsSection(Section, frozen=True):

@@ -11,7 +11,8 @@ import pytest
 from failgate_filesystem import FolderStore
 from failgate_filesystem.folder import IncomingFile
 
-from failgate.artifacts.artifacts import Artifact, ArtifactLimits, Artifacts
+from failgate.artifacts.artifact import Artifact
+from failgate.artifacts.artifacts import ArtifactLimits, Artifacts
 from failgate.base.clock import FrozenClock
 from failgate.base.db import Database, Transaction
 from failgate.base.errors import Conflict, NotFound, StorageUnavailable, TooLarge, Unprocessable
@@ -19,11 +20,6 @@ from failgate.base.ids import new_id
 
 WORKSPACE, OTHER = new_id(), new_id()
 DAY_US = 24 * 3600 * 1_000_000
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> FolderStore:
-    return await FolderStore.opened(tmp_path / "objects")
 
 
 @pytest.fixture

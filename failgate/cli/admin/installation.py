@@ -7,7 +7,8 @@ from failgate.cli.admin.command import CONNECTION, EMAIL, Room
 scim = Room("scim", "Provisioning through a connection.")
 sso = Room("sso", "Single sign-on.")
 signing_key = Room("signing-key", "The key that signs access tokens.")
-ROOMS = (scim, sso, signing_key)
+artifacts = Room("artifacts", "Encryption of artifacts at rest.")
+ROOMS = (scim, sso, signing_key, artifacts)
 
 scim.add(
     "token",
@@ -28,4 +29,11 @@ signing_key.add(
     "rotate",
     "Sign with a new key from now on; the old one verifies until its tokens are over.",
     click.Option(["--compromised", "is_compromised"], is_flag=True, help="End at once what the old keys signed."),
+)
+
+artifacts.add("rotate-key", "Wrap the data key of every workspace by the key that the config names now.")
+artifacts.add(
+    "encrypt",
+    "Seal the artifacts that were kept before encryption was switched on; asked again, it goes on where it was.",
+    click.Option(["--seconds"], type=click.IntRange(1), default=600, show_default=True, help="For how long at most."),
 )
