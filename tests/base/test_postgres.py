@@ -11,7 +11,7 @@ from failgate.base.open_database import open_database
 
 WALLED = {
     "gate_command", "gate_vote", "report", "report_artifact", "artifact", "share", "share_view", "artifact_review",
-    "sharing_stop",
+    "sharing_stop", "artifact_key",
 }  # fmt: skip
 # They name a workspace and stay open to reads of other workspaces' requests, which find out by them who somebody is.
 OF_PEOPLE = {
@@ -36,6 +36,7 @@ async def fill(database: Database, workspace_id: str) -> None:
         await insert(tx, "gate_command", id=command_id, workspace_id=workspace_id, state="denied")
         await insert(tx, "gate_vote", id=new_id(), command_id=command_id, decision="deny")
         await insert(tx, "artifact", id=artifact_id, workspace_id=workspace_id)
+        await insert(tx, "artifact_key", workspace_id=workspace_id)
         await insert(tx, "report", id=report_id, workspace_id=workspace_id)
         await insert(tx, "report_artifact", report_id=report_id, workspace_id=workspace_id, artifact_id=artifact_id)
         await insert(tx, "share", id=report_id, workspace_id=workspace_id, token_sha256=report_id)
