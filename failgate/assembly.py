@@ -30,8 +30,9 @@ from failgate.accounts.setup_links import SetupLinks, SignInLinks
 from failgate.accounts.signing_keys import SigningKeys
 from failgate.accounts.tokens import Tokens
 from failgate.artifacts import tables as artifact_tables
-from failgate.artifacts.artifacts import ArtifactLimits, Artifacts
-from failgate.artifacts.keys import ArtifactKeys, WrappingKeys
+from failgate.artifacts.artifacts import Artifacts
+from failgate.artifacts.keys import ArtifactKeys
+from failgate.artifacts.room import open_artifacts
 from failgate.audit import tables as audit_tables
 from failgate.audit.follower import Follower
 from failgate.audit.log import AuditLog
@@ -222,9 +223,7 @@ async def _build(
     )
     feed, scanner = Feed(), Scanner()
     scanner.prepare()
-    artifact_keys = await _artifact_keys(config, db, audit, clock)
-    artifact_limits = ArtifactLimits(artifact_bytes=config.limits.artifact.bytes)
-    artifacts = Artifacts(db, plugins.artifact_store, clock, artifact_limits, artifact_keys)
+    artifacts, artifact_keys = await open_artifacts(config, db, audit, clock, plugins.artifact_store)
     known_rules = KnownRules(db)
     gate = Gate(db, audit, clock, plugins.policies, plugins.rulebook, limits=limits, feed=feed, known_rules=known_rules)
     certificates = AgentCertificates(db, audit, clock)
@@ -307,15 +306,6 @@ async def _build(
         is_demo=is_demo,
         opened_us=clock.now_us(),
     )
-
-
-async def _artifact_keys(config: Config, db: Database, audit: AuditLog, clock: Clock) -> ArtifactKeys:
-    """Return the keys of `[artifacts.encryption]`. Raises: StartRefused when one that sealed something is missing."""
-    section = config.artifacts.encryption
-    wrapping = WrappingKeys() if section is None else WrappingKeys(section.key, section.previous)
-    keys = ArtifactKeys(db, audit, clock, wrapping)
-    await keys.check()
-    return keys
 
 
 def _outbound(config: Config) -> Outbound:

@@ -22,6 +22,8 @@ from failgate.base.db import Database, Transaction
 from failgate.base.errors import Conflict, FailgateError, NotFound, StorageUnavailable, TooLarge, Unprocessable
 from failgate.base.ids import is_id, new_id
 
+__all__ = ["Artifact", "ArtifactLimits", "Artifacts", "Attach", "Inspection", "IsReferenced"]
+
 PIECE_BYTES = 1024 * 1024  # hashed and handed on at once; smaller pieces cost more than they weigh
 _SWEEP_BATCH = 200
 _log = logging.getLogger("failgate.artifacts")

@@ -16,8 +16,7 @@ from typing import Literal
 import msgspec
 
 from failgate.access.principal import Principal
-from failgate.artifacts.artifact import Artifact
-from failgate.artifacts.artifacts import Artifacts
+from failgate.artifacts.artifacts import Artifact, Artifacts
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Act, Actor, Event
 from failgate.base.canonical import JSON

@@ -12,7 +12,7 @@ from failgate.base.db import workspace_scope
 from failgate.base.errors import FailgateError
 from failgate.base.ids import new_id
 from failgate.base.log import RequestContext, get_logger, request_context
-from failgate.web.asgi import App, Message, Receive, Scope, Send
+from failgate.web.asgi import ASKED_FOR_HEAD, App, Message, Receive, Scope, Send
 from failgate.web.context import SCOPE_KEY, Visit
 from failgate.web.errors import note_error, problem_body, problem_of, refused_handshake
 from failgate.web.headers import check_host, new_nonce, sending_headers
@@ -106,7 +106,7 @@ class RequestLog:
     def _forwarded(self, scope: Scope) -> tuple[Scope, str | None]:
         """Return a scope of our own, and the address of who speaks."""
         client: tuple[str, Any] | None = scope.get("client")
-        ours: Scope = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else {**scope}
+        ours: Scope = {**scope, "method": "GET", ASKED_FOR_HEAD: True} if scope.get("method") == "HEAD" else {**scope}
         ip, is_believed = self._proxies.address_of(client[0] if client else None, scope["headers"])
         if is_believed and is_https_said(scope["headers"]):
             ours["scheme"] = {"http": "https", "ws": "wss"}.get(scope["scheme"], scope["scheme"])

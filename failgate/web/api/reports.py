@@ -5,7 +5,7 @@ Sources: RFC 9110 section 14 (ranges), RFC 6266 and RFC 8187 (file names).
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from litestar.response import Stream
 from failgate.base.errors import Unprocessable
 from failgate.web.api.gate import After
 from failgate.web.api.idempotency import IdempotencyKey, key_of
+from failgate.web.asgi import ASKED_FOR_HEAD
 from failgate.web.context import services_of, stop_of, visit_of
 from failgate.web.errors import OtherStatus
 from failgate.web.forms import pieces_of
@@ -62,12 +63,20 @@ async def one(request: Asking, id: FromPath[str]) -> ReportView:  # noqa: A002 -
 
 
 async def artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) -> Response[Any]:  # noqa: A002 - the path's word
-    """Download an artifact, or one range of its bytes; the reading is on record before the first byte."""
+    """Download an artifact, or one range of its bytes; the reading is on record before the first byte.
+
+    `ETag` is the digest; `If-Range` and `If-None-Match` are honoured (RFC 9110 sections 13.1 and 14.2).
+    """
     visit = visit_of(request)
     opened = await services_of(request).reports.open_artifact(visit.principal, visit.here().id, id, sha256)
-    span = byte_range(request.headers.get("range"), opened.size_bytes)
+    etag = f'"{sha256}"'
+    if is_known(request.headers.get("if-none-match"), etag):
+        return Response(None, status_code=304, headers={"etag": etag})
+    is_head = bool(request.scope.get(ASKED_FOR_HEAD))
+    asked = None if is_head else request.headers.get("range")  # section 14.2: a range is of GET alone
+    span = byte_range(asked, opened.size_bytes) if request.headers.get("if-range", etag) == etag else None
     start, stop = span or (0, opened.size_bytes)
-    pieces = await opened.read(start, stop)
+    pieces = _nothing() if is_head else await opened.read(start, stop)
     headers = download_headers(opened.name, sha256, start, stop, opened.size_bytes, is_part=span is not None)
     return Stream(
         until_stopped(pieces, stop_of(request)),
@@ -75,6 +84,18 @@ async def artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) ->
         headers=headers,
         media_type="application/octet-stream",
     )
+
+
+def is_known(text: str | None, etag: str) -> bool:
+    """Tell whether an `If-None-Match` header names this entity; a weak tag of it counts (RFC 9110 section 13.1.2)."""
+    named = [word.strip().removeprefix("W/") for word in (text or "").split(",")]
+    return etag in named or "*" in named
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    """Yield nothing: the head of an answer needs no byte of the artifact, and no record that one was read."""
+    for piece in ():
+        yield piece
 
 
 async def delete(request: Asking, id: FromPath[str]) -> DeletedReport:  # noqa: A002 - the path's word

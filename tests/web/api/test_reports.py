@@ -121,6 +121,33 @@ async def test_a_report_goes_up_and_its_bytes_come_back_as_a_harmless_download(c
     assert (await client.get(path)).status_code == (await client.get(f"{WHERE}/{identifier}")).status_code == 404
 
 
+async def test_an_interrupted_download_goes_on_only_where_the_bytes_are_the_same(client):
+    content = b"0123456789" * 1000
+    _, path = await uploaded(client, content)
+    etag = (await client.get(path)).headers["etag"]
+    assert etag == f'"{hashlib.sha256(content).hexdigest()}"'
+    part = await client.get(path, headers={"range": "bytes=9990-", "if-range": etag})
+    assert (part.status_code, part.content) == (206, content[9990:])
+    for other in ('"other"', f"W/{etag}", "Wed, 21 Oct 2026 07:28:00 GMT"):
+        whole = await client.get(path, headers={"range": "bytes=9990-", "if-range": other})
+        assert (whole.status_code, whole.content) == (200, content)
+    for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        same = await client.get(path, headers={"if-none-match": known})
+        assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
+    assert (await client.get(path, headers={"if-none-match": '"x"'})).status_code == 200
+
+
+async def test_the_head_of_a_download_reads_no_byte_of_it(client):
+    content = b"0123456789" * 1000
+    _, path = await uploaded(client, content)
+    answer = await client.head(path, headers={"range": "bytes=0-9"})
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-length"] == "10000"
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["etag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+    assert (await client.head(f"{path[:-1]}x")).status_code == 404
+
+
 ACTIVE = {
     ("a.html", "text/html"): b"<script>alert(1)</script>",
     ("a.svg", "image/svg+xml"): b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
