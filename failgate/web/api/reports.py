@@ -94,7 +94,7 @@ def is_known(text: str | None, etag: str) -> bool:
 
 async def _nothing() -> AsyncGenerator[bytes, None]:
     """Yield nothing: the head of an answer needs no byte of the artifact, and no record that one was read."""
-    for piece in ():
+    for piece in list[bytes]():
         yield piece
 
 
