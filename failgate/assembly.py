@@ -60,9 +60,10 @@ from failgate.gate.rules import Rules
 from failgate.loader.host import HostMaker
 from failgate.loader.opening import open_plugins
 from failgate.loader.slots import OpenedPlugins
-from failgate.redaction import Scanner
 from failgate.reports import tables as report_tables
+from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.reports import Reports
+from failgate.reports.rescanning import Rescanning
 from failgate.reports.share_visits import ShareVisits
 from failgate.reports.sharing import Sharing
 from failgate.sso import tables as sso_tables
@@ -116,6 +117,8 @@ class Services:
     reports: Reports
     sharing: Sharing
     share_visits: ShareVisits
+    redaction_rules: RedactionRules
+    rescanning: Rescanning
     outbound: Outbound
     sso: SignOnRoom
     gate: Gate
@@ -221,9 +224,9 @@ async def _build(
         use_within_seconds=round(config.gate.use_within.seconds),
         argv_bytes=config.limits.argv.bytes,
     )
-    feed, scanner = Feed(), Scanner()
-    scanner.prepare()
+    feed = Feed()
     artifacts, artifact_keys = await open_artifacts(config, db, audit, clock, plugins.artifact_store)
+    redaction_rules = RedactionRules(db, audit, clock, box)
     known_rules = KnownRules(db)
     gate = Gate(db, audit, clock, plugins.policies, plugins.rulebook, limits=limits, feed=feed, known_rules=known_rules)
     certificates = AgentCertificates(db, audit, clock)
@@ -244,8 +247,8 @@ async def _build(
         is_sso_only=sso.enforcements.is_demanded,
     )  # fmt: skip
     reports = Reports(
-        db, audit, clock, artifacts, formats=plugins.report_formats, scanner=scanner,
-        command_of=gate.requester_of, tell=gate.tell_report,
+        db, audit, clock, artifacts, formats=plugins.report_formats,
+        scanner_of=redaction_rules.scanner_of, command_of=gate.requester_of, tell=gate.tell_report,
     )  # fmt: skip
     exporters = plugins.exporters.items()
     return Services(
@@ -295,6 +298,8 @@ async def _build(
         share_visits=ShareVisits(
             db, audit, clock, box, reading=reports, passwords=people.passwords, throttle=people.throttle
         ),
+        redaction_rules=redaction_rules,
+        rescanning=Rescanning(db, audit, clock, artifacts, redaction_rules.scanner_of),
         outbound=outbound,
         sso=sso,
         gate=gate,
@@ -342,6 +347,8 @@ async def _begin_serving(services: Services, stack: contextlib.AsyncExitStack) -
     for follower in services.followers:
         follower.start()
         stack.push_async_callback(follower.close)
+    services.rescanning.start()
+    stack.push_async_callback(services.rescanning.close)
     preparing = asyncio.get_running_loop().create_task(services.scim.prepare(), name="preparing-scim")
     stack.push_async_callback(asyncio.wait, {preparing})
     sweeping = Sweeping(_sweeps(services), at_start=services.artifacts.sweep_orphans)

@@ -46,6 +46,8 @@ class Permission(StrEnum):
     WORKSPACE_SIGN_IN_WRITE = "workspace:sign-in:write"
     WORKSPACE_SETTINGS_READ = "workspace:settings:read"
     WORKSPACE_SETTINGS_WRITE = "workspace:settings:write"
+    WORKSPACE_REDACTION_READ = "workspace:redaction:read"
+    WORKSPACE_REDACTION_WRITE = "workspace:redaction:write"
 
     SCIM_SCHEMA_READ = "scim:schema:read"
     SCIM_RESOURCE_READ = "scim:resource:read"

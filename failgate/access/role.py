@@ -38,6 +38,9 @@ _ADMIN = _REVIEWER | {
     Permission.WORKSPACE_AGENT_WRITE,
     Permission.WORKSPACE_MEMBER_WRITE,
     Permission.WORKSPACE_SETTINGS_WRITE,
+    # A rule may tell the form of what it hides: who writes them reads them, nobody else.
+    Permission.WORKSPACE_REDACTION_READ,
+    Permission.WORKSPACE_REDACTION_WRITE,
 }
 _OWNER = _ADMIN | {
     Permission.WORKSPACE_AUDIT_READ,

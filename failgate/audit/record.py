@@ -103,6 +103,9 @@ class Act(StrEnum):
     ARTIFACT_KEY_CREATED = "artifact_key.created"
     ARTIFACT_KEY_ROTATED = "artifact_key.rotated"
     ARTIFACT_KEY_DESTROYED = "artifact_key.destroyed"
+    REDACTION_RULE_CREATED = "redaction_rule.created"
+    REDACTION_RULE_REVOKED = "redaction_rule.revoked"
+    REDACTION_SCAN_ENDED = "redaction_scan.ended"
     SSO_CONNECTION_CREATED = "sso_connection.created"
     SSO_CONNECTION_CHANGED = "sso_connection.changed"
     SSO_CONNECTION_ENABLED = "sso_connection.enabled"
@@ -267,6 +270,9 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.ARTIFACT_KEY_CREATED: {"wrapping_key": Word},
     Act.ARTIFACT_KEY_ROTATED: {"wrapping_key": Word, "wrapping_key_before": Word},
     Act.ARTIFACT_KEY_DESTROYED: {},
+    Act.REDACTION_RULE_CREATED: {"rules": _COUNT, "examples": _COUNT},
+    Act.REDACTION_RULE_REVOKED: {"rules": _COUNT},
+    Act.REDACTION_SCAN_ENDED: {"version": Word, "reports": Count, "quarantined": Count},
     Act.SSO_CONNECTION_CREATED: {"kind": Word, "settings": Digest},
     Act.SSO_CONNECTION_CHANGED: {"change": Word, "settings": _DIGEST},
     Act.SSO_CONNECTION_ENABLED: {},

@@ -9,6 +9,7 @@ from failgate.redaction.arguments import redact_arguments
 from failgate.redaction.catalogue import RULES, RULES_VERSION
 from failgate.redaction.environment import environment_secrets, is_sensitive_name
 from failgate.redaction.offsets import CharacterOffsets
+from failgate.redaction.patterns import Pattern, PatternMatcher, UnusablePattern, check_pattern
 from failgate.redaction.rules import Rule
 from failgate.redaction.scanner import Finding, Redacted, Scanner, redact, redact_bytes
 from failgate.redaction.stream import RedactingStream
@@ -18,10 +19,14 @@ __all__ = [
     "RULES_VERSION",
     "CharacterOffsets",
     "Finding",
+    "Pattern",
+    "PatternMatcher",
     "Redacted",
     "RedactingStream",
     "Rule",
     "Scanner",
+    "UnusablePattern",
+    "check_pattern",
     "environment_secrets",
     "is_sensitive_name",
     "redact",

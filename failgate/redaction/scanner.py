@@ -13,8 +13,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from failgate.redaction.catalogue import RULES
+from failgate.redaction.catalogue import RULES, RULES_VERSION
 from failgate.redaction.judgement import is_varied
+from failgate.redaction.patterns import PatternMatcher
 from failgate.redaction.prefilter import Possible, Prefilter, prefilter_of
 from failgate.redaction.rules import Rule
 from failgate.redaction.wrapping import joined_lines
@@ -82,9 +83,12 @@ class Scanner:
         values: Mapping[str, bytes] | None = None,
         key: bytes | None = None,
         rules: tuple[Rule, ...] = RULES,
+        patterns: PatternMatcher | None = None,
         patience_bytes: int = PATIENCE_BYTES,
     ) -> None:
         """Take `values`: spellings of known secrets, each with its secret (see `environment_secrets`).
+
+        `patterns` are a workspace's own rules; they come after the `rules`.
 
         After `patience_bytes` of text RE2 is loaded, if it is there, and speeds up what follows; `prepare` does it now.
         """
@@ -96,6 +100,12 @@ class Scanner:
         self._values = tuple(sorted(self._meanings, key=len, reverse=True))
         self._prefilter: Prefilter | None = None
         self._patience = patience_bytes
+        self._patterns = patterns
+
+    @property
+    def version(self) -> str:
+        """Return the name of the rules that this scanner uses, with those of the workspace."""
+        return RULES_VERSION if self._patterns is None else f"{RULES_VERSION}+{self._patterns.version}"
 
     def prepare(self) -> bool:
         """Load the prefilter now, as a server does; return whether RE2 is there; findings are the same."""
@@ -111,7 +121,7 @@ class Scanner:
 
     def candidates(self, content: bytes) -> list[Candidate]:
         """Return every span in `content` (plain bytes) that is a secret, sorted by start, overlaps included."""
-        found = [*self._by_value(content), *self._by_rule(content)]
+        found = [*self._by_value(content), *self._by_rule(content), *self._by_pattern(content)]
         found += self._across_lines(content, {(one.start, one.rule) for one in found})
         if found and b"[redacted:" in content:
             tags = [match.span() for match in _TAG.finditer(content)]
@@ -125,13 +135,19 @@ class Scanner:
         `known` are start and rule of what was found in the lines themselves: there the line's end is the secret's.
         """
         for joined in joined_lines(content):
-            for one in (*self._by_value(joined.content), *self._by_rule(joined.content)):
+            text = joined.content
+            for one in (*self._by_value(text), *self._by_rule(text), *self._by_pattern(text)):
                 if not joined.is_across(one.start, one.end):
                     continue
                 start = joined.origin(one.start)
-                says_itself = one.precedence < 0 or self._rules[one.precedence].group == 0
+                says_itself = not 0 <= one.precedence < len(self._rules) or self._rules[one.precedence].group == 0
                 if joined.is_wide or (says_itself and (start, one.rule) not in known):
                     yield one._replace(start=start, end=joined.origin(one.end - 1) + 1)
+
+    def _by_pattern(self, content: bytes) -> Iterator[Candidate]:
+        if self._patterns is not None:
+            for number, start, end in self._patterns.spans(content):
+                yield Candidate(start, end, len(self._rules) + number, self._patterns.ids[number])
 
     def _by_value(self, content: bytes) -> Iterator[Candidate]:
         for value in self._values:

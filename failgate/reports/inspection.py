@@ -2,9 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-from failgate.redaction import RULES_VERSION, RedactingStream, Scanner
+from failgate.redaction import RedactingStream, Scanner
+
+ScannerOf = Callable[[str], Awaitable[Scanner]]
+"""A workspace's id to the scanner with its own rules."""
 
 INLINE_BYTES = 64 * 1024  # more than this is scanned off the loop
 _TEXT_KINDS = frozenset({"output", "diff", "environment", "source"})
@@ -31,6 +34,7 @@ class ArtifactInspection:
 
     def __init__(self, scanner: Scanner, *, is_text: bool) -> None:
         self._stream = RedactingStream(scanner)
+        self._version = scanner.version
         self._counts: Counter[str] = Counter()
         self._is_text: bool | None = True if is_text else None
 
@@ -52,7 +56,7 @@ class ArtifactInspection:
             return {}, ""
         self._stream.finish()
         self._count()
-        return dict(self._counts), RULES_VERSION
+        return dict(self._counts), self._version
 
     def _count(self) -> None:
         self._counts.update(finding.rule for finding in self._stream.findings)

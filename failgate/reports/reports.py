@@ -25,9 +25,8 @@ from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import Conflict, Forbidden, NotFound, Unprocessable
 from failgate.base.idempotency import FirstAnswers, RequestKey
 from failgate.base.ids import new_id
-from failgate.redaction import Scanner
 from failgate.reports.format import ReportFormat
-from failgate.reports.inspection import inspection_for, merged, scan_text, summary
+from failgate.reports.inspection import ScannerOf, inspection_for, merged, scan_text, summary
 from failgate.reports.manifest import ManifestLimits, check, is_time, one_line, seal_bytes, texts
 from failgate.reports.reading import SELECT_ENTRIES, SELECT_ONE, ReportReading, no_report
 from failgate.reports.views import report_view
@@ -98,7 +97,7 @@ class Reports(ReportReading):
         artifacts: Artifacts,
         *,
         formats: Mapping[str, ReportFormat],
-        scanner: Scanner,
+        scanner_of: ScannerOf,
         command_of: CommandOf,
         tell: TellReport,
         limits: ManifestLimits | None = None,
@@ -108,7 +107,7 @@ class Reports(ReportReading):
         self._clock = clock
         self._answers = FirstAnswers(db, clock.now_us)
         self._formats = formats
-        self._scanner = scanner
+        self._scanner_of = scanner_of
         self._command_of = command_of
         self._tell = tell
         self._limits = limits or replace(ManifestLimits(), artifact_bytes=artifacts.limits.artifact_bytes)
@@ -153,7 +152,7 @@ class Reports(ReportReading):
             sha256,
             entry["size_bytes"],
             stream,
-            inspection=inspection_for(entry["kind"], entry["media_type"], self._scanner),
+            inspection=inspection_for(entry["kind"], entry["media_type"], await self._scanner_of(workspace_id)),
             attach=lambda tx, artifact: self._attach(tx, principal, row, artifact),
         )
         return await self._progress(workspace_id, report_id)
@@ -198,7 +197,7 @@ class Reports(ReportReading):
         check(manifest, self._limits)
         if request.command_id is not None:
             await self._check_command(principal, workspace_id, request.command_id)
-        findings = await scan_text(texts(manifest), self._scanner)
+        findings = await scan_text(texts(manifest), await self._scanner_of(workspace_id))
         title = one_line(reader.title(manifest))
         return _Upload(principal, workspace_id, request, consent, manifest, text, sha256, title, findings)
 

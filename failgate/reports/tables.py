@@ -90,3 +90,28 @@ class SharingStopRow(Table, tablename="sharing_stop"):
 
     workspace_id = Text(primary_key=True)
     stopped_us = BigInt()
+
+
+class RedactionRuleRow(Table, tablename="redaction_rule"):
+    """A rule that a workspace added; `sealed` holds its pattern and description."""
+
+    id = Text(primary_key=True)
+    workspace_id = Text()
+    name = Text()
+    sealed = Text()
+    created_by = Text()
+    created_us = BigInt()
+
+
+class RedactionSetRow(Table, tablename="redaction_set"):
+    """The rules of a workspace as a whole: the key of its tags, a generation, how far the scan of reports is."""
+
+    workspace_id = Text(primary_key=True)
+    sealed_key = Text()
+    generation = BigInt()
+    is_scanning = BigInt()
+    scan_after = Text()
+    scanned = BigInt()
+    quarantined = BigInt()
+    scan_begun_us = BigInt()
+    scan_ended_us = BigInt(null=True, default=None)

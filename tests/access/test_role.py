@@ -27,6 +27,8 @@ PINNED = {
     P.WORKSPACE_AUDIT_READ: "owner auditor",
     P.WORKSPACE_SETTINGS_READ: "owner admin reviewer developer",
     P.WORKSPACE_SETTINGS_WRITE: "owner admin",
+    P.WORKSPACE_REDACTION_READ: "owner admin",
+    P.WORKSPACE_REDACTION_WRITE: "owner admin",
     P.WORKSPACE_SIGN_IN_READ: "owner",
     P.WORKSPACE_SIGN_IN_WRITE: "owner",
 }

@@ -11,7 +11,7 @@ from failgate.base.open_database import open_database
 
 WALLED = {
     "gate_command", "gate_vote", "report", "report_artifact", "artifact", "share", "share_view", "artifact_review",
-    "sharing_stop", "artifact_key",
+    "sharing_stop", "artifact_key", "redaction_rule", "redaction_set",
 }  # fmt: skip
 # They name a workspace and stay open to reads of other workspaces' requests, which find out by them who somebody is.
 OF_PEOPLE = {
@@ -38,6 +38,8 @@ async def fill(database: Database, workspace_id: str) -> None:
         await insert(tx, "artifact", id=artifact_id, workspace_id=workspace_id)
         await insert(tx, "artifact_key", workspace_id=workspace_id)
         await insert(tx, "report", id=report_id, workspace_id=workspace_id)
+        await insert(tx, "redaction_rule", id=new_id(), workspace_id=workspace_id)
+        await insert(tx, "redaction_set", workspace_id=workspace_id)
         await insert(tx, "report_artifact", report_id=report_id, workspace_id=workspace_id, artifact_id=artifact_id)
         await insert(tx, "share", id=report_id, workspace_id=workspace_id, token_sha256=report_id)
         await insert(tx, "share_view", id=new_id(), share_id=report_id)

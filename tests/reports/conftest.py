@@ -132,6 +132,11 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path) -> Room:
     async def command_of(workspace_id: str, command_id: str) -> str | None:
         return await made[0].command_of(workspace_id, command_id)
 
+    async def scanner_of(workspace_id: str) -> Scanner:
+        return scanners.setdefault(workspace_id, Scanner())
+
+    scanners: dict[str, Scanner] = {}
+
     async def tell(workspace_id: str, command_id: str) -> None:
         made[0].told.append((workspace_id, command_id))
 
@@ -141,7 +146,7 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path) -> Room:
         clock,
         artifacts,
         formats={"failgate": CaptureFormat()},
-        scanner=Scanner(),
+        scanner_of=scanner_of,
         command_of=command_of,
         tell=tell,
     )

@@ -32,6 +32,9 @@ DELETE /reports/{id} workspace:report:delete api sensitive
 POST /reports/{id}/shares workspace:share:write api
 GET /reports/{id}/shares workspace:share:read api
 DELETE /reports/{id}/shares/{link} workspace:share:write api
+GET /redaction-rules workspace:redaction:read api
+POST /redaction-rules workspace:redaction:write api sensitive
+DELETE /redaction-rules/{id} workspace:redaction:write api sensitive
 GET /certificates workspace:agent:read api
 POST /certificates workspace:agent:write api sensitive
 DELETE /certificates/{id} workspace:agent:write api sensitive
