@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from failgate.administration.doctor import Doctor
 from failgate.administration.installation import Installation
 from failgate.administration.people import People
 from failgate.administration.programs import Programs
@@ -21,7 +22,7 @@ class Administration:
     """The verbs over open services."""
 
     def __init__(self, services: Services) -> None:
-        rooms = (People(services), Programs(services), Installation(services))
+        rooms = (People(services), Programs(services), Installation(services), Doctor(services))
         self._verbs: Verbs = {name: verb for room in rooms for name, verb in room.table().items()}
 
     async def run(self, verb: str, arguments: Mapping[str, Any]) -> Answer:

@@ -229,15 +229,19 @@ class Artifacts:
                 batch = []
         return removed + await self._sweep(batch)
 
-    async def _sweep(self, keys: Sequence[str]) -> int:
+    async def known_keys(self, keys: Sequence[str]) -> frozenset[str]:
+        """Return those of `keys` (at most 200) that are the object of an artifact."""
         if not keys:
-            return 0
+            return frozenset()
         numbers = ", ".join(f"${number}" for number in range(1, len(keys) + 1))
         query = (
             f"SELECT COALESCE(object_key, id) AS object_key FROM artifact WHERE id IN ({numbers}) "
             f"OR object_key IN ({numbers})"
         )
-        known = {row["object_key"] for row in await self._db.fetch(query, *keys)}
+        return frozenset(row["object_key"] for row in await self._db.fetch(query, *keys)) & frozenset(keys)
+
+    async def _sweep(self, keys: Sequence[str]) -> int:
+        known = await self.known_keys(keys)
         return sum([await self._store.unlink(key) for key in keys if key not in known])
 
     async def _keep(self, tx: Transaction, artifact: Artifact, attach: Attach | None) -> Artifact:

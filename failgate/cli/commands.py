@@ -24,6 +24,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "serve": ("failgate.cli.server:serve", "Run the server."),
     "init": ("failgate.cli.server:init", "Write a commented config file."),
     "check": ("failgate.cli.server:check", "Validate the whole config, up to opened plugins."),
+    "doctor": ("failgate.cli.doctor:doctor", "Prove that this installation works; each trouble with its mend."),
     "migrate": ("failgate.cli.server:migrate_command", "Bring the database to this version."),
     "plugins": ("failgate.cli.server:plugins", "List what is enabled, from where, which version and hash."),
     "admin": ("failgate.cli.admin.admin:admin", "People, workspaces, agents, allowlist, keys."),
