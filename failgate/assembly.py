@@ -64,6 +64,7 @@ from failgate.reports import tables as report_tables
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.reports import Reports
 from failgate.reports.rescanning import Rescanning
+from failgate.reports.room import ReportRoom, build_reports
 from failgate.reports.share_visits import ShareVisits
 from failgate.reports.sharing import Sharing
 from failgate.sso import tables as sso_tables
@@ -119,6 +120,7 @@ class Services:
     share_visits: ShareVisits
     redaction_rules: RedactionRules
     rescanning: Rescanning
+    report_room: ReportRoom
     outbound: Outbound
     sso: SignOnRoom
     gate: Gate
@@ -246,9 +248,10 @@ async def _build(
         accounts=accounts, passwords=people.passwords, throttle=people.throttle, joining=workspaces,
         is_sso_only=sso.enforcements.is_demanded,
     )  # fmt: skip
-    reports = Reports(
-        db, audit, clock, artifacts, formats=plugins.report_formats,
-        scanner_of=redaction_rules.scanner_of, command_of=gate.requester_of, tell=gate.tell_report,
+    report_room = build_reports(
+        db, audit, clock, artifacts,
+        formats=plugins.report_formats, scanner_of=redaction_rules.scanner_of, command_of=gate.requester_of,
+        tell=gate.tell_report, days=config.reports.days, workspace_ids=workspaces.ids,
     )  # fmt: skip
     exporters = plugins.exporters.items()
     return Services(
@@ -293,10 +296,11 @@ async def _build(
         certificates=certificates,
         artifacts=artifacts,
         artifact_keys=artifact_keys,
-        reports=reports,
+        reports=report_room.reports,
+        report_room=report_room,
         sharing=Sharing(db, audit, clock, people.passwords, lambda: config.server.base_url),
         share_visits=ShareVisits(
-            db, audit, clock, box, reading=reports, passwords=people.passwords, throttle=people.throttle
+            db, audit, clock, box, reading=report_room.reports, passwords=people.passwords, throttle=people.throttle
         ),
         redaction_rules=redaction_rules,
         rescanning=Rescanning(db, audit, clock, artifacts, redaction_rules.scanner_of),
@@ -371,6 +375,7 @@ def _sweeps(services: Services) -> Sequence[Sweep]:
         services.signing_keys.sweep,
         services.sso.sweep,
         services.sharing.sweep,
+        services.report_room.retention.sweep,
     )
 
 
@@ -381,16 +386,8 @@ async def _record_start(services: Services) -> None:
         await services.audit.record(
             Event(act=Act.PLUGIN_ENABLED, ws="system", obj_t="plugin", obj_id=identity.name, actor=SERVER, data=facts)
         )
-    await services.audit.record(
-        Event(
-            act=Act.SERVER_STARTED,
-            ws="system",
-            obj_t="server",
-            obj_id="server",
-            actor=SERVER,
-            data={"version": __version__},
-        )
-    )
+    started: dict[str, JSON] = {"version": __version__}
+    await services.audit.record(Event(Act.SERVER_STARTED, "system", "server", "server", SERVER, started))
 
 
 async def _record_stop(services: Services) -> None:

@@ -35,6 +35,8 @@ class Permission(StrEnum):
     WORKSPACE_SHARE_READ = "workspace:share:read"
     WORKSPACE_SHARE_WRITE = "workspace:share:write"
     WORKSPACE_SHARING_WRITE = "workspace:sharing:write"
+    WORKSPACE_REPORT_TRIAGE = "workspace:report:triage"
+    WORKSPACE_REPORT_HOLD = "workspace:report:hold"
     WORKSPACE_AGENT_READ = "workspace:agent:read"
     WORKSPACE_AGENT_WRITE = "workspace:agent:write"
     WORKSPACE_MEMBER_READ = "workspace:member:read"
@@ -48,6 +50,8 @@ class Permission(StrEnum):
     WORKSPACE_SETTINGS_WRITE = "workspace:settings:write"
     WORKSPACE_REDACTION_READ = "workspace:redaction:read"
     WORKSPACE_REDACTION_WRITE = "workspace:redaction:write"
+    WORKSPACE_USAGE_READ = "workspace:usage:read"
+    WORKSPACE_DELETE_CONFIRM = "workspace:delete:confirm"
 
     SCIM_SCHEMA_READ = "scim:schema:read"
     SCIM_RESOURCE_READ = "scim:resource:read"
@@ -58,3 +62,5 @@ class Permission(StrEnum):
     PLATFORM_INSTALLATION_READ = "platform:installation:read"
     PLATFORM_USER_READ = "platform:user:read"
     PLATFORM_USER_WRITE = "platform:user:write"
+    PLATFORM_LIMIT_READ = "platform:limit:read"
+    PLATFORM_LIMIT_WRITE = "platform:limit:write"

@@ -30,6 +30,7 @@ _DEVELOPER = _AGENT | {
     Permission.WORKSPACE_SETTINGS_READ,
     Permission.WORKSPACE_KEY_READ,
     Permission.WORKSPACE_KEY_WRITE,
+    Permission.WORKSPACE_REPORT_TRIAGE,
 }
 _REVIEWER = _DEVELOPER | {Permission.WORKSPACE_COMMAND_VOTE}
 _ADMIN = _REVIEWER | {
@@ -41,6 +42,8 @@ _ADMIN = _REVIEWER | {
     # A rule may tell the form of what it hides: who writes them reads them, nobody else.
     Permission.WORKSPACE_REDACTION_READ,
     Permission.WORKSPACE_REDACTION_WRITE,
+    Permission.WORKSPACE_REPORT_HOLD,
+    Permission.WORKSPACE_USAGE_READ,
 }
 _OWNER = _ADMIN | {
     Permission.WORKSPACE_AUDIT_READ,
@@ -48,6 +51,8 @@ _OWNER = _ADMIN | {
     # Whoever sets the mapping of groups gives every role, so no administrator does.
     Permission.WORKSPACE_SIGN_IN_READ,
     Permission.WORKSPACE_SIGN_IN_WRITE,
+    # Two owners delete a workspace: who asks and who confirms.
+    Permission.WORKSPACE_DELETE_CONFIRM,
 }
 _AUDITOR = frozenset(
     {
@@ -57,6 +62,7 @@ _AUDITOR = frozenset(
         Permission.WORKSPACE_MEMBER_READ,
         Permission.WORKSPACE_KEY_READ,
         Permission.WORKSPACE_KEY_WRITE,
+        Permission.WORKSPACE_USAGE_READ,
     }
 )
 

@@ -106,6 +106,19 @@ class Act(StrEnum):
     REDACTION_RULE_CREATED = "redaction_rule.created"
     REDACTION_RULE_REVOKED = "redaction_rule.revoked"
     REDACTION_SCAN_ENDED = "redaction_scan.ended"
+    REPORT_HELD = "report.held"
+    REPORT_RELEASED = "report.released"
+    REPORT_GROUP_RESOLVED = "report_group.resolved"
+    REPORT_GROUP_IGNORED = "report_group.ignored"
+    REPORT_GROUP_REOPENED = "report_group.reopened"
+    REPORT_GROUP_REGRESSED = "report_group.regressed"
+    ARTIFACT_DELETED = "artifact.deleted"
+    RETENTION_CHANGED = "retention.changed"
+    LIMIT_CHANGED = "limit.changed"
+    WORKSPACE_DELETION_ASKED = "workspace_deletion.asked"
+    WORKSPACE_DELETION_WITHDRAWN = "workspace_deletion.withdrawn"
+    WORKSPACE_DELETED = "workspace.deleted"
+    WORKSPACE_EMPTIED = "workspace.emptied"
     SSO_CONNECTION_CREATED = "sso_connection.created"
     SSO_CONNECTION_CHANGED = "sso_connection.changed"
     SSO_CONNECTION_ENABLED = "sso_connection.enabled"
@@ -273,6 +286,15 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.REDACTION_RULE_CREATED: {"rules": _COUNT, "examples": _COUNT},
     Act.REDACTION_RULE_REVOKED: {"rules": _COUNT},
     Act.REDACTION_SCAN_ENDED: {"version": Word, "reports": Count, "quarantined": Count},
+    Act.REPORT_HELD: {"manifest": _DIGEST},
+    Act.REPORT_RELEASED: {"manifest": _DIGEST},
+    Act.REPORT_GROUP_REGRESSED: {"report": Id},
+    Act.ARTIFACT_DELETED: {"sha256": Digest, "report": Id, "reason": _WORD},
+    Act.RETENTION_CHANGED: {"kind": Word, "days": _COUNT},
+    Act.LIMIT_CHANGED: {"quota": Word, "amount": _COUNT},
+    Act.WORKSPACE_DELETION_ASKED: {"expires_us": Microseconds},
+    Act.WORKSPACE_DELETED: {"asked_by": Id, "members": _COUNT, "agents": _COUNT},
+    Act.WORKSPACE_EMPTIED: {"reports": _COUNT, "commands": _COUNT},
     Act.SSO_CONNECTION_CREATED: {"kind": Word, "settings": Digest},
     Act.SSO_CONNECTION_CHANGED: {"change": Word, "settings": _DIGEST},
     Act.SSO_CONNECTION_ENABLED: {},

@@ -35,6 +35,10 @@ INSTANCE_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 InstanceName = Annotated[str, msgspec.Meta(pattern=INSTANCE_PATTERN, max_length=64)]
 
 
+_DAY_US = 24 * 3600 * 1_000_000
+Kept = Annotated[Duration, Between("1d", "3650d")] | None
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A section of the file."""
 
@@ -167,10 +171,39 @@ class ArtifactsSection(Section, frozen=True):
     encryption: EncryptionSection | None = None
 
 
+class ArtifactDays(Section, frozen=True):
+    """`[reports.keep_artifacts]`: how long each kind of artifact is kept, when that is shorter than its report."""
+
+    output: Kept = None
+    diff: Kept = None
+    environment: Kept = None
+    source: Kept = None
+    recording: Kept = None
+    file: Kept = None
+    snapshot: Kept = None
+    bundle: Kept = None
+    junit: Kept = None
+    sarif: Kept = None
+    envelope: Kept = None
+
+
 class ReportsSection(Section, frozen=True):
-    """`[reports]`: which formats arrive."""
+    """`[reports]`: which formats arrive, and how long things are kept."""
 
     formats: tuple[InstanceName, ...] = ("capture",)
+    keep: Kept = None
+    keep_leftovers: Kept = Duration("30d")
+    keep_artifacts: ArtifactDays = ArtifactDays()
+
+    @property
+    def days(self) -> dict[str, int | None]:
+        """Return for how many days reports, leftovers and each kind of artifact are kept; None: for good."""
+        kinds = {kind: _days(getattr(self.keep_artifacts, kind)) for kind in self.keep_artifacts.__struct_fields__}
+        return {"report": _days(self.keep), "leftover": _days(self.keep_leftovers), **kinds}
+
+
+def _days(length: Duration | None) -> int | None:
+    return max(length.us // _DAY_US, 1) if length is not None else None
 
 
 class GateSection(Section, frozen=True):

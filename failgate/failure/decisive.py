@@ -12,7 +12,8 @@ _READ_CHARACTERS: Final = 1000  # of one line
 _BACK_LINES: Final = 60  # how far above an error its frame may stand
 _STRONG: Final = re.compile(
     r"E   +\S"  # pytest: what was asserted
-    r"|(?:[A-Za-z_][\w.]*)?(?:Error|Exception|Interrupt|Failure|Exit|Warning)(?::|$)"  # interpreters: the exception
+    r"|(?:Caused by: |Exception in thread \"[^\"]*\" )?(?:[A-Za-z_][\w.]*)?"
+    r"(?:Error|Exception|Interrupt|Failure|Exit|Warning)(?::|$)"  # interpreters: the exception
     r"|(?:error|fatal|panic)(?:\[\w+\])?: "
     r"|\S+:\d+(?::\d+)?: (?:fatal )?error\b"  # compilers
     r"|thread '[^']*' (?:\(\d+\) )?panicked at"
@@ -26,7 +27,8 @@ _FRAMES: Final = (
     re.compile(r'\s*File "([^"]+)", line (\d+)(?:, in (.+))?'),  # Python
     re.compile(r"([^\s:()]+\.[A-Za-z]\w*):(\d+): (?:in )?([A-Za-z_]\w*)"),  # pytest: file:line: Error
     re.compile(r"\s*(?:-->|at) ([^\s:()]+\.[A-Za-z]\w*):(\d+)"),  # rustc
-    re.compile(r"\s*at (?:async )?(?:\S+ )?\(?([^\s()]+?):(\d+)"),  # Node, Java
+    re.compile(r"\s*at (?:async )?(?:\S+ )?\(?([^\s()]+?):(\d+)"),  # Node
+    re.compile(r"\s*at [\w.$/<>]+\(([\w.]+\.(?:java|kt|scala)):(\d+)\)"),  # Java, Kotlin, Scala
     re.compile(r"thread '[^']*' (?:\(\d+\) )?panicked at ([^\s:]+):(\d+)"),
     re.compile(r"\s*([^\s:()]+\.[A-Za-z]\w*):(\d+)(?::\d+)?[: ]"),  # compilers, go
 )

@@ -12,24 +12,22 @@ from failgate.base.canonical import JSON
 from failgate.base.db import Database, Row
 from failgate.base.errors import BadInput, NotFound, Unprocessable
 from failgate.base.ids import is_id
+from failgate.reports.search import ReportFilter, page_query
 from failgate.reports.views import is_open, is_visible, report_view
 from failgate.wire.reports import ReportPage, ReportView
 
 PAGE_MOST = 100
-_LAST_ID = "g"  # sorts after every id
 
 COLUMNS = """
 workspace_id, id, state, title, manifest_sha256, uploader_id, uploader_owner_id, uploader_label, command_id, findings,
-created_us
+created_us, project, version, source, group_id, held_us
 """
-SELECT_ONE = f"SELECT {COLUMNS}, manifest FROM report WHERE workspace_id = $1 AND id = $2"
+SELECT_ONE = f"""
+SELECT {COLUMNS}, manifest, exit_code, command, cause, recording_ms FROM report WHERE workspace_id = $1 AND id = $2
+"""
 SELECT_ENTRIES = """
 SELECT name, kind, media_type, size_bytes, sha256, artifact_id FROM report_artifact
 WHERE workspace_id = $1 AND report_id = $2 ORDER BY position
-"""
-_SELECT_PAGE = f"""
-SELECT {COLUMNS} FROM report WHERE workspace_id = $1 AND id < $2 AND (state <> 'begun' OR uploader_id = $3)
-ORDER BY id DESC LIMIT $4
 """
 _NEWEST_OF_COMMAND = """
 SELECT id FROM report WHERE workspace_id = $1 AND command_id = $2 AND state = 'sealed' ORDER BY id DESC LIMIT 1
@@ -90,16 +88,25 @@ class ReportReading:
         return answer
 
     async def page(
-        self, principal: Principal, workspace_id: str, limit: int = 50, after: str | None = None
+        self,
+        principal: Principal,
+        workspace_id: str,
+        limit: int = 50,
+        after: str | None = None,
+        wanted: ReportFilter | None = None,
     ) -> ReportPage:
-        """Return up to `limit` (1 to 100) reports, newest first, that are older than the id `after`.
+        """Return up to `limit` (1 to 100) reports of those `wanted`, newest first, that are older than the id `after`.
 
-        Raises: BadInput (`after` is not an id).
+        Raises: BadInput (`after` is not an id; a filter that cannot be).
         """
         if after is not None and not is_id(after):
             raise BadInput("`after` is not the id of a report.", hint="Use the `next` of the page before.")
         count = min(max(limit, 1), PAGE_MOST)
-        rows = await self._db.fetch(_SELECT_PAGE, workspace_id, after or _LAST_ID, principal.id, count + 1)
+        query = page_query(
+            COLUMNS, wanted or ReportFilter(), self._db.dialect,
+            workspace_id=workspace_id, reader_id=principal.id, after=after, count=count + 1,
+        )  # fmt: skip
+        rows = await self._db.fetch(query.sql, *query.args)
         shown = rows[:count]
         return ReportPage(
             items=await self._views(principal, workspace_id, shown),

@@ -20,13 +20,16 @@ from failgate.artifacts.artifacts import Artifact, Artifacts
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Act, Actor, Event
 from failgate.base.canonical import JSON
-from failgate.base.clock import Clock, to_rfc3339
+from failgate.base.clock import Clock
 from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import Conflict, Forbidden, NotFound, Unprocessable
 from failgate.base.idempotency import FirstAnswers, RequestKey
 from failgate.base.ids import new_id
+from failgate.reports.deletion import ReportDeletion
+from failgate.reports.excerpt import Excerpting
 from failgate.reports.format import ReportFormat
 from failgate.reports.inspection import ScannerOf, inspection_for, merged, scan_text, summary
+from failgate.reports.life import Count, Origin, ReportLife, origin_in, origin_of, uncounted
 from failgate.reports.manifest import ManifestLimits, check, is_time, one_line, seal_bytes, texts
 from failgate.reports.reading import SELECT_ENTRIES, SELECT_ONE, ReportReading, no_report
 from failgate.reports.views import report_view
@@ -45,8 +48,9 @@ _decode_findings = msgspec.json.Decoder(dict[str, int]).decode
 _INSERT_REPORT = """
 INSERT INTO report (workspace_id, id, state, format, title, exit_code, manifest_id, manifest_sha256, manifest,
   uploader_t, uploader_id, uploader_owner_id, uploader_label, command_id, consent_by, consent_at, findings, created_us,
-  sealed_us)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+  sealed_us, project, version, source, command, cause, recording_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+  $20, $21, $22, $23, $24, $25)
 ON CONFLICT (workspace_id, uploader_id, manifest_id) DO NOTHING
 """
 _INSERT_ENTRY = """
@@ -82,7 +86,7 @@ class _Upload:
     manifest: Manifest
     manifest_text: str
     manifest_sha256: str
-    title: str
+    origin: Origin
     findings: Mapping[str, int]
 
 
@@ -100,6 +104,7 @@ class Reports(ReportReading):
         scanner_of: ScannerOf,
         command_of: CommandOf,
         tell: TellReport,
+        count: Count = uncounted,
         limits: ManifestLimits | None = None,
     ) -> None:
         """Keep the parts; `formats` by the name that `BeginReport.format` gives."""
@@ -110,6 +115,8 @@ class Reports(ReportReading):
         self._scanner_of = scanner_of
         self._command_of = command_of
         self._tell = tell
+        self._life = ReportLife(audit, clock, count)
+        self.deletion = ReportDeletion(db, audit, clock, artifacts)
         self._limits = limits or replace(ManifestLimits(), artifact_bytes=artifacts.limits.artifact_bytes)
 
     async def begin(
@@ -147,13 +154,15 @@ class Reports(ReportReading):
         entry = next((one for one in entries if one["sha256"] == sha256), None)
         if entry is None:
             raise NotFound("The report's manifest names no such artifact.")
+        inspection = inspection_for(entry["kind"], entry["media_type"], await self._scanner_of(workspace_id))
+        excerpting = Excerpting(inspection) if entry["kind"] == "output" else None
         await self._artifacts.receive(
             workspace_id,
             sha256,
             entry["size_bytes"],
             stream,
-            inspection=inspection_for(entry["kind"], entry["media_type"], await self._scanner_of(workspace_id)),
-            attach=lambda tx, artifact: self._attach(tx, principal, row, artifact),
+            inspection=excerpting or inspection,
+            attach=lambda tx, artifact: self._attach(tx, principal, row, artifact, excerpting),
         )
         return await self._progress(workspace_id, report_id)
 
@@ -180,11 +189,9 @@ class Reports(ReportReading):
     async def delete(self, principal: Principal, workspace_id: str, report_id: str) -> DeletedReport:
         """Delete a report and those of its artifacts that no other report names; return the receipt.
 
-        Raises: NotFound, StorageUnavailable.
+        Raises: NotFound, Conflict (legal hold), StorageUnavailable.
         """
-        receipt, removed = await self._db.write(lambda tx: self._delete(tx, principal, workspace_id, report_id))
-        pending = await self._artifacts.discard(removed)
-        return msgspec.structs.replace(receipt, pending_objects=pending)
+        return await self.deletion.delete(Actor.of(principal), workspace_id, report_id)
 
     async def _checked(self, principal: Principal, workspace_id: str, request: BeginReport) -> _Upload:
         reader = self._formats.get(request.format)
@@ -198,8 +205,8 @@ class Reports(ReportReading):
         if request.command_id is not None:
             await self._check_command(principal, workspace_id, request.command_id)
         findings = await scan_text(texts(manifest), await self._scanner_of(workspace_id))
-        title = one_line(reader.title(manifest))
-        return _Upload(principal, workspace_id, request, consent, manifest, text, sha256, title, findings)
+        origin = origin_of(manifest, one_line(reader.title(manifest)))
+        return _Upload(principal, workspace_id, request, consent, manifest, text, sha256, origin, findings)
 
     async def _check_command(self, principal: Principal, workspace_id: str, command_id: str) -> None:
         requester = await self._command_of(workspace_id, command_id)
@@ -233,16 +240,19 @@ class Reports(ReportReading):
             facts["command"] = upload.request.command_id
             facts["consent"] = upload.request.consent.by if upload.request.consent is not None else None
         await self._audit.append(tx, _event(upload.principal, upload.workspace_id, act, report_id, facts))
+        if state == "sealed":
+            await self._life.sealed(tx, upload.workspace_id, report_id, upload.origin, upload.principal.id)
         return BegunReport(report_id, state, missing)
 
     async def _insert(self, tx: Transaction, upload: _Upload, report_id: str, state: State) -> bool:
-        principal, now_us = upload.principal, self._clock.now_us()
+        principal, origin, now_us = upload.principal, upload.origin, self._clock.now_us()
         rows = await tx.execute(
-            _INSERT_REPORT, upload.workspace_id, report_id, state, upload.request.format, upload.title,
+            _INSERT_REPORT, upload.workspace_id, report_id, state, upload.request.format, origin.title,
             upload.manifest.exit_code, upload.manifest.id, upload.manifest_sha256, upload.manifest_text, principal.kind,
             principal.id, principal.owner_account_id, principal.label or principal.id, upload.request.command_id,
             upload.consent.by, upload.consent.at, _findings_text(upload.findings), now_us,
-            now_us if state == "sealed" else None,
+            now_us if state == "sealed" else None, origin.project, origin.version, origin.source, origin.command,
+            origin.cause, origin.recording_ms,
         )  # fmt: skip
         return rows == 1
 
@@ -273,13 +283,17 @@ class Reports(ReportReading):
                 known[sha256] = artifact
         return known
 
-    async def _attach(self, tx: Transaction, principal: Principal, report: Row, artifact: Artifact) -> None:
+    async def _attach(
+        self, tx: Transaction, principal: Principal, report: Row, artifact: Artifact, output: Excerpting | None
+    ) -> None:
         workspace_id, report_id = report["workspace_id"], report["id"]
         row = self._own(await tx.fetch_one(SELECT_ONE, workspace_id, report_id), principal)
         _demand_begun(row["state"])
         await tx.execute(_ATTACH, artifact.id, workspace_id, report_id, artifact.sha256)
         if artifact.findings:
             await self._quarantine(tx, principal, row, artifact.findings)
+        elif output is not None and output.excerpt is not None:
+            await self._life.keep_excerpt(tx, artifact.id, output.excerpt)
 
     async def _seal(self, tx: Transaction, principal: Principal, workspace_id: str, report_id: str) -> None:
         row = self._own(await tx.fetch_one(SELECT_ONE, workspace_id, report_id), principal)
@@ -305,6 +319,7 @@ class Reports(ReportReading):
             "size_bytes": sum({entry["sha256"]: entry["size_bytes"] for entry in entries}.values()),
         }
         await self._audit.append(tx, _event(principal, workspace_id, Act.REPORT_SEALED, report_id, facts))
+        await self._life.sealed(tx, workspace_id, report_id, origin_in(row), row["uploader_id"])
 
     async def _quarantine(self, tx: Transaction, principal: Principal, row: Row, found: Mapping[str, int]) -> None:
         findings = merged(_decode_findings(row["findings"]), found)
@@ -313,33 +328,6 @@ class Reports(ReportReading):
         facts: dict[str, JSON] = {"manifest": row["manifest_sha256"], **_counts(findings)}
         event = _event(principal, row["workspace_id"], Act.REPORT_QUARANTINED, row["id"], facts)
         await self._audit.append(tx, event)
-
-    async def _delete(
-        self, tx: Transaction, principal: Principal, workspace_id: str, report_id: str
-    ) -> tuple[DeletedReport, list[Artifact]]:
-        row = await tx.fetch_one(SELECT_ONE, workspace_id, report_id)
-        if row is None:
-            raise no_report()
-        entries = await tx.fetch(SELECT_ENTRIES, workspace_id, report_id)
-        present = list(dict.fromkeys(entry["sha256"] for entry in entries if entry["artifact_id"] is not None))
-        await tx.execute(
-            "DELETE FROM report_artifact WHERE workspace_id = $1 AND report_id = $2", workspace_id, report_id
-        )
-        await tx.execute("DELETE FROM report WHERE workspace_id = $1 AND id = $2", workspace_id, report_id)
-        removed = await self._artifacts.unlink(tx, workspace_id, present, _is_referenced)
-        gone = [artifact.sha256 for artifact in removed]
-        facts: dict[str, JSON] = {"manifest": row["manifest_sha256"]}
-        appended = await self._audit.append(tx, _event(principal, workspace_id, Act.REPORT_DELETED, report_id, facts))
-        receipt = DeletedReport(
-            id=report_id,
-            manifest_sha256=row["manifest_sha256"],
-            deleted_at=to_rfc3339(self._clock.now_us()),
-            record=appended.seq,
-            removed=gone,
-            kept=[sha256 for sha256 in present if sha256 not in gone],
-            pending_objects=0,
-        )
-        return receipt, removed
 
     async def _progress(self, workspace_id: str, report_id: str) -> BegunReport:
         row = await self._db.fetch_one(SELECT_ONE, workspace_id, report_id)
@@ -392,8 +380,3 @@ def _missing(entries: Sequence[Row]) -> list[str]:
 
 def _findings_text(findings: Mapping[str, int]) -> str:
     return msgspec.json.encode(findings).decode()
-
-
-async def _is_referenced(tx: Transaction, artifact_id: str) -> bool:
-    row = await tx.fetch_one("SELECT report_id FROM report_artifact WHERE artifact_id = $1 LIMIT 1", artifact_id)
-    return row is not None

@@ -24,6 +24,7 @@ from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import FailgateError, NotFound
 from failgate.base.log import get_logger
 from failgate.redaction import Scanner
+from failgate.reports.deletion import forget_texts
 from failgate.reports.inspection import ScannerOf, inspection_for, merged, scan_text, summary
 from failgate.reports.manifest import texts
 from failgate.wire.reports import Manifest
@@ -156,6 +157,7 @@ class Rescanning:
             facts = {"manifest": row["manifest_sha256"], "reason": summary(found), "findings": Counter(found).total()}
             event = Event(Act.REPORT_QUARANTINED, workspace_id, "report", row["id"], SERVER, {**facts})
             await self._audit.append(tx, event)
+            await forget_texts(tx, workspace_id, row["id"])
 
     async def _end(self, tx: Transaction, due: Row, version: str) -> None:
         ended = (self._clock.now_us(), due["workspace_id"], due["generation"], due["scan_after"])

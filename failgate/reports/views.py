@@ -48,6 +48,11 @@ def report_view(principal: Principal, row: Row, artifacts: Sequence[Row], *, wit
         artifacts=[_artifact_view(one) for one in artifacts] if may_see else [],
         command_id=row["command_id"],
         manifest=_manifest(row) if may_see and with_manifest else None,
+        project=(row["project"] or None) if may_see else None,
+        version=(row["version"] or None) if may_see else None,
+        source=row["source"],
+        group_id=row["group_id"],
+        is_held=row["held_us"] is not None,
     )
 
 

@@ -180,6 +180,11 @@ class ReportView(msgspec.Struct, frozen=True):
     artifacts: list[ArtifactView]
     command_id: str | None = None
     manifest: dict[str, Any] | None = None
+    project: str | None = None
+    version: str | None = None
+    source: ReportSource = "command"
+    group_id: str | None = None
+    is_held: bool = False
 
 
 class ReportContext(msgspec.Struct, frozen=True):

@@ -121,6 +121,10 @@ class Workspaces:
         rows = await self._database.fetch(WorkspaceRow.select().order_by(WorkspaceRow.slug))
         return [_workspace(row) for row in rows]
 
+    async def ids(self) -> "Sequence[str]":
+        """Return the id of every workspace, in the order in which they were made."""
+        return [row["id"] for row in await self._database.fetch("SELECT id FROM workspace ORDER BY id")]
+
     async def role_of(self, workspace_id: str, account_id: str) -> Role | None:
         """Return the role of `account_id` in the workspace, or None; from memory after the first time."""
         return await self._roles.get((workspace_id, account_id))

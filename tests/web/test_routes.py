@@ -35,6 +35,15 @@ DELETE /reports/{id}/shares/{link} workspace:share:write api
 GET /redaction-rules workspace:redaction:read api
 POST /redaction-rules workspace:redaction:write api sensitive
 DELETE /redaction-rules/{id} workspace:redaction:write api sensitive
+POST /reports/{id}/hold workspace:report:hold api sensitive
+DELETE /reports/{id}/hold workspace:report:hold api sensitive
+GET /retention workspace:settings:read api
+POST /retention workspace:report:delete api sensitive
+GET /report-groups workspace:report:read api
+GET /report-groups/{id} workspace:report:read api
+POST /report-groups/{id}/resolve workspace:report:triage api
+POST /report-groups/{id}/ignore workspace:report:triage api
+POST /report-groups/{id}/reopen workspace:report:triage api
 GET /certificates workspace:agent:read api
 POST /certificates workspace:agent:write api sensitive
 DELETE /certificates/{id} workspace:agent:write api sensitive

@@ -6,6 +6,7 @@ Sources: RFC 9110 section 14 (ranges), RFC 6266 and RFC 8187 (file names).
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import date
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -13,7 +14,8 @@ from litestar import Request, Response
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 
-from failgate.base.errors import Unprocessable
+from failgate.base.errors import BadInput, Unprocessable
+from failgate.reports.search import ReportFilter, ReportState
 from failgate.web.api.gate import After
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.asgi import ASKED_FOR_HEAD
@@ -22,10 +24,11 @@ from failgate.web.errors import OtherStatus
 from failgate.web.forms import pieces_of
 from failgate.web.headers import SANDBOX
 from failgate.web.stop import Stop
-from failgate.wire.reports import BeginReport, BegunReport, DeletedReport, ReportPage, ReportView
+from failgate.wire.reports import BeginReport, BegunReport, DeletedReport, ReportPage, ReportSource, ReportView
 
 Asking = Request[Any, Any, Any]
 Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=100, description="How many at most.")]
+Day = Annotated[str | None, QueryParameter(max_length=10, description="A day, as 2026-11-22.")]
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 
 
@@ -50,10 +53,28 @@ async def seal(request: Asking, id: FromPath[str], idempotency_key: IdempotencyK
     return await services_of(request).reports.seal(visit.principal, visit.here().id, id, key)
 
 
-async def listing(request: Asking, limit: Limit = 50, after: After = None) -> ReportPage:
-    """List reports, the newest first."""
+async def listing(  # the query's members
+    request: Asking,
+    limit: Limit = 50,
+    after: After = None,
+    q: Annotated[str | None, QueryParameter(max_length=500, description="Words of title, command and output.")] = None,
+    command: Annotated[str | None, QueryParameter(max_length=500, description="Words of the command.")] = None,
+    only: Annotated[ReportState | None, QueryParameter(name="state", description="Only in this state.")] = None,
+    project: Annotated[str | None, QueryParameter(max_length=200, description="Only of this project.")] = None,
+    version: Annotated[str | None, QueryParameter(max_length=200, description="Only of this version.")] = None,
+    exit_code: Annotated[int | None, QueryParameter(ge=0, le=255, description="Only with this exit code.")] = None,
+    agent: Annotated[str | None, QueryParameter(max_length=64, description="Only by the agent of this id.")] = None,
+    group: Annotated[str | None, QueryParameter(max_length=64, description="Only of this group.")] = None,
+    kind: Annotated[ReportSource | None, QueryParameter(description="Only from this source.")] = None,
+    since: Day = None,
+    until: Day = None,
+) -> ReportPage:
+    """List reports, the newest first. All filters have to fit; `since` and `until` are days in UTC, both included."""
     visit = visit_of(request)
-    return await services_of(request).reports.page(visit.principal, visit.here().id, limit, after)
+    wanted = ReportFilter(
+        q, command, only, project, version, exit_code, agent, group, kind, day_number(since), day_number(until)
+    )
+    return await services_of(request).reports.page(visit.principal, visit.here().id, limit, after, wanted)
 
 
 async def one(request: Asking, id: FromPath[str]) -> ReportView:  # noqa: A002 - the path's word
@@ -102,6 +123,22 @@ async def delete(request: Asking, id: FromPath[str]) -> DeletedReport:  # noqa: 
     """Delete a report and the artifacts that no other report names; answers the receipt."""
     visit = visit_of(request)
     return await services_of(request).reports.delete(visit.principal, visit.here().id, id)
+
+
+def day_number(text: str | None) -> int | None:
+    """Return the days since 1970 of a date as RFC 3339 writes it; None for None.
+
+    Raises: BadInput.
+    """
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or len(text) != 10 or day.year < 1970:
+        raise BadInput("A day is written as 2026-11-22.", hint="Write year, month and day.")
+    return (day - date(1970, 1, 1)).days
 
 
 def byte_range(text: str | None, size_bytes: int) -> tuple[int, int] | None:

@@ -271,6 +271,7 @@ class SettingsView:
     error: str | None = None
     is_saved: bool = False
     sharing_href: str | None = None
+    may_keep: bool = False
 
 
 def role_choices(roles: tuple[Role, ...], chosen: Role) -> tuple[Choice, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -95,6 +96,9 @@ class ReportPageView:
     environment: Machine
     artifacts: tuple[ArtifactLine, ...]
     manifest_sha256: str
+    group_id: str | None
+    is_held: bool
+    may_hold: bool
     share_href: str | None = None
 
 
@@ -110,6 +114,10 @@ class ReportRow:
     artifact_count: int
     size: str
     created: Moment
+    project: str | None
+    version: str | None
+    group_id: str | None
+    is_held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +126,13 @@ class ReportsView:
 
     rows: tuple[ReportRow, ...]
     next_href: str | None
+    asked: Mapping[str, str]
+    problem: str | None = None
 
 
-def report_page_view(report: ReportView, contents: Mapping[str, Content], *, slug: str, now_us: int) -> ReportPageView:
+def report_page_view(
+    report: ReportView, contents: Mapping[str, Content], *, slug: str, now_us: int, may_hold: bool = False
+) -> ReportPageView:
     """Return `report` for its page. `contents` is what is shown of output and diff artifacts by their SHA-256."""
     manifest = msgspec.convert(report.manifest, Manifest) if report.manifest else _withheld(report)
     return ReportPageView(
@@ -144,6 +156,9 @@ def report_page_view(report: ReportView, contents: Mapping[str, Content], *, slu
         environment=_machine(manifest.environment),
         artifacts=_artifacts(report, slug),
         manifest_sha256=report.manifest_sha256,
+        group_id=report.group_id,
+        is_held=report.is_held,
+        may_hold=may_hold,
     )
 
 
@@ -158,10 +173,25 @@ def shown_artifacts(report: ReportView) -> tuple[str, ...]:
     return tuple(item.sha256 for item in report.artifacts if item.kind in {"output", "diff"} and item.is_present)
 
 
-def reports_view(reports: Sequence[ReportView], next_after: str | None, *, slug: str, now_us: int) -> ReportsView:
-    """Return a page of reports of the workspace `slug`."""
-    following = f"/w/{slug}/reports?after={next_after}" if next_after else None
-    return ReportsView(tuple(_row(report, now_us) for report in reports), following)
+def reports_view(
+    reports: Sequence[ReportView],
+    next_after: str | None,
+    *,
+    slug: str,
+    now_us: int,
+    asked: Mapping[str, str] | None = None,
+    problem: str | None = None,
+) -> ReportsView:
+    """Return a page of reports of the workspace `slug`; `asked` are the filters that are filled in."""
+    asked = asked or {}
+    query = urlencode({**asked, "after": next_after}) if next_after else None
+    following = f"/w/{slug}/reports?{query}" if query else None
+    return ReportsView(report_rows(reports, now_us), following, asked, problem)
+
+
+def report_rows(reports: Sequence[ReportView], now_us: int) -> tuple[ReportRow, ...]:
+    """Return the rows of `reports` in a list."""
+    return tuple(_row(report, now_us) for report in reports)
 
 
 def _row(report: ReportView, now_us: int) -> ReportRow:
@@ -174,6 +204,10 @@ def _row(report: ReportView, now_us: int) -> ReportRow:
         artifact_count=len(report.artifacts),
         size=size(sum(item.size_bytes for item in report.artifacts)),
         created=moment_of(report.created_at, now_us),
+        project=report.project,
+        version=report.version,
+        group_id=report.group_id,
+        is_held=report.is_held,
     )
 
 

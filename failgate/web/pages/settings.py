@@ -43,6 +43,7 @@ async def _show(request: Asking, error: BadInput | None = None, *, is_saved: boo
         str(error) if error else None,
         is_saved,
         _sharing_href(visit),
+        grants(visit, Permission.WORKSPACE_REPORT_DELETE),
     )
     status = error.status if error else 200
     return await show(request, "settings.html", view, title="Settings", room="settings", status=status)

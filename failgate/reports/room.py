@@ -1,0 +1,56 @@
+"""The services of this room, built in order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from failgate.artifacts.artifacts import Artifacts
+from failgate.audit.log import AuditLog
+from failgate.base.clock import Clock
+from failgate.base.db import Database
+from failgate.reports.format import ReportFormat
+from failgate.reports.groups import ReportGroups
+from failgate.reports.inspection import ScannerOf
+from failgate.reports.life import Count, uncounted
+from failgate.reports.reports import CommandOf, Reports, TellReport
+from failgate.reports.retention import Retention, Terms, WorkspaceIds
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRoom:
+    """Reports, their groups, how long they are kept."""
+
+    reports: Reports
+    groups: ReportGroups
+    retention: Retention
+
+
+def build_reports(  # the parts that the room works with
+    db: Database,
+    audit: AuditLog,
+    clock: Clock,
+    artifacts: Artifacts,
+    *,
+    formats: Mapping[str, ReportFormat],
+    scanner_of: ScannerOf,
+    command_of: CommandOf,
+    tell: TellReport,
+    days: Mapping[str, int | None],
+    workspace_ids: WorkspaceIds,
+    count: Count = uncounted,
+) -> ReportRoom:
+    """Build the room; `days` is for how long things are kept where a workspace says nothing of its own."""
+    reports = Reports(
+        db,
+        audit,
+        clock,
+        artifacts,
+        formats=formats,
+        scanner_of=scanner_of,
+        command_of=command_of,
+        tell=tell,
+        count=count,
+    )
+    retention = Retention(
+        db, audit, clock, artifacts, reports.deletion, defaults=Terms(days), workspace_ids=workspace_ids
+    )
+    return ReportRoom(reports, ReportGroups(db, audit, clock), retention)

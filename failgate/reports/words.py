@@ -1,0 +1,61 @@
+"""What a report is found by: the words of its texts, and exact terms. Pure.
+
+A word is a run of letters and digits, in lower case. A term begins with a letter and `_`, which no word has: `c_pytest`
+a word of the command, `p_…` the workspace, `j_…` the project, `x_1` the exit code, `a_…` the uploader, `g_…` the group,
+`k_junit` the source.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from failgate.base.errors import BadInput
+
+MOST_WORDS: Final = 400
+LONGEST_WORD: Final = 64
+QUERY_WORDS: Final = 16
+_WORD = re.compile(r"[^\W_]+")
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of `text`, in its order, each once."""
+    found = (word[:LONGEST_WORD] for word in _WORD.findall(text.casefold()))
+    return list(dict.fromkeys(found))
+
+
+def asked_words(text: str, member: str) -> list[str]:
+    """Return the words that a search names.
+
+    Raises: BadInput (none, or too many of them).
+    """
+    words = words_of(text)
+    if not 0 < len(words) <= QUERY_WORDS:
+        raise BadInput(f"`{member}` has 1 to {QUERY_WORDS} words of letters and digits.", hint="Search for a word.")
+    return words
+
+
+def term(kind: str, value: str) -> str:
+    """Return the exact term for `value`."""
+    if kind in "jv":  # free text: its digest stands for it
+        value = hashlib.sha256(value.encode()).hexdigest()[:24]
+    return f"{kind}_{value.replace('-', '')}"
+
+
+def kept(terms: Iterable[str], command: str, *texts: str) -> str:
+    """Return the words and terms of a report, parted by spaces, as they are kept."""
+    own = words_of(command)[:MOST_WORDS]
+    all_words = dict.fromkeys([*own, *words_of("\n".join(texts))])
+    return " ".join([*terms, *(f"c_{word}" for word in own), *list(all_words)[:MOST_WORDS]])
+
+
+def sqlite_match(terms: Iterable[str], words: list[str]) -> str:
+    """Return the FTS5 query for all of `terms` and `words`; the last word may go on."""
+    parts = [f'"{one}"' for one in [*terms, *words]]
+    return " AND ".join([*parts[:-1], parts[-1] + ("*" if words else "")])
+
+
+def postgres_match(terms: Iterable[str], words: list[str]) -> str:
+    """Return the text of a `tsquery` for all of `terms` and `words`; the last word may go on."""
+    parts = [f"'{one}'" for one in [*terms, *words]]
+    return " & ".join([*parts[:-1], parts[-1] + (":*" if words else "")])

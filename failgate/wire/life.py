@@ -1,0 +1,78 @@
+"""How long reports are kept, legal hold, deletion of a workspace, usage and quotas: as asked and as answered."""
+
+from typing import Literal
+
+import msgspec
+
+
+class HoldReport(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`POST reports/{id}/hold`."""
+
+    reason: str
+
+
+class HoldView(msgspec.Struct, frozen=True):
+    """A report under legal hold: since when, by whose id, why."""
+
+    report: str
+    since: str
+    by: str
+    reason: str
+
+
+class SetRetention(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`POST retention`: days by subject (`report`, `leftover`, or a kind of artifact); null keeps it for good."""
+
+    days: dict[str, int | None]
+
+
+class RetentionView(msgspec.Struct, frozen=True):
+    """For how many days things are kept, null for good. `own` names what the workspace says itself."""
+
+    days: dict[str, int | None]
+    own: list[str]
+
+
+class DeletionView(msgspec.Struct, frozen=True):
+    """Whether a workspace is about to be deleted: `asked` waits for another owner until `expires_at`."""
+
+    state: Literal["none", "asked", "deleted"]
+    asked_by: str | None = None
+    asked_at: str | None = None
+    expires_at: str | None = None
+
+
+class ConfirmDeletion(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`POST deletion` and `POST deletion/confirm`: the short name of the workspace, typed out."""
+
+    workspace: str
+
+
+class UsageDay(msgspec.Struct, frozen=True):
+    """What was used on one day (UTC). Bytes are of artifacts, each content once; recordings in seconds."""
+
+    day: str
+    reports: int
+    commands: int
+    recording_seconds: int
+    bytes_added: int
+    bytes_removed: int
+
+
+class QuotaView(msgspec.Struct, frozen=True):
+    """A quota: what is used of it now, and how much may be; null: no limit. `is_own`: set for this workspace."""
+
+    quota: str
+    used: int
+    limit: int | None
+    is_own: bool
+
+
+class UsageView(msgspec.Struct, frozen=True):
+    """`GET usage`: what is stored now, the quotas, the days (the oldest first)."""
+
+    bytes_stored: int
+    reports: int
+    seats: int
+    quotas: list[QuotaView]
+    days: list[UsageDay]

@@ -1,0 +1,92 @@
+"""The life of reports over real sockets: found, grouped, decided on, held. B5 F14 F21"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.journeys import team
+from tests.journeys.harness import NewDatabase, Server, browser
+from tests.journeys.team import Visitor, form, person, program, sign_in
+from tests.journeys.test_bad_input import consented, manifest
+
+OUTPUT = b"tests/test_till.py:7: in total\nE   assert 3 == 4\n"
+
+
+@dataclass
+class House:
+    server: Server
+    key: Visitor
+    developer: Visitor
+    admin: Visitor
+
+
+@pytest.fixture(scope="module")
+def house(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("life")
+    with team.served(Server(folder / "data", database_url=new_database())) as server:
+        key = program(server, team.found_acme(server)["api_key"])
+        developer, admin = person(server, "dev", "developer"), person(server, "admin", "admin")
+        with key, sign_in(server, developer) as dev, sign_in(server, admin) as boss:
+            yield House(server, key, dev, boss)
+
+
+def sealed(client: httpx.Client, content: bytes = OUTPUT, **members: object) -> str:
+    base = "/api/v1/workspaces/acme/reports"
+    begun = client.post(base, json=consented(manifest(content, **members))).json()
+    if begun["missing"]:
+        digest = hashlib.sha256(content).hexdigest()
+        assert client.put(f"{base}/{begun['id']}/artifacts/{digest}", content=content).status_code == 200
+        assert client.post(f"{base}/{begun['id']}/seal").status_code == 200
+    return str(begun["id"])
+
+
+def got(client: httpx.Client, path: str) -> Any:
+    answer = client.get(f"/api/v1/workspaces/acme/{path}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_failure_is_found_resolved_and_regresses(house: House) -> None:
+    first = sealed(house.key, project="till", version="1.0")
+    second = sealed(house.key, project="till", version="1.0")
+    other = sealed(house.key, b"KeyError: 'konto'\n", project="till", exit_code=3)
+    assert [one["id"] for one in got(house.key, "reports?q=konto")["items"]] == [other]
+    assert [one["id"] for one in got(house.key, "reports?project=till&exit_code=1")["items"]] == [second, first]
+    assert house.key.get("/api/v1/workspaces/acme/reports?since=yesterday").status_code == 400
+    [group] = [one for one in got(house.key, "report-groups?project=till")["items"] if one["count"] == 2]
+    page = f"/w/acme/report-groups/{group['id']}"
+    answer = form(house.developer, page, to=f"{page}/resolve", version="1.1")
+    assert (answer.status_code, got(house.key, f"report-groups/{group['id']}")["state"]) == (303, "resolved")
+    sealed(house.key, project="till", version="1.0.9")
+    sealed(house.key, project="till", version="1.1")
+    assert [one["id"] for one in got(house.key, "report-groups?state=regressed")["items"]] == [group["id"]]
+    shown = house.developer.get("/w/acme/report-groups")
+    assert ("4 times" in shown.text, "regressed" in shown.text) == (True, True)
+    found = house.developer.get("/w/acme/reports?q=konto&exit_code=3")
+    assert found.status_code == 200, found.text
+    assert (found.text.count("/w/acme/reports/0"), "konto" in found.text) == (1, True)
+    assert house.developer.get("/w/acme/reports?since=x").status_code == 400
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_pages_fit_a_phone_and_a_desk(house: House, width: int, tmp_path: Path) -> None:
+    sealed(house.key, project="till", version="1.0")
+    group = got(house.key, "report-groups")["items"][0]["id"]
+    cookies = [{"name": one.name, "value": one.value or "", "url": house.server.url} for one in house.admin.cookies.jar]
+    with browser() as chromium:
+        context = chromium.new_context(viewport={"width": width, "height": 900})
+        context.add_cookies(cookies)
+        page = context.new_page()
+        for name, path in (
+            ("reports", "reports?q=assert"),
+            ("groups", "report-groups"),
+            ("group", f"report-groups/{group}"),
+        ):
+            page.goto(f"{house.server.url}/w/acme/{path}")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+            page.screenshot(path=tmp_path / f"{name}-{width}.png", full_page=True)

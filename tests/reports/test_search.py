@@ -1,0 +1,101 @@
+"""Reports found by words and filters, on both engines. F13."""
+
+from typing import Any
+
+import pytest
+
+from failgate.base.clock import FrozenClock
+from failgate.base.errors import BadInput
+from failgate.base.ids import new_id
+from failgate.reports.search import ReportFilter
+
+from .conftest import SECRET, Room, agent, user
+
+
+async def found(room: Room, **members: Any) -> list[str]:
+    page = await room.reports.page(user(), room.workspace_id, wanted=ReportFilter(**members))
+    return [one.id for one in page.items]
+
+
+async def test_each_filter_finds_its_own(room: Room):
+    bot = agent()
+    first = await room.sealed(bot, b"KeyError: 'konto'\n", argv=["make", "unit_tests"], project="till", exit_code=2)
+    second = await room.sealed(user(), b"panic: kasse offen\n", argv=["go", "test"], version="1.0", source="pytest")
+    group = (await room.reports.view(user(), room.workspace_id, first)).group_id
+    assert await found(room, text="konto") == [first]
+    assert await found(room, text="KEYERROR kon") == [first]
+    assert await found(room, text="onto") == []
+    assert await found(room, command="tests") == [first]
+    assert await found(room, command="kasse") == []
+    assert await found(room, text="test") == [second, first]
+    assert await found(room, project="till") == [first]
+    assert await found(room, version="1.0") == [second]
+    assert await found(room, exit_code=2) == [first]
+    assert await found(room, agent=bot.id) == [first]
+    assert await found(room, group=group) == [first]
+    assert await found(room, kind="pytest") == [second]
+    assert await found(room, state="sealed") == [second, first]
+    assert await found(room, state="quarantined") == []
+    assert await found(room, project="till", text="kasse") == []
+
+
+async def test_another_workspace_is_never_found(room: Room):
+    await room.sealed(user(), b"ValueError: shared words\n")
+    page = await room.reports.page(user(), new_id(), wanted=ReportFilter(text="shared"))
+    assert page.items == []
+
+
+async def test_what_is_quarantined_is_not_searched(room: Room):
+    begun = await room.begin(user(), title=f"secret {SECRET}")
+    assert begun.state == "quarantined"
+    assert await found(room, text="secret") == []
+    assert await found(room, state="quarantined") == [begun.id]
+
+
+async def test_days_bound_the_list_and_the_search(room: Room):
+    """Ids carry the time that they were made, so days are of the machine's clock."""
+    made = await room.sealed(user(), b"ValueError: today\n")
+    today = int(made.replace("-", "")[:12], 16) // 86_400_000
+    for text in (None, "today"):
+        assert await found(room, text=text, since=today) == [made]
+        assert await found(room, text=text, until=today) == [made]
+        assert await found(room, text=text, until=today - 1) == []
+        assert await found(room, text=text, since=today + 1) == []
+
+
+async def test_pages_of_a_search_follow_one_another(room: Room):
+    made = [await room.sealed(user(), b"ValueError: again\n") for _ in range(5)]
+    wanted = ReportFilter(text="again")
+    first = await room.reports.page(user(), room.workspace_id, 2, None, wanted)
+    assert [one.id for one in first.items] == [made[4], made[3]]
+    await room.reports.delete(user(), room.workspace_id, made[3])
+    rest = await room.reports.page(user(), room.workspace_id, 10, first.next, wanted)
+    assert ([one.id for one in rest.items], rest.next) == ([made[2], made[1], made[0]], None)
+
+
+async def test_a_deleted_report_is_found_no_more(room: Room):
+    made = await room.sealed(user(), b"ValueError: gone\n")
+    await room.reports.delete(user(), room.workspace_id, made)
+    assert await found(room, text="gone") == []
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"text": "  == !! "},
+        {"text": " ".join(f"w{number}" for number in range(17))},
+        {"project": "a' OR 'b"},
+        {"project": 'a" OR "b'},
+        {"agent": "x'"},
+        {"state": "begun", "text": "x"},
+    ],
+)
+async def test_what_cannot_be_searched_is_refused(room: Room, members: dict[str, Any], clock: FrozenClock):
+    assert clock
+    with pytest.raises(BadInput):
+        await found(room, **members)
+
+
+@pytest.mark.parametrize("text", ['" OR 1', "a* NEAR b", "words:x", "'x' | !y", "-a (b", "NOT AND OR"])
+async def test_marks_of_query_languages_mean_nothing(room: Room, text: str):
+    assert await found(room, text=text) == []
