@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from failgate.reports.share import DEFAULT_KINDS, NEEDS_REVIEW, Share
+from failgate.web.content import Content
 from failgate.web.pages.people_view import Choice, choices
-from failgate.web.pages.report_view import ArtifactLine, Content, ReportPageView, report_page_view
+from failgate.web.pages.report_view import ArtifactLine, ReportPageView, report_page_view
 from failgate.web.pages.text import Moment, moment, moment_of, size
 from failgate.wire.reports import ReportView
 from failgate.wire.shares import ShareView
