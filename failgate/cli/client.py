@@ -215,6 +215,14 @@ def import_documents(root: Path, name: str, is_json: bool, files: tuple[Path, ..
     _say("look at it: failgate report review latest" if reports else "nothing failed in there: no report")
 
 
+@report.command()
+def schema() -> None:
+    """Print the JSON Schema of manifest.json, version 1."""
+    from failgate.wire.manifest_schema import schema_text
+
+    click.echo(schema_text(), nl=False)
+
+
 @click.group()
 def policy() -> None:
     """Policies of the gate."""

@@ -19,6 +19,7 @@ DIFF_BYTES = 1024 * 1024
 MOST_PATHS = 1000
 _SECONDS = 15
 _CHANGE_SECONDS = 600
+_STREAM_SECONDS = 60
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _SAFE = ("--no-pager", "--no-optional-locks", "--literal-pathspecs")
 _OVERRIDES = {
@@ -113,7 +114,9 @@ class Git:
 
     @contextmanager
     def reading(self, *arguments: str) -> Iterator[tuple[IO[bytes], "subprocess.Popen[bytes]"]]:
-        """Give what git prints as a stream; whoever leaves early ends git."""
+        """Give what git prints as a stream; whoever leaves early ends git, and so does its time."""
+        from threading import Timer
+
         with subprocess.Popen(  # noqa: S603  # fixed arguments, no shell, nothing of the repository runs
             self._command(arguments),
             stdin=subprocess.DEVNULL,
@@ -122,9 +125,13 @@ class Git:
             env=self._environment,
         ) as running:
             assert running.stdout is not None
+            timer = Timer(_STREAM_SECONDS, running.kill)
+            timer.daemon = True
+            timer.start()
             try:
                 yield running.stdout, running
             finally:
+                timer.cancel()
                 if running.poll() is None:
                     running.stdout.close()
                     try:

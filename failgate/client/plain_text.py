@@ -53,13 +53,13 @@ class PlainText:
     def _hold(self, text: str) -> str:
         """Keep back what may be the beginning of an escape sequence or of a line end; return the rest."""
         begun = _BEGUN.search(text, _last_introducer(text)) if "\x1b" in text or not text.isascii() else None
-        if begun is not None and len(text) - begun.start() <= _LONGEST_ESCAPE:
-            self._held = text[begun.start() :]
-            return text[: begun.start()]
-        if text.endswith("\r"):
-            self._held = "\r"
-            return text[:-1]
-        return text
+        end = len(text)
+        if begun is not None and end - begun.start() <= _LONGEST_ESCAPE:
+            end = begun.start()
+        if text[:end].endswith("\r"):
+            end -= 1
+        self._held = text[end:]
+        return text[:end]
 
 
 def _last_introducer(text: str) -> int:

@@ -305,3 +305,173 @@ def test_a_terminal_stays_a_terminal_and_is_captured(environment: dict[str, str]
     os.close(leader)
     assert b"a terminal\r\n" in shown
     assert content_of(work, "output.txt").startswith(b"a terminal\n")
+
+
+def artifacts(work: Path) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in manifest_of(work)["artifacts"]}
+
+
+def test_the_recording_has_the_same_text_with_times(failgate: Any, work: Path) -> None:  # F1
+    failgate("capture", "--", "sh", "-c", f"echo {GITHUB}; sleep 0.3; echo two; exit 1")
+    header, *events = [json.loads(line) for line in content_of(work, "recording.cast").splitlines()]
+    assert header["version"] == 2
+    assert GITHUB not in str(header) + str(events)
+    assert "".join(text for _, _, text in events) == content_of(work, "output.txt").decode().replace("\n", "\r\n")
+    assert 0.25 < events[-1][0] - events[0][0] < 10
+
+
+def test_plain_text_has_no_escape_sequences_and_the_recording_keeps_them(failgate: Any, work: Path) -> None:
+    (work / "odd").write_bytes(b"\x1b]0;title\x07\x1b]52;c;QQ==\x1b\\\x1bPq#1\x1b\\\x1b[31mred\x1b[0m \xff\0binary\n")
+    failgate("capture", "--", "sh", "-c", "cat odd; exit 1", text=False)
+    assert content_of(work, "output.txt").decode() == "red \ufffdbinary\n"
+    (event,) = [json.loads(line)[2] for line in content_of(work, "recording.cast").splitlines()[1:]]
+    assert event.startswith("\x1b]0;title\x07\x1b]52;c;QQ==\x1b\\\x1bPq#1")
+
+
+def test_a_secret_that_only_plain_text_shows_is_found(failgate: Any, work: Path) -> None:  # F17
+    hidden = f"{GITHUB[:20]}\x1b]0;{'x' * 3000}\x07{GITHUB[20:]}"
+    (work / "odd").write_text(hidden)
+    failgate("capture", "--", "sh", "-c", "cat odd; exit 1")
+    assert GITHUB not in content_of(work, "output.txt").decode()
+
+
+def test_files_are_kept_by_pattern_with_beginning_and_end(failgate: Any, work: Path, tmp_path: Path) -> None:  # F20
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "client.toml").write_text(
+        '[capture]\nfiles = ["*.conf"]\nfile_head_limit = "1KiB"\nfile_tail_limit = "1KiB"\n'
+    )
+    (work / "logs").mkdir()
+    (work / "logs" / "a.log").write_text(f"token {GITHUB}\n")
+    (work / "logs" / "long.log").write_text("".join(f"line {number:06d}\n" for number in range(1000)))
+    (work / "logs" / "core").write_bytes(b"\x7fELF\0\0")
+    (work / "logs" / "two\r\nlines").write_text("x\n")
+    (work / "logs" / "link.log").symlink_to("/etc/passwd")
+    (work / "my.conf").write_text("a=1\n")
+    failgate("capture", "--file", "logs/*", "--", "false")
+    found = artifacts(work)
+    assert content_of(work, "my.conf") == b"a=1\n"
+    assert GITHUB.encode() not in content_of(work, "logs__a.log")
+    assert found["logs__a.log"]["path"] == "logs/a.log"
+    long = content_of(work, "logs__long.log")
+    assert long.startswith(b"line 000000\n")
+    assert long.endswith(b"line 000999\n")
+    left_out = found["logs__long.log"]["truncated_bytes"]
+    marker = f"\n[failgate: {left_out} bytes left out]\n".encode()
+    assert marker in long
+    assert len(long) - len(marker) + left_out == 12_000
+    assert "logs__two<U+000D><U+000A>lines" in found
+    noted = {one["path"]: one for one in manifest_of(work)["noted_files"]}
+    assert noted["logs/core"]["sha256"] == hashlib.sha256(b"\x7fELF\0\0").hexdigest()
+    assert noted["logs/link.log"]["reason"] == "a symbolic link, not followed"
+
+
+def test_binary_files_are_kept_when_asked_for(failgate: Any, work: Path) -> None:
+    (work / "core").write_bytes(b"\x7fELF\0\0")
+    failgate("capture", "--file", "core", "--binary-files", "--", "false")
+    assert content_of(work, "core") == b"\x7fELF\0\0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "sentence"),
+    [
+        (("--file", "../x"), "", "not a pattern of files below this folder"),
+        ((), '[capture]\noutput_limit = "1KiB"\n', "capture.output_limit: no such setting"),
+        ((), '[capture]\ndiff_limit = "much"\n', "capture.diff_limit is no size"),
+        ((), '[capture]\nfiles = ["/etc/*"]\n', "capture.files"),
+        ((), '[capture]\nsnapshot = "yes"\n', "capture.snapshot is not of the right kind"),
+    ],
+)
+def test_a_wrong_wish_is_said_before_anything_runs(
+    failgate: Any, work: Path, tmp_path: Path, arguments: tuple[str, ...], settings: str, sentence: str
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "client.toml").write_text(settings)
+    done = failgate("capture", *arguments, "--", "touch", "ran")
+    assert done.returncode not in (0, 127)
+    assert sentence in done.stderr
+    assert not (work / "ran").exists()
+
+
+def test_values_of_variables_are_kept_on_request_without_secrets(
+    failgate: Any, environment: dict[str, str], work: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "client.toml").write_text('[capture]\nenvironment = ["RUSTFLAGS", "DEPLOY_PASSWORD"]\n')
+    environment |= {"RUSTFLAGS": "-C opt-level=3", "DEPLOY_PASSWORD": "tr0ub4dor&3-x"}
+    failgate("capture", "--", "false")
+    values = manifest_of(work)["environment"]["values"]
+    assert values["RUSTFLAGS"] == "-C opt-level=3"
+    assert values["DEPLOY_PASSWORD"].startswith("[redacted:")
+
+
+def test_tools_of_the_command_are_named_and_none_of_the_project_is_run(
+    failgate: Any, environment: dict[str, str], work: Path, tmp_path: Path
+) -> None:
+    trap = work / "bin" / "make"
+    trap.parent.mkdir()
+    trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\n")
+    trap.chmod(0o755)
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "cmake").write_text("#!/bin/sh\nsleep 30\n")
+    (slow / "cmake").chmod(0o755)
+    (slow / "go").write_text(f"#!/bin/sh\npwd > {tmp_path}/asked-from\necho go version go9.9\n")
+    (slow / "go").chmod(0o755)
+    environment["PATH"] = f"{trap.parent}:{slow}:{environment['PATH']}"
+    (work / "go.mod").write_text("module x\n")
+    (work / "CMakeLists.txt").write_text("\n")
+    (work / "Makefile").write_text("all:\n\tfalse\n")
+    failgate("capture", "--", "sh", "-c", "exit 1")
+    tools = {tool["name"]: tool["version"] for tool in manifest_of(work)["tools"]}
+    assert tools["go"] == "go version go9.9"
+    assert "cmake" not in tools
+    assert "make" not in tools
+    assert not (tmp_path / "sprung").exists()
+    assert (tmp_path / "asked-from").read_text() == "/\n"
+
+
+def test_what_the_command_used_is_told(failgate: Any, work: Path) -> None:
+    failgate("capture", "--", sys.executable, "-c", "x = b'x' * 80_000_000\nfor i in range(2_000_000): pass\nexit(1)")
+    usage = manifest_of(work)["usage"]
+    assert 80_000_000 < usage["max_rss_bytes"] < 400_000_000
+    assert usage["user_ms"] > 10
+
+
+def test_snapshot_and_bundle_without_a_repository_are_noted(failgate: Any, work: Path) -> None:
+    failgate("capture", "--snapshot", "--bundle", "--", "false")
+    assert {(one["path"], one["reason"]) for one in manifest_of(work)["noted_files"]} == {
+        ("snapshot.tar", "there is no git repository here"),
+        ("head.bundle", "there is no git repository here"),
+    }
+
+
+def test_a_command_that_closes_its_output_is_waited_for(failgate: Any, work: Path) -> None:
+    done = failgate("capture", "--", "sh", "-c", "echo before; exec >&- 2>&-; sleep 0.3; exit 5")
+    assert (done.returncode, done.stdout) == (5, "before\n")
+    assert manifest_of(work)["duration_ms"] >= 300
+
+
+def test_a_terminal_on_request_where_there_is_none(failgate: Any, work: Path) -> None:
+    done = failgate("capture", "--pty", "--", "sh", "-c", "test -t 1 && echo a-terminal; exit 5")
+    assert (done.returncode, done.stdout) == (5, "a-terminal\n")
+
+
+def test_hundreds_of_mebibytes_of_output_do_not_grow_us(environment: dict[str, str], work: Path) -> None:
+    counting = (
+        "import resource, subprocess, sys\n"
+        "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode\n"
+        "print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+    )
+
+    def peak(mebibytes: int) -> int:
+        script = f"head -c {mebibytes}M /dev/zero | tr '\\\\0' 'x'; exit 1"
+        done = subprocess.run(
+            [sys.executable, "-c", counting, sys.executable, "-m", "failgate", "capture", "--", "sh", "-c", script],
+            env=environment, cwd=work, capture_output=True, text=True, check=True, timeout=100,
+        )  # fmt: skip
+        code, kibibytes = map(int, done.stdout.split())
+        assert code == 1
+        return kibibytes
+
+    assert peak(400) - peak(4) < 16 * 1024
