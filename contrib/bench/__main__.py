@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import rows_artifacts
 import rows_audit
 import rows_client
 import rows_gate
@@ -23,7 +24,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python contrib/bench", description=__doc__)
     parser.add_argument("rows", nargs="*", type=int, metavar="ROW", help="numbers of rows; all without")
     parser.add_argument("--quick", action="store_true", help="tiny counts and one round, to see it work")
-    parser.add_argument("--full", action="store_true", help="row 21 with 10^5 reports and 10^6 records too")
+    parser.add_argument(
+        "--full", action="store_true", help="row 21 with 10^5 reports and 10^6 records too, rows 13 to 15 with 1 GiB"
+    )
     parser.add_argument("--rounds", type=int, help=f"rounds that count (default {ROUNDS}, quick 1)")
     parser.add_argument(
         "--profile", type=Path, metavar="FILE", help="write cProfile's figures of our server there; it slows it down"
@@ -46,6 +49,7 @@ def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
         *rows_client.rows(is_quick=is_quick, profile=profile),
         *rows_audit.rows(is_quick=is_quick, profile=profile),
         *rows_identity.rows(is_quick=is_quick, profile=profile),
+        *rows_artifacts.rows(is_quick=is_quick, is_full=is_full),
         *rows_start.rows(is_quick=is_quick, is_full=is_full),
     ]
     return sorted(rows, key=lambda row: row.number)
