@@ -252,6 +252,7 @@ async def _build(
         db, audit, clock, artifacts,
         formats=plugins.report_formats, scanner_of=redaction_rules.scanner_of, command_of=gate.requester_of,
         tell=gate.tell_report, days=config.reports.days, workspace_ids=workspaces.ids,
+        document_formats=plugins.document_formats, ingest_per_minute=config.limits.ingest_per_minute,
     )  # fmt: skip
     exporters = plugins.exporters.items()
     return Services(

@@ -16,6 +16,7 @@ class Permission(StrEnum):
     PUBLIC_INVITATION_ACCEPT = "public:invitation:accept"
     PUBLIC_PASSWORD_RESET = "public:password:reset"  # noqa: S105  # a permission, not a password
     PUBLIC_SHARE_OPEN = "public:share:open"
+    PUBLIC_REPORT_INGEST = "public:report:ingest"
 
     ACCOUNT_SELF_READ = "account:self:read"
     ACCOUNT_SELF_WRITE = "account:self:write"

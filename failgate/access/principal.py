@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-PrincipalKind = Literal["anonymous", "user", "api_key", "agent", "scim", "system", "share"]
+PrincipalKind = Literal["anonymous", "user", "api_key", "agent", "scim", "system", "share", "ingest_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +11,7 @@ class Principal:
     """Who speaks.
 
     `share` is whoever came by the share link `share_id`, for one report; no door lets it in, its own page asks for it.
+    `ingest_key` is an SDK that sends failures of a project, and `agent_id` then the key.
     `scim` is the identity provider of `connection_id`, which provisions people and groups.
     `account_id` is set for `user` and `api_key` (the key's owner); `agent_id` for `agent`, and then
     `owner_account_id` is the account that answers for the agent. `workspace_id` binds an API key or an agent to one

@@ -65,6 +65,19 @@ class OneRule(Arguments, frozen=True):
     rule: str
 
 
+class NewIngestKey(OneWorkspace, frozen=True):
+    """Arguments of `ingest_key.create`; `owner` answers for it, by default the workspace's first owner."""
+
+    project: str
+    owner: str | None = None
+
+
+class OneIngestKey(OneWorkspace, frozen=True):
+    """Arguments of `ingest_key.revoke`."""
+
+    key: str
+
+
 class Programs:
     """The verbs over open services."""
 
@@ -83,6 +96,9 @@ class Programs:
             "api_key.list": (OneWorkspace, self._list_keys),
             "api_key.revoke": (OneToken, self._revoke_token),
             "token.revoke": (OneToken, self._revoke_token),
+            "ingest_key.create": (NewIngestKey, self._create_ingest_key),
+            "ingest_key.list": (OneWorkspace, self._list_ingest_keys),
+            "ingest_key.revoke": (OneIngestKey, self._revoke_ingest_key),
             "allow.add": (NewAllow, self._add_allow),
             "allow.remove": (OneRule, self._remove_allow),
         }
@@ -135,6 +151,33 @@ class Programs:
             if member.role is Role.OWNER:
                 return member.account_id
         raise NotFound(f"Workspace {workspace.slug} has no owner.", hint="Name one with --owner EMAIL.")
+
+    async def _create_ingest_key(self, new: NewIngestKey) -> Answer:
+        workspace, services = await self._subjects.workspace(new.workspace), self._services
+        owner_id = (await self._subjects.account(new.owner)).id if new.owner else await self._first_owner(workspace)
+        key, text = await services.report_room.ingestion.keys.create(workspace.id, new.project, owner_id, OPERATOR)
+        scheme, _, host = services.config.server.base_url.partition("://")
+        return {
+            "key": key.id,
+            "project": key.project,
+            "number": key.number,
+            "dsn": f"{scheme}://{text}@{host}/{key.number}",
+        }
+
+    async def _list_ingest_keys(self, one: OneWorkspace) -> Answer:
+        workspace = await self._subjects.workspace(one.workspace)
+        keys = await self._services.report_room.ingestion.keys.list(workspace.id)
+        return {
+            "keys": [
+                {"key": key.id, "project": key.project, "number": key.number, "created_at": to_rfc3339(key.created_us)}
+                for key in keys
+            ]
+        }
+
+    async def _revoke_ingest_key(self, one: OneIngestKey) -> Answer:
+        workspace = await self._subjects.workspace(one.workspace)
+        await self._services.report_room.ingestion.keys.revoke(workspace.id, one.key, OPERATOR)
+        return {"workspace": workspace.slug, "key": one.key}
 
     async def _create_key(self, new: NewKey) -> Answer:
         account, workspace = await self._subjects.account(new.email), await self._subjects.workspace(new.workspace)

@@ -119,6 +119,8 @@ class Act(StrEnum):
     WORKSPACE_DELETION_WITHDRAWN = "workspace_deletion.withdrawn"
     WORKSPACE_DELETED = "workspace.deleted"
     WORKSPACE_EMPTIED = "workspace.emptied"
+    INGEST_KEY_MINTED = "ingest_key.minted"
+    INGEST_KEY_REVOKED = "ingest_key.revoked"
     SSO_CONNECTION_CREATED = "sso_connection.created"
     SSO_CONNECTION_CHANGED = "sso_connection.changed"
     SSO_CONNECTION_ENABLED = "sso_connection.enabled"

@@ -265,6 +265,7 @@ class LimitsSection(Section, frozen=True):
     json_body: Annotated[Size, Between("1KiB", "64MiB")] = Size("1MiB")
     artifact: Annotated[Size, Between("1KiB", "1TiB")] = Size("1GiB")
     argv: Annotated[Size, Between("1KiB", "2MiB")] = Size("64KiB")
+    ingest_per_minute: Annotated[int, Between(1, 100_000)] = 600
 
 
 @dataclass(frozen=True, slots=True)

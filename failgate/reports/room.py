@@ -7,8 +7,11 @@ from failgate.artifacts.artifacts import Artifacts
 from failgate.audit.log import AuditLog
 from failgate.base.clock import Clock
 from failgate.base.db import Database
+from failgate.drafts import DocumentFormat
 from failgate.reports.format import ReportFormat
 from failgate.reports.groups import ReportGroups
+from failgate.reports.ingest_keys import IngestKeys
+from failgate.reports.ingestion import Ingestion
 from failgate.reports.inspection import ScannerOf
 from failgate.reports.life import Count, uncounted
 from failgate.reports.reports import CommandOf, Reports, TellReport
@@ -17,11 +20,12 @@ from failgate.reports.retention import Retention, Terms, WorkspaceIds
 
 @dataclass(frozen=True, slots=True)
 class ReportRoom:
-    """Reports, their groups, how long they are kept."""
+    """Reports, their groups, how long they are kept, documents that become reports."""
 
     reports: Reports
     groups: ReportGroups
     retention: Retention
+    ingestion: Ingestion
 
 
 def build_reports(  # the parts that the room works with
@@ -36,6 +40,8 @@ def build_reports(  # the parts that the room works with
     tell: TellReport,
     days: Mapping[str, int | None],
     workspace_ids: WorkspaceIds,
+    document_formats: Mapping[str, DocumentFormat],
+    ingest_per_minute: int,
     count: Count = uncounted,
 ) -> ReportRoom:
     """Build the room; `days` is for how long things are kept where a workspace says nothing of its own."""
@@ -53,4 +59,12 @@ def build_reports(  # the parts that the room works with
     retention = Retention(
         db, audit, clock, artifacts, reports.deletion, defaults=Terms(days), workspace_ids=workspace_ids
     )
-    return ReportRoom(reports, ReportGroups(db, audit, clock), retention)
+    ingestion = Ingestion(
+        reports,
+        IngestKeys(db, audit, clock),
+        clock,
+        formats=document_formats,
+        scanner_of=scanner_of,
+        per_minute=ingest_per_minute,
+    )
+    return ReportRoom(reports, ReportGroups(db, audit, clock), retention, ingestion)

@@ -90,6 +90,12 @@ class Application:
             (),
             lambda: {(): services.gate.pending_count()},
         )
+        self.metrics.watch(
+            "failgate_ingest_passed_over",
+            "Items of documents that are no failure, by kind.",
+            ("kind",),
+            lambda: {(kind,): count for kind, count in services.report_room.ingestion.passed_over.items()},
+        )
         server = services.config.server
         self._app: App = UnreadBody(
             RequestLog(

@@ -14,6 +14,7 @@ from failgate.web.api import (
     audit,
     certificates,
     gate,
+    ingest,
     keys,
     members,
     openapi,
@@ -126,6 +127,8 @@ API: Final = (
          P.WORKSPACE_REPORT_TRIAGE),
     _api("report_groups.ignore", "POST", "/report-groups/{id}/ignore", report_groups.ignore, P.WORKSPACE_REPORT_TRIAGE),
     _api("report_groups.reopen", "POST", "/report-groups/{id}/reopen", report_groups.reopen, P.WORKSPACE_REPORT_TRIAGE),
+    _api("reports.document", "POST", "/reports/documents/{format}", ingest.document, P.WORKSPACE_REPORT_CREATE,
+         status=201),
     _api("certificates.list", "GET", "/certificates", certificates.listing, P.WORKSPACE_AGENT_READ),
     _api("certificates.register", "POST", "/certificates", certificates.register, P.WORKSPACE_AGENT_WRITE,
          status=201, is_sensitive=True),
@@ -205,4 +208,12 @@ SCIM: Final = (
     _scim("bulk", "POST", "/Bulk", scim.bulk, P.SCIM_RESOURCE_WRITE),
 )
 
-DOORS: Final[tuple[Door, ...]] = (*OPERATION, *API, *OAUTH, *LIVE, *PAGES, *SCIM)
+# What proves a right here is a key in a header or the query, as SDKs of Sentry send it; no token of ours counts.
+INGEST: Final = (
+    Door(
+        name="ingest.envelope", method="POST", path="/api/{project}/envelope", handler=ingest.envelope,
+        permission=P.PUBLIC_REPORT_INGEST, kind="api", credentials=frozenset(),
+    ),
+)  # fmt: skip
+
+DOORS: Final[tuple[Door, ...]] = (*OPERATION, *API, *OAUTH, *LIVE, *PAGES, *SCIM, *INGEST)

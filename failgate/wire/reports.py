@@ -217,3 +217,9 @@ class DeletedReport(msgspec.Struct, frozen=True):
     removed: list[str]
     kept: list[str]
     pending_objects: int
+
+
+class TakenDocument(msgspec.Struct, frozen=True):
+    """Answer to `POST reports/documents/{format}`: the ids of the reports that came of it, none when nothing failed."""
+
+    reports: list[str]

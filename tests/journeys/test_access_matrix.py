@@ -85,6 +85,8 @@ LET_IN: dict[str, set[int]] = {
     "reports.upload": {404},
     "reports.seal": {404},
     "reports.delete": {404},
+    "reports.document": {404},
+    "ingest.envelope": {404},  # no format is enabled there
     "operation.metrics": {200},
     "static.file": {200},
     "shares.create": {404},
@@ -326,6 +328,8 @@ class World:
             .replace("{share}", NOWHERE)
             .replace("{certificate}", chosen)
             .replace("{sha256}", SHA)
+            .replace("{project}", "1")
+            .replace("{format}", "junit")
         )
         query = QUERIES.get(door.name, "").replace("{workspace}", workspace)
         return path.replace("{name:path}", "failgate.css") + (f"?{query}" if query else "")

@@ -8,7 +8,8 @@ agent = Room("agent", "Agents.")
 allow = Room("allow", "Allowlist rules.")
 api_key = Room("api-key", "API keys.")
 token = Room("token", "Any token: of a person, of an agent.")
-ROOMS = (agent, allow, api_key, token)
+ingest_key = Room("ingest-key", "Write-only keys of projects: what an SDK sends with.")
+ROOMS = (agent, allow, api_key, token, ingest_key)
 
 agent.add("list", "List the agents of a workspace.", WORKSPACE)
 agent.add(
@@ -58,4 +59,14 @@ token.add(
     "revoke",
     "End one token at once, an API key or an agent's, by its id; - reads the token itself from standard input.",
     TOKEN,
+)
+
+ingest_key.add("list", "List the ingest keys of a workspace.", WORKSPACE)
+ingest_key.add("revoke", "End one ingest key at once, by its id.", WORKSPACE, click.Argument(["key"], metavar="ID"))
+ingest_key.add(
+    "create",
+    "Make an ingest key; print the address (DSN) for an SDK, once.",
+    WORKSPACE,
+    click.Option(["--project"], required=True, help="The name under which its reports stand."),
+    click.Option(["--owner"], help="E-mail of the account that answers for it; by default the workspace's owner."),
 )
