@@ -9,8 +9,11 @@ import msgspec
 
 from failgate.failure.plain import lines_of
 from failgate.web.content import Content
+from failgate.web.pages.change_view import DiffView, diff_view
+from failgate.web.pages.story_view import Happening
 from failgate.web.pages.text import Moment, Piece, duration, moment_of, pieces, size
 from failgate.web.pages.token_view import Text, texts
+from failgate.web.playback import Playback
 from failgate.wire.reports import EnvironmentSummary, Manifest, Redaction, ReportView
 
 START_LINES: Final = 120
@@ -100,6 +103,9 @@ class ReportPageView:
     is_held: bool
     may_hold: bool
     share_href: str | None = None
+    changes: tuple[DiffView, ...] = ()
+    playback: Playback | None = None
+    story: tuple[Happening, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +155,7 @@ def report_page_view(
         signal=manifest.signal,
         duration=duration(manifest.duration_ms),
         outputs=_listings(report, contents, "output", _kind_of_output),
+        changes=_changes(report, contents),
         diffs=_listings(report, contents, "diff", _kind_of_change),
         git=_git(manifest),
         redactions=tuple(manifest.redactions),
@@ -219,6 +226,11 @@ def _listings(
         for item in report.artifacts
         if item.kind == kind and item.sha256 in contents
     )
+
+
+def _changes(report: ReportView, contents: Mapping[str, Content]) -> tuple[DiffView, ...]:
+    found = [item for item in report.artifacts if item.kind == "diff" and item.sha256 in contents]
+    return tuple(diff_view(item.name, contents[item.sha256]) for item in found)
 
 
 def listing(name: str, content: Content, kind_of: Callable[[str], str]) -> Listing:

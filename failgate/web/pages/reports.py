@@ -13,13 +13,16 @@ from failgate.web.api.reports import day_number
 from failgate.web.content import Content, content_of
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.groups_view import filled
+from failgate.web.pages.playing import playback_of
 from failgate.web.pages.report_view import report_page_view, reports_view, shown_artifacts
 from failgate.web.pages.showing import Asking, Page, grants, show
+from failgate.web.pages.story_view import Happening, story
 from failgate.web.strict_query import single_values
-from failgate.wire.reports import ReportPage
+from failgate.wire.reports import ReportPage, ReportView
 
 After = Annotated[str | None, QueryParameter(name="after", max_length=64)]
 PAGE = 50
+STORY = 200  # records of a report that are looked at
 FILTERS: Final = (
     "q", "command", "state", "project", "version", "exit_code", "agent", "group", "kind", "since", "until",
 )  # fmt: skip
@@ -76,6 +79,18 @@ async def one(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the p
         report, contents, slug=visit.here().slug, now_us=services.clock.now_us(),
         may_hold=grants(visit, Permission.WORKSPACE_REPORT_HOLD),
     )  # fmt: skip
+    view = replace(view, playback=await playback_of(request, report), story=await _story(request, report))
     if report.state == "sealed" and grants(visit, Permission.WORKSPACE_SHARE_READ):
         view = replace(view, share_href=f"/w/{visit.here().slug}/reports/{id}/shares")
     return await show(request, "report.html", view, title=report.title, room="reports")
+
+
+async def _story(request: Asking, report: ReportView) -> tuple[Happening, ...]:
+    """Return what happened to the report; links are told to who may see them."""
+    visit, services = visit_of(request), services_of(request)
+    here = visit.here().id
+    records = await services.audit.newest(here, limit=STORY, obj_id=report.id)
+    links: list[str] = []
+    if report.state == "sealed" and grants(visit, Permission.WORKSPACE_SHARE_READ):
+        links = [one.created_at for one in (await services.sharing.page(here, report.id)).items]
+    return story(report, [one.record for one in reversed(records)], links[::-1], services.clock.now_us())

@@ -1,0 +1,140 @@
+// Plays the frames of a recording that the server made: inert text with classes of a fixed set, never markup.
+
+/** @typedef {[string, string]} Run */
+/** @typedef {[number, Record<string, Run[]>]} Frame */
+
+const KNOWN = /^(?:(?:[fb]\d\d?|front|back|bold|italic|under|strike)(?: |$))*$/;
+const STEP = 5000;
+
+/** @param {HTMLElement} root */
+async function start(root) {
+  const screen = root.querySelector("[data-screen]");
+  const bar = root.querySelector("[data-controls]");
+  const button = root.querySelector("[data-play]");
+  const seek = root.querySelector("[data-seek]");
+  const clock = root.querySelector("[data-clock]");
+  const speed = root.querySelector("[data-speed]");
+  if (!(screen instanceof HTMLElement && bar instanceof HTMLElement && button instanceof HTMLButtonElement)) return;
+  if (!(seek instanceof HTMLInputElement && clock instanceof HTMLElement && speed instanceof HTMLSelectElement)) return;
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+  const rows = [...screen.children];
+  /** @type {Frame[] | null} */
+  let frames = null;
+  let shown = -1;
+  let at = Number(seek.max);
+  let before = 0;
+  let running = false;
+
+  const length = Number(seek.max);
+  const say = () => {
+    const seconds = (/** @type {number} */ one) => (one / 1000).toFixed(1);
+    clock.textContent = `${seconds(at)} of ${seconds(length)} s`;
+    seek.value = String(Math.round(at));
+    seek.setAttribute("aria-valuetext", clock.textContent);
+    button.textContent = running ? "Pause" : calm.matches ? "Next step" : "Play";
+  };
+
+  /** @param {number} number @param {Run[]} runs */
+  const write = (number, runs) => {
+    const row = rows[number];
+    if (!row) return;
+    row.replaceChildren(
+      ...runs.map(([text, style]) => {
+        if (!style || !KNOWN.test(style)) return text;
+        const one = document.createElement("span");
+        one.className = style;
+        one.textContent = text;
+        return one;
+      }),
+    );
+  };
+
+  const show = () => {
+    if (!frames) return;
+    let upto = shown;
+    if (shown >= 0 && (frames[shown]?.[0] ?? 0) > at) {
+      upto = -1;
+      for (let number = 0; number < rows.length; number += 1) write(number, []);
+    }
+    /** @type {Map<number, Run[]>} */
+    const changed = new Map();
+    while (upto + 1 < frames.length && (frames[upto + 1]?.[0] ?? Infinity) <= at) {
+      upto += 1;
+      for (const [number, runs] of Object.entries(frames[upto]?.[1] ?? {})) changed.set(Number(number), runs);
+    }
+    for (const [number, runs] of changed) write(number, runs);
+    shown = upto;
+  };
+
+  const load = async () => {
+    if (frames) return true;
+    const answer = await fetch(root.dataset.playback ?? "", { credentials: "same-origin" });
+    if (!answer.ok) return false;
+    frames = (await answer.json()).frames;
+    shown = (frames?.length ?? 0) - 1;
+    return true;
+  };
+
+  /** @param {number} time */
+  const tick = (time) => {
+    if (!running) return;
+    at = Math.min(length, at + (time - before) * Number(speed.value));
+    before = time;
+    show();
+    if (at >= length) running = false;
+    say();
+    if (running) requestAnimationFrame(tick);
+  };
+
+  /** @param {number} place */
+  const go = async (place) => {
+    if (!(await load())) return;
+    at = Math.max(0, Math.min(length, place));
+    show();
+    say();
+  };
+
+  /** @param {number} direction */
+  const step = async (direction) => {
+    running = false;
+    if (!(await load()) || !frames) return;
+    const times = frames.map((one) => one[0]);
+    const next = direction > 0 ? times.find((one) => one > at) : times.findLast((one) => one < at);
+    await go(next ?? (direction > 0 ? length : 0));
+  };
+
+  const toggle = async () => {
+    if (!(await load())) return;
+    if (at >= length) await go(0);
+    if (calm.matches) {
+      await step(1);
+      return;
+    }
+    running = !running;
+    before = performance.now();
+    say();
+    if (running) requestAnimationFrame(tick);
+  };
+
+  button.addEventListener("click", toggle);
+  seek.addEventListener("input", () => go(Number(seek.value)));
+  root.addEventListener("keydown", (event) => {
+    if (event.target === seek || event.target === speed || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = /** @type {Record<string, () => void>} */ ({
+      " ": toggle,
+      ArrowLeft: () => go(at - STEP),
+      ArrowRight: () => go(at + STEP),
+      ",": () => step(-1),
+      ".": () => step(1),
+      Home: () => go(0),
+      End: () => go(length),
+    })[event.key];
+    if (!act || (event.key === " " && event.target === button)) return;
+    event.preventDefault();
+    act();
+  });
+  bar.hidden = false;
+  say();
+}
+
+for (const root of document.querySelectorAll("[data-playback]")) if (root instanceof HTMLElement) start(root);
