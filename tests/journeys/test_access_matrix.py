@@ -92,6 +92,7 @@ LET_IN: dict[str, set[int]] = {
     "shares.create": {404},
     "shares.list": {404},
     "shares.revoke": {404},
+    "page.report_playback": {404},  # the report has no recording
     "page.shares": {404},
     "page.share_create": {404},
     "page.share_revoke": {404},
@@ -259,6 +260,7 @@ ABSENT_ID = {
     "reports.delete",
     "shares.create",
     "shares.revoke",
+    "page.report_playback",
     "page.shares",
     "page.share_create",
     "page.share_revoke",
