@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from failgate.cli.report_sending import review, share, upload
 from failgate.cli.report_use import context, replay
 
 if TYPE_CHECKING:
@@ -82,8 +83,12 @@ def report() -> None:
 @report.command(name="list")
 @_root
 @click.option("--json", "is_json", is_flag=True, help="Print a list of objects.")
-def list_reports(root: Path, is_json: bool) -> None:
+@click.option("--remote", is_flag=True, help="Those of the workspace on the server.")
+def list_reports(root: Path, is_json: bool, remote: bool) -> None:
     """List the reports of this folder, newest first."""
+    if remote:
+        _list_remote(is_json=is_json)
+        return
     from failgate.client.messages import inert
     from failgate.client.report_folder import reports_under, uploaded_to
 
@@ -104,9 +109,13 @@ def list_reports(root: Path, is_json: bool) -> None:
 @report.command()
 @_root
 @click.option("--json", "is_json", is_flag=True, help="Print the manifest.")
+@click.option("--remote", is_flag=True, help="As it is on the server.")
 @click.argument("name", default="latest")
-def show(root: Path, name: str, is_json: bool) -> None:
+def show(root: Path, name: str, is_json: bool, remote: bool) -> None:
     """Show what report NAME (an id, part of one, or latest) holds."""
+    if remote:
+        _show_remote(root, name, is_json=is_json)
+        return
     from failgate.client.report_folder import open_report
     from failgate.client.review import overview
 
@@ -119,63 +128,13 @@ def show(root: Path, name: str, is_json: bool) -> None:
 
 @report.command()
 @_root
-@click.option("--full", is_flag=True, help="Show every line of each artifact.")
-@click.argument("name", default="latest")
-def review(root: Path, name: str, full: bool) -> None:
-    """Show report NAME with the content of its artifacts, as it would be uploaded."""
-    from failgate.client.report_folder import open_report
-    from failgate.client.review import content, overview
-
-    one = open_report(root, name)
-    click.echo("\n".join([*overview(one), *content(one, is_whole=full)]))
-    click.echo(
-        f"failgate: to share it: failgate report upload {one.manifest.id}\n"
-        f"failgate: to drop it: failgate report delete {one.manifest.id}",
-        err=True,
-    )
-
-
-@report.command()
-@_root
-@click.option("--yes", is_flag=True, help="You looked at it and agree to its upload.")
-@click.option("--command-id", help="Link it to this command of the gate.")
-@click.option("--json", "is_json", is_flag=True, help="Print an object with id and url.")
-@click.argument("name", default="latest")
-def upload(root: Path, name: str, yes: bool, command_id: str | None, is_json: bool) -> int:
-    """Upload report NAME to the workspace, once somebody agreed to exactly this manifest."""
-    from failgate.client.http import Api
-    from failgate.client.report_folder import open_report
-    from failgate.client.review import ask, overview
-    from failgate.client.settings import is_interactive, load_settings
-    from failgate.client.upload import page_of, quarantine_notice, upload_report
-
-    one = open_report(root, name)
-    if not yes:
-        click.echo("\n".join(overview(one)), err=True)
-        if not is_interactive():
-            raise click.UsageError("Nobody can be asked here. Look with failgate report review, then give --yes.")
-        if not ask("upload this report to the workspace?"):
-            click.echo("failgate: not uploaded", err=True)
-            return 1
-    with Api(load_settings(os.environ)) as api:
-        uploaded = upload_report(api, one, "person", command_id)
-        page = page_of(api, uploaded.id)
-        notice = quarantine_notice(api, one, uploaded) if uploaded.is_quarantined else ()
-    for line in notice:
-        click.echo(f"failgate: {line}", err=True)
-    if is_json:
-        _print_json({"id": uploaded.id, "url": page, "state": "quarantined" if notice else "sealed"})
-    elif not notice:
-        click.echo(page)
-    return 1 if notice else 0
-
-
-@report.command()
-@_root
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--remote", is_flag=True, help="Delete it on the server, where your role allows that.")
 @click.argument("name")
-def delete(root: Path, name: str, yes: bool) -> int:
-    """Delete the local report NAME. What was uploaded stays on the server."""
+def delete(root: Path, name: str, yes: bool, remote: bool) -> int:
+    """Delete the local report NAME. What was uploaded stays on the server, unless --remote is given."""
+    if remote:
+        return _delete_remote(root, name, is_agreed=yes)
     from failgate.client.report_folder import delete_report, open_report
     from failgate.client.review import ask
     from failgate.client.settings import is_interactive
@@ -193,6 +152,9 @@ def delete(root: Path, name: str, yes: bool) -> int:
 
 report.add_command(replay)
 report.add_command(context)
+report.add_command(review)
+report.add_command(upload)
+report.add_command(share)
 
 
 @report.command(name="import")
@@ -357,6 +319,52 @@ def _who(answer: dict[str, Any], address: str) -> str:
         f"  {inert(str(one.get('workspace')))}: {inert(str(one.get('role')))}" for one in answer.get("workspaces", [])
     ]
     return "\n".join(rows)
+
+
+def _list_remote(*, is_json: bool) -> None:
+    from failgate.client.http import Api
+    from failgate.client.remote import remote_line, remote_reports
+    from failgate.client.settings import load_settings
+
+    with Api(load_settings(os.environ)) as api:
+        found = list(remote_reports(api))
+    if is_json:
+        _print_json(found)
+        return
+    for one in found:
+        click.echo(remote_line(one))
+
+
+def _show_remote(root: Path, name: str, *, is_json: bool) -> None:
+    from failgate.client.http import Api
+    from failgate.client.remote import remote_overview, server_id_of
+    from failgate.client.settings import load_settings
+
+    with Api(load_settings(os.environ)) as api:
+        one = api.call("GET", f"{api.workspace()}/reports/{server_id_of(root, name)}").content
+        lines = list(remote_overview(api, one))
+    if is_json:
+        _print_json(one)
+        return
+    click.echo("\n".join(lines))
+
+
+def _delete_remote(root: Path, name: str, *, is_agreed: bool) -> int:
+    from failgate.client.http import Api
+    from failgate.client.remote import server_id_of
+    from failgate.client.review import ask
+    from failgate.client.settings import is_interactive, load_settings
+
+    server_id = server_id_of(root, name)
+    if not is_agreed:
+        if not is_interactive():
+            raise click.UsageError("Nobody can be asked here. Give --yes.")
+        if not ask(f"delete report {server_id} on the server, for everybody?"):
+            return 1
+    with Api(load_settings(os.environ)) as api:
+        receipt = api.call("DELETE", f"{api.workspace()}/reports/{server_id}").content
+    _say(f"report {server_id} is deleted on the server; record {receipt.get('record')} of the audit log says so")
+    return 0
 
 
 def _summary(one: "LocalReport") -> dict[str, Any]:

@@ -20,6 +20,7 @@ ANSWER_SECONDS = 30.0
 LARGEST_HEAD_BYTES = 64 * 1024
 LARGEST_BODY_BYTES = 16 * 1024 * 1024
 _PIECE = 64 * 1024
+_SENT_BYTES = 256 * 1024
 _VERSION = "failgate-client"
 
 Tick = Callable[[], None]
@@ -153,8 +154,8 @@ class Api:
                 raise
         return self._exchange([head + content], seconds, tick)
 
-    def put_file(self, path: str, stream: IO[bytes], size: int) -> Answer:
-        """Send `size` bytes of `stream` as the body of a PUT.
+    def put_file(self, path: str, stream: IO[bytes], size: int, sent: Callable[[int], None] | None = None) -> Answer:
+        """Send `size` bytes of `stream` as the body of a PUT; tell `sent` how many went with each piece.
 
         Raises: Refused, Lost, Strange.
         """
@@ -165,11 +166,14 @@ class Api:
         def pieces() -> Iterator[bytes]:
             yield head
             left = size
-            while left > 0 and (piece := stream.read(min(left, 1 << 20))):
+            while left > 0 and (piece := stream.read(min(left, _SENT_BYTES))):
                 left -= len(piece)
                 yield piece
+                if sent is not None:
+                    sent(len(piece))
 
-        return self._exchange(pieces(), ANSWER_SECONDS, None)
+        # What was sent is checked and brought to disk before the answer: a slow disk writes 10 MB a second.
+        return self._exchange(pieces(), ANSWER_SECONDS + size / 10_000_000, None)
 
     def close(self) -> None:
         """Close the connection; the next call opens a new one."""

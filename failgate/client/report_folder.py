@@ -7,10 +7,10 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, BinaryIO, NamedTuple, Self, cast
 
 import msgspec
 
@@ -22,6 +22,8 @@ from failgate.wire.reports import ArtifactKind, Manifest, ManifestArtifact
 REPORTS = Path(".failgate") / "reports"
 MANIFEST = "manifest.json"
 UPLOADED = "uploaded.json"
+REVIEWED = "reviewed.json"
+_PIECE = 256 * 1024
 _LARGEST_MANIFEST = 4 * 1024 * 1024
 
 
@@ -210,6 +212,29 @@ def artifact_bytes(report: LocalReport, artifact: ManifestArtifact) -> bytes:
     return content
 
 
+@contextmanager
+def opened_artifact(report: LocalReport, artifact: ManifestArtifact) -> Iterator[BinaryIO]:
+    """Give the file of `artifact`, whose size and digest were checked piece by piece; nothing is held in memory.
+
+    Raises: Unprocessable (it is missing or is not the one of the manifest).
+    """
+    if len(artifact.sha256) != 64 or not artifact.sha256.isalnum():
+        raise Unprocessable(f"The artifact {artifact.name!a} has no usable digest.", hint="Delete the report.")
+    try:
+        descriptor = os.open(report.folder / artifact.sha256, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unprocessable(
+            f"The artifact {artifact.name!a} is missing: {error.strerror}.", hint="Delete the report."
+        ) from error
+    with os.fdopen(descriptor, "rb") as stream:
+        if os.fstat(descriptor).st_size != artifact.size_bytes or _digest(stream) != artifact.sha256:
+            raise Unprocessable(
+                f"The artifact {artifact.name!a} was changed after its capture.", hint="Delete the report."
+            )
+        stream.seek(0)
+        yield stream
+
+
 def delete_report(report: LocalReport) -> None:
     """Remove the report; it disappears at once, its bytes right after."""
     gone = report.folder.with_name(f".{report.folder.name}.{os.getpid()}.gone")
@@ -229,9 +254,26 @@ def uploaded_to(report: LocalReport) -> dict[str, str] | None:
 
 def note_upload(report: LocalReport, facts: dict[str, str]) -> None:
     """Remember that the report was uploaded."""
-    fresh = report.folder / f"{UPLOADED}.new"
+    fresh = report.folder / f"{UPLOADED}.{os.getpid()}.new"  # two uploads at once each write their own
     _write(fresh, canonical(facts))
     fresh.replace(report.folder / UPLOADED)
+
+
+def reviewed_in(report: LocalReport) -> list[str]:
+    """Return the digests of the artifacts that a person looked through in exactly this report."""
+    try:
+        found = msgspec.json.decode(_read(report.folder / REVIEWED, _LARGEST_MANIFEST), type=dict[str, list[str]])
+    except (OSError, msgspec.DecodeError):
+        return []
+    return found.get(report.manifest_sha256, [])
+
+
+def note_review(report: LocalReport, digests: Iterable[str]) -> None:
+    """Remember that a person looked through these artifacts of exactly this report."""
+    fresh = report.folder / f"{REVIEWED}.new"
+    fresh.unlink(missing_ok=True)
+    _write(fresh, canonical({report.manifest_sha256: sorted({*reviewed_in(report), *digests})}))
+    fresh.replace(report.folder / REVIEWED)
 
 
 def _only(root: Path, part: str) -> str:
@@ -264,6 +306,13 @@ def _read(path: Path, most: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         return stream.read(most + 1)
+
+
+def _digest(stream: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while piece := stream.read(_PIECE):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _sync(folder: Path) -> None:

@@ -1,12 +1,17 @@
 """What a person sees before a report leaves this machine, and the question."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from failgate.client.messages import inert
-from failgate.client.report_folder import LocalReport, artifact_bytes, uploaded_to
+from failgate.client.report_folder import LocalReport, opened_artifact, uploaded_to
+from failgate.wire.reports import ManifestArtifact
 
 _LINES = 40
+_TAIL_BYTES = 64 * 1024
+_MOST_NAMES = 10_000
 
 
 def overview(report: LocalReport) -> Iterator[str]:
@@ -46,12 +51,62 @@ def content(report: LocalReport, *, is_whole: bool) -> Iterator[str]:
     """Yield every artifact as inert lines; without `is_whole` the last lines of each."""
     for artifact in report.manifest.artifacts:
         yield ""
-        yield f"--- {inert(artifact.name)} ({artifact.size_bytes} bytes)"
-        lines = artifact_bytes(report, artifact).decode("utf-8", "replace").split("\n")
-        if not is_whole and len(lines) > _LINES:
-            yield f"[the last {_LINES} of {len(lines)} lines; --full shows all]"
-            lines = lines[-_LINES:]
-        yield from (inert(line.rstrip("\r")).replace("<U+0009>", "\t") for line in lines)
+        yield from preview(report, artifact, is_whole=is_whole)
+
+
+def preview(report: LocalReport, artifact: ManifestArtifact, *, is_whole: bool = False) -> Iterator[str]:
+    """Yield one artifact as inert lines: of a text its last ones, of an archive the names in it.
+
+    Raises: Unprocessable (it was changed).
+    """
+    yield f"--- {inert(artifact.name)} ({artifact.size_bytes} bytes)"
+    with opened_artifact(report, artifact) as stream:
+        if artifact.kind == "snapshot":
+            yield from _names(stream, is_whole=is_whole)
+            return
+        if b"\0" in stream.read(8192):
+            yield "[binary: not shown]"
+            return
+        stream.seek(0)
+        if is_whole:
+            for line in stream:
+                yield _shown(line)
+            return
+        start = max(0, artifact.size_bytes - _TAIL_BYTES)
+        stream.seek(start)
+        lines = stream.read(_TAIL_BYTES).rstrip(b"\n").split(b"\n")
+        if start or len(lines) > _LINES:
+            yield f"[the last {min(_LINES, len(lines))} lines; --full shows all]"
+        yield from (_shown(line) for line in lines[-_LINES:])
+
+
+def _shown(line: bytes) -> str:
+    return inert(line.rstrip(b"\r\n").decode("utf-8", "replace")).replace("<U+0009>", "\t")
+
+
+def _names(stream: BinaryIO, *, is_whole: bool) -> Iterator[str]:
+    """Yield the names of an archive's members, one after another: nothing of it is unpacked."""
+    import tarfile
+
+    most = _MOST_NAMES if is_whole else _LINES
+    try:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for number, member in enumerate(archive):
+                if number == most:
+                    yield f"[more than {most} names; --full shows up to {_MOST_NAMES}]"
+                    return
+                yield f"{member.size:>12}  {inert(member.name)}"
+    except (tarfile.TarError, OSError, ValueError):
+        yield "[not an archive that can be read]"
+
+
+def findings_of(report: LocalReport, name: str) -> dict[str, int]:
+    """Return how often each rule replaced something in the artifact `name`."""
+    found: Counter[str] = Counter()
+    for one in report.manifest.redactions:
+        if one.where == name:
+            found[one.rule] += one.count
+    return dict(found)
 
 
 def ask(question: str) -> bool:

@@ -133,11 +133,16 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Consent(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Somebody agreed to the upload of exactly this manifest. `by` is `person` (asked) or `standing` (config)."""
+    """Somebody agreed to the upload of exactly this manifest. `by` is `person` (asked) or `standing` (config).
+
+    `reviewed` lists the digests of those artifacts that a person looked through: a source snapshot or a bundle is
+    shared by link only then.
+    """
 
     manifest_sha256: str
     by: Literal["person", "standing"]
     at: str
+    reviewed: list[str] = []
 
 
 class BeginReport(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

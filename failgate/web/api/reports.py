@@ -36,7 +36,13 @@ async def begin(request: Asking, data: JSONBody[BeginReport], idempotency_key: I
     """Begin a report with its manifest and consent; answers the digests that have to be uploaded."""
     visit = visit_of(request)
     key = key_of(request, idempotency_key, data)
-    return await services_of(request).reports.begin(visit.principal, visit.here().id, data, key)
+    services = services_of(request)
+    begun = await services.reports.begin(visit.principal, visit.here().id, data, key)
+    consent = data.consent
+    if consent is not None and consent.reviewed and consent.by == "person" and visit.principal.kind != "agent":
+        named = {str(one.get("sha256")) for one in data.manifest["artifacts"]}  # the manifest was checked
+        await services.sharing.review(visit.principal, visit.here().id, begun.id, named.intersection(consent.reviewed))
+    return begun
 
 
 async def put_artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) -> BegunReport:  # noqa: A002 - the path's word

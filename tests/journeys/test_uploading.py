@@ -1,0 +1,246 @@
+"""A report goes up over a line that breaks, twice at once, and is shared from the command line: real processes. # F2 F13"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from failgate.base.ids import new_id
+from failgate.client.report_folder import ReportWriter
+from failgate.wire.reports import EnvironmentSummary, Manifest
+from tests.journeys import team
+from tests.journeys.harness import Server, clean_environment
+from tests.journeys.team import WHERE, program, stranger
+
+LARGE_BYTES = 24 << 20
+GROWTH_KIB = 16 * 1024
+
+
+class Line:
+    """A line to the server that is cut after so many bytes, as often as it is told."""
+
+    def __init__(self, server: Server) -> None:
+        self._target = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.cut_after: list[int] = []
+        self.carried = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._carry, args=(near,), daemon=True).start()
+
+    def _carry(self, near: socket.socket) -> None:
+        with near, socket.create_connection(self._target) as far:
+            threading.Thread(target=self._back, args=(far, near), daemon=True).start()
+            carried = 0
+            while piece := _received(near):
+                carried += len(piece)
+                self.carried += len(piece)
+                far.sendall(piece)
+                if self.cut_after and carried > self.cut_after[0]:
+                    self.cut_after.pop(0)
+                    near.shutdown(socket.SHUT_RDWR)
+                    far.shutdown(socket.SHUT_RDWR)
+                    return
+
+    def _back(self, far: socket.socket, near: socket.socket) -> None:
+        while piece := _received(far):
+            try:
+                near.sendall(piece)
+            except OSError:
+                return
+
+
+def _received(link: socket.socket) -> bytes:
+    try:
+        return link.recv(1 << 16)
+    except OSError:
+        return b""
+
+
+class Laptop:
+    """A machine with a report of a small and a large artifact."""
+
+    def __init__(self, folder: Path, key: str, line: Line) -> None:
+        self.folder, self.line = folder, line
+        self.environment = clean_environment(
+            FAILGATE_HOME=str(folder / "home"), FAILGATE_TOKEN=key, FAILGATE_WORKSPACE="acme", FAILGATE_URL=line.url
+        )
+
+    def report(self, size_bytes: int = LARGE_BYTES) -> str:
+        with ReportWriter(self.folder, new_id()) as writer:
+            with writer.adding("output.txt", "output", "text/plain") as file:
+                file.write(f"1 failed of {new_id()}\n".encode())
+            with writer.adding("core.bin", "file", "application/octet-stream") as file:
+                for _ in range(size_bytes >> 16):
+                    file.write(b"\0" + os.urandom((1 << 16) - 1))
+            nothing = EnvironmentSummary(names=[], values={}, platform="Linux")
+            made = Manifest(
+                1, writer.report_id, "2026-01-02T03:04:05.000000Z", ["make"], "/w", "h", 2, 5, nothing, writer.artifacts,
+                [], "1",
+            )  # fmt: skip
+            return writer.finish(made).manifest.id
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "failgate", "report", *arguments],
+            env=self.environment, cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+        process = self.start(*arguments)
+        said, heard = process.communicate(stdin, timeout=120)
+        return process.returncode, said, heard
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, httpx.Client, Laptop]]:
+    folder = tmp_path_factory.mktemp("uploading")
+    with team.served(Server(folder / "data")) as server:
+        key = team.found_acme(server)["api_key"]
+        line = Line(server)
+        with program(server, key) as client:
+            yield server, client, Laptop(folder, key, line)
+        line.close()
+
+
+def sealed(client: httpx.Client, manifest_id: str) -> list[str]:
+    """Return the states of the reports of this manifest."""
+    items = client.get(f"{WHERE}/reports").json()["items"]
+    return [
+        one["state"]
+        for one in items
+        if client.get(f"{WHERE}/reports/{one['id']}").json()["manifest"]["id"] == manifest_id
+    ]
+
+
+def test_an_upload_goes_on_after_the_line_broke_and_sends_nothing_twice(
+    shop: tuple[Server, httpx.Client, Laptop],
+) -> None:
+    _, client, laptop = shop
+    name = laptop.report()
+    before = laptop.line.carried
+    laptop.line.cut_after = [4 << 20, 8 << 20]
+    code, said, heard = laptop.run("upload", name, "--yes")
+    assert (code, said.startswith(f"{laptop.line.url}/w/acme/reports/")) == (0, True), heard
+    assert heard.count("Trying again in") == 2
+    assert heard.count("output.txt is uploaded") == 1
+    assert heard.count("core.bin is uploaded") == 1
+    assert sealed(client, name) == ["sealed"]
+    assert laptop.line.carried - before < LARGE_BYTES + (14 << 20)
+
+
+def test_killed_in_the_middle_and_given_again_makes_one_report(shop: tuple[Server, httpx.Client, Laptop]) -> None:
+    _, client, laptop = shop
+    name = laptop.report()
+    before = laptop.line.carried
+    process = laptop.start("upload", name, "--yes")
+    deadline = time.monotonic() + 60
+    while laptop.line.carried - before < 2 << 20 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    code, _, heard = laptop.run("upload", name, "--yes")
+    assert code == 0, heard
+    assert sealed(client, name) == ["sealed"]
+    code, _, _ = laptop.run("upload", name, "--yes")
+    assert (code, sealed(client, name)) == (0, ["sealed"])
+
+
+def test_two_uploads_at_once_make_one_report(shop: tuple[Server, httpx.Client, Laptop]) -> None:
+    _, client, laptop = shop
+    name = laptop.report()
+    both = [laptop.start("upload", name, "--yes", "--json") for _ in range(2)]
+    said = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert json.loads(said[0][0])["id"] == json.loads(said[1][0])["id"]
+    assert sealed(client, name) == ["sealed"]
+
+
+def test_what_the_workspace_holds_already_is_not_sent(shop: tuple[Server, httpx.Client, Laptop]) -> None:
+    _, client, laptop = shop
+    name = laptop.report()
+    assert laptop.run("upload", name, "--yes")[0] == 0
+    folder = laptop.folder / ".failgate" / "reports"
+    again = new_id()
+    document = json.loads((folder / name / "manifest.json").read_bytes()) | {"id": again}
+    (folder / again).mkdir()
+    for path in (folder / name).iterdir():
+        if path.suffix != ".json":
+            os.link(path, folder / again / path.name)
+    (folder / again / "manifest.json").write_text(json.dumps(document))
+    before = laptop.line.carried
+    assert laptop.run("upload", again, "--yes")[0] == 0
+    assert laptop.line.carried - before < 64 * 1024
+    assert sealed(client, again) == ["sealed"]
+
+
+def test_memory_does_not_grow_with_the_artifact(shop: tuple[Server, httpx.Client, Laptop], tmp_path: Path) -> None:
+    """96 MiB more in the artifact, and less than 16 MiB more in the client."""
+    _, _, laptop = shop
+    code = (
+        "import resource, sys; from failgate.cli.main import main; code = main(sys.argv[1:]);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+    )
+    peaks = []
+    for size_bytes in (1 << 20, 97 << 20):
+        name = laptop.report(size_bytes)
+        done = subprocess.run(
+            [sys.executable, "-c", code, "report", "upload", name, "--yes"],
+            env=laptop.environment, cwd=laptop.folder, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout.splitlines()[-1]))
+    assert peaks[1] - peaks[0] < GROWTH_KIB, peaks
+
+
+def test_a_report_is_reviewed_uploaded_shared_listed_and_deleted_from_the_command_line(
+    shop: tuple[Server, httpx.Client, Laptop],
+) -> None:
+    server, client, laptop = shop
+    laptop.report(1 << 16)
+    code, said, heard = laptop.run("review", "--exclude", "core.bin", "--redact", "1 failed", "--yes", "--json")
+    assert code == 0, heard
+    described = json.loads(said)
+    assert [one["name"] for one in described["artifacts"]] == ["output.txt"]
+    assert described["artifacts"][0]["findings"] == {"by-hand": 1}
+    assert laptop.run("share", described["id"])[0] != 0  # not uploaded yet
+    code, said, _ = laptop.run("upload", described["id"], "--yes", "--json")
+    uploaded = json.loads(said)["id"]
+    code, link, heard = laptop.run(
+        "share", described["id"], "--expires", "12h", "--passphrase-stdin", "--artifact", "output.txt",
+        stdin="four words in a row\n",
+    )  # fmt: skip
+    assert (code, "/s/fg_shr_" in link) == (0, True), heard
+    with stranger(server) as guest:
+        answer = guest.get("/s/" + link.strip().rpartition("/")[2], follow_redirects=True)
+        assert (answer.status_code, "passphrase" in answer.text) == (200, True)
+    for wrong in ("7w", "0", "-1d", "91d"):
+        assert laptop.run("share", described["id"], f"--expires={wrong}")[0] != 0
+    assert laptop.run("share", described["id"], "--artifact", "nothing")[0] != 0
+    assert uploaded in laptop.run("list", "--remote")[1]
+    assert "output.txt" in laptop.run("show", uploaded, "--remote")[1]
+    code, _, heard = laptop.run("delete", described["id"], "--remote", "--yes")
+    assert (code, "audit log" in heard) == (0, True), heard
+    assert client.get(f"{WHERE}/reports/{uploaded}").status_code == 404
+    with stranger(server) as guest:
+        assert guest.get("/s/" + link.strip().rpartition("/")[2]).status_code == 404
