@@ -74,6 +74,7 @@ from failgate.sso.scim.room import ScimRoom, build_scim
 from failgate.workspaces import tables as workspace_tables
 from failgate.workspaces.agents import Agents
 from failgate.workspaces.certificates import AgentCertificates
+from failgate.workspaces.usage import Usage
 from failgate.workspaces.workspaces import Workspaces
 
 CORE_TABLES = tables_of(
@@ -121,6 +122,7 @@ class Services:
     redaction_rules: RedactionRules
     rescanning: Rescanning
     report_room: ReportRoom
+    usage: Usage
     outbound: Outbound
     sso: SignOnRoom
     gate: Gate
@@ -230,7 +232,13 @@ async def _build(
     artifacts, artifact_keys = await open_artifacts(config, db, audit, clock, plugins.artifact_store)
     redaction_rules = RedactionRules(db, audit, clock, box)
     known_rules = KnownRules(db)
-    gate = Gate(db, audit, clock, plugins.policies, plugins.rulebook, limits=limits, feed=feed, known_rules=known_rules)
+    usage = Usage(db, audit, clock, config.limits.quotas)
+    artifacts.count_by(usage.count)
+    workspaces.also_admit(lambda tx, workspace_id: usage.check(tx, workspace_id, "seats", 1))
+    gate = Gate(
+        db, audit, clock, plugins.policies, plugins.rulebook,
+        limits=limits, feed=feed, known_rules=known_rules, asked=usage.asked,
+    )  # fmt: skip
     certificates = AgentCertificates(db, audit, clock)
     accounts.also_end(certificates.end_of_account)
     workspaces.also_end(certificates.end_in_workspace)
@@ -253,6 +261,7 @@ async def _build(
         formats=plugins.report_formats, scanner_of=redaction_rules.scanner_of, command_of=gate.requester_of,
         tell=gate.tell_report, days=config.reports.days, workspace_ids=workspaces.ids,
         document_formats=plugins.document_formats, ingest_per_minute=config.limits.ingest_per_minute,
+        count=usage.count, admit=usage.check,
     )  # fmt: skip
     exporters = plugins.exporters.items()
     return Services(
@@ -299,6 +308,7 @@ async def _build(
         artifact_keys=artifact_keys,
         reports=report_room.reports,
         report_room=report_room,
+        usage=usage,
         sharing=Sharing(db, audit, clock, people.passwords, lambda: config.server.base_url),
         share_visits=ShareVisits(
             db, audit, clock, box, reading=report_room.reports, passwords=people.passwords, throttle=people.throttle
@@ -328,15 +338,9 @@ def _relay(config: Config) -> Relay | None:
     if smtp is None:
         return None
     return Relay(
-        smtp.host,
-        smtp.effective_port,
-        smtp.sender,
-        smtp.tls,
-        smtp.username,
-        smtp.password,
-        smtp.ca_file,
+        smtp.host, smtp.effective_port, smtp.sender, smtp.tls, smtp.username, smtp.password, smtp.ca_file,
         smtp.timeout.seconds,
-    )
+    )  # fmt: skip
 
 
 async def _begin_serving(services: Services, stack: contextlib.AsyncExitStack) -> None:
@@ -392,6 +396,4 @@ async def _record_start(services: Services) -> None:
 
 
 async def _record_stop(services: Services) -> None:
-    await services.audit.record(
-        Event(act=Act.SERVER_STOPPED, ws="system", obj_t="server", obj_id="server", actor=SERVER, data={})
-    )
+    await services.audit.record(Event(Act.SERVER_STOPPED, "system", "server", "server", SERVER, {}))

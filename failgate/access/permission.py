@@ -52,7 +52,6 @@ class Permission(StrEnum):
     WORKSPACE_REDACTION_READ = "workspace:redaction:read"
     WORKSPACE_REDACTION_WRITE = "workspace:redaction:write"
     WORKSPACE_USAGE_READ = "workspace:usage:read"
-    WORKSPACE_DELETE_CONFIRM = "workspace:delete:confirm"
 
     SCIM_SCHEMA_READ = "scim:schema:read"
     SCIM_RESOURCE_READ = "scim:resource:read"
@@ -63,5 +62,4 @@ class Permission(StrEnum):
     PLATFORM_INSTALLATION_READ = "platform:installation:read"
     PLATFORM_USER_READ = "platform:user:read"
     PLATFORM_USER_WRITE = "platform:user:write"
-    PLATFORM_LIMIT_READ = "platform:limit:read"
     PLATFORM_LIMIT_WRITE = "platform:limit:write"

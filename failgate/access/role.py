@@ -51,8 +51,6 @@ _OWNER = _ADMIN | {
     # Whoever sets the mapping of groups gives every role, so no administrator does.
     Permission.WORKSPACE_SIGN_IN_READ,
     Permission.WORKSPACE_SIGN_IN_WRITE,
-    # Two owners delete a workspace: who asks and who confirms.
-    Permission.WORKSPACE_DELETE_CONFIRM,
 }
 _AUDITOR = frozenset(
     {

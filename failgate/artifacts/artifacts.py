@@ -56,7 +56,14 @@ class Inspection(Protocol):
 
 
 Attach = Callable[[Transaction, Artifact], Awaitable[None]]
+Count = Callable[[Transaction, str, str, int], None]
+"""`(tx, workspace_id, "bytes_added" | "bytes_removed", amount)`: adds to the usage of today."""
+
 IsReferenced = Callable[[Transaction, str], Awaitable[bool]]
+
+
+def uncounted(tx: Transaction, workspace_id: str, what: str, amount: int) -> None:  # a place's fixed signature
+    """Count nothing."""
 
 
 class Artifacts:
@@ -76,6 +83,11 @@ class Artifacts:
         self._clock = clock
         self._keys = keys
         self.limits = limits or ArtifactLimits()
+        self._count: Count = uncounted
+
+    def count_by(self, count: Count) -> None:
+        """Tell `count` of all bytes that come and go, in the transaction in which they do."""
+        self._count = count
 
     async def receive(
         self,
@@ -193,6 +205,7 @@ class Artifacts:
             if artifact is None or await is_referenced(tx, artifact.id):
                 continue
             await tx.execute("DELETE FROM artifact WHERE id = $1", artifact.id)
+            self._count(tx, workspace_id, "bytes_removed", artifact.size_bytes)
             removed.append(artifact)
         return removed
 
@@ -246,10 +259,12 @@ class Artifacts:
 
     async def _keep(self, tx: Transaction, artifact: Artifact, attach: Attach | None) -> Artifact:
         findings = msgspec.json.encode(artifact.findings).decode()
-        await tx.execute(
+        inserted = await tx.execute(
             _INSERT, artifact.id, artifact.workspace_id, artifact.sha256, artifact.size_bytes, findings,
             artifact.scanned_by, self._clock.now_us(), salt_text(artifact.salt),
         )  # fmt: skip
+        if inserted == 1:
+            self._count(tx, artifact.workspace_id, "bytes_added", artifact.size_bytes)
         return await self._attach_known(tx, artifact.workspace_id, artifact.sha256, attach)
 
     async def _attach_known(self, tx: Transaction, workspace_id: str, sha256: str, attach: Attach | None) -> Artifact:

@@ -115,10 +115,6 @@ class Act(StrEnum):
     ARTIFACT_DELETED = "artifact.deleted"
     RETENTION_CHANGED = "retention.changed"
     LIMIT_CHANGED = "limit.changed"
-    WORKSPACE_DELETION_ASKED = "workspace_deletion.asked"
-    WORKSPACE_DELETION_WITHDRAWN = "workspace_deletion.withdrawn"
-    WORKSPACE_DELETED = "workspace.deleted"
-    WORKSPACE_EMPTIED = "workspace.emptied"
     INGEST_KEY_MINTED = "ingest_key.minted"
     INGEST_KEY_REVOKED = "ingest_key.revoked"
     SSO_CONNECTION_CREATED = "sso_connection.created"
@@ -294,9 +290,6 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.ARTIFACT_DELETED: {"sha256": Digest, "report": Id, "reason": _WORD},
     Act.RETENTION_CHANGED: {"kind": Word, "days": _COUNT},
     Act.LIMIT_CHANGED: {"quota": Word, "amount": _COUNT},
-    Act.WORKSPACE_DELETION_ASKED: {"expires_us": Microseconds},
-    Act.WORKSPACE_DELETED: {"asked_by": Id, "members": _COUNT, "agents": _COUNT},
-    Act.WORKSPACE_EMPTIED: {"reports": _COUNT, "commands": _COUNT},
     Act.SSO_CONNECTION_CREATED: {"kind": Word, "settings": Digest},
     Act.SSO_CONNECTION_CHANGED: {"change": Word, "settings": _DIGEST},
     Act.SSO_CONNECTION_ENABLED: {},

@@ -22,7 +22,7 @@ from failgate.gate.deciding import Deciding
 from failgate.gate.electorate import Electorate, Members
 from failgate.gate.feed import Feed
 from failgate.gate.known_rules import KnownRules
-from failgate.gate.parts import GateLimits, Parts, Write
+from failgate.gate.parts import Asked, GateLimits, Parts, Write
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.gate.queue import Queue
 from failgate.gate.recovery import Rebuilt, rebuild
@@ -62,6 +62,7 @@ class Gate:
         limits: GateLimits | None = None,
         feed: Feed | None = None,
         known_rules: KnownRules | None = None,
+        asked: Asked | None = None,
     ) -> None:
         """Be ready for `rebuild`. `policies` are asked in their order; without any, every command is denied.
 
@@ -83,6 +84,7 @@ class Gate:
             rulebook,
             known_rules or KnownRules(db),
             FirstAnswers(db, self._time.now_us),
+            asked,
         )
         self._submitting = Submitting(self._parts)
         self._deciding = Deciding(self._parts)

@@ -26,6 +26,10 @@ Write = Callable[[Callable[[Transaction], Awaitable[Stored]]], Awaitable[Stored]
 """How a verb is written: `Database.write`, or one that claims an idempotency key in the same transaction."""
 
 
+Asked = Callable[[Transaction, str], Awaitable[None]]
+"""`(tx, workspace_id)`: a command is asked for: counts it, or refuses it when the workspace may ask for no more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateLimits:
     """What the operator may set. Seconds, counts and bytes.
@@ -58,6 +62,7 @@ class Parts:
     rulebook: Rulebook | None
     known_rules: KnownRules
     answers: FirstAnswers
+    asked: Asked | None = None
 
     async def append(
         self, tx: Transaction, stored: Stored, event: life.Event, actor: Actor, facts: Mapping[str, JSON] | None = None

@@ -163,6 +163,8 @@ class Submitting:
         async def keep(tx: Transaction) -> None:
             if key is not None:
                 await parts.answers.claim(tx, key, stored.id)
+            if parts.asked is not None:
+                await parts.asked(tx, stored.workspace_id)
             await parts.append(tx, stored, event, actor, facts)
             tx.put_off(INSERT, *values)
             parts.tell(tx, stored, happened)

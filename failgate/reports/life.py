@@ -4,7 +4,7 @@ A storm of one failure costs a few statements by key for each report; no output 
 its failure was taken while its bytes arrived.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,9 @@ COMMAND_CHARACTERS: Final = 1000
 
 Count = Callable[[Transaction, str, str, int], None]
 """`(tx, workspace_id, "reports" | "recording_ms", amount)`: adds to the usage of today."""
+
+Admit = Callable[[Transaction, str, str, int], Awaitable[None]]
+"""`(tx, workspace_id, quota, more)`: raises when the workspace may not use `more` of the quota."""
 
 _EXCERPT = """
 SELECT excerpt.error, excerpt.frame, excerpt.text FROM report_artifact AS entry
@@ -78,6 +81,10 @@ class Origin:
 
 def uncounted(tx: Transaction, workspace_id: str, what: str, amount: int) -> None:  # a place's fixed signature
     """Count nothing."""
+
+
+async def unlimited(tx: Transaction, workspace_id: str, quota: str, more: int) -> None:
+    """Refuse nothing."""
 
 
 def origin_of(manifest: Manifest, title: str) -> Origin:

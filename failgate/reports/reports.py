@@ -29,7 +29,7 @@ from failgate.reports.deletion import ReportDeletion
 from failgate.reports.excerpt import Excerpting
 from failgate.reports.format import ReportFormat
 from failgate.reports.inspection import ScannerOf, inspection_for, merged, scan_text, summary
-from failgate.reports.life import Count, Origin, ReportLife, origin_in, origin_of, uncounted
+from failgate.reports.life import Admit, Count, Origin, ReportLife, origin_in, origin_of, uncounted, unlimited
 from failgate.reports.manifest import ManifestLimits, check, is_time, one_line, seal_bytes, texts
 from failgate.reports.reading import SELECT_ENTRIES, SELECT_ONE, ReportReading, no_report
 from failgate.reports.views import report_view
@@ -105,6 +105,7 @@ class Reports(ReportReading):
         command_of: CommandOf,
         tell: TellReport,
         count: Count = uncounted,
+        admit: Admit = unlimited,
         limits: ManifestLimits | None = None,
     ) -> None:
         """Keep the parts; `formats` by the name that `BeginReport.format` gives."""
@@ -115,6 +116,7 @@ class Reports(ReportReading):
         self._scanner_of = scanner_of
         self._command_of = command_of
         self._tell = tell
+        self._admit = admit
         self._life = ReportLife(audit, clock, count)
         self.deletion = ReportDeletion(db, audit, clock, artifacts)
         self._limits = limits or replace(ManifestLimits(), artifact_bytes=artifacts.limits.artifact_bytes)
@@ -224,6 +226,9 @@ class Reports(ReportReading):
         report_id = new_id()
         if not await self._insert(tx, upload, report_id, state):
             return await self._same(tx, upload)
+        await self._admit(tx, upload.workspace_id, "reports_per_day", 1)
+        await self._admit(tx, upload.workspace_id, "recording_seconds_per_day", upload.origin.recording_ms // 1000)
+        await self._admit(tx, upload.workspace_id, "storage_bytes", sum(wanted[sha256] for sha256 in missing))
         for position, one in enumerate(upload.manifest.artifacts):
             artifact = known.get(one.sha256)
             await tx.execute(

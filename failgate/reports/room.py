@@ -13,7 +13,7 @@ from failgate.reports.groups import ReportGroups
 from failgate.reports.ingest_keys import IngestKeys
 from failgate.reports.ingestion import Ingestion
 from failgate.reports.inspection import ScannerOf
-from failgate.reports.life import Count, uncounted
+from failgate.reports.life import Admit, Count, uncounted, unlimited
 from failgate.reports.reports import CommandOf, Reports, TellReport
 from failgate.reports.retention import Retention, Terms, WorkspaceIds
 
@@ -43,6 +43,7 @@ def build_reports(  # the parts that the room works with
     document_formats: Mapping[str, DocumentFormat],
     ingest_per_minute: int,
     count: Count = uncounted,
+    admit: Admit = unlimited,
 ) -> ReportRoom:
     """Build the room; `days` is for how long things are kept where a workspace says nothing of its own."""
     reports = Reports(
@@ -55,6 +56,7 @@ def build_reports(  # the parts that the room works with
         command_of=command_of,
         tell=tell,
         count=count,
+        admit=admit,
     )
     retention = Retention(
         db, audit, clock, artifacts, reports.deletion, defaults=Terms(days), workspace_ids=workspace_ids

@@ -27,6 +27,7 @@ from failgate.web.api import (
     rules,
     shares,
     static,
+    usage,
     whoami,
 )
 from failgate.web.door import Credential, Door
@@ -121,6 +122,12 @@ API: Final = (
          is_sensitive=True),
     _api("retention.read", "GET", "/retention", retention.read, P.WORKSPACE_SETTINGS_READ),
     _api("retention.change", "POST", "/retention", retention.change, P.WORKSPACE_REPORT_DELETE, is_sensitive=True),
+    _api("usage.read", "GET", "/usage", usage.read, P.WORKSPACE_USAGE_READ),
+    _api("usage.export", "GET", "/usage.csv", usage.export, P.WORKSPACE_USAGE_READ),
+    Door(
+        name="limits.change", method="POST", path="/api/v1/platform/limits", handler=usage.change_limit,
+        permission=P.PLATFORM_LIMIT_WRITE, kind="api", is_documented=True, is_sensitive=True,
+    ),
     _api("report_groups.list", "GET", "/report-groups", report_groups.listing, P.WORKSPACE_REPORT_READ),
     _api("report_groups.read", "GET", "/report-groups/{id}", report_groups.one, P.WORKSPACE_REPORT_READ),
     _api("report_groups.resolve", "POST", "/report-groups/{id}/resolve", report_groups.resolve,

@@ -1,6 +1,4 @@
-"""How long reports are kept, legal hold, deletion of a workspace, usage and quotas: as asked and as answered."""
-
-from typing import Literal
+"""How long reports are kept, legal hold, usage and quotas: as asked and as answered."""
 
 import msgspec
 
@@ -33,19 +31,12 @@ class RetentionView(msgspec.Struct, frozen=True):
     own: list[str]
 
 
-class DeletionView(msgspec.Struct, frozen=True):
-    """Whether a workspace is about to be deleted: `asked` waits for another owner until `expires_at`."""
-
-    state: Literal["none", "asked", "deleted"]
-    asked_by: str | None = None
-    asked_at: str | None = None
-    expires_at: str | None = None
-
-
-class ConfirmDeletion(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`POST deletion` and `POST deletion/confirm`: the short name of the workspace, typed out."""
+class SetLimit(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`POST platform/limits`: a workspace (its short name), a quota, how much it may be; null: no limit."""
 
     workspace: str
+    quota: str
+    amount: int | None
 
 
 class UsageDay(msgspec.Struct, frozen=True):

@@ -26,6 +26,9 @@ RoleChanged = Callable[[str, str, Role | None], None]
 Leaving = Callable[[Transaction, str, str, Actor], Awaitable[None]]
 """What else ends when an account leaves: workspace id, account id, actor; inside that transaction."""
 
+Admission = Callable[[Transaction, str], Awaitable[None]]
+"""Asked before somebody joins: workspace id; inside that transaction."""
+
 # The server itself, who has access to its host, and a connection that carries out the rules that an owner wrote for it:
 # they stand above the roles of a workspace.
 OPERATORS: Final = frozenset({"system", "operator", "sso_connection"})
@@ -69,6 +72,7 @@ class Workspaces:
         self._clock = clock
         self._leavings = list(leavings)
         self._keepings: list[Leaving] = []
+        self._admissions: list[Admission] = []
         self._callbacks: list[RoleChanged] = []
         self._by_slug = ReadThrough(self._load_by_slug, limit=10_000)
         self._by_id = ReadThrough(self._load_by_id, limit=10_000)
@@ -219,6 +223,10 @@ class Workspaces:
         """Have `leaving` end too when an account leaves; for rooms that are built after this one."""
         self._leavings.append(leaving)
 
+    def also_admit(self, admission: Admission) -> None:
+        """Have `admission` asked before somebody becomes a member: it raises Conflict to refuse."""
+        self._admissions.append(admission)
+
     def also_keep(self, keeping: Leaving) -> None:
         """Have `keeping` asked before an owner leaves or becomes something else: it raises Conflict to refuse."""
         self._keepings.append(keeping)
@@ -268,6 +276,8 @@ class Workspaces:
 
         Raises: Conflict (a member already).
         """
+        for admission in self._admissions:
+            await admission(tx, workspace_id)
         inserted = await tx.execute(
             "INSERT INTO membership (id, workspace_id, account_id, role, added_us) VALUES ($1, $2, $3, $4, $5)"
             " ON CONFLICT (workspace_id, account_id) DO NOTHING",

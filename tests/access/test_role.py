@@ -21,7 +21,6 @@ PINNED = {
     P.WORKSPACE_REPORT_TRIAGE: "owner admin reviewer developer",
     P.WORKSPACE_REPORT_HOLD: "owner admin",
     P.WORKSPACE_USAGE_READ: "owner admin auditor",
-    P.WORKSPACE_DELETE_CONFIRM: "owner",
     P.WORKSPACE_AGENT_READ: "owner admin reviewer developer",
     P.WORKSPACE_AGENT_WRITE: "owner admin",
     P.WORKSPACE_MEMBER_READ: "owner admin reviewer developer auditor",
@@ -65,6 +64,5 @@ def test_an_admin_does_not_read_the_log_that_watches_admins() -> None:
         P.WORKSPACE_SIGN_IN_READ,
         P.WORKSPACE_SIGN_IN_WRITE,
         P.WORKSPACE_SHARING_WRITE,
-        P.WORKSPACE_DELETE_CONFIRM,
     }
     assert GRANTS[Role.OWNER] - GRANTS[Role.ADMIN] == above

@@ -39,6 +39,9 @@ POST /reports/{id}/hold workspace:report:hold api sensitive
 DELETE /reports/{id}/hold workspace:report:hold api sensitive
 GET /retention workspace:settings:read api
 POST /retention workspace:report:delete api sensitive
+GET /usage workspace:usage:read api
+GET /usage.csv workspace:usage:read api
+POST /api/v1/platform/limits platform:limit:write api sensitive
 GET /report-groups workspace:report:read api
 GET /report-groups/{id} workspace:report:read api
 POST /report-groups/{id}/resolve workspace:report:triage api

@@ -27,6 +27,7 @@ from failgate.web.pages import (
     signin_sso,
     sso,
     step_up,
+    usage,
 )
 from failgate.web.pages.connection_doors import CONNECTIONS
 from failgate.web.pages.people_doors import PEOPLE, PLATFORM
@@ -149,6 +150,7 @@ PAGES: Final[tuple[Door, ...]] = (
     _sensitive(
         "page.hold_release", "POST", f"{_ROOM}/reports/{{id}}/release", retention.release, P.WORKSPACE_REPORT_HOLD
     ),
+    _room("page.usage", "GET", "/usage", usage.page, P.WORKSPACE_USAGE_READ),
     _room("page.report_groups", "GET", "/report-groups", report_groups.listing, P.WORKSPACE_REPORT_READ),
     _room("page.report_group", "GET", "/report-groups/{id}", report_groups.one, P.WORKSPACE_REPORT_READ),
     _room(
