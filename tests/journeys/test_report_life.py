@@ -90,3 +90,21 @@ def test_the_pages_fit_a_phone_and_a_desk(house: House, width: int, tmp_path: Pa
             page.goto(f"{house.server.url}/w/acme/{path}")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
             page.screenshot(path=tmp_path / f"{name}-{width}.png", full_page=True)
+
+
+def test_usage_is_shown_and_what_is_held_stays(house: House) -> None:
+    held = sealed(house.key, b"ValueError: evidence\n")
+    usage = got(house.key, "usage")
+    assert (usage["reports"] >= 1, usage["bytes_stored"] > 0, usage["days"][-1]["reports"] >= 1) == (True, True, True)
+    assert house.key.get("/api/v1/workspaces/acme/usage.csv").text.startswith("day,reports,commands")
+    shown = house.admin.get("/w/acme/usage")
+    assert (shown.status_code, "Stored bytes" in shown.text) == (200, True)
+    for path in ("settings", "settings/retention", f"reports/{held}", f"reports/{held}/hold"):
+        assert house.admin.get(f"/w/acme/{path}").status_code == 200, path
+    base = f"/api/v1/workspaces/acme/reports/{held}"
+    assert house.key.post(f"{base}/hold", json={"reason": "case 12"}).json()["reason"] == "case 12"
+    assert (house.key.delete(base).status_code, house.admin.get(f"/w/acme/reports/{held}/hold").status_code) == (
+        409,
+        200,
+    )
+    assert (house.key.delete(f"{base}/hold").status_code, house.key.delete(base).status_code) == (204, 200)
