@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from failgate.redaction import Finding, Rule, Scanner
 
-_CHUNK_BYTES = 64 * 1024
+_CHUNK_BYTES = 256 * 1024
 
 
 @click.command()

@@ -14,6 +14,8 @@ from failgate.redaction.rules import Rule
 
 WINDOW_BYTES = 16 * 1024
 """How much text is asked about at once."""
+PART_BYTES = 1024
+"""How much of it is asked about again when it holds anything: the rules look for their keywords in so much."""
 _LONGEST_COUNT = 10  # more repetitions than this are not counted: each costs states of the automaton
 _WIDEST = 256  # what repeats more often than this ends the simpler pattern, which bounds how far it reaches
 _MEMORY_BYTES = 32 * 1024 * 1024
@@ -57,15 +59,13 @@ class Prefilter:
 
     def possible(self, content: bytes) -> Iterator[Possible]:
         """Yield the windows of `content`, ascending, in which any rule may find something."""
-        if len(content) <= WINDOW_BYTES + self._reach:
-            rules = self._matching(content)
-            if rules:
-                yield Possible(0, len(content), rules)
-            return
         for start in range(0, len(content), WINDOW_BYTES):
-            rules = self._matching(content[start : start + WINDOW_BYTES + self._reach])
-            if rules:
-                yield Possible(start, start + WINDOW_BYTES, rules)
+            if not self._matching(content[start : start + WINDOW_BYTES + self._reach]):
+                continue
+            for part in range(start, min(start + WINDOW_BYTES, len(content)), PART_BYTES):
+                rules = self._matching(content[part : part + PART_BYTES + self._reach])
+                if rules:
+                    yield Possible(part, min(part + PART_BYTES, len(content)), rules)
 
     def _matching(self, window: bytes) -> list[int]:
         return [numbers[at] for automaton, numbers in self._parts for at in sorted(automaton.Match(window) or ())]

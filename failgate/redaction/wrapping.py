@@ -18,6 +18,7 @@ _NEXT = re.compile(rb"\n([A-Za-z0-9_\-+/=.~%]+)")
 _TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/=.~%"
 _INSIDE = frozenset(_TOKEN)
 _DIGITS = b"0123456789"
+_KINDS = bytes(97 if byte in _INSIDE else byte if byte in b"\r\n" else 32 for byte in range(256))
 _WIDTHS = frozenset({72, 76, 78, 79, 80, 90, 100, 110, 120, 130, 132, 140, 150, 160, 180, 200, 238, 240})
 
 
@@ -43,22 +44,34 @@ class Joined(NamedTuple):
 
 def joined_lines(content: bytes) -> Iterator[Joined]:
     """Yield every text that may hold a token across a line break, each beginning with the line before the break."""
-    for match in _NEXT.finditer(content):
-        newline = match.start()
-        last = newline - 1 if content[newline - 1 : newline] != b"\r" else newline - 2
-        if last < 0 or content[last] not in _INSIDE:
-            continue
+    for newline, last in _breaks(content):
         start = _line_start(content, last)
         if start is None or last + 1 - start < _SHORTEST_LINE:
             continue
+        match = _NEXT.match(content, newline)
         line = content[start : last + 1]
+        if match is None:
+            continue
         token = line[len(line.rstrip(_TOKEN)) :] + match[1][:_LONGEST_LINE]
-        if (
-            len(token) >= _SHORTEST_TOKEN
-            and token.translate(None, _DIGITS) != token
-            and not _goes_on(content, start, line)
-        ):
+        is_token = len(token) >= _SHORTEST_TOKEN and token.translate(None, _DIGITS) != token
+        if is_token and not _goes_on(content, start, line):
             yield _joined(content, start, line, match)
+
+
+def _breaks(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield (newline, last byte before it) where a character of a token stands on both sides of a line end.
+
+    On one of the sides stand at least as many as half of the shortest token has.
+    """
+    kinds = content.translate(_KINDS)
+    half = b"a" * (_SHORTEST_TOKEN // 2)
+    for ending in (b"a\na", b"a\r\na"):
+        at = kinds.find(ending)
+        while at >= 0:
+            newline = at + len(ending) - 2
+            if kinds.endswith(half, 0, at + 1) or kinds.startswith(half, newline + 1):
+                yield newline, at
+            at = kinds.find(ending, at + 1)
 
 
 def _line_start(content: bytes, last: int) -> int | None:

@@ -15,6 +15,7 @@ from failgate.web.pages import (
     passkeys,
     playing,
     queue,
+    redaction,
     report_groups,
     reports,
     retention,
@@ -184,6 +185,17 @@ PAGES: Final[tuple[Door, ...]] = (
     ),
     _sensitive("page.sharing", "GET", f"{_ROOM}/settings/sharing", shares.switch_page, P.WORKSPACE_SHARING_WRITE),
     _sensitive("page.sharing_switch", "POST", f"{_ROOM}/settings/sharing", shares.switch, P.WORKSPACE_SHARING_WRITE),
+    _room("page.redaction", "GET", "/settings/redaction", redaction.listing, P.WORKSPACE_REDACTION_READ),
+    _sensitive(
+        "page.redaction_create", "POST", f"{_ROOM}/settings/redaction", redaction.create, P.WORKSPACE_REDACTION_WRITE
+    ),
+    _sensitive(
+        "page.redaction_revoke",
+        "POST",
+        f"{_ROOM}/settings/redaction/{{id}}/revoke",
+        redaction.revoke,
+        P.WORKSPACE_REDACTION_WRITE,
+    ),
     # Of whoever holds a link: no session, no workspace, and nothing of either is asked for.
     _page("page.shared", "GET", "/s/{share}", shared.one, P.PUBLIC_PAGE_READ),
     _page("page.shared_prove", "POST", "/s/{share}", shared.prove, P.PUBLIC_SHARE_OPEN),

@@ -272,6 +272,7 @@ class SettingsView:
     is_saved: bool = False
     sharing_href: str | None = None
     may_keep: bool = False
+    redaction_href: str | None = None
 
 
 def role_choices(roles: tuple[Role, ...], chosen: Role) -> tuple[Choice, ...]:

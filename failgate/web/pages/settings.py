@@ -44,6 +44,7 @@ async def _show(request: Asking, error: BadInput | None = None, *, is_saved: boo
         is_saved,
         _sharing_href(visit),
         grants(visit, Permission.WORKSPACE_REPORT_DELETE),
+        f"/w/{workspace.slug}/settings/redaction" if grants(visit, Permission.WORKSPACE_REDACTION_READ) else None,
     )
     status = error.status if error else 200
     return await show(request, "settings.html", view, title="Settings", room="settings", status=status)
