@@ -11,6 +11,7 @@ from pathlib import Path
 
 import rows_artifacts
 import rows_audit
+import rows_capture
 import rows_client
 import rows_gate
 import rows_identity
@@ -48,6 +49,7 @@ def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
         *rows_gate.rows(is_quick=is_quick, profile=profile),
         *rows_client.rows(is_quick=is_quick, profile=profile),
         *rows_audit.rows(is_quick=is_quick, profile=profile),
+        *rows_capture.rows(is_quick=is_quick),
         *rows_identity.rows(is_quick=is_quick, profile=profile),
         *rows_artifacts.rows(is_quick=is_quick, is_full=is_full),
         *rows_start.rows(is_quick=is_quick, is_full=is_full),

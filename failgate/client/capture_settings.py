@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, NamedTuple, cast
 
 from failgate.base.errors import BadInput
@@ -55,6 +54,8 @@ def read_wishes(table: Mapping[str, Any]) -> Wishes:
         if key in _LIMITS:
             continue
         if key not in _TEXTS:
+            from difflib import get_close_matches
+
             near = get_close_matches(key, (*_TEXTS, *_LIMITS), n=1)
             hint = f'Did you mean "{near[0]}"?' if near else f"There are {', '.join((*_TEXTS, *_LIMITS))}."
             raise NotConfigured(f"client.toml: capture.{key}: no such setting.", hint=hint)
