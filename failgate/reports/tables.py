@@ -30,6 +30,16 @@ class ReportRow(Table, tablename="report"):
     findings = Text()
     created_us = BigInt()
     sealed_us = BigInt(null=True, default=None)
+    project = Text()
+    version = Text()
+    source = Text()
+    command = Text()
+    cause = Text()
+    recording_ms = BigInt()
+    group_id = Text(null=True, default=None)
+    held_us = BigInt(null=True, default=None)
+    held_by = Text(null=True, default=None)
+    held_reason = Text(null=True, default=None)
 
 
 class ReportArtifactRow(Table, tablename="report_artifact"):
@@ -44,6 +54,7 @@ class ReportArtifactRow(Table, tablename="report_artifact"):
     size_bytes = BigInt()
     sha256 = Text()
     artifact_id = Text(null=True, default=None)
+    removed_us = BigInt(null=True, default=None)
 
 
 class ShareRow(Table, tablename="share"):

@@ -116,11 +116,17 @@ def test_the_reference_file_says_nothing_until_it_is_uncommented() -> None:
 def test_the_reference_file_holds_every_key_with_its_default(tmp_path: Path) -> None:
     text = (CONFIG / "failgate.toml").read_text()
     head, _, _ = text.partition("# A plugin that a setting")
-    inner = re.findall(r"^# \[[a-z.]+\]\n(?:# .*\n)+", head, re.MULTILINE)  # sections in sections: examples as a whole
+    inner = re.findall(r"^# \[[a-z_.]+\]\n(?:# .*\n)+", head, re.MULTILINE)  # sections in sections: examples as a whole
     for block in inner:
         head = head.replace(block, "")
     lines = [re.sub(r"^# ([a-z_]+ = )", r"\1", line) for line in head.splitlines()]
-    examples = ("public_url =", "url =", "origin =")  # no default value; an example stands there
+    examples = (
+        "public_url =",
+        "url =",
+        "origin =",
+        "keep =",
+        "workspace_",
+    )  # no default value; an example stands there
     path = tmp_path / "failgate.toml"
     path.write_text("\n".join(line for line in lines if not line.startswith(examples)))
     config = load_config(path, {})
@@ -130,7 +136,7 @@ def test_the_reference_file_holds_every_key_with_its_default(tmp_path: Path) -> 
             if f"\n# [{name}.{key}]\n" in text:
                 continue
             assert f"\n# {key} = " in text, f"{name}.{key}"
-            if not any(example.startswith(f"{key} ") for example in examples):
+            if not any(f"{key} =".startswith(example) for example in examples):
                 assert config.source.has((name, key)), f"{name}.{key} stands in another section of the reference"
     path.write_text("\n".join([*lines, *(re.sub(r"^# ", "", block, flags=re.MULTILINE) for block in inner)]))
     known = {"FAILGATE_DATABASE_URL": "postgresql:///failgate", "FAILGATE_SMTP_PASSWORD": "x"}

@@ -106,7 +106,9 @@ async def test_no_page_of_another_site_changes_anything(server: Running, people:
     async with server.client(cookies={"fg_session": token}) as client:
         for door in doors:
             path = re.sub(r"\{workspace\}", "acme", door.path)
-            path = re.sub(r"\{(?:id|token|trial)\}", people.accounts["developer"], path).replace("{sha256}", "a" * 64)
+            path = re.sub(r"\{(?:id|token|trial|link)\}", people.accounts["developer"], path).replace(
+                "{sha256}", "a" * 64
+            )
             for how, headers in FORGED.items():
                 answer = await client.request(door.method, path, data=fields, headers=headers)
                 assert answer.status_code in {403, 415}, f"{door.name}: {how}: {answer.status_code}"

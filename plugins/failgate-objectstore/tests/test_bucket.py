@@ -1,37 +1,19 @@
-"""The object store against a real one (Ceph's RADOS gateway) and against one that breaks off. F3 F16 E16."""
+"""The object store in memory, and its settings; `ceph_bucket.py` has it against a real one. F3 F16 E16."""
 
-import asyncio
 import contextlib
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import obstore
 import pytest
 from failgate_objectstore import ObjectStoreSettings, plugin
-from failgate_objectstore.leftovers import Leftovers
 
 from failgate.base.clock import SystemClock
-from failgate.base.ids import new_id
 from failgate.config.errors import ConfigRefused
-from failgate.plugin import Duration, NotFound, Secret, StartRefused, StorageUnavailable
+from failgate.plugin import NotFound, Secret, StartRefused
 from failgate.testing import StoreContract, host_at, opened, settings_from
-from tests.peers.ceph_rgw.peer import ACCESS_KEY, SECRET_KEY, CephRgw, running
 
 MIB = 1024 * 1024
 BUCKET = "failgate-tests"
-
-
-@pytest.fixture(scope="module")
-def rgw() -> Iterator[CephRgw]:
-    with running() as peer:
-        peer.make_bucket(BUCKET)
-        yield peer
 
 
 @contextlib.asynccontextmanager
@@ -47,213 +29,6 @@ class TestInMemory(StoreContract):
     async def store(self, tmp_path: Path) -> AsyncIterator:
         async with store_of(ObjectStoreSettings(url="memory://"), tmp_path) as store:
             yield store
-
-
-class TestOnCeph(StoreContract):
-    @pytest.fixture
-    async def store(self, rgw: CephRgw, tmp_path: Path) -> AsyncIterator:
-        prefix = f"contract/{new_id()}"
-        async with store_of(rgw.settings(BUCKET, prefix), tmp_path) as store:
-            yield store
-        assert rgw.unfinished(BUCKET, prefix) == 0
-
-
-@pytest.fixture
-def prefix() -> str:
-    return new_id()
-
-
-@pytest.fixture
-async def store(rgw: CephRgw, prefix: str, tmp_path: Path) -> AsyncIterator:
-    async with store_of(rgw.settings(BUCKET, prefix), tmp_path) as store:
-        yield store
-
-
-async def put(store, key: str, mib: int) -> None:
-    async with store.put(key) as incoming:
-        for _ in range(mib):
-            await incoming.write(bytes(MIB))
-        await incoming.commit()
-
-
-async def visible(store) -> list[str]:
-    listing = store.keys()
-    return [key async for key in listing]
-
-
-async def test_an_upload_in_parts_that_is_abandoned_leaves_no_part(store, rgw, prefix):
-    with pytest.raises(ZeroDivisionError):
-        async with store.put(new_id()) as incoming:
-            for _ in range(17):
-                await incoming.write(bytes(MIB))
-            assert rgw.unfinished(BUCKET, prefix) == 1  # parts were sent while they came
-            raise ZeroDivisionError
-    assert rgw.unfinished(BUCKET, prefix) == 0
-    assert await visible(store) == []
-
-
-async def test_what_a_killed_process_left_is_swept_after_a_day_and_not_before(rgw, prefix, tmp_path):
-    script = f"""
-    import asyncio, sys
-    from pathlib import Path
-    from failgate.base.clock import SystemClock
-    from failgate.base.ids import new_id
-    from failgate.plugin import Secret
-    from failgate.testing import host_at, opened
-    from failgate_objectstore import ObjectStoreSettings, plugin
-
-    async def main():
-        settings = ObjectStoreSettings(url="s3://{BUCKET}/{prefix}", endpoint="{rgw.endpoint}", region="us-east-1",
-            access_key=Secret("{ACCESS_KEY}"), secret_key=Secret("{SECRET_KEY}"))
-        host = host_at(Path("{tmp_path}"), clock=SystemClock(), allow_loopback=True)
-        async with opened(plugin, settings, host) as provides, provides.artifact_store.put(new_id()) as incoming:
-            for _ in range(12):
-                await incoming.write(bytes(1 << 20))
-            print("sent", flush=True)
-            await asyncio.Event().wait()
-
-    asyncio.run(main())
-    """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE)
-    try:
-        assert process.stdout.readline() == b"sent\n"
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-    settings = rgw.settings(BUCKET, prefix)
-    async with store_of(settings, tmp_path) as store:
-        assert await visible(store) == []
-    assert rgw.unfinished(BUCKET, prefix) == 1
-    leftovers = Leftovers(settings, host_at(tmp_path, clock=SystemClock(), allow_loopback=True))
-    now_us = SystemClock().now_us()
-    assert await leftovers.sweep(now_us) == 0
-    elsewhere = Leftovers(rgw.settings(BUCKET, "other"), host_at(tmp_path, clock=SystemClock(), allow_loopback=True))
-    assert await elsewhere.sweep(now_us + 25 * 3600 * 1_000_000) == 0
-    assert await leftovers.sweep(now_us + 25 * 3600 * 1_000_000) == 1
-    assert rgw.unfinished(BUCKET, prefix) == 0
-
-
-async def test_an_object_of_which_bytes_are_missing_is_refused_and_not_cut_silently(store, monkeypatch):
-    await put(store, key := new_id(), 1)
-
-    async def short(*_: object, **__: object) -> bytes:
-        return b"short"
-
-    monkeypatch.setattr(obstore, "get_range_async", short)
-    with pytest.raises(StorageUnavailable):
-        [piece async for piece in store.open(key)]
-
-
-class Relay:
-    """Passes bytes to the gateway; after `breaks_after` bytes it breaks every connection off; or it falls silent."""
-
-    def __init__(self, target: str) -> None:
-        host, _, port = target.removeprefix("http://").partition(":")
-        self._target = host, int(port)
-        self.breaks_after: int | None = None
-        self.is_speaking = asyncio.Event()
-        self.is_speaking.set()
-        self._passed = 0
-        self._tasks: set[asyncio.Task] = set()
-        self.endpoint = ""
-
-    @contextlib.asynccontextmanager
-    async def listening(self) -> AsyncIterator["Relay"]:
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self._tasks.add(asyncio.create_task(self._serve(reader, writer)))
-
-        server = await asyncio.start_server(accept, "127.0.0.1", 0)
-        self.endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        try:
-            yield self
-        finally:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back, forth = await asyncio.open_connection(*self._target)
-        both = asyncio.gather(self._pass(reader, forth), self._pass(back, writer))
-        try:
-            await both
-        except OSError:
-            both.cancel()
-        finally:
-            writer.close()
-            forth.close()
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while piece := await reader.read(65536):
-            await self.is_speaking.wait()
-            self._passed += len(piece)
-            if self.breaks_after is not None and self._passed > self.breaks_after:
-                raise ConnectionResetError
-            writer.write(piece)
-            await writer.drain()
-        writer.close()
-
-
-async def test_a_store_that_fails_in_the_middle_is_unavailable_and_nothing_is_visible(rgw, prefix, tmp_path):
-    async with Relay(rgw.endpoint).listening() as relay:
-        settings = rgw.settings(BUCKET, prefix, endpoint=relay.endpoint, retries=1)
-        async with store_of(settings, tmp_path) as store:
-            relay.breaks_after = 8 * MIB
-            with pytest.raises(StorageUnavailable) as refused:
-                await put(store, new_id(), 30)
-            assert relay.endpoint not in str(refused.value)
-            assert await store.health() is not None
-            relay.breaks_after = None
-            assert await store.health() is None
-            assert await visible(store) == []
-            await put(store, key := new_id(), 12)
-            assert await store.size(key) == 12 * MIB
-            relay.breaks_after = 0
-            with pytest.raises(StorageUnavailable):
-                [piece async for piece in store.open(key)]
-            relay.breaks_after = None
-    leftovers = Leftovers(rgw.settings(BUCKET, prefix), host_at(tmp_path, clock=SystemClock(), allow_loopback=True))
-    await leftovers.sweep(SystemClock().now_us() + 25 * 3600 * 1_000_000)
-    assert rgw.unfinished(BUCKET, prefix) == 0
-
-
-async def test_a_silent_store_is_given_up_in_time(rgw, tmp_path):
-    async with Relay(rgw.endpoint).listening() as relay:
-        settings = rgw.settings(BUCKET, new_id(), endpoint=relay.endpoint, retries=1, timeout=Duration("1s"))
-        async with store_of(settings, tmp_path) as store:
-            relay.is_speaking.clear()
-            began = time.monotonic()
-            with pytest.raises(StorageUnavailable):
-                await put(store, new_id(), 1)
-            assert time.monotonic() - began < 10
-
-
-async def test_wrong_credentials_and_a_missing_bucket_refuse_the_start(rgw, tmp_path):
-    with pytest.raises(StartRefused, match="credentials") as refused:
-        async with store_of(rgw.settings(BUCKET, secret_key=Secret("s" * 40)), tmp_path):
-            pass
-    assert "s" * 40 not in str(refused.value)
-    with pytest.raises(StartRefused, match="no bucket nowhere"):
-        async with store_of(rgw.settings("nowhere"), tmp_path):
-            pass
-
-
-async def test_credentials_of_the_environment_and_its_proxy_are_not_used(rgw, tmp_path, monkeypatch):
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "AKIDWRONG",
-        "AWS_SECRET_ACCESS_KEY": "wrong",
-        "AWS_SESSION_TOKEN": "wrong",
-        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
-        "AWS_SKIP_SIGNATURE": "true",
-        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true",
-        "HTTP_PROXY": "http://127.0.0.1:9",
-        "http_proxy": "http://127.0.0.1:9",
-        "ALL_PROXY": "http://127.0.0.1:9",
-    }.items():
-        monkeypatch.setenv(name, value)
-    async with store_of(rgw.settings(BUCKET, new_id(), retries=0), tmp_path) as store:
-        await put(store, key := new_id(), 1)
-        assert await store.size(key) == MIB
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "command": ("command.html", story),
         "commands": ("commands.html", commands_view([evil, ended], "n", slug="acme", state=None, now_us=now_us, viewer=EVIL)),
         "commands none": ("commands.html", commands_view([], None, slug="acme", state="denied", now_us=now_us, viewer=EVIL)),
-        "reports none": ("reports.html", ReportsView((), None)),
+        "reports none": ("reports.html", ReportsView((), None, {"text": EVIL})),
         "audit": ("audit.html", log),
         "signin": ("signin.html", account.SignInView(EVIL, EVIL, EVIL, EVIL)),
         "code": ("signin_code.html", account.CodeView(EVIL, EVIL, "123456")),
