@@ -1,3 +1,4 @@
+import base64
 import os
 import re
 import shutil
@@ -138,7 +139,10 @@ def test_the_reference_file_holds_every_key_with_its_default(tmp_path: Path) -> 
             assert f"\n# {key} = " in text, f"{name}.{key}"
             if not any(f"{key} =".startswith(example) for example in examples):
                 assert config.source.has((name, key)), f"{name}.{key} stands in another section of the reference"
-    path.write_text("\n".join([*lines, *(re.sub(r"^# ", "", block, flags=re.MULTILINE) for block in inner)]))
+    for name in ("artifacts.key", "artifacts-old.key"):
+        (tmp_path / name).write_text(base64.b64encode(name.encode().ljust(32)).decode())
+    whole = "\n".join([*lines, *(re.sub(r"^# ", "", block, flags=re.MULTILINE) for block in inner)])
+    path.write_text(whole.replace("/etc/failgate/artifacts", f"{tmp_path}/artifacts"))
     known = {"FAILGATE_DATABASE_URL": "postgresql:///failgate", "FAILGATE_SMTP_PASSWORD": "x"}
     assert isinstance(load_config(path, known), Config)
 
