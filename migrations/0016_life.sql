@@ -1,4 +1,4 @@
--- The life of a report: project and version, groups of one cause, hold, what is searched, usage, quotas, departing workspaces.
+-- The life of a report: project and version, groups of one cause, hold, what is searched, usage, quotas.
 ALTER TABLE report ADD COLUMN project TEXT NOT NULL DEFAULT ''
 --;
 ALTER TABLE report ADD COLUMN version TEXT NOT NULL DEFAULT ''
@@ -91,14 +91,4 @@ CREATE TABLE workspace_retention (
   kind TEXT NOT NULL,
   days BIGINT,
   PRIMARY KEY (workspace_id, kind)
-)
---;
-CREATE TABLE workspace_deletion (
-  workspace_id TEXT PRIMARY KEY,
-  asked_by TEXT NOT NULL,
-  asked_us BIGINT NOT NULL,
-  expires_us BIGINT NOT NULL,
-  confirmed_by TEXT,
-  confirmed_us BIGINT,
-  emptied_us BIGINT
 )

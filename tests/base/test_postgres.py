@@ -17,7 +17,7 @@ ALSO_WALLED = {"report_group", "report_group_day", "report_text", "usage_day", "
 # They name a workspace and stay open to reads of other workspaces' requests, which find out by them who somebody is.
 OF_PEOPLE = {
     "agent", "agent_certificate", "gate_known_rule", "invitation", "membership", "sso_connection", "sso_membership",
-    "token", "ingest_key", "workspace_deletion", "workspace_limit",
+    "token", "ingest_key", "workspace_limit",
 }  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def kept(root: Path, **contents: tuple[ArtifactKind, bytes]) -> LocalReport:
         environment = EnvironmentSummary(names=["HOME"], values={"LANG": WORD}, platform="Linux")
         return writer.finish(
             Manifest(
-                1, writer.report_id, "2026-01-02T03:04:05.000000Z", ["run", WORD], f"/work/{WORD}", "host", 3, 5,
+                1, writer.report_id, "2026-01-02T03:04:05.000000Z", ["run", WORD], f"/src/{WORD}", "host", 3, 5,
                 environment, writer.artifacts, [], "1",
             )
         )  # fmt: skip

@@ -23,7 +23,7 @@ def text(content: bytes, name: str = "a.txt") -> DraftArtifact:
         {"title": GITHUB},
         {"argv": ("curl", "--token", GITHUB)},
         {"host": GITHUB},
-        {"cwd": f"/work/{GITHUB}"},
+        {"cwd": f"/src/{GITHUB}"},
         {"project": GITHUB},
         {"version": GITHUB},
         {"values": {"API_TOKEN": GITHUB, GITHUB: "x"}},

@@ -172,7 +172,7 @@ def command(*argv: str, **members: Any) -> dict[str, Any]:
     return {
         "v": 1,
         "argv": list(argv or ("/usr/bin/rm", "-r", "build")),
-        "cwd": "/work",
+        "cwd": "/src",
         "env": {},
         "host": "builder",
         "nonce": new_id(),

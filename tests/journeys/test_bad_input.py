@@ -392,7 +392,7 @@ def test_an_agent_whose_command_cannot_be_asked_for_executes_nothing(
 
 def manifest(content: bytes, **members: object) -> dict[str, object]:
     return {
-        "v": 1, "id": new_id(), "created_at": "2026-01-02T03:04:05.000000Z", "argv": ["pytest"], "cwd": "/work",
+        "v": 1, "id": new_id(), "created_at": "2026-01-02T03:04:05.000000Z", "argv": ["pytest"], "cwd": "/src",
         "host": "h", "exit_code": 1, "duration_ms": 12, "redactions": [], "redaction_rules": "1",
         "environment": {"names": ["PATH"], "values": {}, "platform": "Linux"},
         "artifacts": [

@@ -60,7 +60,7 @@ def manifest(*artifacts: dict[str, Any], **members: object) -> dict[str, Any]:
         "id": new_id(),
         "created_at": "2026-01-02T03:04:05.000000Z",
         "argv": ["pytest", "-q"],
-        "cwd": "/work",
+        "cwd": "/src",
         "host": "build-1",
         "exit_code": 1,
         "duration_ms": 12,

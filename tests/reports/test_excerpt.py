@@ -31,13 +31,13 @@ tests/test_till.py:7: AssertionError
 FAILED tests/test_till.py::test_total - assert 3 == 4
 ========================= 1 failed, 2 passed in 0.12s ==========================
 """
-NODE = """/work/app/pay.js:14
+NODE = """/src/app/pay.js:14
     throw new TypeError("no account")
     ^
 
 TypeError: no account
-    at charge (/work/app/pay.js:14:11)
-    at Object.<anonymous> (/work/app/index.js:3:1)
+    at charge (/src/app/pay.js:14:11)
+    at Object.<anonymous> (/src/app/index.js:3:1)
     at Module._compile (node:internal/modules/cjs/loader:1256:14)
 
 Node.js v18.17.0
@@ -46,9 +46,9 @@ GO = """panic: runtime error: index out of range [3] with length 3
 
 goroutine 1 [running]:
 main.total(...)
-\t/work/till/till.go:9
+\t/src/till/till.go:9
 main.main()
-\t/work/till/main.go:5 +0x1d
+\t/src/till/main.go:5 +0x1d
 exit status 2
 """
 JAVA = """Exception in thread "main" java.lang.RuntimeException: cannot pay
@@ -59,7 +59,7 @@ Caused by: java.lang.NullPointerException: account
 \tat com.example.Account.find(Account.java:8)
 \t... 2 more
 """
-RUST = """   Compiling till v0.1.0 (/work/till)
+RUST = """   Compiling till v0.1.0 (/src/till)
 error[E0308]: mismatched types
  --> src/main.rs:4:5
 error: could not compile `till` (bin "till") due to previous error

@@ -33,7 +33,7 @@ def document(**members: object) -> dict:
         "id": "0190a0a0-0000-7000-8000-000000000001",
         "created_at": "2026-01-02T03:04:05.000000Z",
         "argv": ["pytest", "-q"],
-        "cwd": "/work",
+        "cwd": "/src",
         "host": "build-1",
         "exit_code": 1,
         "duration_ms": 12,

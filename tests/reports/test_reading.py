@@ -103,7 +103,7 @@ async def test_an_empty_artifact_and_an_empty_range_are_read(room: Room):
 
 async def test_a_manifest_that_was_changed_in_the_database_is_not_shown(room: Room):
     report_id = await room.sealed(user(), OUTPUT)
-    change = "UPDATE report SET manifest = REPLACE(manifest, '/work', '/warp')"
+    change = "UPDATE report SET manifest = REPLACE(manifest, '/src', '/warp')"
     await room.database.write(lambda tx: tx.execute(change))
     with pytest.raises(FailgateError, match="differs"):
         await room.reports.view(user(), room.workspace_id, report_id)

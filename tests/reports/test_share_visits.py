@@ -56,7 +56,7 @@ async def test_a_token_opens_one_report_and_of_it_what_was_chosen(link: Link) ->
     assert [one.sha256 for one in shown.artifacts] == [sha256(OUTPUT)]
     assert shown.manifest is not None
     assert (shown.manifest["argv"], shown.manifest["exit_code"]) == (["pytest", "-q"], 1)
-    assert not any(word in repr(shown) for word in ("/work", "build-1", "PATH", "dev@example.org", "LANG", "Linux"))
+    assert not any(word in repr(shown) for word in ("/src", "build-1", "PATH", "dev@example.org", "LANG", "Linux"))
     opened = await link.visits.open_artifact(admitted.share, sha256(OUTPUT))
     assert b"".join([piece async for piece in await opened.read()]) == OUTPUT
     with pytest.raises(NotFound):

@@ -55,7 +55,7 @@ JEST = """<?xml version="1.0" encoding="UTF-8"?>
 
 Expected: 3
 Received: 4
-    at Object.toBe (/work/cart.test.js:5:20)</failure>
+    at Object.toBe (/src/cart.test.js:5:20)</failure>
     </testcase>
     <testcase classname="cart adds" name="cart adds" time="0.001"></testcase>
   </testsuite>

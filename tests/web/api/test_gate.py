@@ -11,7 +11,7 @@ WHERE = "/api/v1/workspaces/acme"
 
 
 def submission(argv=("/usr/bin/rm", "x"), **more):
-    body = {"v": 1, "argv": list(argv), "cwd": "/work", "env": {}, "host": "builder", "nonce": new_id()}
+    body = {"v": 1, "argv": list(argv), "cwd": "/src", "env": {}, "host": "builder", "nonce": new_id()}
     return {"command": body, "digest": digest_of(body), **more}
 
 

@@ -65,7 +65,7 @@ WHERE = "/api/v1/workspaces/acme/reports"
 
 def document(content, name="<b>.html", media_type="text/html"):
     return {
-        "v": 1, "id": new_id(), "created_at": "2026-01-02T03:04:05.000000Z", "argv": ["pytest"], "cwd": "/work",
+        "v": 1, "id": new_id(), "created_at": "2026-01-02T03:04:05.000000Z", "argv": ["pytest"], "cwd": "/src",
         "host": "h", "exit_code": 1, "duration_ms": 12, "redactions": [], "redaction_rules": "1",
         "environment": {"names": ["PATH"], "values": {}, "platform": "Linux"},
         "artifacts": [

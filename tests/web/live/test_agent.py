@@ -19,7 +19,7 @@ ALLOWED = ["/usr/bin/true", "--allowed"]
 
 
 def command(argv):
-    return {"v": 1, "argv": argv, "cwd": "/work", "env": {}, "host": "builder", "nonce": new_id()}
+    return {"v": 1, "argv": argv, "cwd": "/src", "env": {}, "host": "builder", "nonce": new_id()}
 
 
 class Agent:

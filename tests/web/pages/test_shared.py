@@ -27,7 +27,7 @@ def manifest() -> dict[str, object]:
 
     return {
         "v": 1, "id": new_id(), "created_at": "2026-01-02T03:04:05.000000Z", "argv": ["pytest", "-q"],
-        "cwd": "/work/private", "host": "build-1", "exit_code": 1, "duration_ms": 12, "redactions": [],
+        "cwd": "/src/private", "host": "build-1", "exit_code": 1, "duration_ms": 12, "redactions": [],
         "environment": {"names": ["HOUSE_ONLY"], "values": {"LANG": "C"}, "platform": "Linux-private"},
         "artifacts": [entry(CONTENT, "output.txt", "output"), entry(HIDDEN, "<b>page.html", "file")],
         "redaction_rules": "1",
@@ -98,7 +98,7 @@ async def test_a_link_shows_its_report_and_the_token_is_gone_from_every_address(
             assert answer.headers["cache-control"] == "no-store"
             assert token not in answer.text
         assert "1 failed in 0.1s" in shown.text
-        for hidden in ("build-1", "/work/private", "HOUSE_ONLY", "Linux-private", HIDDEN_SHA, "owner@", "/w/", "key"):
+        for hidden in ("build-1", "/src/private", "HOUSE_ONLY", "Linux-private", HIDDEN_SHA, "owner@", "/w/", "key"):
             assert hidden not in shown.text.replace("keyboard", ""), hidden
         [href] = re.findall(r'href="(/s/[^"]+)"', shown.text)
         loaded = await visitor.get(href)
