@@ -13,14 +13,14 @@ from failgate import __version__
 from failgate.base.errors import BadInput, FailgateError, StartRefused
 
 TABLE: dict[str, tuple[str, str]] = {
-    "run": ("failgate.cli.client:run", "Ask for a command, wait for the verdict, execute it once."),
-    "capture": ("failgate.cli.client:capture", "Run a command; when it fails, keep a redacted report here."),
-    "report": ("failgate.cli.client:report", "Reports: list, show, review, upload, replay, delete."),
+    "run": ("failgate.cli.gate:run", "Ask for a command, wait for the verdict, execute it once."),
+    "capture": ("failgate.cli.capture:capture", "Run a command; when it fails, keep a redacted report here."),
+    "report": ("failgate.cli.reports:report", "Reports: list, show, review, upload, replay, delete."),
     "redact": ("failgate.cli.redaction:redact", "Print text with its secrets replaced."),
-    "policy": ("failgate.cli.client:policy", "Ask which policy would say what, submitting nothing."),
-    "login": ("failgate.cli.client:login", "Sign this machine in: a person approves it in a browser."),
-    "logout": ("failgate.cli.client:logout", "Sign this machine out."),
-    "whoami": ("failgate.cli.client:whoami", "Name who this machine speaks for."),
+    "policy": ("failgate.cli.gate:policy", "Ask which policy would say what, submitting nothing."),
+    "login": ("failgate.cli.identity:login", "Sign this machine in: a person approves it in a browser."),
+    "logout": ("failgate.cli.identity:logout", "Sign this machine out."),
+    "whoami": ("failgate.cli.identity:whoami", "Name who this machine speaks for."),
     "serve": ("failgate.cli.server:serve", "Run the server."),
     "init": ("failgate.cli.server:init", "Write a commented config file."),
     "check": ("failgate.cli.server:check", "Validate the whole config, up to opened plugins."),
@@ -29,7 +29,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "plugins": ("failgate.cli.server:plugins", "List what is enabled, from where, which version and hash."),
     "admin": ("failgate.cli.admin.admin:admin", "People, workspaces, agents, allowlist, keys."),
     "audit": ("failgate.cli.audit:audit", "Verify the audit log, print its checkpoint."),
-    "version": ("failgate.cli.client:version", "Print the version."),
+    "version": ("failgate.cli.commands:version", "Print the version."),
 }
 
 
@@ -74,6 +74,12 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="failgate")
 def failgate() -> None:
     """Gate what agents run. Keep what fails. Prove what happened."""
+
+
+@click.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(__version__)
 
 
 def carry_out(words: Sequence[str]) -> int:

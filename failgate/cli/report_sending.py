@@ -8,22 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from failgate.cli.printing import root_option
+
 if TYPE_CHECKING:
     from failgate.client.http import Api
     from failgate.client.report_folder import LocalReport
     from failgate.client.reviewing import Review
 
-_root = click.option(
-    "--root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(),
-    help="Folder that holds .failgate (default: here).",
-)
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
 @click.command()
-@_root
+@root_option
 @click.option("--full", is_flag=True, help="Show every line of each artifact.")
 @click.option("--json", "is_json", is_flag=True, help="Print what the report holds; ask nothing.")
 @click.option("--include", "includes", multiple=True, metavar="NAME", help="Take in these artifacts alone.")
@@ -103,7 +99,7 @@ def _is_agreed(going: "Review") -> bool:
 
 
 @click.command()
-@_root
+@root_option
 @click.option("--yes", is_flag=True, help="You looked at it and agree to its upload.")
 @click.option("--command-id", help="Link it to this command of the gate.")
 @click.option("--json", "is_json", is_flag=True, help="Print an object with id and url.")
@@ -129,7 +125,7 @@ def upload(root: Path, name: str, yes: bool, command_id: str | None, is_json: bo
 
 
 @click.command()
-@_root
+@root_option
 @click.option("--expires", default="7d", help="When the link ends: 30m, 12h, 7d; at most 90d.")
 @click.option("--passphrase-stdin", is_flag=True, help="Read a passphrase from standard input.")
 @click.option(

@@ -6,16 +6,11 @@ from pathlib import Path
 
 import click
 
-_root = click.option(
-    "--root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(),
-    help="Folder that holds .failgate (default: here).",
-)
+from failgate.cli.printing import root_option
 
 
 @click.command()
-@_root
+@root_option
 @click.option(
     "--repository",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
@@ -67,7 +62,7 @@ def replay(
 
 
 @click.command()
-@_root
+@root_option
 @click.option("--budget", default="8k", show_default=True, help="At most this many tokens, four bytes each.")
 @click.argument("name", default="latest")
 def context(root: Path, budget: str, name: str) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -67,3 +68,17 @@ def test_a_bad_checkpoint_is_usage_and_one_sentence_ends_with_one_full_stop(
     assert done.returncode == 2, done.stderr
     assert sentence in done.stderr
     assert ".." not in done.stderr.replace(str(path), "")
+
+
+def test_help_names_every_command_and_loads_none_of_them(failgate: Any) -> None:
+    done = failgate("--help")
+    assert done.returncode == 0
+    assert all(f"  {name}" in done.stdout for name in TABLE)
+
+
+@pytest.mark.parametrize(("word", "near"), [("rnu", "run"), ("captrue", "capture"), ("reprot", "report")])
+def test_an_unknown_command_names_the_nearest_one(failgate: Any, word: str, near: str) -> None:
+    done = failgate(word)
+    assert done.returncode == 2
+    assert done.stderr.startswith("failgate: ")
+    assert f"Did you mean {near}?" in done.stderr
