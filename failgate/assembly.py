@@ -4,52 +4,31 @@
 finds the answer here and nowhere else.
 """
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from failgate import __version__
 from failgate.accounts import tables as account_tables
-from failgate.accounts.access_tokens import AccessTokens
-from failgate.accounts.accounts import Accounts
-from failgate.accounts.device_login import DeviceLogin
-from failgate.accounts.devices import Devices
 from failgate.accounts.directory import Directory
 from failgate.accounts.invitations import Invitations
-from failgate.accounts.logins import Logins
 from failgate.accounts.mail import Mail, Relay
-from failgate.accounts.passkeys import Passkeys
-from failgate.accounts.password_reset import PasswordReset
-from failgate.accounts.refresh_tokens import RefreshTokens
 from failgate.accounts.room import build_accounts
-from failgate.accounts.second_factors import SecondFactors
-from failgate.accounts.sessions import Sessions
 from failgate.accounts.setup_links import SetupLinks, SignInLinks
-from failgate.accounts.signing_keys import SigningKeys
-from failgate.accounts.tokens import Tokens
 from failgate.artifacts import tables as artifact_tables
-from failgate.artifacts.artifacts import Artifacts
-from failgate.artifacts.keys import ArtifactKeys
 from failgate.artifacts.room import open_artifacts
 from failgate.audit import tables as audit_tables
 from failgate.audit.follower import Follower
 from failgate.audit.log import AuditLog
-from failgate.audit.record import SERVER, Act, Event
 from failgate.base import tables as base_tables
-from failgate.base.canonical import JSON
 from failgate.base.clock import Clock, SystemClock
 from failgate.base.data_folder import hold_data_folder, hold_database_file
 from failgate.base.db import Database
 from failgate.base.errors import StartRefused
 from failgate.base.idempotency import FirstAnswers
-from failgate.base.log import get_logger
 from failgate.base.migrate import Migration, core_migrations, migrate, pending_migrations
 from failgate.base.open_database import open_database, tables_of
 from failgate.base.outbound import Outbound
 from failgate.base.secretbox import SecretBox
-from failgate.base.sweeping import Sweep, Sweeping
 from failgate.config.model import Config
 from failgate.gate import tables as gate_tables
 from failgate.gate.feed import Feed
@@ -62,15 +41,16 @@ from failgate.loader.opening import open_plugins
 from failgate.loader.slots import OpenedPlugins
 from failgate.reports import tables as report_tables
 from failgate.reports.redaction_rules import RedactionRules
-from failgate.reports.reports import Reports
 from failgate.reports.rescanning import Rescanning
-from failgate.reports.room import ReportRoom, build_reports
+from failgate.reports.room import build_reports
 from failgate.reports.share_visits import ShareVisits
 from failgate.reports.sharing import Sharing
+from failgate.services import Services
+from failgate.serving import begin_serving
 from failgate.sso import tables as sso_tables
-from failgate.sso.room import SignOnRoom, build_room
+from failgate.sso.room import build_room
 from failgate.sso.scim import tables as scim_tables
-from failgate.sso.scim.room import ScimRoom, build_scim
+from failgate.sso.scim.room import build_scim
 from failgate.workspaces import tables as workspace_tables
 from failgate.workspaces.agents import Agents
 from failgate.workspaces.certificates import AgentCertificates
@@ -81,58 +61,6 @@ CORE_TABLES = tables_of(
     *(account_tables, artifact_tables, audit_tables, base_tables, gate_tables, report_tables, scim_tables, sso_tables),
     workspace_tables,
 )
-log = get_logger("failgate.assembly")
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """Every service of one running server; doors receive it, rooms never do."""
-
-    config: Config
-    data_dir: Path
-    clock: Clock
-    db: Database
-    audit: AuditLog
-    accounts: Accounts
-    second_factors: SecondFactors
-    passkeys: Passkeys
-    devices: Devices
-    sessions: Sessions
-    tokens: Tokens
-    scim: ScimRoom
-    setup_links: SetupLinks
-    sign_in_links: SignInLinks
-    invitations: Invitations
-    password_reset: PasswordReset
-    mail: Mail
-    logins: Logins
-    signing_keys: SigningKeys
-    access_tokens: AccessTokens
-    refresh_tokens: RefreshTokens
-    device_login: DeviceLogin
-    directory: Directory
-    workspaces: Workspaces
-    agents: Agents
-    certificates: AgentCertificates
-    artifacts: Artifacts
-    artifact_keys: ArtifactKeys
-    reports: Reports
-    sharing: Sharing
-    share_visits: ShareVisits
-    redaction_rules: RedactionRules
-    rescanning: Rescanning
-    report_room: ReportRoom
-    usage: Usage
-    outbound: Outbound
-    sso: SignOnRoom
-    gate: Gate
-    rules: Rules
-    feed: Feed
-    plugins: OpenedPlugins
-    followers: tuple[Follower, ...]
-    first_answers: FirstAnswers
-    is_demo: bool
-    opened_us: int
 
 
 @contextlib.asynccontextmanager
@@ -165,7 +93,7 @@ async def open_services(
         plugins = await stack.enter_async_context(open_plugins(config, HostMaker(data_dir, clock, outbound)))
         services = await _build(config, data_dir, clock, db, audit, plugins, outbound, stack, is_demo=is_demo)
         if is_serving:
-            await _begin_serving(services, stack)
+            await begin_serving(services, stack)
         yield services
 
 
@@ -341,59 +269,3 @@ def _relay(config: Config) -> Relay | None:
         smtp.host, smtp.effective_port, smtp.sender, smtp.tls, smtp.username, smtp.password, smtp.ca_file,
         smtp.timeout.seconds,
     )  # fmt: skip
-
-
-async def _begin_serving(services: Services, stack: contextlib.AsyncExitStack) -> None:
-    """Record what runs, bring the rules and the queue back, start timers and exporters."""
-    await _record_start(services)
-    stack.push_async_callback(_record_stop, services)
-    await services.sso.declare(services.config.sso)
-    await services.rules.check()
-    rebuilt = await services.gate.rebuild()
-    log.info("gate.rebuilt", pending=rebuilt.pending, quarantined=rebuilt.quarantined, expired=rebuilt.expired)
-    services.gate.run()
-    stack.push_async_callback(services.gate.close)
-    for follower in services.followers:
-        follower.start()
-        stack.push_async_callback(follower.close)
-    services.rescanning.start()
-    stack.push_async_callback(services.rescanning.close)
-    preparing = asyncio.get_running_loop().create_task(services.scim.prepare(), name="preparing-scim")
-    stack.push_async_callback(asyncio.wait, {preparing})
-    sweeping = Sweeping(_sweeps(services), at_start=services.artifacts.sweep_orphans)
-    sweeping.start()
-    stack.push_async_callback(sweeping.close)
-
-
-def _sweeps(services: Services) -> Sequence[Sweep]:
-    return (
-        services.sessions.sweep,
-        services.tokens.sweep,
-        services.scim.tokens.sweep,
-        services.accounts.sweep,
-        services.second_factors.sweep,
-        services.passkeys.sweep,
-        services.devices.sweep,
-        services.first_answers.sweep,
-        services.logins.sweep,
-        services.device_login.sweep,
-        services.signing_keys.sweep,
-        services.sso.sweep,
-        services.sharing.sweep,
-        services.report_room.retention.sweep,
-    )
-
-
-async def _record_start(services: Services) -> None:
-    for opened in services.plugins.plugins:
-        identity = opened.identity
-        facts: dict[str, JSON] = {"name": identity.name, "version": identity.version, "hash": identity.digest}
-        await services.audit.record(
-            Event(act=Act.PLUGIN_ENABLED, ws="system", obj_t="plugin", obj_id=identity.name, actor=SERVER, data=facts)
-        )
-    started: dict[str, JSON] = {"version": __version__}
-    await services.audit.record(Event(Act.SERVER_STARTED, "system", "server", "server", SERVER, started))
-
-
-async def _record_stop(services: Services) -> None:
-    await services.audit.record(Event(Act.SERVER_STOPPED, "system", "server", "server", SERVER, {}))

@@ -17,10 +17,11 @@ from server import OWNER, PASSWORD, WORKSPACE
 
 from failgate.access.principal import Principal
 from failgate.administration.administration import Administration
-from failgate.assembly import Services, open_services
+from failgate.assembly import open_services
 from failgate.audit.record import Act, Actor, Event
 from failgate.base.db import Transaction
 from failgate.config.load import load_config
+from failgate.services import Services
 from failgate.wire.reports import BeginReport, Consent
 
 AT_ONCE = 64

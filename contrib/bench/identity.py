@@ -20,9 +20,10 @@ from harness import peak_memory_mib
 
 from failgate.access.principal import Principal
 from failgate.accounts.password import Passwords
-from failgate.assembly import Services, open_services
+from failgate.assembly import open_services
 from failgate.audit.record import Actor
 from failgate.config.load import load_config
+from failgate.services import Services
 
 PASSWORD = "a long sentence that only this bench knows"
 OPERATOR = Actor("operator", "bench")

@@ -14,8 +14,8 @@ from failgate.administration.installation import Installation
 from failgate.administration.people import People
 from failgate.administration.programs import Programs
 from failgate.administration.verb import Answer, Verbs
-from failgate.assembly import Services
 from failgate.base.errors import BadInput
+from failgate.services import Services
 
 
 class Administration:

@@ -15,11 +15,11 @@ from typing import Any, Final, Literal
 from failgate.administration.verb import Answer, Arguments, Verbs
 from failgate.artifacts.artifact import Artifact
 from failgate.artifacts.comparison import Compared, Comparison
-from failgate.assembly import Services
 from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import FailgateError
 from failgate.base.ids import new_id
 from failgate.base.migrate import core_migrations, pending_migrations
+from failgate.services import Services
 
 LITTLE_BYTES: Final = 1 << 30
 LEAST_BYTES: Final = 128 << 20

@@ -2,8 +2,8 @@
 
 from failgate.administration.verb import OPERATOR, Answer, Arguments, Subjects, Verbs
 from failgate.artifacts.encrypting import Encrypting
-from failgate.assembly import Services
 from failgate.base.errors import BadInput
+from failgate.services import Services
 
 
 class OneConnection(Arguments, frozen=True):

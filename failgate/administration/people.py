@@ -5,9 +5,9 @@ from failgate.accounts.account import Account
 from failgate.accounts.invitations import INVITATION_DAYS, Invitation
 from failgate.accounts.token import Wish
 from failgate.administration.verb import OPERATOR, Answer, Arguments, OneUser, Subjects, Verbs, role_of_people
-from failgate.assembly import Services
 from failgate.base.clock import to_rfc3339
 from failgate.base.db import Transaction
+from failgate.services import Services
 from failgate.workspaces.workspaces import Workspace
 
 

@@ -6,10 +6,10 @@ from failgate.access.role import Role
 from failgate.accounts.token import Token
 from failgate.accounts.token_text import token_id_of
 from failgate.administration.verb import OPERATOR, Answer, Arguments, OneWorkspace, Subjects, Verbs
-from failgate.assembly import Services
 from failgate.base.clock import to_rfc3339
 from failgate.base.errors import BadInput, NotFound
 from failgate.base.ids import is_id
+from failgate.services import Services
 from failgate.wire.gate import Rule
 from failgate.workspaces.agents import Agent
 from failgate.workspaces.certificates import check_san

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from failgate.administration.administration import Administration
-from failgate.assembly import Services
+from failgate.services import Services
 
 WORKSPACE = "demo"
 OWNER = "owner@demo.example"

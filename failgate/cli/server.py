@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from failgate.administration.administration import Administration
-from failgate.assembly import Services, open_services
+from failgate.assembly import open_services
 from failgate.base.data_folder import hold_data_folder
 from failgate.base.errors import StartRefused
 from failgate.base.migrate import core_migrations, migrate, pending_migrations, shipped
@@ -24,6 +24,7 @@ from failgate.config.errors import ConfigRefused
 from failgate.config.load import load_config
 from failgate.config.model import Config
 from failgate.loader.finding import check_config, describe_plugins
+from failgate.services import Services
 
 GC_THRESHOLD = 20_000  # objects made and not gone, before the youngest are looked through
 DEFAULT_DATA = Path("failgate-data")

@@ -145,11 +145,12 @@ class Gate:
         Raises: NotFound.
         """
         limit = None if seconds is None else max(0.0, min(seconds, MAX_WAIT_SECONDS))
-        with self._queue.watch(command_id) as changed:
+        with self._queue.watch(command_id) as ended:
             stored = await self._read(workspace_id, command_id, principal)
             if stored.state == "pending" and limit != 0:
-                await asyncio.wait([changed], timeout=limit)
-                stored = await self._read(workspace_id, command_id, principal)
+                await asyncio.wait([ended], timeout=limit)
+                decided = ended.result() if ended.done() else None
+                stored = decided or await self._read(workspace_id, command_id, principal)
         return self._view(stored)
 
     async def page(

@@ -22,7 +22,7 @@ class Queue:
         self._bytes = 0
         self._pending: dict[str, Stored] = {}
         self._expiries: list[tuple[int, str]] = []
-        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiters: dict[str, set[asyncio.Future[Stored | None]]] = {}
         self.changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -64,7 +64,7 @@ class Queue:
             self._bytes -= len(before.body)
         for waiter in self._waiters.pop(stored.id, ()):
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(stored)
 
     def due(self, now_us: int, limit: int) -> list[Stored]:
         """Return up to `limit` pending requests whose time has gone by, the longest overdue first. They stay queued."""
@@ -87,9 +87,9 @@ class Queue:
         return self._expiries[0][0] if self._expiries else None
 
     @contextmanager
-    def watch(self, command_id: str) -> Generator["asyncio.Future[None]"]:
-        """Give a future that is done once the request is no longer pending."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def watch(self, command_id: str) -> Generator["asyncio.Future[Stored | None]"]:
+        """Give a future of the request as it is once it is no longer pending; of None when the server stops first."""
+        waiter: asyncio.Future[Stored | None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(command_id, set()).add(waiter)
         try:
             yield waiter

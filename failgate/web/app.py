@@ -37,7 +37,7 @@ from failgate.web.stop import Stop
 from failgate.web.unread import UnreadBody
 
 if TYPE_CHECKING:
-    from failgate.assembly import Services
+    from failgate.services import Services
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 

@@ -24,8 +24,8 @@ from failgate.web.protocol import HttpProtocol, SocketProtocol
 from failgate.web.routes import DOORS
 
 if TYPE_CHECKING:
-    from failgate.assembly import Services
     from failgate.config.tls import TlsSection
+    from failgate.services import Services
     from failgate.web.renewal import Renewal
 
 FRAME_BYTES = 65_536

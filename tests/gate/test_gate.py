@@ -427,6 +427,18 @@ async def test_waiting_ends_with_the_decision(house):
     assert (await house.gate.wait(house.workspace, other.id, bot, 0.01)).state == "pending"
 
 
+async def test_who_waits_is_told_without_asking_the_database(house, monkeypatch):
+    bot = agent()
+    view = await house.submit(bot)
+    waiting = asyncio.create_task(house.gate.wait(house.workspace, view.id, bot, 50))
+    person = await house.person()
+    monkeypatch.setattr(house.db, "fetch", None)
+    voted = await house.vote(person, view)
+    told = await waiting
+    assert told == voted
+    assert told.verdict is not None
+
+
 async def test_waiting_ends_when_the_gate_closes(house):
     bot = agent()
     view = await house.submit(bot)

@@ -13,10 +13,11 @@ import msgspec
 import pytest
 
 from failgate.access.role import Role
-from failgate.assembly import Services, open_services
+from failgate.assembly import open_services
 from failgate.audit.record import Actor
 from failgate.config.load import load_config
 from failgate.config.model import Config
+from failgate.services import Services
 from failgate.web.door import Door
 from failgate.web.routes import DOORS
 from failgate.web.serve import listen, serve

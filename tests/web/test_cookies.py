@@ -5,8 +5,8 @@ import re
 import httpx
 import pytest
 
-from failgate.assembly import Services
 from failgate.base.ids import new_id
+from failgate.services import Services
 from failgate.sso.connection import OidcSettings
 from failgate.sso.draft import Draft
 from failgate.web.cookies import (

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from failgate.access.principal import Principal
-from failgate.assembly import Services
 from failgate.audit.record import Actor
+from failgate.services import Services
 from failgate.sso.connection import OidcSettings
 from failgate.sso.draft import Draft
 from tests.web.conftest import OPERATOR, People, Running

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from failgate.assembly import Services
 from failgate.config.tls import TlsSection
+from failgate.services import Services
 from tests.web.authority import Authority, Pair
 from tests.web.conftest import Running, running, with_server
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
-from failgate.assembly import Services
 from failgate.base.canonical import canonical
 from failgate.base.ids import new_id
+from failgate.services import Services
 from tests.web.conftest import People, Running, session_of
 
 CONTENT = b"1 failed in 0.1s\n"

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from failgate.assembly import Services
 from failgate.base.ids import new_id
+from failgate.services import Services
 from failgate.sso.connection import OidcSettings
 from failgate.sso.draft import Declared, Draft
 from failgate.web.csrf import form_token

@@ -1,0 +1,70 @@
+"""What a server does besides answering: it brings rules and queue back, keeps time, exports, sweeps; recorded."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from failgate import __version__
+from failgate.audit.record import SERVER, Act, Event
+from failgate.base.canonical import JSON
+from failgate.base.log import get_logger
+from failgate.base.sweeping import Sweep, Sweeping
+from failgate.services import Services
+
+log = get_logger("failgate.serving")
+
+
+async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) -> None:
+    """Record what runs, bring the rules and the queue back, start timers and exporters."""
+    await _record_start(services)
+    stack.push_async_callback(_record_stop, services)
+    await services.sso.declare(services.config.sso)
+    await services.rules.check()
+    rebuilt = await services.gate.rebuild()
+    log.info("gate.rebuilt", pending=rebuilt.pending, quarantined=rebuilt.quarantined, expired=rebuilt.expired)
+    services.gate.run()
+    stack.push_async_callback(services.gate.close)
+    for follower in services.followers:
+        follower.start()
+        stack.push_async_callback(follower.close)
+    services.rescanning.start()
+    stack.push_async_callback(services.rescanning.close)
+    preparing = asyncio.get_running_loop().create_task(services.scim.prepare(), name="preparing-scim")
+    stack.push_async_callback(asyncio.wait, {preparing})
+    sweeping = Sweeping(_sweeps(services), at_start=services.artifacts.sweep_orphans)
+    sweeping.start()
+    stack.push_async_callback(sweeping.close)
+
+
+def _sweeps(services: Services) -> Sequence[Sweep]:
+    return (
+        services.sessions.sweep,
+        services.tokens.sweep,
+        services.scim.tokens.sweep,
+        services.accounts.sweep,
+        services.second_factors.sweep,
+        services.passkeys.sweep,
+        services.devices.sweep,
+        services.first_answers.sweep,
+        services.logins.sweep,
+        services.device_login.sweep,
+        services.signing_keys.sweep,
+        services.sso.sweep,
+        services.sharing.sweep,
+        services.report_room.retention.sweep,
+    )
+
+
+async def _record_start(services: Services) -> None:
+    for opened in services.plugins.plugins:
+        identity = opened.identity
+        facts: dict[str, JSON] = {"name": identity.name, "version": identity.version, "hash": identity.digest}
+        await services.audit.record(
+            Event(act=Act.PLUGIN_ENABLED, ws="system", obj_t="plugin", obj_id=identity.name, actor=SERVER, data=facts)
+        )
+    started: dict[str, JSON] = {"version": __version__}
+    await services.audit.record(Event(Act.SERVER_STARTED, "system", "server", "server", SERVER, started))
+
+
+async def _record_stop(services: Services) -> None:
+    await services.audit.record(Event(Act.SERVER_STOPPED, "system", "server", "server", SERVER, {}))
