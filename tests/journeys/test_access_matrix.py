@@ -103,6 +103,7 @@ LET_IN: dict[str, set[int]] = {
     "page.shared": {404},
     "page.shared_prove": {404},
     "page.shared_artifact": {404},
+    "page.shared_playback": {404},
     "page.setup": {404},
     "page.setup_complete": {404},
     "page.signin": {200, 303},

@@ -24,6 +24,7 @@ OUTPUT = b"".join(b"tests/test_cart.py::test_total_%d PASSED\n" % number for num
 )
 DIFF = b"diff --git a/cart.py b/cart.py\n--- a/cart.py\n+++ b/cart.py\n@@ -3,2 +3,2 @@\n-    return sum(items)\n+    return int(sum(items) * 0.9)\n"
 PAGE = b"<html><script>document.title = 'owned'</script><svg onload=alert(1)></html>"
+CAST = b'{"version": 2, "width": 60, "height": 6}\n[0.1, "o", "collected 401 items\\r\\n"]\n[0.4, "o", "\\u001b[31m1 failed\\u001b[0m"]\n'
 TREE = b"a tar\0" * 500
 PASSPHRASE = "four words in a row"
 
@@ -35,8 +36,10 @@ def entry(name: str, kind: str, media_type: str, content: bytes) -> dict[str, An
 
 def upload(server: Server, key: str) -> str:
     """Upload a report like one of a failed test run; return its id."""
-    contents = {"output.txt": OUTPUT, "changes.diff": DIFF, "report.html": PAGE, "source.tar": TREE}
-    kinds = {"output.txt": "output", "changes.diff": "diff", "report.html": "file", "source.tar": "snapshot"}
+    contents = {"output.txt": OUTPUT, "changes.diff": DIFF, "report.html": PAGE, "source.tar": TREE, "run.cast": CAST}
+    kinds = {
+        "output.txt": "output", "changes.diff": "diff", "report.html": "file", "source.tar": "snapshot", "run.cast": "recording",
+    }  # fmt: skip
     manifest = {
         "v": 1, "id": new_id(), "created_at": "2026-11-20T03:04:05.000000Z", "argv": ["pytest", "-q", "tests/test_cart.py"],
         "cwd": "/home/lena/shop-private", "host": "lenas-laptop", "exit_code": 1, "duration_ms": 2310,
@@ -89,6 +92,7 @@ def make(page: Page, server: Server, report_id: str, passphrase: str = "") -> st
     page.goto(f"{server.url}/w/acme/reports/{report_id}")
     page.get_by_role("link", name="Share").click()
     page.get_by_label("report.html").check()
+    page.get_by_label("run.cast").check()
     if passphrase:
         page.get_by_label("Passphrase (optional)").fill(passphrase)
     page.get_by_role("button", name="Make the link").click()
@@ -118,6 +122,9 @@ def test_a_report_is_shared_read_by_a_stranger_and_withdrawn(shop: tuple[Server,
         guest.get_by_label("Passphrase").fill(PASSPHRASE)
         guest.get_by_role("button", name="Open the report").click()
         expect(guest.get_by_role("region", name="output.txt")).to_contain_text("assert 89 == 90")
+        guest.get_by_role("button", name="Play", exact=True).click()
+        expect(guest.locator("[data-clock]")).to_have_text("0.4 of 0.4 s")
+        expect(guest.locator("[data-screen]")).to_contain_text("1 failed")
         picture(guest, "share-page")
         shown = guest.content()
         for hidden in ("lenas-laptop", "/home/lena", "HOUSE_ONLY", "lena@acme", "acme", "source.tar", "/w/", token):

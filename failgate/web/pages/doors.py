@@ -200,6 +200,7 @@ PAGES: Final[tuple[Door, ...]] = (
     _page("page.shared", "GET", "/s/{share}", shared.one, P.PUBLIC_PAGE_READ),
     _page("page.shared_prove", "POST", "/s/{share}", shared.prove, P.PUBLIC_SHARE_OPEN),
     _page("page.shared_artifact", "GET", "/s/{share}/artifacts/{sha256}", shared.artifact, P.PUBLIC_PAGE_READ),
+    _page("page.shared_playback", "GET", "/s/{share}/playback", shared.playback, P.PUBLIC_PAGE_READ),
     _room("page.audit", "GET", "/audit", audit.log, P.WORKSPACE_AUDIT_READ),
     *PEOPLE,
     *PLATFORM,

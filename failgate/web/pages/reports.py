@@ -13,7 +13,7 @@ from failgate.web.api.reports import day_number
 from failgate.web.content import Content, content_of
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.groups_view import filled
-from failgate.web.pages.playing import playback_of
+from failgate.web.pages.playing import of_member, playback_of
 from failgate.web.pages.report_view import report_page_view, reports_view, shown_artifacts
 from failgate.web.pages.showing import Asking, Page, grants, show
 from failgate.web.pages.story_view import Happening, story
@@ -79,7 +79,7 @@ async def one(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the p
         report, contents, slug=visit.here().slug, now_us=services.clock.now_us(),
         may_hold=grants(visit, Permission.WORKSPACE_REPORT_HOLD),
     )  # fmt: skip
-    view = replace(view, playback=await playback_of(request, report), story=await _story(request, report))
+    view = replace(view, playback=await playback_of(report, of_member(request, report)), story=await _story(request, report))
     if report.state == "sealed" and grants(visit, Permission.WORKSPACE_SHARE_READ):
         view = replace(view, share_href=f"/w/{visit.here().slug}/reports/{id}/shares")
     return await show(request, "report.html", view, title=report.title, room="reports")

@@ -16,12 +16,15 @@ from litestar.response import Stream
 from failgate.base.db import workspace_scope
 from failgate.base.errors import FailgateError, Forbidden, NotFound, TooManyRequests
 from failgate.base.ids import is_id
+from failgate.reports.reading import OpenedArtifact
+from failgate.reports.share import Share
 from failgate.reports.share_visits import Admitted, Entered
 from failgate.web.api.reports import byte_range, download_headers, until_stopped
-from failgate.web.content import Content, content_of
+from failgate.web.content import content_of
 from failgate.web.context import services_of, stop_of, visit_of
 from failgate.web.cookies import SHARE, read_cookie, share_cookie
 from failgate.web.pages.frame import Frame
+from failgate.web.pages.playing import Opening, frames_of, playback_of
 from failgate.web.pages.report_view import shown_artifacts
 from failgate.web.pages.shared_view import PassphraseView, shared_view
 from failgate.web.pages.showing import Asking, Page
@@ -88,6 +91,24 @@ async def artifact(request: Asking, share: FromPath[str], sha256: FromPath[str])
     )
 
 
+async def playback(request: Asking, share: FromPath[str]) -> Response[bytes]:
+    """Answer the frames of a chosen recording as JSON; a link without one opens nothing there."""
+    visit, services = visit_of(request), services_of(request)
+    try:
+        admitted = await _admitted(request, share)
+        if not admitted.is_proven:
+            return nothing()
+        report = await services.share_visits.report(admitted.share, visit.ip or "")
+        played = await playback_of(report, _of_link(request, admitted.share))
+    except NotFound:
+        return nothing()
+    if played is None:
+        return nothing()
+    answer = frames_of(played)
+    answer.headers.update(HEADERS)
+    return answer
+
+
 def nothing() -> Page:
     """Return the one answer to every link that does not open: the same bytes and headers each time."""
     return html(_nothing(), status=404, headers=HEADERS | {"content-security-policy": _POLICY})
@@ -106,6 +127,15 @@ async def _admitted(request: Asking, share_id: str) -> Admitted:
     admitted = await services_of(request).share_visits.admit(share_id, kept)
     workspace_scope.set(admitted.share.workspace_id)
     return admitted
+
+
+def _of_link(request: Asking, share: Share) -> Opening:
+    """Return what opens an artifact for the holder of the link: a chosen one, and no other."""
+
+    async def opening(sha256: str) -> OpenedArtifact:
+        return await services_of(request).share_visits.open_artifact(share, sha256)
+
+    return opening
 
 
 def _enter(request: Asking, entered: Entered) -> Page:
@@ -133,9 +163,9 @@ async def _show(request: Asking, admitted: Admitted) -> Page:
     visit, services = visit_of(request), services_of(request)
     share = admitted.share
     report = await services.share_visits.report(share, visit.ip or "")
-    contents: dict[str, Content] = {}
-    for sha256 in shown_artifacts(report):
-        contents[sha256] = await content_of(await services.share_visits.open_artifact(share, sha256))
-    view = shared_view(share, report, contents, now_us=services.clock.now_us())
+    opening = _of_link(request, share)
+    contents = {sha256: await content_of(await opening(sha256)) for sha256 in shown_artifacts(report)}
+    played = await playback_of(report, opening)
+    view = shared_view(share, report, contents, played, now_us=services.clock.now_us())
     frame = Frame(report.title, visit.nonce, "", static_version(), is_demo=services.is_demo)
     return page("shared.html", headers=HEADERS, frame=frame, view=view)

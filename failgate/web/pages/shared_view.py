@@ -9,6 +9,7 @@ from failgate.web.content import Content
 from failgate.web.pages.people_view import Choice, choices
 from failgate.web.pages.report_view import ArtifactLine, ReportPageView, report_page_view
 from failgate.web.pages.text import Moment, moment, moment_of, size
+from failgate.web.playback import Playback
 from failgate.wire.reports import ReportView
 from failgate.wire.shares import ShareView
 
@@ -25,12 +26,14 @@ class PassphraseView:
 
 @dataclass(frozen=True, slots=True)
 class SharedView:
-    """A report by its link. `captured` is when the command ran."""
+    """A report by its link. `captured` is when the command ran; `playback_href` is where its frames are."""
 
     report: ReportPageView
     captured: Moment
     expires: Moment
     tools: tuple[tuple[str, str], ...]
+    playback: Playback | None
+    playback_href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,9 @@ class SharingView:
     is_saved: bool = False
 
 
-def shared_view(share: Share, report: ReportView, contents: Mapping[str, Content], *, now_us: int) -> SharedView:
+def shared_view(
+    share: Share, report: ReportView, contents: Mapping[str, Content], played: Playback | None, *, now_us: int
+) -> SharedView:
     """Return what the page of the link shows; downloads lead below the link's own address."""
     view = report_page_view(report, contents, slug="", now_us=now_us)
     base = f"/s/{share.id}/artifacts"
@@ -107,7 +112,8 @@ def shared_view(share: Share, report: ReportView, contents: Mapping[str, Content
     tools = manifest.get("tools") or []
     captured = moment_of(str(manifest.get("created_at", report.created_at)), now_us)
     pairs = tuple((str(one["name"]), str(one["version"])) for one in tools)
-    return SharedView(replace(view, artifacts=artifacts), captured, moment(share.expires_us, now_us), pairs)
+    expires = moment(share.expires_us, now_us)
+    return SharedView(replace(view, artifacts=artifacts), captured, expires, pairs, played, f"/s/{share.id}/playback")
 
 
 def share_lines(shares: Sequence[ShareView], now_us: int) -> tuple[ShareLine, ...]:

@@ -15,7 +15,11 @@ from tests.web.conftest import People, Running, session_of
 
 CONTENT = b"1 failed in 0.1s\n"
 HIDDEN = b"<script>alert(1)</script>\n"
-SHA, HIDDEN_SHA = (hashlib.sha256(one).hexdigest() for one in (CONTENT, HIDDEN))
+CAST = (
+    b'{"version": 2, "width": 40, "height": 4, "title": "private title"}\n'
+    b'[0.1, "o", "\\u001b]52;c;ZXZpbA==\\u0007one \\u001b[31mred\\u001b[0m <b>"]\n[0.9, "o", " two"]\n'
+)
+SHA, HIDDEN_SHA, CAST_SHA = (hashlib.sha256(one).hexdigest() for one in (CONTENT, HIDDEN, CAST))
 WHERE = "/api/v1/workspaces/acme"
 PASSPHRASE = "four words in a row"
 
@@ -29,7 +33,7 @@ def manifest() -> dict[str, object]:
         "v": 1, "id": new_id(), "created_at": "2026-01-02T03:04:05.000000Z", "argv": ["pytest", "-q"],
         "cwd": "/src/private", "host": "build-1", "exit_code": 1, "duration_ms": 12, "redactions": [],
         "environment": {"names": ["HOUSE_ONLY"], "values": {"LANG": "C"}, "platform": "Linux-private"},
-        "artifacts": [entry(CONTENT, "output.txt", "output"), entry(HIDDEN, "<b>page.html", "file")],
+        "artifacts": [entry(CONTENT, "output.txt", "output"), entry(HIDDEN, "<b>page.html", "file"), entry(CAST, "run.cast", "recording")],
         "redaction_rules": "1",
     }  # fmt: skip
 
@@ -51,7 +55,7 @@ class Desk:
         consent = {"manifest_sha256": sha256, "by": "person", "at": "2026-01-02T03:04:06Z"}
         begun = (await self.api.post(f"{WHERE}/reports", json={"manifest": document, "consent": consent})).json()
         self.report_id = begun["id"]
-        for content in (CONTENT, HIDDEN):
+        for content in (CONTENT, HIDDEN, CAST):
             sha256 = hashlib.sha256(content).hexdigest()
             await self.api.put(f"{WHERE}/reports/{self.report_id}/artifacts/{sha256}", content=content)
         sealed = await self.api.post(f"{WHERE}/reports/{self.report_id}/seal")
@@ -118,6 +122,34 @@ async def test_a_html_artifact_that_was_chosen_is_only_ever_an_attachment(desk: 
         loaded = await visitor.get(f"/s/{link['id']}/artifacts/{HIDDEN_SHA}")
         assert (loaded.headers["content-type"], loaded.content) == ("application/octet-stream", HIDDEN)
         assert "<b>" not in loaded.headers["content-disposition"]
+
+
+async def test_a_recording_plays_by_a_link_that_lists_it_and_by_no_other(desk: Desk) -> None:
+    link, without = await desk.link(artifacts=[CAST_SHA]), await desk.link()
+    async with desk.stranger() as visitor, desk.stranger() as other, desk.stranger() as nobody:
+        never = shape(await nobody.get(f"/s/{'x' * 80}"))
+        shown = await visitor.get(path_of(link), follow_redirects=True)
+        assert f'data-playback="/s/{link["id"]}/playback"' in shown.text
+        assert "playback.js" in shown.text
+        assert 'name="robots"' in shown.text
+        assert "one <span class=\"f1\">red</span> &lt;b&gt; two" in shown.text
+        played = await visitor.get(f"/s/{link['id']}/playback")
+        assert (played.status_code, played.headers["content-type"]) == (200, "application/json")
+        assert [frame[1]["0"] for frame in played.json()["frames"]][0] == [["one ", ""], ["red", "f1"], [" <b>", ""]]
+        for answer in (shown, played):
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert "\\u001b" not in answer.text
+            assert "ZXZpbA" not in answer.text
+            assert "private title" not in answer.text
+            assert "script-src 'nonce-" in answer.headers["content-security-policy"]
+            assert "unsafe" not in answer.headers["content-security-policy"]
+        unlisted = await other.get(path_of(without), follow_redirects=True)
+        assert "data-playback" not in unlisted.text
+        for client in (other, nobody):
+            for one in (without, link):
+                assert shape(await client.get(f"/s/{one['id']}/playback")) == never
+        await revoke(desk, link)
+        assert shape(await visitor.get(f"/s/{link['id']}/playback")) == never
 
 
 async def nobodys(desk: Desk, _: dict[str, str]) -> None:
@@ -207,7 +239,8 @@ async def test_a_passphrase_stands_before_the_report_and_its_files(desk: Desk) -
     async with desk.stranger() as visitor:
         asked = await visitor.get(path_of(link), follow_redirects=True)
         assert (asked.status_code, "passphrase" in asked.text, "1 failed" in asked.text) == (200, True, False)
-        assert (await visitor.get(f"/s/{link['id']}/artifacts/{SHA}")).status_code == 404
+        for hidden in (f"artifacts/{SHA}", "playback"):
+            assert (await visitor.get(f"/s/{link['id']}/{hidden}")).status_code == 404
         csrf = re.search(r'name="csrf_token" value="([^"]+)"', asked.text)
         assert csrf is not None
         fields = {"csrf_token": csrf[1], "passphrase": "wrong"}
