@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from failgate.cli.printing import print_json, root_option, say
-from failgate.cli.report_sending import review, share, upload
+from failgate.cli.report_review import review
+from failgate.cli.report_sending import share, upload
 from failgate.cli.report_use import context, replay
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from failgate.client.messages import inert
 from failgate.client.report_folder import LocalReport, opened_artifact, uploaded_to
+from failgate.client.words import Changes, Words, pieces_of, whole_lines
 from failgate.wire.reports import ManifestArtifact
 
 _LINES = 40
@@ -54,27 +55,31 @@ def content(report: LocalReport, *, is_whole: bool) -> Iterator[str]:
         yield from preview(report, artifact, is_whole=is_whole)
 
 
-def preview(report: LocalReport, artifact: ManifestArtifact, *, is_whole: bool = False) -> Iterator[str]:
-    """Yield one artifact as inert lines: of a text its last ones, of an archive the names in it.
+def preview(
+    report: LocalReport, artifact: ManifestArtifact, *, is_whole: bool = False, words: Words | None = None
+) -> Iterator[str]:
+    """Yield one artifact as inert lines, without `words`: of a text its last ones, of an archive the names in it.
 
     Raises: Unprocessable (it was changed).
     """
+    words = words or Words(Changes())
     yield f"--- {inert(artifact.name)} ({artifact.size_bytes} bytes)"
     with opened_artifact(report, artifact) as stream:
         if artifact.kind == "snapshot":
-            yield from _names(stream, is_whole=is_whole)
+            yield from member_names(stream, _MOST_NAMES if is_whole else _LINES)
             return
         if b"\0" in stream.read(8192):
             yield "[binary: not shown]"
             return
         stream.seek(0)
         if is_whole:
-            for line in stream:
+            for line in whole_lines(words.clean_bytes(pieces_of(stream), _uncounted)):
                 yield _shown(line)
             return
         start = max(0, artifact.size_bytes - _TAIL_BYTES)
         stream.seek(start)
-        lines = stream.read(_TAIL_BYTES).rstrip(b"\n").split(b"\n")
+        tail = b"".join(words.clean_bytes([stream.read(_TAIL_BYTES)], _uncounted))
+        lines = tail.rstrip(b"\n").split(b"\n")
         if start or len(lines) > _LINES:
             yield f"[the last {min(_LINES, len(lines))} lines; --full shows all]"
         yield from (_shown(line) for line in lines[-_LINES:])
@@ -84,11 +89,10 @@ def _shown(line: bytes) -> str:
     return inert(line.rstrip(b"\r\n").decode("utf-8", "replace")).replace("<U+0009>", "\t")
 
 
-def _names(stream: BinaryIO, *, is_whole: bool) -> Iterator[str]:
-    """Yield the names of an archive's members, one after another: nothing of it is unpacked."""
+def member_names(stream: BinaryIO, most: int) -> Iterator[str]:
+    """Yield size and name of an archive's first `most` members: nothing of it is unpacked."""
     import tarfile
 
-    most = _MOST_NAMES if is_whole else _LINES
     try:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for number, member in enumerate(archive):
@@ -98,6 +102,10 @@ def _names(stream: BinaryIO, *, is_whole: bool) -> Iterator[str]:
                 yield f"{member.size:>12}  {inert(member.name)}"
     except (tarfile.TarError, OSError, ValueError):
         yield "[not an archive that can be read]"
+
+
+def _uncounted(_number: int) -> None:
+    """Count nothing: what is shown was counted elsewhere."""
 
 
 def findings_of(report: LocalReport, name: str) -> dict[str, int]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from failgate.base.errors import BadInput
 from failgate.base.ids import new_id
 from failgate.client.report_folder import LocalReport, ReportWriter, open_report, opened_artifact, reports_under
-from failgate.client.rewriting import BY_HAND, Changes, rewrite
+from failgate.client.rewriting import rewrite
+from failgate.client.words import BY_HAND, Changes
 from failgate.wire.reports import ArtifactKind, EnvironmentSummary, Manifest
 
 WORD = "customer-acme-42"

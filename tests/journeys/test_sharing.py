@@ -122,7 +122,9 @@ def test_a_report_is_shared_read_by_a_stranger_and_withdrawn(shop: tuple[Server,
         guest.get_by_label("Passphrase").fill(PASSPHRASE)
         guest.get_by_role("button", name="Open the report").click()
         expect(guest.get_by_role("region", name="output.txt")).to_contain_text("assert 89 == 90")
-        guest.get_by_role("button", name="Play", exact=True).click()
+        with guest.expect_response(lambda one: one.url.endswith("/playback")) as played:
+            guest.get_by_role("button", name="Play", exact=True).click()
+        assert played.value.status == 200
         expect(guest.locator("[data-clock]")).to_have_text("0.4 of 0.4 s")
         expect(guest.locator("[data-screen]")).to_contain_text("1 failed")
         picture(guest, "share-page")

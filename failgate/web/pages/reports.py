@@ -79,7 +79,9 @@ async def one(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the p
         report, contents, slug=visit.here().slug, now_us=services.clock.now_us(),
         may_hold=grants(visit, Permission.WORKSPACE_REPORT_HOLD),
     )  # fmt: skip
-    view = replace(view, playback=await playback_of(report, of_member(request, report)), story=await _story(request, report))
+    view = replace(
+        view, playback=await playback_of(report, of_member(request, report)), story=await _story(request, report)
+    )
     if report.state == "sealed" and grants(visit, Permission.WORKSPACE_SHARE_READ):
         view = replace(view, share_href=f"/w/{visit.here().slug}/reports/{id}/shares")
     return await show(request, "report.html", view, title=report.title, room="reports")

@@ -132,10 +132,10 @@ async def test_a_recording_plays_by_a_link_that_lists_it_and_by_no_other(desk: D
         assert f'data-playback="/s/{link["id"]}/playback"' in shown.text
         assert "playback.js" in shown.text
         assert 'name="robots"' in shown.text
-        assert "one <span class=\"f1\">red</span> &lt;b&gt; two" in shown.text
+        assert 'one <span class="f1">red</span> &lt;b&gt; two' in shown.text
         played = await visitor.get(f"/s/{link['id']}/playback")
         assert (played.status_code, played.headers["content-type"]) == (200, "application/json")
-        assert [frame[1]["0"] for frame in played.json()["frames"]][0] == [["one ", ""], ["red", "f1"], [" <b>", ""]]
+        assert next(frame[1]["0"] for frame in played.json()["frames"]) == [["one ", ""], ["red", "f1"], [" <b>", ""]]
         for answer in (shown, played):
             assert answer.headers["referrer-policy"] == "no-referrer"
             assert "\\u001b" not in answer.text

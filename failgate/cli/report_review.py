@@ -1,0 +1,119 @@
+"""A report is looked through before anything of it leaves: by keys, by options, or in the browser."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from failgate.cli.printing import print_json, root_option, say
+from failgate.cli.report_sending import send
+
+if TYPE_CHECKING:
+    from failgate.client.report_folder import LocalReport
+    from failgate.client.reviewing import Review
+
+
+@click.command()
+@root_option
+@click.option("--full", is_flag=True, help="Show every line of each artifact.")
+@click.option("--json", "is_json", is_flag=True, help="Print what the report holds; ask nothing.")
+@click.option("--include", "includes", multiple=True, metavar="NAME", help="Take in these artifacts alone.")
+@click.option("--exclude", "excludes", multiple=True, metavar="NAME", help="Leave this artifact out.")
+@click.option("--redact", "words", multiple=True, metavar="WORDS", help="Replace WORDS in every artifact.")
+@click.option("--redact-pattern", "patterns", multiple=True, metavar="RE2", help="Replace what RE2 matches in a line.")
+@click.option("--yes", is_flag=True, help="Make the report anew so, without being asked.")
+@click.argument("name", default="latest")
+def review(
+    root: Path,
+    name: str,
+    full: bool,
+    is_json: bool,
+    includes: tuple[str, ...],
+    excludes: tuple[str, ...],
+    words: tuple[str, ...],
+    patterns: tuple[str, ...],
+    yes: bool,
+) -> int:
+    """Look through report NAME, leave artifacts out, replace words, then upload it or not.
+
+    On a terminal it asks; elsewhere it shows the report, and with --yes does what the options say. A report that is
+    changed is made anew, with another id.
+    """
+    from failgate.client.report_folder import open_report
+    from failgate.client.review import content, overview
+    from failgate.client.review_keys import lead
+    from failgate.client.reviewing import Review
+    from failgate.client.settings import is_interactive
+
+    going = Review(root, open_report(root, name))
+    _apply(going, includes, excludes, words, patterns)
+    is_told = bool(includes or excludes or words or patterns)
+    if is_told and not yes and not _is_agreed(going):
+        return 1
+    if is_told or yes:
+        before = going.report.manifest.id
+        if (after := going.finish().manifest.id) != before:
+            say(f"report {before} is now {after}")
+    elif not is_json and not full and is_interactive() and sys.stdout.isatty():
+        done = lead(going)
+        if done.end == "upload":
+            return send(done.report, None, is_json=False)
+    elif not is_json:
+        click.echo("\n".join([*overview(going.report), *content(going.report, is_whole=full)]))
+    if is_json:
+        print_json(_described(going.report))
+        return 0
+    say(
+        f"to share it: failgate report upload {going.report.manifest.id}",
+        f"to drop it: failgate report delete {going.report.manifest.id}",
+    )
+    return 0
+
+
+def _apply(
+    going: "Review",
+    includes: tuple[str, ...],
+    excludes: tuple[str, ...],
+    words: tuple[str, ...],
+    patterns: tuple[str, ...],
+) -> None:
+    if includes:
+        going.take_only(frozenset(includes))
+    for one in excludes:
+        going.leave_out(one)
+    going.replace(words, patterns)
+
+
+def _is_agreed(going: "Review") -> bool:
+    from failgate.client.review import ask
+    from failgate.client.settings import is_interactive
+
+    if not is_interactive():
+        raise click.UsageError("Nobody can be asked here. Give --yes.")
+    click.echo("\n".join(going.lines()), err=True)
+    return ask("make the report anew so?")
+
+
+def _described(report: "LocalReport") -> dict[str, Any]:
+    from failgate.client.report_folder import reviewed_in
+    from failgate.client.review import findings_of
+
+    reviewed = reviewed_in(report)
+    return {
+        "id": report.manifest.id,
+        "manifest_sha256": report.manifest_sha256,
+        "artifacts": [
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "size_bytes": one.size_bytes,
+                "sha256": one.sha256,
+                "findings": findings_of(report, one.name),
+                "is_reviewed": one.sha256 in reviewed,
+            }
+            for one in report.manifest.artifacts
+        ],
+        "findings": findings_of(report, "manifest"),
+        "left_out": [one.path for one in report.manifest.noted_files],
+    }
