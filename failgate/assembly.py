@@ -45,7 +45,7 @@ from failgate.reports.rescanning import Rescanning
 from failgate.reports.room import build_reports
 from failgate.reports.share_visits import ShareVisits
 from failgate.reports.sharing import Sharing
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.serving import begin_serving
 from failgate.sso import tables as sso_tables
 from failgate.sso.room import build_room

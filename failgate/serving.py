@@ -9,7 +9,7 @@ from failgate.audit.record import SERVER, Act, Event
 from failgate.base.canonical import JSON
 from failgate.base.log import get_logger
 from failgate.base.sweeping import Sweep, Sweeping
-from failgate.services import Services
+from failgate.roster import Services
 
 log = get_logger("failgate.serving")
 

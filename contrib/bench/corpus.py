@@ -21,7 +21,7 @@ from failgate.assembly import open_services
 from failgate.audit.record import Act, Actor, Event
 from failgate.base.db import Transaction
 from failgate.config.load import load_config
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.wire.reports import BeginReport, Consent
 
 AT_ONCE = 64

@@ -23,7 +23,7 @@ from failgate.accounts.password import Passwords
 from failgate.assembly import open_services
 from failgate.audit.record import Actor
 from failgate.config.load import load_config
-from failgate.services import Services
+from failgate.roster import Services
 
 PASSWORD = "a long sentence that only this bench knows"
 OPERATOR = Actor("operator", "bench")

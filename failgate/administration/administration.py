@@ -15,7 +15,7 @@ from failgate.administration.people import People
 from failgate.administration.programs import Programs
 from failgate.administration.verb import Answer, Verbs
 from failgate.base.errors import BadInput
-from failgate.services import Services
+from failgate.roster import Services
 
 
 class Administration:

@@ -19,7 +19,7 @@ from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import FailgateError
 from failgate.base.ids import new_id
 from failgate.base.migrate import core_migrations, pending_migrations
-from failgate.services import Services
+from failgate.roster import Services
 
 LITTLE_BYTES: Final = 1 << 30
 LEAST_BYTES: Final = 128 << 20

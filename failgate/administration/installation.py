@@ -3,7 +3,7 @@
 from failgate.administration.verb import OPERATOR, Answer, Arguments, Subjects, Verbs
 from failgate.artifacts.encrypting import Encrypting
 from failgate.base.errors import BadInput
-from failgate.services import Services
+from failgate.roster import Services
 
 
 class OneConnection(Arguments, frozen=True):

@@ -7,7 +7,7 @@ from failgate.accounts.token import Wish
 from failgate.administration.verb import OPERATOR, Answer, Arguments, OneUser, Subjects, Verbs, role_of_people
 from failgate.base.clock import to_rfc3339
 from failgate.base.db import Transaction
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.workspaces.workspaces import Workspace
 
 

@@ -9,7 +9,7 @@ from failgate.administration.verb import OPERATOR, Answer, Arguments, OneWorkspa
 from failgate.base.clock import to_rfc3339
 from failgate.base.errors import BadInput, NotFound
 from failgate.base.ids import is_id
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.wire.gate import Rule
 from failgate.workspaces.agents import Agent
 from failgate.workspaces.certificates import check_san

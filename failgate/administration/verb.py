@@ -9,7 +9,7 @@ from failgate.access.role import Role
 from failgate.accounts.account import Account
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, NotFound
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.sso.connection import Connection
 from failgate.workspaces.workspaces import Workspace
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from failgate.administration.administration import Administration
-from failgate.services import Services
+from failgate.roster import Services
 
 WORKSPACE = "demo"
 OWNER = "owner@demo.example"

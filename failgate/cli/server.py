@@ -24,7 +24,7 @@ from failgate.config.errors import ConfigRefused
 from failgate.config.load import load_config
 from failgate.config.model import Config
 from failgate.loader.finding import check_config, describe_plugins
-from failgate.services import Services
+from failgate.roster import Services
 
 GC_THRESHOLD = 20_000  # objects made and not gone, before the youngest are looked through
 DEFAULT_DATA = Path("failgate-data")

@@ -37,7 +37,7 @@ from failgate.web.stop import Stop
 from failgate.web.unread import UnreadBody
 
 if TYPE_CHECKING:
-    from failgate.services import Services
+    from failgate.roster import Services
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 

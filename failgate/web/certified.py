@@ -18,7 +18,7 @@ from failgate.web.strict_query import single_values
 from failgate.workspaces.names import is_slug
 
 if TYPE_CHECKING:
-    from failgate.services import Services
+    from failgate.roster import Services
     from failgate.workspaces.certificates import AgentCertificate
 
 _NAME_IT = "Name the workspace: ?workspace=SLUG."

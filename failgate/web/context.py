@@ -17,7 +17,7 @@ from failgate.access.principal import ANONYMOUS, Principal
 if TYPE_CHECKING:
     from failgate.access.role import Role
     from failgate.accounts.session import Session
-    from failgate.services import Services
+    from failgate.roster import Services
     from failgate.web.asgi import Receive, Send
     from failgate.web.door import Door
     from failgate.web.peer import PeerCertificate

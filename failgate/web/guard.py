@@ -36,7 +36,7 @@ from failgate.web.strict_query import single_values
 from failgate.workspaces.names import is_slug
 
 if TYPE_CHECKING:
-    from failgate.services import Services
+    from failgate.roster import Services
 
 STEP_UP_SECONDS = 300
 _LONGEST_TOKEN = 256

@@ -25,7 +25,7 @@ from failgate.web.routes import DOORS
 
 if TYPE_CHECKING:
     from failgate.config.tls import TlsSection
-    from failgate.services import Services
+    from failgate.roster import Services
     from failgate.web.renewal import Renewal
 
 FRAME_BYTES = 65_536

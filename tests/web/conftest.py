@@ -17,7 +17,7 @@ from failgate.assembly import open_services
 from failgate.audit.record import Actor
 from failgate.config.load import load_config
 from failgate.config.model import Config
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.web.door import Door
 from failgate.web.routes import DOORS
 from failgate.web.serve import listen, serve

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from failgate.base.ids import new_id
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.sso.connection import OidcSettings
 from failgate.sso.draft import Draft
 from failgate.web.cookies import (

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from failgate.base.errors import CrossSite
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.web.csrf import check_form_token, check_origin, check_socket_origin, form_token, new_form_key
 from failgate.web.routes import DOORS
 from tests.web.conftest import OPERATOR, People, Running, session_of

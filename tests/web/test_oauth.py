@@ -11,7 +11,7 @@ import pytest
 
 from failgate.access.principal import Principal
 from failgate.audit.record import Actor
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.sso.connection import OidcSettings
 from failgate.sso.draft import Draft
 from tests.web.conftest import OPERATOR, People, Running

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from failgate.config.tls import TlsSection
-from failgate.services import Services
+from failgate.roster import Services
 from tests.web.authority import Authority, Pair
 from tests.web.conftest import Running, running, with_server
 

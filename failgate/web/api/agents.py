@@ -11,7 +11,7 @@ from failgate.audit.record import Actor
 from failgate.base.clock import to_rfc3339
 from failgate.base.db import Transaction
 from failgate.base.errors import NotFound
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.api.keys import minted, view_of, wish_of, without_token
 from failgate.web.context import services_of, visit_of

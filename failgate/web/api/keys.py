@@ -12,7 +12,7 @@ from failgate.audit.record import Actor
 from failgate.base.clock import MICROSECONDS, to_rfc3339
 from failgate.base.db import Transaction
 from failgate.base.errors import BadInput, NotFound
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.context import services_of, visit_of
 from failgate.wire.people import MintedToken, NewAgentToken, NewKey, TokenPage, TokenView

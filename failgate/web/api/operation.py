@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response
 
 from failgate.audit.record import SYSTEM
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.web.context import services_of, stop_of
 from failgate.web.metrics import MEDIA_TYPE, Metrics
 

@@ -8,7 +8,7 @@ from failgate import __version__
 from failgate.audit.record import SYSTEM
 from failgate.base.migrate import core_migrations, pending_migrations, read_migrations
 from failgate.base.sizes import database_bytes
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.web.api.operation import run_checks
 from failgate.web.context import services_of
 from failgate.web.pages.platform_view import (

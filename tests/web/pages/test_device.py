@@ -8,7 +8,7 @@ import httpx
 import pyotp
 import pytest
 
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.web.csrf import form_token
 from tests.web.conftest import OPERATOR, People, Running, session_of
 

@@ -10,7 +10,7 @@ import pytest
 
 from failgate.base.canonical import canonical
 from failgate.base.ids import new_id
-from failgate.services import Services
+from failgate.roster import Services
 from tests.web.conftest import People, Running, session_of
 
 CONTENT = b"1 failed in 0.1s\n"

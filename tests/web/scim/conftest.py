@@ -11,7 +11,7 @@ import pytest
 from failgate.assembly import open_services
 from failgate.base.ids import new_id
 from failgate.config.load import load_config
-from failgate.services import Services
+from failgate.roster import Services
 from failgate.sso.connection import Connection
 from tests.web.conftest import OPERATOR, People, Running, at_free_port
 

@@ -1,4 +1,4 @@
-"""Every service of one server, by name. `assembly` builds it, `serving` starts it, doors receive it, rooms never do."""
+"""The roster: every service of one server, by name. `assembly` fills it, `serving` starts it, rooms never see it."""
 
 from dataclasses import dataclass
 from pathlib import Path
