@@ -99,7 +99,7 @@ report.add_command(share)
 
 @report.command(name="import")
 @root_option
-@click.option("--format", "name", required=True, help="What FILE is: junit, or another installed format.")
+@click.option("--format", "name", required=True, help="What FILE is: junit, sarif, or another installed format.")
 @click.option("--json", "is_json", is_flag=True, help="Print a list of objects.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def import_documents(root: Path, name: str, is_json: bool, files: tuple[Path, ...]) -> None:

@@ -33,6 +33,7 @@ REPRODUCED: Final = "reproduced"
 DIFFERENT: Final = "different"
 PASSED: Final = "passed"
 EXIT_CODES: Final = {REPRODUCED: 0, DIFFERENT: 3, PASSED: 4}
+_RUN_HERE = ("command", "pytest")  # SARIF 2.1.0, 3.20.2: a program never executes what a log says was executed
 _HELD = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -84,6 +85,11 @@ def replay(report: LocalReport, wish: Wish, messages: Messages) -> Replayed:
     manifest = report.manifest
     if not manifest.argv:
         raise Unreplayable("The report names no command.", hint="It was made from another format.")
+    if manifest.source not in _RUN_HERE:
+        raise Unreplayable(
+            f"The report was made of a document ({manifest.source}): what it says was called was not captured.",
+            hint="Run it under failgate capture and replay that report.",
+        )
     _check_redactions(report, wish)
     expected = _seen(manifest.exit_code, manifest.signal, manifest.argv, _output_of(report))
     with _stoppable(), _placed(report, wish) as (folder, way):

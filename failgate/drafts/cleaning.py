@@ -71,6 +71,7 @@ def clean(draft: Draft, scanner: Scanner, report_id: str, now_us: int) -> Clean:
         project=cleaning.line(draft.project, 200) if draft.project else None,
         version=cleaning.line(draft.version, 200) if draft.version else None,
         tools=[Tool(cleaning.line(tool.name, 100), cleaning.line(tool.version, 500)) for tool in draft.tools],
+        fingerprint=hashlib.sha256(draft.same_as.encode("utf-8", "replace")).hexdigest() if draft.same_as else None,
     )
     return Clean(cleaning.counted(manifest), contents)
 

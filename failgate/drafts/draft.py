@@ -25,7 +25,8 @@ class Draft:
 
     `id` is the document's own identifier as a UUID (the same document gives the same report), or None; `created_us` is
     microseconds since 1970, or None when the document does not say; `values` are harmless facts by name, shown where
-    values of the environment are.
+    values of the environment are. `same_as` is any text that two failures share when the document's own tool takes them
+    for the same; a report keeps its digest alone.
     """
 
     source: ReportSource
@@ -44,6 +45,7 @@ class Draft:
     version: str | None = None
     tools: Sequence[Tool] = ()
     values: Mapping[str, str] = field(default_factory=dict[str, str])
+    same_as: str | None = None
 
 
 class Reading(NamedTuple):

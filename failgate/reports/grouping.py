@@ -2,7 +2,8 @@
 
 `fp1:` and 128 bits of SHA-256, in hex, over a JSON list of five texts: the command, how it ended, the error that
 decided and the frame that it names, as `failgate.failure.fingerprint` normalises them, and the title of a report
-that comes from another source than a command. A change of these rules is another version, `fp2:`; groups are never
+that comes from another source than a command; or, where the manifest has a fingerprint of its own, over a JSON list
+of that alone. A change of these rules is another version, `fp2:`; groups are never
 regrouped.
 """
 
@@ -22,22 +23,23 @@ _VERSION: Final = re.compile(r"[vV]?([0-9]{1,9}(?:\.[0-9]{1,9}){0,5})(?:[-+].*)?
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a command failed, as far as its manifest says: all normalised."""
+    """Why a command failed, as far as its manifest says: all normalised. `own` is the manifest's own fingerprint."""
 
     command: str
     ended: str
     title: str = ""
+    own: str = ""
 
 
-def cause_of(argv: Sequence[str], exit_code: int, signal: int | None, title: str = "") -> Cause:
+def cause_of(argv: Sequence[str], exit_code: int, signal: int | None, title: str = "", own: str = "") -> Cause:
     """Return the cause of a command that ended with `exit_code` or by `signal`; `title` of reports that are none."""
     ended = f"signal {signal}" if signal is not None else f"exit {exit_code}"
-    return Cause(command_of(argv), ended, normalized(title))
+    return Cause(command_of(argv), ended, normalized(title), own)
 
 
 def fingerprint(cause: Cause, error: str, frame: str) -> str:
     """Return the fingerprint of `cause` with the error line and the frame of its output (empty: none)."""
-    parts = [cause.command, cause.ended, normalized(error), frame, cause.title]
+    parts = [cause.own] if cause.own else [cause.command, cause.ended, normalized(error), frame, cause.title]
     return f"{VERSION}:{hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]}"
 
 

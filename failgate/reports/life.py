@@ -90,7 +90,7 @@ async def unlimited(tx: Transaction, workspace_id: str, quota: str, more: int) -
 def origin_of(manifest: Manifest, title: str) -> Origin:
     """Return the origin that a checked manifest states."""
     own_title = title if manifest.source != "command" else ""
-    cause = cause_of(manifest.argv, manifest.exit_code, manifest.signal, own_title)
+    cause = cause_of(manifest.argv, manifest.exit_code, manifest.signal, own_title, manifest.fingerprint or "")
     is_recorded = any(one.kind == "recording" for one in manifest.artifacts)
     return Origin(
         title,

@@ -131,6 +131,8 @@ def _check_origin(manifest: Manifest, limits: ManifestLimits) -> None:
     for member, text in (("project", manifest.project), ("version", manifest.version)):
         if text is not None:
             _check_text(text, member, 200)
+    is_digest = manifest.fingerprint is None or _SHA256.fullmatch(manifest.fingerprint) is not None
+    _demand(is_digest, "fingerprint", "is SHA-256 in lower-case hex, or null")
     _demand(len(manifest.tools) <= limits.names, "tools", f"has at most {limits.names} entries")
     for index, tool in enumerate(manifest.tools):
         _check_text(tool.name, f"tools[{index}].name", 100)

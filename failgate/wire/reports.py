@@ -107,7 +107,10 @@ class Tool(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`manifest.json`, version 1. Its digest is SHA-256 over its RFC 8785 bytes."""
+    """`manifest.json`, version 1. Its digest is SHA-256 over its RFC 8785 bytes.
+
+    `fingerprint` is SHA-256 in hex of what two failures share that the source itself takes for the same.
+    """
 
     v: Literal[1]
     id: str
@@ -130,6 +133,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     usage: Usage | None = None
     tools: list[Tool] = []
     noted_files: list[NotedFile] = []
+    fingerprint: str | None = None
 
 
 class Consent(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -98,6 +98,16 @@ def test_a_failure_is_reproduced_beside_the_checkout(captured: Path, failgate: F
     assert list((Path(alone["FAILGATE_HOME"]) / "replays").iterdir()) == []
 
 
+def test_what_a_document_says_was_called_is_never_executed(
+    captured: Path, failgate: Failgate, alone: dict[str, str]
+) -> None:
+    changed(captured, source="sarif", argv=["sh", "-c", "echo ran > ran"])
+    done = failgate("report", "replay", "--in-place", cwd=captured, env=alone)
+    assert done.returncode == 65
+    assert "made of a document (sarif)" in done.stderr
+    assert not (captured / "ran").exists()
+
+
 def test_another_error_is_different_and_says_what(captured: Path, failgate: Failgate, alone: dict[str, str]) -> None:
     report = open_report(captured, "latest")
     changed(captured, exit_code=2)

@@ -98,3 +98,11 @@ def test_the_fingerprint_is_pinned():
 )
 def test_versions_are_older_only_when_it_is_sure(version: str, than: str, older: bool):
     assert is_older(version, than) is older
+
+
+def test_a_fingerprint_of_the_source_itself_is_all_that_counts():
+    own = "ab" * 32
+    here = fingerprint(cause_of(["scan", "a"], 1, None, "R1: text", own), "error", "a.py")
+    assert fingerprint(cause_of(["scan", "b", "c"], 2, None, "R2 (and 3 more)", own), "other", "b.py") == here
+    assert fingerprint(cause_of(["scan", "a"], 1, None, "R1: text", "cd" * 32), "error", "a.py") != here
+    assert fingerprint(cause_of(["scan", "a"], 1, None, "R1: text"), "error", "a.py") != here

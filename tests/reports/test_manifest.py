@@ -105,6 +105,7 @@ def test_a_name_that_could_harm_its_reader_is_refused(name):
         ({"redactions": [{"rule": "jwt", "where": "manifest", "count": 0}]}, "redactions[0].count"),
         ({"project": "a\nb"}, "project"),
         ({"version": ""}, "version"),
+        ({"fingerprint": DIGEST.upper()}, "fingerprint"),
         ({"usage": {"user_ms": -1, "system_ms": 0, "max_rss_bytes": 0}}, "usage"),
         ({"tools": [{"name": "git", "version": "\x1b[2J"}]}, "tools[0].version"),
         ({"noted_files": [{"path": "../../x", "reason": "binary"}]}, "noted_files[0].path"),
