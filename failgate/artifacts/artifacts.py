@@ -4,27 +4,25 @@ An object is durable in the store before its row exists, and its row is gone bef
 leaves at worst an object without a row, which nobody can read and which the next start sweeps.
 """
 
-import hashlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import msgspec
 
 from failgate.artifacts.artifact import COLUMNS, Artifact, artifact_of, made_us, salt_text
 from failgate.artifacts.keys import ArtifactKeys
+from failgate.artifacts.receiving import Inspection, received, too_large
 from failgate.artifacts.sealing import new_salt, opened_pieces, sealed_pieces, span_of
 from failgate.artifacts.store import ArtifactStore, Incoming
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Transaction
-from failgate.base.errors import Conflict, FailgateError, NotFound, StorageUnavailable, TooLarge, Unprocessable
+from failgate.base.errors import Conflict, FailgateError, NotFound, StorageUnavailable
 from failgate.base.ids import is_id, new_id
 
 __all__ = ["Artifact", "ArtifactLimits", "Artifacts", "Attach", "Inspection", "IsReferenced"]
 
-PIECE_BYTES = 1024 * 1024  # hashed and handed on at once; smaller pieces cost more than they weigh
 _SWEEP_BATCH = 200
 _log = logging.getLogger("failgate.artifacts")
 
@@ -41,18 +39,6 @@ class ArtifactLimits:
 
     artifact_bytes: int = 1 << 30
     orphan_age_seconds: int = 24 * 3600
-
-
-class Inspection(Protocol):
-    """Watches the bytes of one artifact while they arrive."""
-
-    async def feed(self, piece: bytes) -> None:
-        """See the next piece."""
-        ...
-
-    async def finish(self) -> tuple[Mapping[str, int], str]:
-        """Return the counts by rule, and the name of the rule set (empty when nothing was scanned)."""
-        ...
 
 
 Attach = Callable[[Transaction, Artifact], Awaitable[None]]
@@ -107,11 +93,11 @@ class Artifacts:
         Raises: TooLarge (over the limit, as soon as it is), Unprocessable (another size or digest), StorageUnavailable.
         """
         if expected_size > self.limits.artifact_bytes:
-            raise self._too_large()
-        pieces = self._checked(stream, expected_sha256, expected_size, inspection)
+            raise too_large(self.limits.artifact_bytes)
         if await self.find(workspace_id, expected_sha256) is not None:
-            async for _ in pieces:
-                pass  # the sender proves that it holds the bytes; they are stored already
+            async with aclosing(self._received(stream, expected_sha256, expected_size, inspection)) as pieces:
+                async for _ in pieces:
+                    pass  # the sender proves that it holds the bytes; they are stored already
             return await self._db.write(lambda tx: self._attach_known(tx, workspace_id, expected_sha256, attach))
         key = new_id()
         artifact = Artifact(key, workspace_id, expected_sha256, expected_size)
@@ -119,7 +105,8 @@ class Artifacts:
         if data_key is not None:
             artifact = replace(artifact, salt=new_salt())
         async with self._store.put(key) as incoming:
-            await _copy(_as_stored(pieces, artifact, data_key), incoming)
+            async with aclosing(self._received(stream, expected_sha256, expected_size, inspection)) as pieces:
+                await _copy(_as_stored(pieces, artifact, data_key), incoming)
             findings, scanned_by = await inspection.finish() if inspection is not None else ({}, "")
             await incoming.commit()
         artifact = replace(artifact, findings=findings, scanned_by=scanned_by)
@@ -275,52 +262,10 @@ class Artifacts:
             await attach(tx, artifact)
         return artifact
 
-    async def _checked(
+    def _received(
         self, stream: AsyncIterable[bytes], sha256: str, size_bytes: int, inspection: Inspection | None
-    ) -> AsyncIterator[bytes]:
-        """Yield the stream in pieces of at least 1 MiB; the last one only when size and digest are as expected."""
-        digest = hashlib.sha256()
-        received = 0
-        held: list[bytes] = []
-        held_bytes = 0
-        async for chunk in stream:
-            received += len(chunk)
-            if received > self.limits.artifact_bytes:
-                raise self._too_large()
-            if received > size_bytes:
-                raise Unprocessable(
-                    f"The artifact has more than the {size_bytes} bytes that its manifest says.",
-                    hint="Capture it again.",
-                )
-            held.append(chunk)
-            held_bytes += len(chunk)
-            if held_bytes >= PIECE_BYTES and received < size_bytes:
-                piece = b"".join(held)
-                held, held_bytes = [], 0
-                digest.update(piece)
-                if inspection is not None:
-                    await inspection.feed(piece)
-                yield piece
-        piece = b"".join(held)
-        digest.update(piece)
-        if received != size_bytes:
-            raise Unprocessable(
-                f"The artifact has {received} bytes; its manifest says {size_bytes}.", hint="Send the whole file again."
-            )
-        if digest.hexdigest() != sha256:
-            raise Unprocessable(
-                "The artifact's bytes have another SHA-256 than its manifest says.", hint="Send it again."
-            )
-        if inspection is not None:
-            await inspection.feed(piece)
-        yield piece
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(
-            "The artifact is too large.",
-            hint=f"At most {self.limits.artifact_bytes} bytes are taken.",
-            limit_bytes=self.limits.artifact_bytes,
-        )
+    ) -> AsyncGenerator[bytes, None]:
+        return received(stream, sha256, size_bytes, self.limits.artifact_bytes, inspection)
 
 
 def _as_stored(pieces: AsyncIterator[bytes], artifact: Artifact, data_key: bytes | None) -> AsyncIterator[bytes]:

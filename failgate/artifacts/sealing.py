@@ -13,6 +13,7 @@ Sources: Hoang, Reyhanitabar, Rogaway, Vizár, "Online Authenticated-Encryption 
 (STREAM); the age file format v1; RFC 5869 (HKDF); NIST SP 800-38D (GCM).
 """
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -76,14 +77,18 @@ async def sealed_pieces(pieces: AsyncIterator[bytes], what: Sealed, data_key: by
         whole = (len(held) - 1) // CHUNK_BYTES  # of what is held, one byte at least stays for the last chunk
         if whole <= 0:
             continue
-        with memoryview(held) as plain:
-            yield b"".join(
-                cipher.encrypt(_nonce(number + each, is_last=False), plain[each * CHUNK_BYTES :][:CHUNK_BYTES], None)
-                for each in range(whole)
-            )
+        yield await asyncio.to_thread(_sealed_chunks, cipher, number, held, whole)
         number += whole
         del held[: whole * CHUNK_BYTES]
     yield cipher.encrypt(_nonce(number, is_last=True), bytes(held), None)
+
+
+def _sealed_chunks(cipher: AESGCM, first: int, held: bytearray, count: int) -> bytes:
+    with memoryview(held) as plain:
+        return b"".join(
+            cipher.encrypt(_nonce(first + each, is_last=False), plain[each * CHUNK_BYTES :][:CHUNK_BYTES], None)
+            for each in range(count)
+        )
 
 
 @dataclass(frozen=True, slots=True)

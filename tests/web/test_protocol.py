@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import io
 import logging
 import re
@@ -15,6 +16,7 @@ from failgate.access.permission import Permission
 from failgate.base.log import start_logging
 from failgate.web.app import Application
 from failgate.web.door import Door
+from failgate.web.forms import pieces_of
 from failgate.web.routes import OPERATION
 from tests.web.conftest import running
 from tests.web.tls_server import TlsFiles, running_tls
@@ -224,3 +226,35 @@ async def test_a_body_that_ends_with_its_connection_is_no_failure_of_the_server(
     writer.transport.abort()
     await asyncio.sleep(0.1)
     assert logged() == []
+
+
+async def digest_of_body(request: Request[Any, Any, Any]) -> Response[str]:
+    """Answer the length and the digest of the body."""
+    digest, size = hashlib.sha256(), 0
+    async for piece in pieces_of(request, 1 << 20):
+        digest.update(piece)
+        size += len(piece)
+    return Response(f"{size} {digest.hexdigest()}", media_type="text/plain")
+
+
+DIGEST = Door(
+    name="tests.digest", method="POST", path="/digest", handler=digest_of_body, permission=Permission.PUBLIC_REPORT_INGEST, kind="operation"
+)  # fmt: skip
+
+
+async def test_a_body_arrives_as_it_was_sent_in_pieces_of_every_size(services):
+    pieces = [bytes([number]) * size for number, size in enumerate([1, 20_000, 3, 70_000, 16_384, 5, 16_383, 300_000])]
+    head = CHUNKED.replace(b"/healthz", b"/digest") + b"Origin: http://localhost\r\n"
+    head = head.replace(b"\r\n\r\n", b"\r\n", 1) + b"\r\n"
+    async with running(services, (*OPERATION, DIGEST)) as one:
+        reader, writer = await asyncio.open_connection(one.host, one.port)
+        writer.write(head)
+        for piece in pieces:
+            writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            await asyncio.sleep(0)
+        writer.write(b"0\r\n\r\n" + BEHIND)
+        statuses, said = await answers(reader)
+        writer.close()
+    assert statuses[0] == b"200"
+    whole = b"".join(pieces)
+    assert f"{len(whole)} {hashlib.sha256(whole).hexdigest()}".encode() in said
