@@ -5,32 +5,25 @@ finds the answer here and nowhere else.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from failgate.accounts import tables as account_tables
 from failgate.accounts.directory import Directory
 from failgate.accounts.invitations import Invitations
 from failgate.accounts.mail import Mail, Relay
 from failgate.accounts.room import build_accounts
 from failgate.accounts.setup_links import SetupLinks, SignInLinks
-from failgate.artifacts import tables as artifact_tables
 from failgate.artifacts.room import open_artifacts
-from failgate.audit import tables as audit_tables
 from failgate.audit.follower import Follower
 from failgate.audit.log import AuditLog
-from failgate.base import tables as base_tables
 from failgate.base.clock import Clock, SystemClock
 from failgate.base.data_folder import hold_data_folder, hold_database_file
 from failgate.base.db import Database
-from failgate.base.errors import StartRefused
 from failgate.base.idempotency import FirstAnswers
-from failgate.base.migrate import Migration, core_migrations, migrate, pending_migrations
-from failgate.base.open_database import open_database, tables_of
 from failgate.base.outbound import Outbound
 from failgate.base.secretbox import SecretBox
 from failgate.config.model import Config
-from failgate.gate import tables as gate_tables
+from failgate.core_database import ROWS_OF_WORKSPACE, open_core_database
 from failgate.gate.feed import Feed
 from failgate.gate.gate import Gate
 from failgate.gate.known_rules import KnownRules
@@ -39,7 +32,6 @@ from failgate.gate.rules import Rules
 from failgate.loader.host import HostMaker
 from failgate.loader.opening import open_plugins
 from failgate.loader.slots import OpenedPlugins
-from failgate.reports import tables as report_tables
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.rescanning import Rescanning
 from failgate.reports.room import build_reports
@@ -47,20 +39,14 @@ from failgate.reports.share_visits import ShareVisits
 from failgate.reports.sharing import Sharing
 from failgate.roster import Services
 from failgate.serving import begin_serving
-from failgate.sso import tables as sso_tables
 from failgate.sso.room import build_room
-from failgate.sso.scim import tables as scim_tables
 from failgate.sso.scim.room import build_scim
-from failgate.workspaces import tables as workspace_tables
 from failgate.workspaces.agents import Agents
 from failgate.workspaces.certificates import AgentCertificates
+from failgate.workspaces.deletion import WorkspaceDeletion
+from failgate.workspaces.emptying import Emptying
 from failgate.workspaces.usage import Usage
 from failgate.workspaces.workspaces import Workspaces
-
-CORE_TABLES = tables_of(
-    *(account_tables, artifact_tables, audit_tables, base_tables, gate_tables, report_tables, scim_tables, sso_tables),
-    workspace_tables,
-)
 
 
 @contextlib.asynccontextmanager
@@ -84,7 +70,7 @@ async def open_services(
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(hold_data_folder(data_dir))
         stack.enter_context(hold_database_file(config.database.url_in(data_dir)))
-        db = await _open_core_database(config, data_dir, clock)
+        db = await open_core_database(config, data_dir, clock)
         stack.push_async_callback(db.close)
         audit = AuditLog(db, clock, data_dir, origin=config.audit.origin)
         await audit.open(accept_rollback=accept_rollback)
@@ -106,28 +92,6 @@ async def open_plugins_only(config: Config, folder: Path) -> AsyncIterator[Opene
     with hold_data_folder(folder):
         async with open_plugins(config, HostMaker(folder, SystemClock(), _outbound(config))) as plugins:
             yield plugins
-
-
-async def _open_core_database(config: Config, data_dir: Path, clock: Clock) -> Database:
-    """Open the core's database; SQLite is migrated at once, PostgreSQL only by `failgate migrate`."""
-    db = await open_database(config.database.url_in(data_dir), tables=CORE_TABLES)
-    try:
-        if db.dialect == "sqlite":
-            await migrate(db, core_migrations(), clock)
-        else:
-            _must_be_migrated(await pending_migrations(db, core_migrations()))
-    except BaseException:
-        await db.close()
-        raise
-    return db
-
-
-def _must_be_migrated(steps: Sequence[Migration]) -> None:
-    if steps:
-        raise StartRefused(
-            f"The PostgreSQL database lacks {len(steps)} migrations, the first is {steps[0].name}.",
-            hint="Run `failgate migrate` with the same config.",
-        )
 
 
 async def _build(
@@ -191,6 +155,31 @@ async def _build(
         document_formats=plugins.document_formats, ingest_per_minute=config.limits.ingest_per_minute,
         count=usage.count, admit=usage.check,
     )  # fmt: skip
+    rules = Rules(db, audit, clock, plugins.rulebook, known_rules)
+    agents = Agents(
+        db, audit, clock,
+        disablings=[tokens.end_of_agent, certificates.end_of_agent],
+        owner_changes=[tokens.end_at_owner_change, certificates.end_at_owner_change],
+    )  # fmt: skip
+    sharing = Sharing(db, audit, clock, people.passwords, lambda: config.server.base_url)
+    emptying = Emptying(
+        db, audit, clock,
+        rows=ROWS_OF_WORKSPACE, remove_objects=artifacts.remove_objects, forget_rules=rules.forget,
+    )  # fmt: skip
+    await emptying.open()
+    deletion = WorkspaceDeletion(
+        db, audit, clock, workspaces,
+        oldest_hold=report_room.retention.oldest_hold, closed=emptying.wake,
+        endings=(
+            gate.end_of_workspace, rules.end_of_workspace, tokens.end_of_workspace, certificates.end_of_workspace,
+            agents.end_of_workspace, invitations.end_of_workspace, report_room.ingestion.keys.end_of_workspace,
+            sharing.end_of_workspace, redaction_rules.end_of_workspace, sso.connections.end_of_workspace,
+            sso.enforcements.release_within, artifact_keys.destroy,
+        ),
+    )  # fmt: skip
+    accounts.also_end(deletion.end_of_account)
+    workspaces.also_end(deletion.end_of_owner)
+    workspaces.also_demote(deletion.end_of_owner)
     exporters = plugins.exporters.items()
     return Services(
         config=config,
@@ -224,20 +213,16 @@ async def _build(
         device_login=people.device_login,
         directory=Directory(db),
         workspaces=workspaces,
-        agents=Agents(
-            db,
-            audit,
-            clock,
-            disablings=[tokens.end_of_agent, certificates.end_of_agent],
-            owner_changes=[tokens.end_at_owner_change, certificates.end_at_owner_change],
-        ),
+        deletion=deletion,
+        emptying=emptying,
+        agents=agents,
         certificates=certificates,
         artifacts=artifacts,
         artifact_keys=artifact_keys,
         reports=report_room.reports,
         report_room=report_room,
         usage=usage,
-        sharing=Sharing(db, audit, clock, people.passwords, lambda: config.server.base_url),
+        sharing=sharing,
         share_visits=ShareVisits(
             db, audit, clock, box, reading=report_room.reports, passwords=people.passwords, throttle=people.throttle
         ),
@@ -246,7 +231,7 @@ async def _build(
         outbound=outbound,
         sso=sso,
         gate=gate,
-        rules=Rules(db, audit, clock, plugins.rulebook, known_rules),
+        rules=rules,
         feed=feed,
         plugins=plugins,
         followers=tuple(Follower(db, audit, name, exporter, clock) for name, exporter in exporters),

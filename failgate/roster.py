@@ -42,6 +42,8 @@ from failgate.sso.room import SignOnRoom
 from failgate.sso.scim.room import ScimRoom
 from failgate.workspaces.agents import Agents
 from failgate.workspaces.certificates import AgentCertificates
+from failgate.workspaces.deletion import WorkspaceDeletion
+from failgate.workspaces.emptying import Emptying
 from failgate.workspaces.usage import Usage
 from failgate.workspaces.workspaces import Workspaces
 
@@ -74,6 +76,8 @@ class Services:
     device_login: DeviceLogin
     directory: Directory
     workspaces: Workspaces
+    deletion: WorkspaceDeletion
+    emptying: Emptying
     agents: Agents
     certificates: AgentCertificates
     artifacts: Artifacts

@@ -27,6 +27,8 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     for follower in services.followers:
         follower.start()
         stack.push_async_callback(follower.close)
+    services.emptying.start()
+    stack.push_async_callback(services.emptying.close)
     services.rescanning.start()
     stack.push_async_callback(services.rescanning.close)
     preparing = asyncio.get_running_loop().create_task(services.scim.prepare(), name="preparing-scim")
@@ -51,6 +53,7 @@ def _sweeps(services: Services) -> Sequence[Sweep]:
         services.signing_keys.sweep,
         services.sso.sweep,
         services.sharing.sweep,
+        services.deletion.sweep,
         services.report_room.retention.sweep,
     )
 

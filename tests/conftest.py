@@ -145,7 +145,7 @@ def clock() -> FrozenClock:
 
 def core_tables() -> list:
     """Every Piccolo table of the core."""
-    from failgate.assembly import CORE_TABLES
+    from failgate.core_database import CORE_TABLES
 
     return CORE_TABLES
 

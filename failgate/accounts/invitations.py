@@ -156,6 +156,14 @@ class Invitations:
 
         await self._database.write(verb)
 
+    async def end_of_workspace(self, tx: Transaction, workspace_id: str, actor: Actor) -> None:
+        """End every open invitation into `workspace_id`, which is deleted."""
+        query = f"SELECT * FROM invitation WHERE workspace_id = $1 AND {_OPEN} ORDER BY id"
+        for row in await tx.fetch(query, workspace_id, self._clock.now_us()):
+            found = _from_row(row)
+            await self._end(tx, found, None)
+            await self._record(tx, Act.INVITATION_REVOKED, found, actor, {"role": found.role.value})
+
     async def check(self, text: str) -> Invitation:
         """Return the open invitation of the token `text`.
 

@@ -5,6 +5,8 @@ from typing import Final
 from piccolo.columns import BigInt, Bytea, SmallInt, Text
 from piccolo.table import Table
 
+from failgate.base.emptying import Rows
+
 # A second factor is an authenticator app or a passkey; backup codes alone are none.
 HAS_FACTOR: Final = (
     "SELECT id FROM totp_secret WHERE account_id = $1 AND confirmed_us IS NOT NULL"
@@ -214,3 +216,7 @@ class SigningKeyRow(Table, tablename="signing_key"):
     sealed = Bytea()
     created_us = BigInt()
     retired_us = BigInt(null=True, default=None)
+
+
+# What goes with a workspace that is deleted, in the order in which it goes.
+OF_WORKSPACE: Final = (Rows("token"), Rows("invitation"))

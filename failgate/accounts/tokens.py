@@ -25,8 +25,9 @@ from failgate.base.errors import BadInput, NotFound
 from failgate.base.ids import new_id
 
 RevokeReason = Literal[
-    "revoked", "rotated", "password_changed", "account_disabled", "agent_disabled", "owner_changed", "member_removed"
-]
+    "revoked", "rotated", "password_changed", "account_disabled", "agent_disabled", "owner_changed", "member_removed",
+    "workspace_deleted",
+]  # fmt: skip
 
 LONGEST_GRACE_SECONDS: Final = 7 * 86_400
 
@@ -218,6 +219,10 @@ class Tokens:
         """End every token in `workspace_id` for which `account_id` answers."""
         where = "workspace_id = $1 AND account_id = $2"
         await self._end_where(tx, where, [workspace_id, account_id], actor, "member_removed")
+
+    async def end_of_workspace(self, tx: Transaction, workspace_id: str, actor: Actor) -> None:
+        """End every token in `workspace_id`, which is deleted."""
+        await self._end_where(tx, "workspace_id = $1", [workspace_id], actor, "workspace_deleted")
 
     async def end_at_owner_change(self, tx: Transaction, agent_id: str, actor: Actor) -> None:
         """End every token of the agent `agent_id`: nobody answers for a token that somebody else holds."""

@@ -207,6 +207,20 @@ class Artifacts:
                 _log.warning("an object without a row stays until the next sweep: %s", error.slug)
         return pending
 
+    async def remove_objects(self, workspace_id: str, limit: int) -> Sequence[Artifact]:
+        """Remove the objects of up to `limit` artifacts of a workspace that is deleted; return those artifacts.
+
+        Their rows are removed after this: nobody reads there any more, and a kill in between leaves rows that lead to
+        what is still to be removed, never an object without a row.
+
+        Raises: StorageUnavailable (some are removed; asked again, the others are).
+        """
+        query = f"SELECT {COLUMNS} FROM artifact WHERE workspace_id = $1 ORDER BY id LIMIT $2"
+        found = [artifact_of(row) for row in await self._db.fetch(query, workspace_id, limit)]
+        for artifact in found:
+            await self._store.unlink(artifact.key)
+        return found
+
     async def stored(self) -> tuple[int, int]:
         """Return how many artifacts are kept in all workspaces, and their bytes."""
         query = "SELECT count(*) AS number, CAST(COALESCE(SUM(size_bytes), 0) AS BIGINT) AS bytes FROM artifact"

@@ -1,7 +1,11 @@
 """What is kept of an artifact: metadata alone. The bytes lie in the store under the row's id."""
 
+from typing import Final
+
 from piccolo.columns import BigInt, Text
 from piccolo.table import Table
+
+from failgate.base.emptying import Rows
 
 
 class ArtifactRow(Table, tablename="artifact"):
@@ -29,3 +33,11 @@ class ArtifactKeyRow(Table, tablename="artifact_key"):
     wrapping_key_id = Text()
     created_us = BigInt()
     destroyed_us = BigInt(null=True, default=None)
+
+
+# What goes with a workspace that is deleted, in the order in which it goes.
+# The text kept of an artifact is of the room of reports, and its row has no other parent.
+OF_WORKSPACE: Final = (
+    Rows("artifact", children=(("report_excerpt", "artifact_id"),), has_objects=True),
+    Rows("artifact_key", "workspace_id"),
+)

@@ -7,6 +7,7 @@ stays in the transaction's own cache, which forgets what did not commit, and is 
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias, cast
@@ -32,6 +33,7 @@ SIGN_EVERY_SECONDS = 60.0
 _SEQ_MASK = (1 << SEQ_BITS) - 1
 _LOCK_KEY = 0x6661_6961_7564_6974  # PostgreSQL's advisory lock while a log is begun
 _log = logging.getLogger("failgate.audit")
+_LAST_ACTS: Final = frozenset({Act.WORKSPACE_EMPTIED})  # what may still be said in a log that was ended
 _Place: TypeAlias = tuple[Pending | None, int]  # what the cache keeps of a log: its open end, and how many rows count
 _NOWHERE: Final[_Place] = (None, 0)
 
@@ -75,6 +77,7 @@ class AuditLog:
         self._notary = Notary(database, data_dir, origin)
         self._sign_every_seconds = sign_every_seconds
         self._numbers: dict[str, int] = {}
+        self._ended: set[str] = set()
         self._listeners: set[asyncio.Event] = set()
         self._grew = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -116,11 +119,14 @@ class AuditLog:
         not by a query. The time is never before that of the record before; a clock that went back by more than a
         second is recorded first, as `clock.step`.
 
-        Raises: EventRefused (the catalogue does not allow it): the caller's change is undone with it.
+        Raises: EventRefused (the catalogue does not allow it), NotFound (the log was ended): the caller's change is
+        undone with it.
         """
         log = event.ws
         key = "audit_head", log
         state = tx.state
+        if event.act not in _LAST_ACTS:
+            self.must_be_open(tx, log)
         pending, count = cast("_Place", state.get(key, _NOWHERE))
         if pending is None or pending.tx is not tx:
             pending, count = await self._enter(tx, log, pending), 0
@@ -137,6 +143,24 @@ class AuditLog:
         """Record `event` by itself; return once it is durable. Raises: EventRefused, StorageUnavailable."""
         context = request_context.get()  # the caller's: the writer runs verbs in a context of its own
         return await self._database.write(lambda tx: self.append(tx, event, context))
+
+    def end(self, tx: Transaction, log: str) -> None:
+        """Let nobody change anything more in a workspace that is closed: whatever is to be recorded there is refused.
+
+        No change of state is made without its record, so a request that was under way when the workspace was closed
+        changes nothing either. The log stays, and its last record is that the workspace was emptied.
+        """
+        tx.state["audit_end", log] = True
+        tx.after_commit(lambda: self._ended.add(log))
+
+    def must_be_open(self, tx: Transaction, log: str) -> None:
+        """Return when `log` was not ended; for a change that has no record of its own. Raises: NotFound."""
+        if log in self._ended or tx.state.get(("audit_end", log)):
+            raise NotFound("There is no such workspace.")
+
+    def keep_ended(self, logs: Iterable[str]) -> None:
+        """Know at the start which logs were ended."""
+        self._ended.update(logs)
 
     async def of_object(self, tx: Transaction, log: str, obj_id: str) -> list[StoredRecord]:
         """Return all records about one object, oldest first; those that the open transaction is to write too."""

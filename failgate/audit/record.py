@@ -143,6 +143,11 @@ class Act(StrEnum):
     SERVER_STARTED = "server.started"
     SERVER_STOPPED = "server.stopped"
     PLUGIN_ENABLED = "plugin.enabled"
+    WORKSPACE_DELETION_ASKED = "workspace_deletion.asked"
+    WORKSPACE_DELETION_WITHDRAWN = "workspace_deletion.withdrawn"
+    WORKSPACE_CLOSED = "workspace.closed"
+    WORKSPACE_EMPTIED = "workspace.emptied"
+    WORKSPACE_DELETED = "workspace.deleted"
     ACCESS_DENIED = "access.denied"
     CLOCK_STEP = "clock.step"
     ROLLBACK_ACCEPTED = "rollback.accepted"
@@ -316,6 +321,11 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.SERVER_STARTED: {"version": Word, "boot": _ID},
     Act.SERVER_STOPPED: {"version": _WORD, "boot": _ID},
     Act.PLUGIN_ENABLED: {"name": Word, "version": Word, "hash": Word},
+    Act.WORKSPACE_DELETION_ASKED: {"expires_us": Microseconds},
+    Act.WORKSPACE_DELETION_WITHDRAWN: {"asked_by": Id, "reason": Word},
+    Act.WORKSPACE_CLOSED: {"asked_by": Id, "owners": Count},
+    Act.WORKSPACE_EMPTIED: {"reports": Count, "artifacts": Count, "size_bytes": Count},
+    Act.WORKSPACE_DELETED: {"log_size": Count, "log_root": Digest, "receipt": Digest},
     Act.ACCESS_DENIED: {"permission": Word, "reason": Word, "count": _COUNT},
     Act.CLOCK_STEP: {"from_us": Microseconds, "to_us": Microseconds},
     Act.ROLLBACK_ACCEPTED: {

@@ -115,8 +115,8 @@ async def _verify(
 @contextlib.asynccontextmanager
 async def _database(config: Config, data: Path) -> AsyncIterator[Any]:
     """Open the core's database beside a running server: nothing is written, nothing is made."""
-    from failgate.assembly import CORE_TABLES
     from failgate.base.open_database import open_database, sqlite_path
+    from failgate.core_database import CORE_TABLES
 
     url = config.database.url_in(data)
     path = sqlite_path(url)

@@ -30,7 +30,7 @@ from failgate.gate.steady import SteadyTime
 from failgate.gate.stored import MAX_PAGE, Receipt, Stored, load, load_page, not_found, receipt_of, view_of
 from failgate.gate.submitting import Submitting
 from failgate.gate.using import Using
-from failgate.gate.voiding import void_votes
+from failgate.gate.voiding import cancel_all, void_votes
 from failgate.wire.gate import (
     CommandPage,
     CommandView,
@@ -227,6 +227,10 @@ class Gate:
     async def void_votes_in(self, tx: Transaction, workspace_id: str, account_id: str, actor: Actor) -> None:
         """Void the open votes of an account that leaves the workspace, inside that transaction."""
         await void_votes(self._parts, tx, account_id, actor, reason="member_removed", workspace_id=workspace_id)
+
+    async def end_of_workspace(self, tx: Transaction, workspace_id: str, actor: Actor) -> None:
+        """Cancel what is pending in a workspace that is deleted, inside that transaction."""
+        await cancel_all(self._parts, tx, workspace_id, actor)
 
     async def expire_due(self) -> int:
         """Expire every pending request whose time has gone by; return how many."""

@@ -32,6 +32,11 @@ class KnownRules:
         row = await self._database.fetch_one("SELECT workspace_id FROM gate_known_rule WHERE id = $1", rule_id)
         return None if row is None else str(row["workspace_id"])
 
+    async def of_workspace(self, tx: Transaction, workspace_id: str) -> list[str]:
+        """Return the ids of the rules of a workspace, as `tx` sees them."""
+        rows = await tx.fetch("SELECT id FROM gate_known_rule WHERE workspace_id = $1 ORDER BY id", workspace_id)
+        return [str(row["id"]) for row in rows]
+
     async def begin(self, tx: Transaction, workspace_id: str, rule_id: str) -> None:
         """Know a rule that is recorded and not yet in the rulebook."""
         await tx.execute(_ADD, rule_id, workspace_id, 0)

@@ -75,6 +75,10 @@ class Rulebook(Protocol):
         """Take a rule out of effect because it differs from its audit record."""
         ...
 
+    async def forget(self, workspace_id: str) -> None:
+        """Remove every row of a workspace that is deleted, of ended rules too. Twice is as once."""
+        ...
+
     async def use(self, workspace_id: str, rule_id: str) -> bool:
         """Count one use of a rule, durably where `max_uses` limits it; False when the rule is spent, expired or gone.
 

@@ -147,6 +147,17 @@ class Rules:
             raise NotFound("There is no such rule.", hint="The id stands in the list of rules and in the server's log.")
         await self.revoke(actor, workspace_id, rule_id)
 
+    async def end_of_workspace(self, tx: Transaction, workspace_id: str, actor: Actor) -> None:
+        """Record the end of every rule of a workspace that is deleted; `forget` takes them out of the rulebook."""
+        for rule_id in await self._known.of_workspace(tx, workspace_id):
+            await self._audit.append(tx, Event(Act.RULE_REVOKED, workspace_id, RULE, rule_id, actor))
+            await self._known.end(tx, workspace_id, rule_id)
+
+    async def forget(self, workspace_id: str) -> None:
+        """Take every rule of a deleted workspace out of the rulebook, ended ones too. Twice is as once."""
+        if self._rulebook is not None:
+            await self._rulebook.forget(workspace_id)
+
     async def page(self, workspace_id: str, limit: int = 50, after: str | None = None) -> RulePage:
         """Return the effective rules, oldest first, those after the id `after`.
 

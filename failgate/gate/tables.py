@@ -1,7 +1,11 @@
 """What the gate keeps: requests and votes. Times are microseconds since 1970."""
 
+from typing import Final
+
 from piccolo.columns import BigInt, Integer, Text
 from piccolo.table import Table
+
+from failgate.base.emptying import Rows
 
 
 class GateCommand(Table, tablename="gate_command"):
@@ -60,3 +64,7 @@ class GateKnownRule(Table, tablename="gate_known_rule"):
     id = Text(primary_key=True, default="")
     workspace_id = Text()
     is_kept = Integer()
+
+
+# What goes with a workspace that is deleted, in the order in which it goes.
+OF_WORKSPACE: Final = (Rows("gate_command", children=(("gate_vote", "command_id"),)), Rows("gate_known_rule"))

@@ -101,6 +101,16 @@ class IngestKeys:
 
         await self._database.write(verb)
 
+    async def end_of_workspace(self, tx: Transaction, workspace_id: str, actor: Actor) -> None:
+        """End every key of `workspace_id`, which is deleted."""
+        rows = await tx.fetch(
+            "UPDATE ingest_key SET revoked_us = $1 WHERE workspace_id = $2 AND revoked_us IS NULL RETURNING id",
+            self._clock.now_us(), workspace_id,
+        )  # fmt: skip
+        for row in rows:
+            await self._record(tx, Act.INGEST_KEY_REVOKED, workspace_id, row["id"], actor)
+        tx.after_commit(lambda: self._known.forget_where(lambda _, key: key.workspace_id == workspace_id))
+
     async def resolve(self, text: str) -> IngestKey | None:
         """Return the key that `text` is, or None: malformed, unknown, revoked."""
         return await self._known.get(_digest(text)) if _KEY.fullmatch(text) else None

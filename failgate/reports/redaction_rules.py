@@ -92,6 +92,15 @@ class RedactionRules:
 
         await self._db.write(revoke)
 
+    async def end_of_workspace(self, tx: Transaction, workspace_id: str, _actor: Actor) -> None:
+        """Scan nothing more of `workspace_id`, which is deleted, and forget its scanner."""
+        await tx.execute("UPDATE redaction_set SET is_scanning = 0 WHERE workspace_id = $1", workspace_id)
+
+        def forget() -> None:
+            self._known.pop(workspace_id, None)
+
+        tx.after_commit(forget)
+
     async def page(self, workspace_id: str) -> RedactionRulePage:
         """Return every rule of the workspace, and how far the scan of its reports is."""
         rows = await self._db.fetch(_RULES, workspace_id)
@@ -126,7 +135,12 @@ class RedactionRules:
     async def _ensure(self, workspace_id: str) -> None:
         sealed = self._box.seal(secrets.token_bytes(32), purpose=_KEY, owner=workspace_id)
         text, now_us = b64encode(sealed).decode(), self._clock.now_us()
-        await self._db.write(lambda tx: tx.execute(_BEGIN, workspace_id, text, now_us))
+
+        async def begin(tx: Transaction) -> None:
+            self._audit.must_be_open(tx, workspace_id)
+            await tx.execute(_BEGIN, workspace_id, text, now_us)
+
+        await self._db.write(begin)
 
     async def _create(self, tx: Transaction, actor: Actor, workspace_id: str, rule: RedactionRule) -> RedactionRuleView:
         number = len(await tx.fetch(_RULES, workspace_id)) + 1

@@ -54,6 +54,9 @@ WHERE workspace_id = $2 AND report_id = $3 AND sha256 = $4 AND kind = $5
 _HOLD = """
 UPDATE report SET held_us = $1, held_by = $2, held_reason = $3 WHERE workspace_id = $4 AND id = $5
 """
+_OLDEST_HOLD = """
+SELECT id, held_reason FROM report WHERE workspace_id = $1 AND held_us IS NOT NULL ORDER BY held_us LIMIT 1
+"""
 _SET = """
 INSERT INTO workspace_retention (workspace_id, kind, days) VALUES ($1, $2, $3)
 ON CONFLICT (workspace_id, kind) DO UPDATE SET days = $3
@@ -165,10 +168,10 @@ class Retention:
             return None
         return Hold(row["held_us"], row["held_by"] or "", row["held_reason"] or "")
 
-    async def is_holding(self, tx: Transaction, workspace_id: str) -> bool:
-        """Tell whether any report of the workspace is under legal hold."""
-        query = "SELECT id FROM report WHERE workspace_id = $1 AND held_us IS NOT NULL LIMIT 1"
-        return await tx.fetch_one(query, workspace_id) is not None
+    async def oldest_hold(self, tx: Transaction, workspace_id: str) -> tuple[str, str] | None:
+        """Return a report of the workspace that is under legal hold, and why; None: nothing is held."""
+        row = await tx.fetch_one(_OLDEST_HOLD, workspace_id)
+        return (row["id"], row["held_reason"] or "") if row is not None else None
 
     async def sweep(self) -> int:
         """Delete what has had its time, at most every five minutes; return how many things went."""
@@ -197,11 +200,6 @@ class Retention:
                 if count < BATCH:
                     break
         return gone
-
-    async def empty(self, workspace_id: str) -> int:
-        """Delete one batch of the workspace's reports, whatever their age; return how many there were."""
-        rows = await self._db.fetch("SELECT id FROM report WHERE workspace_id = $1 ORDER BY id LIMIT 20", workspace_id)
-        return await self._delete(workspace_id, [row["id"] for row in rows], "workspace_deleted")
 
     async def _batch(self, workspace_id: str, subject: str, before: str) -> int:
         if subject in {REPORT, LEFTOVER}:

@@ -167,6 +167,14 @@ class Sharing:
 
         await self._db.write(verb)
 
+    async def end_of_workspace(self, tx: Transaction, workspace_id: str, actor: Actor) -> None:
+        """End every link of `workspace_id`, which is deleted, and what they opened before."""
+        query = "UPDATE share SET revoked_us = $1 WHERE workspace_id = $2 AND revoked_us IS NULL AND expires_us > $1"
+        rows = await tx.fetch(f"{query} RETURNING id, report_id", self._clock.now_us(), workspace_id)
+        for row in rows:
+            facts: dict[str, JSON] = {"report": row["report_id"]}
+            await self._audit.append(tx, Event(Act.SHARE_REVOKED, workspace_id, "share", row["id"], actor, facts))
+
     async def sweep(self) -> None:
         """Forget links that ended 90 days ago and those of deleted reports."""
         limit_us = self._clock.now_us() - LONGEST_SECONDS * MICROSECONDS

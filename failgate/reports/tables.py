@@ -1,7 +1,11 @@
 """What is kept of a report: its manifest as sent, who uploaded it, which artifacts it names."""
 
+from typing import Final
+
 from piccolo.columns import BigInt, Text
 from piccolo.table import Table
+
+from failgate.base.emptying import Rows
 
 
 class ReportRow(Table, tablename="report"):
@@ -126,3 +130,20 @@ class RedactionSetRow(Table, tablename="redaction_set"):
     quarantined = BigInt()
     scan_begun_us = BigInt()
     scan_ended_us = BigInt(null=True, default=None)
+
+
+# What goes with a workspace that is deleted, in the order in which it goes.
+OF_WORKSPACE: Final = (
+    Rows("share", children=(("share_view", "share_id"),)),
+    Rows("sharing_stop", "workspace_id"),
+    Rows("artifact_review", "report_id"),
+    Rows("report_text", "report_id"),
+    Rows("report_artifact", "report_id"),
+    Rows("report"),
+    Rows("report_group_day", "group_id"),
+    Rows("report_group"),
+    Rows("redaction_rule"),
+    Rows("redaction_set", "workspace_id"),
+    Rows("workspace_retention", "kind"),
+    Rows("ingest_key"),
+)

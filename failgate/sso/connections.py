@@ -173,25 +173,30 @@ class Connections:
 
         Raises: NotFound.
         """
+        await self._database.write(lambda tx: self.remove_within(tx, workspace_id, connection_id, actor))
 
-        async def verb(tx: Transaction) -> None:
-            connection = await self._of_workspace_within(tx, workspace_id, connection_id)
-            ended = await self._end_sessions(tx, connection_id, actor)
-            identities = await tx.execute("DELETE FROM sso_identity WHERE connection_id = $1", connection_id)
-            for table in ("sso_domain", "sso_membership", "sso_request", "sso_session", "sso_test"):
-                await tx.execute(f"DELETE FROM {table} WHERE connection_id = $1", connection_id)
-            for removal in self._removals:
-                await removal(tx, connection_id, actor)
-            # The row stays for what refers to it; its slug and its secrets do not.
-            query = (
-                "UPDATE sso_connection SET removed_us = $1, slug = id, is_enabled = 0, client_secret_sealed = NULL,"
-                " signing_sealed = NULL WHERE id = $2"
-            )
-            await tx.execute(query, self._clock.now_us(), connection_id)
-            facts: dict[str, JSON] = {"sessions": ended, "identities": identities}
-            await self.record(tx, Act.SSO_CONNECTION_REMOVED, connection, actor, facts)
+    async def remove_within(self, tx: Transaction, workspace_id: str, connection_id: str, actor: Actor) -> None:
+        """Do what `remove` does inside an open transaction."""
+        connection = await self._of_workspace_within(tx, workspace_id, connection_id)
+        ended = await self._end_sessions(tx, connection_id, actor)
+        identities = await tx.execute("DELETE FROM sso_identity WHERE connection_id = $1", connection_id)
+        for table in ("sso_domain", "sso_membership", "sso_request", "sso_session", "sso_test"):
+            await tx.execute(f"DELETE FROM {table} WHERE connection_id = $1", connection_id)
+        for removal in self._removals:
+            await removal(tx, connection_id, actor)
+        # The row stays for what refers to it; its slug and its secrets do not.
+        query = (
+            "UPDATE sso_connection SET removed_us = $1, slug = id, is_enabled = 0, client_secret_sealed = NULL,"
+            " signing_sealed = NULL WHERE id = $2"
+        )
+        await tx.execute(query, self._clock.now_us(), connection_id)
+        facts: dict[str, JSON] = {"sessions": ended, "identities": identities}
+        await self.record(tx, Act.SSO_CONNECTION_REMOVED, connection, actor, facts)
 
-        await self._database.write(verb)
+    async def end_of_workspace(self, tx: Transaction, workspace_id: str, actor: Actor) -> None:
+        """Remove every connection of `workspace_id`, which is deleted."""
+        for kept in await stored.load(tx, self._box, "workspace_id = $1", workspace_id):
+            await self.remove_within(tx, workspace_id, kept.connection.id, actor)
 
     async def note_test(
         self, tx: Transaction, connection: Connection, result: str, actor: Actor, *, has_passed: bool

@@ -112,15 +112,15 @@ class Enforcements:
 
     async def release(self, workspace_id: str, actor: Actor) -> None:
         """Demand it no more. Twice is as once."""
+        await self._database.write(lambda tx: self.release_within(tx, workspace_id, actor))
 
-        async def verb(tx: Transaction) -> None:
-            if await tx.execute("DELETE FROM sso_enforcement WHERE id = $1", workspace_id) != 1:
-                return
-            event = Event(act=Act.SSO_RELEASED, ws=workspace_id, obj_t="workspace", obj_id=workspace_id, actor=actor)
-            await self._audit.append(tx, event)
-            tx.after_commit(lambda: self._changed(workspace_id))
-
-        await self._database.write(verb)
+    async def release_within(self, tx: Transaction, workspace_id: str, actor: Actor) -> None:
+        """Do what `release` does inside an open transaction."""
+        if await tx.execute("DELETE FROM sso_enforcement WHERE id = $1", workspace_id) != 1:
+            return
+        event = Event(act=Act.SSO_RELEASED, ws=workspace_id, obj_t="workspace", obj_id=workspace_id, actor=actor)
+        await self._audit.append(tx, event)
+        tx.after_commit(lambda: self._changed(workspace_id))
 
     def on_changed(self, callback: Callable[[str], None]) -> Callable[[], None]:
         """Call `callback` with the id of each workspace whose demand changes, after the commit; return the undo."""

@@ -259,9 +259,12 @@ class Linking:
 
     async def _workspace(self, tx: Transaction, connection: Connection, name: str | None) -> Row | None:
         if name is None:
-            query, value = "SELECT id, slug FROM workspace WHERE id = $1", connection.workspace_id or ""
+            query, value = (
+                "SELECT id, slug FROM workspace WHERE id = $1 AND closed_us IS NULL",
+                connection.workspace_id or "",
+            )
         elif connection.workspace_id is None:
-            query, value = "SELECT id, slug FROM workspace WHERE slug = $1", name
+            query, value = "SELECT id, slug FROM workspace WHERE slug = $1 AND closed_us IS NULL", name
         else:  # a workspace's own connection gives roles there alone, whatever its rules say
             return None
         return await tx.fetch_one(query, value)

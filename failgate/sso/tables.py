@@ -1,7 +1,11 @@
 """What is kept of single sign-on. Secrets and keys are sealed; ids of messages and requests are hashed."""
 
+from typing import Final
+
 from piccolo.columns import BigInt, Bytea, SmallInt, Text
 from piccolo.table import Table
+
+from failgate.base.emptying import Rows
 
 
 class SsoConnectionRow(Table, tablename="sso_connection"):
@@ -117,3 +121,14 @@ class SsoEnforcementRow(Table, tablename="sso_enforcement"):
     id = Text(primary_key=True, default="")
     break_glass_account_id = Text()
     since_us = BigInt()
+
+
+_OURS: Final = "connection_id IN (SELECT id FROM sso_connection WHERE workspace_id = $1)"
+# What goes with a workspace that is deleted, in the order in which it goes.
+OF_WORKSPACE: Final = (
+    *(Rows(f"sso_{name}", scope=_OURS) for name in ("domain", "identity", "request", "used", "session", "test")),
+    Rows("sso_membership"),
+    Rows("sso_membership", scope=_OURS),
+    Rows("sso_enforcement", scope="id = $1"),
+    Rows("sso_connection"),
+)

@@ -179,6 +179,10 @@ class Agents:
 
         await self._database.write(verb)
 
+    async def end_of_workspace(self, tx: Transaction, workspace_id: str, _actor: Actor) -> None:
+        """Forget the agents of `workspace_id`, which is deleted; their tokens end where they are kept."""
+        tx.after_commit(lambda: self._known.forget_where(lambda _, agent: agent.workspace_id == workspace_id))
+
     async def _load(self, agent_id: str) -> Agent | None:
         rows = await self._database.fetch(AgentRow.select().where(AgentRow.id == agent_id))
         return _agent(rows[0]) if rows else None

@@ -23,7 +23,9 @@ from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import BadInput, Conflict, NotFound
 from failgate.base.ids import new_id
 
-EndReason = Literal["revoked", "agent_disabled", "owner_changed", "account_disabled", "member_removed"]
+EndReason = Literal[
+    "revoked", "agent_disabled", "owner_changed", "account_disabled", "member_removed", "workspace_deleted"
+]
 
 LONGEST_SAN: Final = 1024
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", re.ASCII)
@@ -145,6 +147,10 @@ class AgentCertificates:
         """End every name of the agents in `workspace_id` for which `account_id` answers."""
         where = "agent_id IN (SELECT id FROM agent WHERE workspace_id = $2 AND owner_account_id = $3)"
         await self._end_where(tx, where, [workspace_id, account_id], actor, "member_removed")
+
+    async def end_of_workspace(self, tx: Transaction, workspace_id: str, actor: Actor) -> None:
+        """End every name of an agent in `workspace_id`, which is deleted."""
+        await self._end_where(tx, "workspace_id = $2", [workspace_id], actor, "workspace_deleted")
 
     async def _load(self, san: str) -> tuple[AgentCertificate, ...]:
         rows = await self._database.fetch(f"{_SELECT} AND c.san = $1 ORDER BY c.id", san)

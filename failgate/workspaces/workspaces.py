@@ -18,7 +18,7 @@ from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import Conflict, Forbidden, NotFound
 from failgate.base.ids import new_id
 from failgate.workspaces.names import check_name, check_slug, is_slug
-from failgate.workspaces.tables import MembershipRow, WorkspaceRow
+from failgate.workspaces.tables import MembershipRow
 
 RoleChanged = Callable[[str, str, Role | None], None]
 """Told of a membership that changed: workspace id, account id, the role that holds now (None: it ended)."""
@@ -72,6 +72,7 @@ class Workspaces:
         self._clock = clock
         self._leavings = list(leavings)
         self._keepings: list[Leaving] = []
+        self._demotions: list[Leaving] = []
         self._admissions: list[Admission] = []
         self._callbacks: list[RoleChanged] = []
         self._by_slug = ReadThrough(self._load_by_slug, limit=10_000)
@@ -92,6 +93,10 @@ class Workspaces:
     async def create_within(self, tx: Transaction, slug: str, name: str, owner_id: str, actor: Actor) -> Workspace:
         """Do what `create` does inside an open transaction."""
         workspace = Workspace(new_id(), check_slug(slug), check_name(name), self._clock.now_us())
+        if await tx.fetch_one("SELECT id FROM deleted_workspace WHERE slug = $1", slug) is not None:
+            raise Conflict(
+                f"A workspace named {slug} was deleted; its name is not given again.", hint="Choose another short name."
+            )
         inserted = await tx.execute(
             "INSERT INTO workspace (id, slug, name, created_us) VALUES ($1, $2, $3, $4) ON CONFLICT (slug) DO NOTHING",
             workspace.id, workspace.slug, workspace.name, workspace.created_us,
@@ -122,12 +127,12 @@ class Workspaces:
 
     async def list(self) -> "Sequence[Workspace]":
         """Return every workspace, by slug."""
-        rows = await self._database.fetch(WorkspaceRow.select().order_by(WorkspaceRow.slug))
+        rows = await self._database.fetch(f"{_OPEN} ORDER BY slug")
         return [_workspace(row) for row in rows]
 
     async def ids(self) -> "Sequence[str]":
         """Return the id of every workspace, in the order in which they were made."""
-        return [row["id"] for row in await self._database.fetch("SELECT id FROM workspace ORDER BY id")]
+        return [row["id"] for row in await self._database.fetch(f"{_OPEN} ORDER BY id")]
 
     async def role_of(self, workspace_id: str, account_id: str) -> Role | None:
         """Return the role of `account_id` in the workspace, or None; from memory after the first time."""
@@ -142,7 +147,8 @@ class Workspaces:
         """Return the workspaces of `account_id` and its role in each, by slug."""
         rows = await self._database.fetch(
             "SELECT workspace.*, membership.role, membership.added_us FROM membership"
-            " JOIN workspace ON workspace.id = membership.workspace_id WHERE account_id = $1 ORDER BY slug",
+            " JOIN workspace ON workspace.id = membership.workspace_id WHERE account_id = $1"
+            " AND workspace.closed_us IS NULL ORDER BY slug",
             account_id,
         )
         return [Membership(_workspace(row), Role(row["role"]), row["added_us"]) for row in rows]
@@ -186,6 +192,8 @@ class Workspaces:
             return
         if before is Role.OWNER:
             await self._must_keep_an_owner(tx, workspace_id, account_id, actor)
+            for demotion in self._demotions:
+                await demotion(tx, workspace_id, account_id, actor)
         query = "UPDATE membership SET role = $1 WHERE workspace_id = $2 AND account_id = $3"
         await tx.execute(query, role.value, workspace_id, account_id)
         facts: dict[str, JSON] = {"role": role.value, "role_before": before.value}
@@ -231,6 +239,31 @@ class Workspaces:
         """Have `keeping` asked before an owner leaves or becomes something else: it raises Conflict to refuse."""
         self._keepings.append(keeping)
 
+    def also_demote(self, demotion: Leaving) -> None:
+        """Have `demotion` run in the transaction in which an owner becomes something else and stays a member."""
+        self._demotions.append(demotion)
+
+    async def close_within(self, tx: Transaction, workspace_id: str, actor: Actor) -> Sequence[str]:
+        """Close the workspace: from the commit on it answers as one that is not there, and nobody belongs to it.
+
+        Returns the accounts that owned it. What else ends with it is ended by the caller.
+
+        Raises: NotFound (no such workspace, or closed before).
+        """
+        query = "UPDATE workspace SET closed_us = $1 WHERE id = $2 AND closed_us IS NULL RETURNING slug"
+        rows = await tx.fetch(query, self._clock.now_us(), workspace_id)
+        if not rows:
+            raise NotFound("There is no such workspace.")
+        slug = str(rows[0]["slug"])
+        members = await tx.fetch(
+            "DELETE FROM membership WHERE workspace_id = $1 RETURNING account_id, role", workspace_id
+        )
+        for member in sorted(members, key=lambda one: str(one["account_id"])):
+            await self._record_member(tx, Act.MEMBER_REMOVED, (workspace_id, member["account_id"]), actor, {}, None)
+        tx.after_commit(lambda: self._by_slug.forget(slug))
+        tx.after_commit(lambda: self._by_id.forget(workspace_id))
+        return [str(member["account_id"]) for member in members if member["role"] == Role.OWNER.value]
+
     def on_role_changed(self, callback: RoleChanged) -> Callable[[], None]:
         """Call `callback` for each membership that changes, right after the commit; return what undoes this."""
         self._callbacks.append(callback)
@@ -244,7 +277,7 @@ class Workspaces:
         text = check_name(name)
 
         async def verb(tx: Transaction) -> None:
-            rows = await tx.fetch("UPDATE workspace SET name = $1 WHERE id = $2 RETURNING slug", text, workspace_id)
+            rows = await tx.fetch(_RENAME, text, workspace_id)
             if not rows:
                 raise NotFound("There is no such workspace.")
             event = Event(
@@ -263,7 +296,7 @@ class Workspaces:
 
         Raises: NotFound (no such workspace); Forbidden.
         """
-        if await tx.fetch_one("SELECT id FROM workspace WHERE id = $1", workspace_id) is None:
+        if await tx.fetch_one(f"{_OPEN} AND id = $1", workspace_id) is None:
             raise NotFound("There is no such workspace.")
         if actor.t in OPERATORS:
             return
@@ -301,11 +334,11 @@ class Workspaces:
             await keeping(tx, workspace_id, account_id, actor)
 
     async def _load_by_slug(self, slug: str) -> Workspace | None:
-        rows = await self._database.fetch(WorkspaceRow.select().where(WorkspaceRow.slug == slug))
+        rows = await self._database.fetch(f"{_OPEN} AND slug = $1", slug)
         return _workspace(rows[0]) if rows else None
 
     async def _load_by_id(self, workspace_id: str) -> Workspace | None:
-        rows = await self._database.fetch(WorkspaceRow.select().where(WorkspaceRow.id == workspace_id))
+        rows = await self._database.fetch(f"{_OPEN} AND id = $1", workspace_id)
         return _workspace(rows[0]) if rows else None
 
     async def _load_role(self, pair: tuple[str, str]) -> Role | None:
@@ -333,6 +366,8 @@ class Workspaces:
             callback(*pair, role)
 
 
+_OPEN: Final = "SELECT id, slug, name, created_us FROM workspace WHERE closed_us IS NULL"
+_RENAME: Final = "UPDATE workspace SET name = $1 WHERE id = $2 AND closed_us IS NULL RETURNING slug"
 _ROLE: Final = "SELECT role FROM membership WHERE workspace_id = $1 AND account_id = $2"
 
 

@@ -13,7 +13,14 @@ WALLED = {
     "gate_command", "gate_vote", "report", "report_artifact", "artifact", "share", "share_view", "artifact_review",
     "sharing_stop", "artifact_key", "redaction_rule", "redaction_set",
 }  # fmt: skip
-ALSO_WALLED = {"report_group", "report_group_day", "report_text", "usage_day", "workspace_retention"}
+ALSO_WALLED = {
+    "report_group",
+    "report_group_day",
+    "report_text",
+    "usage_day",
+    "workspace_retention",
+    "workspace_deletion",
+}
 # They name a workspace and stay open to reads of other workspaces' requests, which find out by them who somebody is.
 OF_PEOPLE = {
     "agent", "agent_certificate", "gate_known_rule", "invitation", "membership", "sso_connection", "sso_membership",

@@ -1,7 +1,11 @@
 """What is kept of provisioning. A token is kept as its SHA-256; a password that a provider sends is kept nowhere."""
 
+from typing import Final
+
 from piccolo.columns import BigInt, SmallInt, Text
 from piccolo.table import Table
+
+from failgate.base.emptying import Rows
 
 
 class ScimTokenRow(Table, tablename="scim_token"):
@@ -64,3 +68,10 @@ class ScimAccountRow(Table, tablename="scim_account"):
     is_origin = SmallInt()
     has_disabled = SmallInt(default=0)
     linked_us = BigInt()
+
+
+_OURS: Final = "connection_id IN (SELECT id FROM sso_connection WHERE workspace_id = $1)"
+# What goes with a workspace that is deleted, in the order in which it goes.
+OF_WORKSPACE: Final = tuple(
+    Rows(f"scim_{name}", scope=_OURS) for name in ("member", "value", "resource", "account", "token")
+)

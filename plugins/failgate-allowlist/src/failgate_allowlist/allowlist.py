@@ -209,6 +209,15 @@ class Allowlist(Rulebook):
         """Take a rule out of effect for good, readable or not."""
         await self._end(rule_id)
 
+    async def forget(self, workspace_id: str) -> None:
+        """Remove every row of the workspace, which is deleted."""
+
+        async def forget(tx: Transaction) -> None:
+            await tx.execute("DELETE FROM rule WHERE workspace_id = $1", workspace_id)
+            tx.after_commit(lambda: self._drop_all(workspace_id))
+
+        await self._database.write(forget)
+
     async def use(self, workspace_id: str, rule_id: str) -> bool:
         """Count one use; of a limited rule it is on the disk before this returns.
 
@@ -256,6 +265,11 @@ class Allowlist(Rulebook):
             if not same:
                 del self._by_argv[entry.key]
             self._digests.pop(entry.workspace_id, None)
+
+    def _drop_all(self, workspace_id: str) -> None:
+        mine = [entry.id for entry in self._by_id.values() if entry.workspace_id == workspace_id]
+        for rule_id in mine + [each for each, place in self._unreadable.items() if place == workspace_id]:
+            self._drop(rule_id)
 
     async def _end(self, rule_id: str) -> None:
         async def end(tx: Transaction) -> None:

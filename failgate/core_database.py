@@ -1,0 +1,57 @@
+"""The core's own database: which tables it has, which of them hold what is of one workspace, and how it is opened."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from failgate.accounts import tables as account_tables
+from failgate.artifacts import tables as artifact_tables
+from failgate.audit import tables as audit_tables
+from failgate.base import tables as base_tables
+from failgate.base.clock import Clock
+from failgate.base.db import Database
+from failgate.base.errors import StartRefused
+from failgate.base.migrate import Migration, core_migrations, migrate, pending_migrations
+from failgate.base.open_database import open_database, tables_of
+from failgate.config.model import Config
+from failgate.gate import tables as gate_tables
+from failgate.reports import tables as report_tables
+from failgate.sso import tables as sso_tables
+from failgate.sso.scim import tables as scim_tables
+from failgate.workspaces import tables as workspace_tables
+
+CORE_TABLES = tables_of(
+    *(account_tables, artifact_tables, audit_tables, base_tables, gate_tables, report_tables, scim_tables, sso_tables),
+    workspace_tables,
+)
+# What goes with a workspace that is deleted; a row goes before what it refers to.
+ROWS_OF_WORKSPACE = (
+    *gate_tables.OF_WORKSPACE,
+    *report_tables.OF_WORKSPACE,
+    *artifact_tables.OF_WORKSPACE,
+    *scim_tables.OF_WORKSPACE,
+    *sso_tables.OF_WORKSPACE,
+    *account_tables.OF_WORKSPACE,
+    *workspace_tables.OF_WORKSPACE,
+)
+
+
+async def open_core_database(config: Config, data_dir: Path, clock: Clock) -> Database:
+    """Open it; SQLite is migrated at once, PostgreSQL only by `failgate migrate`. Raises: StartRefused."""
+    db = await open_database(config.database.url_in(data_dir), tables=CORE_TABLES)
+    try:
+        if db.dialect == "sqlite":
+            await migrate(db, core_migrations(), clock)
+        else:
+            _must_be_migrated(await pending_migrations(db, core_migrations()))
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
+def _must_be_migrated(steps: Sequence[Migration]) -> None:
+    if steps:
+        raise StartRefused(
+            f"The PostgreSQL database lacks {len(steps)} migrations, the first is {steps[0].name}.",
+            hint="Run `failgate migrate` with the same config.",
+        )
