@@ -27,7 +27,9 @@ Reason = Literal[
 # Acts that a person may only do with a second factor proven in this session.
 NEEDS_SECOND_FACTOR = frozenset({Permission.WORKSPACE_COMMAND_VOTE})
 # Acts that a person does in person: no API key, no agent token.
-PERSON_ONLY = frozenset({Permission.WORKSPACE_COMMAND_VOTE, Permission.WORKSPACE_KEY_WRITE})
+PERSON_ONLY = frozenset(
+    {Permission.WORKSPACE_COMMAND_VOTE, Permission.WORKSPACE_KEY_WRITE, Permission.WORKSPACE_DELETION_WRITE}
+)
 
 # Acts on one's account that any session may do: what is let in by one reaches no further than the session.
 ANY_SIGN_IN = frozenset({Permission.ACCOUNT_SELF_READ, Permission.ACCOUNT_LOGIN_OPEN, Permission.ACCOUNT_LOGIN_CLOSE})

@@ -52,6 +52,7 @@ class Permission(StrEnum):
     WORKSPACE_REDACTION_READ = "workspace:redaction:read"
     WORKSPACE_REDACTION_WRITE = "workspace:redaction:write"
     WORKSPACE_USAGE_READ = "workspace:usage:read"
+    WORKSPACE_DELETION_WRITE = "workspace:deletion:write"
 
     SCIM_SCHEMA_READ = "scim:schema:read"
     SCIM_RESOURCE_READ = "scim:resource:read"

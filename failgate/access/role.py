@@ -51,6 +51,7 @@ _OWNER = _ADMIN | {
     # Whoever sets the mapping of groups gives every role, so no administrator does.
     Permission.WORKSPACE_SIGN_IN_READ,
     Permission.WORKSPACE_SIGN_IN_WRITE,
+    Permission.WORKSPACE_DELETION_WRITE,
 }
 _AUDITOR = frozenset(
     {

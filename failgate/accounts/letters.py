@@ -48,3 +48,31 @@ def password_changed(base_url: str, to: str) -> Letter:
         "If it was not you, tell whoever runs the server at once." + _FOOT.format(base=base_url)
     )
     return Letter(to, "Your Failgate password was changed", text, "password_changed")
+
+
+def deletion_asked(base_url: str, to: str, workspace: str, by: str, hours: int) -> Letter:
+    """Return the letter that asks an owner for the second word."""
+    text = (
+        f"{by} asked to delete the workspace {workspace} with everything in it.\n\n"
+        f"It is deleted when another owner confirms within {hours} hours, and stays when nobody does:\n\n"
+        f"{base_url}/w/{workspace}/settings/delete\n\n"
+        "If this is wrong, withdraw it there at once." + _FOOT.format(base=base_url)
+    )
+    return Letter(to, f"Delete the workspace {workspace}?", text, "deletion_asked")
+
+
+def deletion_withdrawn(base_url: str, to: str, workspace: str, by: str) -> Letter:
+    """Return the news that a workspace stays."""
+    text = f"{by} withdrew the deletion of the workspace {workspace}: it stays." + _FOOT.format(base=base_url)
+    return Letter(to, f"The workspace {workspace} stays", text, "deletion_withdrawn")
+
+
+def workspace_deleted(base_url: str, to: str, workspace: str, by: str) -> Letter:
+    """Return the news that a workspace is deleted, for those who owned it."""
+    text = (
+        f"{by} confirmed the deletion of the workspace {workspace}. It is closed, and everything in it is being "
+        "removed.\n\n"
+        f"The receipt is here, once that is done:\n\n{base_url}/account/deleted-workspaces"
+        + _FOOT.format(base=base_url)
+    )
+    return Letter(to, f"The workspace {workspace} was deleted", text, "workspace_deleted")

@@ -31,7 +31,7 @@ class KeyRotation(Arguments, frozen=True):
 
 
 class OneLog(Arguments, frozen=True):
-    """Arguments of `audit.checkpoint`: `system`, or a workspace's slug."""
+    """Arguments of `audit.checkpoint`: `system`, a workspace's slug, or the id of a deleted one."""
 
     log: str
 
@@ -108,5 +108,6 @@ class Installation:
         return {"rules": [list(row) for row in await book.stored()] if book is not None else []}
 
     async def _checkpoint(self, one: OneLog) -> Answer:
-        log = one.log if one.log == "system" else (await self._subjects.workspace(one.log)).id
+        kept = {"system", *(left.id for left in await self._services.deletion.deleted())}
+        log = one.log if one.log in kept else (await self._subjects.workspace(one.log)).id
         return {"checkpoint": await self._services.audit.checkpoint(log)}

@@ -1,5 +1,7 @@
 """The operator's verbs about people: their accounts, their ways in, their membership."""
 
+import msgspec
+
 from failgate.accounts import letters
 from failgate.accounts.account import Account
 from failgate.accounts.invitations import INVITATION_DAYS, Invitation
@@ -105,6 +107,7 @@ class People:
             "workspace.create": (NewWorkspace, self._create_workspace),
             "workspace.add_member": (NewMember, self._add_member),
             "workspace.remove_member": (OneMember, self._remove_member),
+            "workspace.deleted": (Arguments, self._list_deleted),
             "invitation.create": (NewInvitation, self._invite),
         }
 
@@ -183,6 +186,9 @@ class People:
         account, workspace = await self._subjects.account(one.email), await self._subjects.workspace(one.workspace)
         await self._services.workspaces.remove_member(workspace.id, account.id, OPERATOR)
         return {"workspace": workspace.slug, "user": account.id}
+
+    async def _list_deleted(self, _: Arguments) -> Answer:
+        return {"workspaces": [msgspec.to_builtins(one) for one in await self._services.deletion.deleted()]}
 
     async def _invite(self, new: NewInvitation) -> Answer:
         services, workspace = self._services, await self._subjects.workspace(new.workspace)

@@ -29,6 +29,13 @@ def audit() -> None:
     multiple=True,
     help="A checkpoint that was kept elsewhere; may be given again.",
 )
+@click.option(
+    "--receipt",
+    "receipts",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="The receipt of a deleted workspace; may be given again.",
+)
 @click.option("--vkey", "vkeys", multiple=True, help="Key that signed it, when it is not this installation's own.")
 @click.option(
     "--gate", "is_gate", is_flag=True, help="Fold every command and rule again and compare with what is stored."
@@ -38,6 +45,7 @@ def audit() -> None:
 @config_option
 def verify(
     against: tuple[Path, ...],
+    receipts: tuple[Path, ...],
     vkeys: tuple[str, ...],
     is_gate: bool,
     as_json: bool,
@@ -47,9 +55,10 @@ def verify(
     """Exit 0 intact, 1 tampered (naming the first bad record), 2 usage, 3 incomplete."""
     config = read_config(config_path)
     notes = [(str(path), _read(path)) for path in against]
+    issued = [(str(path), _read(path)) for path in receipts]
     answer: dict[str, Any]
     try:
-        answer = run_loop(_verify(config, data, notes, vkeys, is_gate=is_gate))
+        answer = run_loop(_verify(config, data, notes, issued, vkeys, is_gate=is_gate))
     except sqlite3.DatabaseError as error:
         lines = [f"The database file is damaged: {error}."]
         answer = {"state": "tampered", "exit_code": TAMPERED, "lines": lines}
@@ -76,7 +85,13 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
 
 
 async def _verify(
-    config: Config, data: Path, notes: Sequence[tuple[str, str]], vkeys: Sequence[str], *, is_gate: bool
+    config: Config,
+    data: Path,
+    notes: Sequence[tuple[str, str]],
+    issued: Sequence[tuple[str, str]],
+    vkeys: Sequence[str],
+    *,
+    is_gate: bool,
 ) -> dict[str, Any]:
     from failgate.audit.checkpoint import NoteRejected
     from failgate.audit.log import AuditLog
@@ -84,13 +99,16 @@ async def _verify(
     from failgate.base.clock import SystemClock
     from failgate.base.db import Database
     from failgate.gate.verification import verify_gate
+    from failgate.workspaces.receipts import contradiction_of, read_receipt
 
     def log_of(database: Database) -> AuditLog:
         return AuditLog(database, SystemClock(), data, origin=config.audit.origin)
 
+    receipts = [(name, read_receipt(text)) for name, text in issued]
+    heads = [*notes, *((name, one.receipt.checkpoint) for name, one in receipts)]
     async with _database(config, data) as database:
         try:
-            verification = await verify_logs(database, data, against=notes, vkeys=vkeys)
+            verification = await verify_logs(database, data, against=heads, vkeys=vkeys)
         except NoteRejected as error:
             hint = error.hint or "Name its key with --vkey."
             raise BadInput(f"A checkpoint cannot be used: {error.sentence}", hint=hint) from error
@@ -103,6 +121,11 @@ async def _verify(
             ],
             "lines": [verdict.sentence for verdict in verification.verdicts],
         }
+        for name, one in receipts:
+            wrong = await contradiction_of(log_of(database), one)
+            answer["lines"].append(f"{name}: {wrong or 'the receipt is as it was issued'}")
+            if wrong is not None:
+                answer |= {"state": "tampered", "exit_code": TAMPERED}
         if is_gate:
             found = await verify_gate(database, log_of(database), await _stored_rules(config, data))
             answer["contradictions"] = [str(each) for each in found]
@@ -154,7 +177,9 @@ async def _stored_rules(config: Config, data: Path) -> _StoredRules:
 
 
 @audit.command()
-@click.option("--log", default="system", show_default=True, help="`system`, or a workspace's slug.")
+@click.option(
+    "--log", default="system", show_default=True, help="`system`, a workspace's slug, or the id of a deleted one."
+)
 @data_option
 @config_option
 def checkpoint(log: str, data: Path, config_path: Path | None) -> None:

@@ -168,7 +168,7 @@ class Retention:
             return None
         return Hold(row["held_us"], row["held_by"] or "", row["held_reason"] or "")
 
-    async def oldest_hold(self, tx: Transaction, workspace_id: str) -> tuple[str, str] | None:
+    async def oldest_hold(self, tx: Transaction | Database, workspace_id: str) -> tuple[str, str] | None:
         """Return a report of the workspace that is under legal hold, and why; None: nothing is held."""
         row = await tx.fetch_one(_OLDEST_HOLD, workspace_id)
         return (row["id"], row["held_reason"] or "") if row is not None else None

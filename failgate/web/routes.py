@@ -13,6 +13,7 @@ from failgate.web.api import (
     agents,
     audit,
     certificates,
+    deletion,
     gate,
     ingest,
     keys,
@@ -124,6 +125,19 @@ API: Final = (
     _api("retention.change", "POST", "/retention", retention.change, P.WORKSPACE_REPORT_DELETE, is_sensitive=True),
     _api("usage.read", "GET", "/usage", usage.read, P.WORKSPACE_USAGE_READ),
     _api("usage.export", "GET", "/usage.csv", usage.export, P.WORKSPACE_USAGE_READ),
+    _api("deletion.read", "GET", "/deletion", deletion.read, P.WORKSPACE_DELETION_WRITE),
+    _api("deletion.ask", "POST", "/deletion", deletion.ask, P.WORKSPACE_DELETION_WRITE, status=201, is_sensitive=True),
+    _api("deletion.confirm", "POST", "/deletion/{id}/confirm", deletion.confirm, P.WORKSPACE_DELETION_WRITE,
+         is_sensitive=True),
+    _api("deletion.withdraw", "DELETE", "/deletion/{id}", deletion.withdraw, P.WORKSPACE_DELETION_WRITE, status=204),
+    Door(
+        name="deleted_workspaces.list", method="GET", path="/api/v1/deleted-workspaces", handler=deletion.deleted,
+        permission=P.ACCOUNT_SELF_READ, kind="api", is_documented=True,
+    ),
+    Door(
+        name="deleted_workspaces.read", method="GET", path="/api/v1/deleted-workspaces/{id}",
+        handler=deletion.one_deleted, permission=P.ACCOUNT_SELF_READ, kind="api", is_documented=True,
+    ),
     Door(
         name="limits.change", method="POST", path="/api/v1/platform/limits", handler=usage.change_limit,
         permission=P.PLATFORM_LIMIT_WRITE, kind="api", is_documented=True, is_sensitive=True,

@@ -61,3 +61,10 @@ class DeletedWorkspace(msgspec.Struct, frozen=True):
     state: Literal["emptying", "deleted"]
     receipt: WorkspaceReceipt | None
     record: int | None
+
+
+class DeletedWorkspacePage(msgspec.Struct, frozen=True):
+    """The deleted workspaces that one owned, the latest first."""
+
+    items: list[DeletedWorkspace]
+    next: str | None

@@ -41,6 +41,12 @@ GET /retention workspace:settings:read api
 POST /retention workspace:report:delete api sensitive
 GET /usage workspace:usage:read api
 GET /usage.csv workspace:usage:read api
+GET /deletion workspace:deletion:write api
+POST /deletion workspace:deletion:write api sensitive
+POST /deletion/{id}/confirm workspace:deletion:write api sensitive
+DELETE /deletion/{id} workspace:deletion:write api
+GET /api/v1/deleted-workspaces account:self:read api
+GET /api/v1/deleted-workspaces/{id} account:self:read api
 POST /api/v1/platform/limits platform:limit:write api sensitive
 GET /report-groups workspace:report:read api
 GET /report-groups/{id} workspace:report:read api

@@ -75,6 +75,7 @@ workspace.add("add-member", "Give an account a role in a workspace.", WORKSPACE,
 workspace.add(
     "remove-member", "End a membership: tokens, sockets and uncounted votes there end with it.", WORKSPACE, EMAIL
 )
+workspace.add("deleted", "List the deleted workspaces with their receipts; --json prints these whole.")
 
 invitation.add(
     "create",

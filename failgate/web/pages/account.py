@@ -38,6 +38,7 @@ async def overview(request: Asking) -> Page:
         trust_days=services.devices.lifetime_days,
         provider=await provider_factor_of(request),
         news=await news_of(request),
+        has_deleted=bool(await services.deletion.deleted_of(account_id)),
     )
     return await show(request, "account.html", view, title="Your account", room="account")
 

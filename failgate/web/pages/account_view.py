@@ -97,6 +97,7 @@ class AccountView:
     trust_days: int = 30
     provider: str | None = None
     news: tuple[NewsLine, ...] = ()
+    has_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

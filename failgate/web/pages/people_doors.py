@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from failgate.access.permission import Permission as P  # noqa: N817 - the table is read in columns
 from failgate.web.door import Door
-from failgate.web.pages import agents, invite, keys, members, platform, platform_users, reset, settings
+from failgate.web.pages import agents, deletion, invite, keys, members, platform, platform_users, reset, settings
 
 _ROOM: Final = "/w/{workspace}"
 
@@ -83,6 +83,14 @@ PEOPLE: Final = (
     _room("page.invitation_revoke", "POST", "/invitations/{id}/revoke", members.revoke, P.WORKSPACE_MEMBER_WRITE),
     _room("page.settings", "GET", "/settings", settings.page, P.WORKSPACE_SETTINGS_READ),
     _room("page.settings_rename", "POST", "/settings", settings.rename, P.WORKSPACE_SETTINGS_WRITE),
+    _room("page.deletion", "GET", "/settings/delete", deletion.page, P.WORKSPACE_DELETION_WRITE, is_sensitive=True),
+    _room("page.deletion_ask", "POST", "/settings/delete", deletion.ask, P.WORKSPACE_DELETION_WRITE,
+          is_sensitive=True),
+    _room("page.deletion_confirm", "POST", "/settings/delete/{id}/confirm", deletion.confirm,
+          P.WORKSPACE_DELETION_WRITE, is_sensitive=True),
+    _room("page.deletion_withdraw", "POST", "/settings/delete/{id}/withdraw", deletion.withdraw,
+          P.WORKSPACE_DELETION_WRITE),
+    _account("page.deleted_workspaces", "GET", "/deleted-workspaces", deletion.deleted, P.ACCOUNT_SELF_READ),
 )  # fmt: skip
 
 PLATFORM: Final = (

@@ -273,6 +273,8 @@ class SettingsView:
     sharing_href: str | None = None
     may_keep: bool = False
     redaction_href: str | None = None
+    may_delete: bool = False
+    is_deletion_waiting: bool = False
 
 
 def role_choices(roles: tuple[Role, ...], chosen: Role) -> tuple[Choice, ...]:

@@ -45,6 +45,8 @@ async def _show(request: Asking, error: BadInput | None = None, *, is_saved: boo
         _sharing_href(visit),
         grants(visit, Permission.WORKSPACE_REPORT_DELETE),
         f"/w/{workspace.slug}/settings/redaction" if grants(visit, Permission.WORKSPACE_REDACTION_READ) else None,
+        grants(visit, Permission.WORKSPACE_DELETION_WRITE),
+        await services.deletion.waiting(workspace.id) is not None,
     )
     status = error.status if error else 200
     return await show(request, "settings.html", view, title="Settings", room="settings", status=status)
