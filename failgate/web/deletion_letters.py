@@ -12,7 +12,7 @@ from failgate.workspaces.deletion import WORD_HOURS, Asked
 from failgate.workspaces.workspaces import Workspace
 
 if TYPE_CHECKING:
-    from failgate.assembly import Services
+    from failgate.roster import Services
 
 
 async def owners_of(services: "Services", workspace_id: str) -> Sequence[Account]:

@@ -11,13 +11,14 @@ from failgate_filesystem import FolderStore
 
 from failgate.access.principal import Principal
 from failgate.access.role import Role
-from failgate.assembly import Services, open_services
+from failgate.assembly import open_services
 from failgate.audit.record import Actor
 from failgate.base.canonical import canonical, digest_of
 from failgate.base.clock import FrozenClock
 from failgate.base.ids import new_id
 from failgate.config.load import load_config
 from failgate.config.model import Config
+from failgate.roster import Services
 from failgate.wire.gate import Rule, Submission
 from failgate.wire.reports import BeginReport, Consent
 
