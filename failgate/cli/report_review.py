@@ -1,5 +1,6 @@
 """A report is looked through before anything of it leaves: by keys, by options, or in the browser."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 @click.option("--redact", "words", multiple=True, metavar="WORDS", help="Replace WORDS in every artifact.")
 @click.option("--redact-pattern", "patterns", multiple=True, metavar="RE2", help="Replace what RE2 matches in a line.")
 @click.option("--yes", is_flag=True, help="Make the report anew so, without being asked.")
+@click.option("--browser", "is_browser", is_flag=True, help="Look through it in a browser of this machine.")
+@click.option("--no-open", is_flag=True, help="With --browser: print the link, open nothing.")
 @click.argument("name", default="latest")
 def review(
     root: Path,
@@ -34,11 +37,13 @@ def review(
     words: tuple[str, ...],
     patterns: tuple[str, ...],
     yes: bool,
+    is_browser: bool,
+    no_open: bool,
 ) -> int:
     """Look through report NAME, leave artifacts out, replace words, then upload it or not.
 
-    On a terminal it asks; elsewhere it shows the report, and with --yes does what the options say. A report that is
-    changed is made anew, with another id.
+    On a terminal it asks; elsewhere it shows the report, and with --yes does what the options say. With --browser a
+    page asks, which this command answers itself. A report that is changed is made anew, with another id.
     """
     from failgate.client.report_folder import open_report
     from failgate.client.review import content, overview
@@ -48,6 +53,10 @@ def review(
 
     going = Review(root, open_report(root, name))
     _apply(going, includes, excludes, words, patterns)
+    if is_browser:
+        if is_json or yes or full:
+            raise click.UsageError("--browser asks in the browser: --json, --yes and --full say nothing there.")
+        return _lead_in_browser(going, is_opening=not no_open)
     is_told = bool(includes or excludes or words or patterns)
     if is_told and not yes and not _is_agreed(going):
         return 1
@@ -69,6 +78,21 @@ def review(
         f"to drop it: failgate report delete {going.report.manifest.id}",
     )
     return 0
+
+
+def _lead_in_browser(going: "Review", *, is_opening: bool) -> int:
+    from failgate.web.loopback.serving import lead
+
+    before = going.report.manifest.id
+    sent = lead(going, os.environ, say, is_opening=is_opening)
+    if (after := going.report.manifest.id) != before:
+        say(f"report {before} is now {after}")
+    if sent is None:
+        say(f"not uploaded; to share it: failgate report upload {after}")
+        return 0
+    say(*sent.notice)
+    click.echo(sent.page)
+    return 1 if sent.notice else 0
 
 
 def _apply(

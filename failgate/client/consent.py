@@ -1,11 +1,31 @@
 """Whether a report may leave this machine: a person says so now, or said so once and for all in the settings."""
 
+from typing import NamedTuple
+
 from failgate.base.errors import FailgateError
 from failgate.client.http import Api
 from failgate.client.messages import Messages, inert
 from failgate.client.report_folder import LocalReport
 from failgate.client.settings import Settings, is_interactive
 from failgate.client.upload import Agreed, page_of, quarantine_notice, upload_report
+
+
+class Destination(NamedTuple):
+    """Where an upload goes and who it comes from, as a person reads it."""
+
+    server: str
+    workspace: str
+    speaker: str
+
+
+def destination(api: Api) -> Destination:
+    """Return where an upload by `api` would go; nothing of a report is sent to find out.
+
+    Raises: what `Api.call` and `Api.workspace` raise.
+    """
+    who = api.call("GET", "/api/v1/whoami").content
+    speaker = f"{inert(str(who.get('kind'))).replace('_', ' ')} {inert(str(who.get('label')))}"
+    return Destination(str(api.address), api.workspace().rpartition("/")[2], speaker)
 
 
 def offer_upload(

@@ -165,6 +165,11 @@ class Review:
             raise BadInput(f"There is no artifact {number[:20]!a}.", hint="Write its number.")
         return artifacts[int(number) - 1]
 
+    def item(self, number: str) -> Item:
+        """Return the artifact of that number and what is known of it. Raises: BadInput, Unprocessable."""
+        place = self.report.manifest.artifacts.index(self.artifact(number))
+        return self.items()[place]
+
     def words(self) -> Words:
         """Return what finds and replaces the words of this review."""
         return Words(self._changes)

@@ -8,7 +8,7 @@ from failgate.base.clock import SystemClock, to_rfc3339
 from failgate.client.answer import Answer, Lost
 from failgate.client.exits import Refused, Unverified
 from failgate.client.http import Api
-from failgate.client.progress import Progress
+from failgate.client.progress import Progress, Tally
 from failgate.client.report_folder import LocalReport, note_upload, opened_artifact, reviewed_in
 from failgate.wire.reports import ManifestArtifact
 
@@ -28,7 +28,7 @@ class Uploaded(NamedTuple):
 
 
 def upload_report(
-    api: Api, report: LocalReport, agreed: Agreed, command_id: str | None = None, progress: Progress | None = None
+    api: Api, report: LocalReport, agreed: Agreed, command_id: str | None = None, progress: Tally | None = None
 ) -> Uploaded:
     """Upload `report`; return what became of it.
 
@@ -49,7 +49,7 @@ def upload_report(
     if agreed == "person" and (reviewed := reviewed_in(report)):
         consent["reviewed"] = reviewed
     body = {"manifest": report.document, "consent": consent, "command_id": command_id, "format": "failgate"}
-    progress = progress or Progress(_size(report), is_silent=True)
+    progress = progress or tally_of(report)
     breaks, missing_before = 0, -1
     done: tuple[str, str] | None = None
     try:
@@ -75,7 +75,7 @@ def upload_report(
 class _Sending:
     """One pass over what the server lacks. `missing` counts the artifacts that it still lacks, -1 before it said so."""
 
-    def __init__(self, api: Api, report: LocalReport, body: dict[str, Any], progress: Progress) -> None:
+    def __init__(self, api: Api, report: LocalReport, body: dict[str, Any], progress: Tally) -> None:
         self._api = api
         self._report = report
         self._body = body
@@ -118,6 +118,11 @@ def _named(report: LocalReport, digest: object) -> ManifestArtifact:
 
 def _size(report: LocalReport) -> int:
     return sum({one.sha256: one.size_bytes for one in report.manifest.artifacts}.values())
+
+
+def tally_of(report: LocalReport) -> Tally:
+    """Return what counts how far the upload of `report` is."""
+    return Tally(_size(report))
 
 
 def progress_of(report: LocalReport, *, is_silent: bool = False) -> Progress:
