@@ -15,8 +15,6 @@ from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler, WebsocketRouteHandler
-from litestar.plugins import PluginProtocol
-from litestar.plugins.core import MsgspecDIPlugin
 from litestar.routes import ASGIRoute, HTTPRoute, WebSocketRoute
 
 from failgate.access.permission import Permission
@@ -33,6 +31,7 @@ from failgate.web.headers import allowed_hosts
 from failgate.web.live.sockets import OpenSockets
 from failgate.web.metrics import Metrics
 from failgate.web.request_log import RequestLog
+from failgate.web.router import Router
 from failgate.web.stop import Stop
 from failgate.web.unread import UnreadBody
 
@@ -63,7 +62,7 @@ class Application:
             services.certificates,
             services.sso.enforcements,
         )
-        self.litestar: Litestar = _Litestar(
+        self.litestar: Litestar = Router(
             route_handlers=[_handler(door) for door in doors],
             guards=[guard],
             request_class=StrictRequest,
@@ -162,14 +161,6 @@ def _handlers(route: Any) -> list[BaseRouteHandler]:
         return [handler for handler in route.route_handlers if set(handler.http_methods) != {"OPTIONS"} or handler.opt]
     assert isinstance(route, WebSocketRoute | ASGIRoute)
     return [route.route_handler]
-
-
-class _Litestar(Litestar):
-    """Litestar as far as our handlers need it: its default plugins would load pydantic, an eighth of the start."""
-
-    @staticmethod
-    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
-        return [*plugins, MsgspecDIPlugin()]
 
 
 class _HttpHandler(HTTPRouteHandler):

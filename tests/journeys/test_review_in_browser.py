@@ -111,7 +111,7 @@ def test_what_was_agreed_to_in_the_browser_is_what_the_workspace_gets(
         page.get_by_role("link", name=re.compile("output.txt")).click()
         select(page, SECOND)
         page.get_by_role("button", name="Replace the selection everywhere").click()
-        expect(page.get_by_role("status").first).to_contain_text("By hand 3 places are replaced")
+        expect(page.get_by_role("status").first).to_contain_text("4 places are replaced by it")
         expect(page.locator("div.output .mark.hand")).to_contain_text("[redacted:by-hand:")
         assert SECOND not in page.locator("div.output").inner_text()
         page.get_by_label("Words or pattern").fill("id. [0-9]")

@@ -8,14 +8,14 @@ import traceback
 from http import HTTPStatus
 from typing import Any, BinaryIO, Final, cast
 
-from litestar import Litestar, Request, Response, get, post
+from litestar import Request, Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from failgate.base.errors import BadInput, FailgateError
 from failgate.client.report_folder import opened_artifact
 from failgate.client.reviewing import Item, Review
-from failgate.client.rewriting import may_rewrite, read_recording, write_recording
+from failgate.client.rewriting import Outlook, may_rewrite, read_recording, write_recording
 from failgate.client.words import Words
 from failgate.web.forms import read_form
 from failgate.web.loopback.desk import Desk, Said, facts_of
@@ -27,6 +27,7 @@ from failgate.web.pages.frame import Frame
 from failgate.web.pages.text import size
 from failgate.web.playback import MOST_BYTES, Playback, kept_play
 from failgate.web.render import html, page, redirect, render, static_files, static_version
+from failgate.web.router import Router
 
 Asking = Request[Any, Any, Any]
 Page = Response[bytes]
@@ -34,10 +35,10 @@ Form = dict[str, str]
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
-def application(desk: Desk, entry: Entry) -> Litestar:
+def application(desk: Desk, entry: Entry) -> Router:
     """Return the doors, without who stands before them."""
     doors = [review, act, frames, consent, save, upload, sending, progress, end, static]
-    app = Litestar(doors, openapi_config=None, exception_handlers={Exception: _refused})
+    app = Router(doors, openapi_config=None, logging_config=None, exception_handlers={Exception: _refused})
     app.state.desk, app.state.entry = desk, entry
     return app
 
@@ -234,8 +235,9 @@ def _act(review: Review, form: Form) -> str:
         words = selected(text) if what == "selection" else [text.strip()] if what == "words" else []
         if what == "selection" and not words:
             raise BadInput("The selection holds no word of 3 characters that could be replaced everywhere.")
+        before = review.outlook()
         review.replace(words, [text] if what == "pattern" else [])
-        return _told(review)
+        return _told(before, review.outlook())
     if what == "forget":
         review.forget(text)
         return ""
@@ -245,15 +247,16 @@ def _act(review: Review, form: Form) -> str:
     raise BadInput("That is none of the steps.")
 
 
-def _told(review: Review) -> str:
-    seen = review.outlook()
-    if seen is None:
+def _told(before: Outlook | None, after: Outlook | None) -> str:
+    """Return what the words that were added would do more."""
+    if before is None or after is None:
         return "It will be replaced everywhere."
-    places = sum(seen.places.values())
-    lost = f"; {len(seen.lost)} of the artifacts cannot be rewritten and have to stay behind" if seen.lost else ""
-    if not places and not lost:
-        return "Nothing in the report holds these words: nothing will be replaced."
-    return f"By hand {places} {'place is' if places == 1 else 'places are'} replaced in all{lost}."
+    places = sum(after.places.values()) - sum(before.places.values())
+    lost = len(after.lost - before.lost)
+    stay = f"; {lost} of the artifacts cannot be rewritten and {'has' if lost == 1 else 'have'} to stay behind"
+    if places <= 0 and not lost:
+        return "Nothing more in the report holds that: nothing is replaced by it."
+    return f"{places} {'place is' if places == 1 else 'places are'} replaced by it{stay if lost else ''}."
 
 
 def _number(text: str) -> int:

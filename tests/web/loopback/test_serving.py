@@ -1,6 +1,5 @@
 """F2: the review at a real port: what another program on the machine gets, and when it ends."""
 
-import http.client
 import re
 import socket
 import threading
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from failgate.client.reviewing import Review
@@ -38,12 +38,19 @@ class Running:
 
 
 @contextmanager
-def running(root: Path, idle_seconds: float = 60.0) -> Iterator[Running]:
+def running(root: Path, idle_seconds: float = 20.0) -> Iterator[Running]:
     going = Running(root, idle_seconds)
     going.thread.start()
     yield going
     going.thread.join(30)
     assert not going.thread.is_alive()
+
+
+def asked(
+    port: int, method: str, path: str, headers: dict[str, str] | None = None, fields: dict[str, str] | None = None
+) -> httpx.Response:
+    with httpx.Client(trust_env=False) as client:
+        return client.request(method, f"http://127.0.0.1:{port}{path}", headers=headers, data=fields)
 
 
 @pytest.fixture
@@ -69,26 +76,20 @@ def test_a_review_is_opened_led_and_closed_over_the_wire(tmp_path: Path, opened:
             assert raw.recv(64).startswith(b"HTTP/1.1 421 ")
         with pytest.raises(OSError):
             socket.create_connection(("127.0.0.2", port), timeout=2).close()
-        line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        line.request("GET", token)
-        entered = line.getresponse()
-        page = entered.read().decode()
-        cookie = (entered.headers["set-cookie"] or "").partition(";")[0]
-        place = re.search(r'content="0;url=(/[^"]+)/"', page)
+        entered = asked(port, "GET", token)
+        cookie = {"cookie": entered.headers["set-cookie"].partition(";")[0]}
+        place = re.search(r'content="0;url=(/[^"]+)/"', entered.text)
         assert place is not None
-        line.request("GET", token)
-        assert line.getresponse().read().count(b"used already") == 1
-        line.request("GET", f"{place[1]}/", headers={"cookie": cookie})
-        shown = line.getresponse().read().decode()
-        assert "of acme" in shown
-        form_token = re.search(r'name="csrf_token" value="([^"]+)"', shown)
+        assert "used already" in asked(port, "GET", token).text
+        assert asked(port, "GET", f"{place[1]}/").status_code == 404
+        shown = asked(port, "GET", f"{place[1]}/", cookie)
+        assert "of acme" in shown.text
+        form_token = re.search(r'name="csrf_token" value="([^"]+)"', shown.text)
         assert form_token is not None
-        headers = {"cookie": cookie, "content-type": "application/x-www-form-urlencoded"}
-        line.request("POST", f"{place[1]}/end", f"csrf_token={form_token[1]}", headers)
-        assert line.getresponse().read() == b"This did not come from the page of the review."
-        line.request("POST", f"{place[1]}/end", f"csrf_token={form_token[1]}", headers | {"origin": f"http://{host}"})
-        assert "The review is closed" in line.getresponse().read().decode()
-        line.close()
+        fields = {"csrf_token": form_token[1]}
+        assert asked(port, "POST", f"{place[1]}/end", cookie, fields).status_code == 403
+        ended = asked(port, "POST", f"{place[1]}/end", cookie | {"origin": f"http://{host}"}, fields)
+        assert "The review is closed" in ended.text
     [(address, text, others)] = opened
     assert token not in address, "the arguments of a program are everybody's to read"
     assert link[0] in text
