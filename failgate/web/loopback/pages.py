@@ -5,6 +5,7 @@ import hmac
 import io
 import json
 import traceback
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any, BinaryIO, Final, cast
 
@@ -237,7 +238,7 @@ def _act(review: Review, form: Form) -> str:
             raise BadInput("The selection holds no word of 3 characters that could be replaced everywhere.")
         before = review.outlook()
         review.replace(words, [text] if what == "pattern" else [])
-        return _told(before, review.outlook())
+        return _told(before, review.outlook(), review.changes.left_out)
     if what == "forget":
         review.forget(text)
         return ""
@@ -247,12 +248,12 @@ def _act(review: Review, form: Form) -> str:
     raise BadInput("That is none of the steps.")
 
 
-def _told(before: Outlook | None, after: Outlook | None) -> str:
-    """Return what the words that were added would do more."""
+def _told(before: Outlook | None, after: Outlook | None, left_out: Collection[str]) -> str:
+    """Return what the words that were added would do more, in what is not left out anyway."""
     if before is None or after is None:
         return "It will be replaced everywhere."
-    places = sum(after.places.values()) - sum(before.places.values())
-    lost = len(after.lost - before.lost)
+    places = sum(number - before.places.get(name, 0) for name, number in after.places.items() if name not in left_out)
+    lost = len(after.lost - before.lost - set(left_out))
     stay = f"; {lost} of the artifacts cannot be rewritten and {'has' if lost == 1 else 'have'} to stay behind"
     if places <= 0 and not lost:
         return "Nothing more in the report holds that: nothing is replaced by it."
