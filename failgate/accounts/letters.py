@@ -4,6 +4,7 @@ Each link is built from the configured address of this server, never from what a
 """
 
 from failgate.accounts.mail import Letter
+from failgate.redaction import without_secrets
 
 _FOOT = "\n\n--\nFailgate at {base}. This letter was written by a program; nobody reads answers to it.\n"
 
@@ -19,7 +20,8 @@ def reset_link(base_url: str, token: str) -> str:
 
 
 def invitation(base_url: str, to: str, workspace: str, role: str, token: str, days: int) -> Letter:
-    """Return the letter that invites `to` into the workspace named `workspace`."""
+    """Return the letter that invites `to` into the workspace named `workspace`, a name that people chose."""
+    workspace = without_secrets(workspace)
     text = (
         f"You are invited to the workspace {workspace} as {role}.\n\n"
         f"Open this link to accept; it works once, for {days} days:\n\n"

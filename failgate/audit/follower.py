@@ -14,6 +14,7 @@ from failgate.audit.exporter import AuditExporter, ExportedRecord
 from failgate.audit.log import AuditLog
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Row, Transaction
+from failgate.redaction import without_secrets
 
 MOST_IN_BATCH = 500
 FIRST_PAUSE_SECONDS = 0.5
@@ -121,7 +122,7 @@ class Follower:
                     await self._deliver(row)
         except Exception as error:  # noqa: BLE001  # an exporter may raise anything
             self._failures += 1
-            self._failure = f"{type(error).__name__}: {error}"
+            self._failure = without_secrets(f"{type(error).__name__}: {error}")
             _log.warning("audit_export.failed: exporter %s, try %d: %s", self.name, self._failures, self._failure)
             return False
         return True

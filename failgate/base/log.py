@@ -1,14 +1,15 @@
 """What the program says while it runs: one JSON object per line on stderr, nothing secret in any of them.
 
-A line is an event `<noun>.<past participle>` with snake_case facts. Whatever looks like a credential is masked by the
+A line is an event `<noun>.<past participle>` with snake_case facts. Whatever looks like a secret is replaced by the
 last processor before the line is written, also inside tracebacks and in lines of other libraries. Bodies, cookies,
-`Authorization` and query strings are not logged at all.
+`Authorization` and query strings are not logged at all. What a secret looks like, the rules of redaction say.
 """
 
 import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,21 +19,17 @@ import msgspec
 import structlog
 
 from failgate.base.secret import Secret
+from failgate.redaction import without_secrets
 
 MASK = "********"
 _encode = msgspec.json.Encoder().encode
 _MASKED_KEYS = frozenset(
     {"authorization", "cookie", "set_cookie", "password", "secret", "token", "code", "form", "body", "query_string"}
 )
-_TOKEN = re.compile(
-    r"fg_[a-z]{2,8}_[A-Za-z0-9_\-]{8,}"  # our own tokens
-    r"|eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*"  # JWT
-    r"|(?i:bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}"  # Authorization
-    r"|(?<=://)[^/\s:@]{1,256}:[^/\s@]{1,256}(?=@)"  # user and password in a URL
-    r"|(?<=/setup\?)\S+|(?<=/signin\?)\S+|(?<=[?&]token=)[^\s&\"']+"  # links that sign somebody in
-)
-# Whatever _TOKEN finds holds one of these, in lower case; to look for them costs a hundredth of it.
-_MARKS = ("fg_", "eyj", "bearer", "basic", "://", "/setup?", "/signin?", "token=")
+# What every line has, and lines of nothing but what we fixed ourselves: they are not searched for secrets.
+_OWN_KEYS = frozenset({"level", "timestamp", "room", "logger", "request_id", "_record", "_from_structlog"})
+_FIXED_LINES = frozenset({"request.answered", "letter.sent"})
+_EVENT = re.compile(r"[a-z_]{1,40}(?:\.[a-z_]{1,40})?", re.ASCII)
 _NUMBERS = frozenset({int, float, bool, type(None)})
 # Library loggers that repeat what our own lines say, at levels below this one.
 _QUIET = {
@@ -59,32 +56,22 @@ class RequestContext:
 request_context: ContextVar[RequestContext | None] = ContextVar("failgate_request_context", default=None)
 
 
-def mask(text: str) -> str:
-    """Return `text` with everything that looks like a credential replaced by asterisks."""
-    return _TOKEN.sub(MASK, text) if _may_hold_credential(text) else text
-
-
-def _may_hold_credential(text: str) -> bool:
-    lowered = text.lower()
-    return any(mark in lowered for mark in _MARKS)
-
-
 def masked(value: Any, depth: int = 6) -> Any:
     """Return `value`, which is made of JSON values and secrets, with every credential in it masked."""
     if isinstance(value, str):
-        return mask(value)
+        return without_secrets(value)
     if isinstance(value, Secret) or depth == 0:
         return MASK
     if isinstance(value, bytes | bytearray | memoryview):
-        return mask(bytes(value).decode("utf-8", "replace"))
+        return without_secrets(bytes(value).decode("utf-8", "replace"))
     if isinstance(value, Mapping):
         pairs: Mapping[Any, Any] = value
-        return {str(k): MASK if str(k).lower() in _MASKED_KEYS else masked(v, depth - 1) for k, v in pairs.items()}
+        return {without_secrets(str(k)): _masked_fact(str(k), v, depth - 1) for k, v in pairs.items()}
     if isinstance(value, Sequence | set | frozenset):
         return [masked(item, depth - 1) for item in cast("Sequence[Any]", value)]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return mask(str(value))
+    return without_secrets(str(value))
 
 
 def start_logging(
@@ -126,6 +113,22 @@ def start_logging(
         logger.setLevel(max(number, lowest))
 
 
+def log_crashes() -> None:
+    """Make what the interpreter itself would print a line of the log: a thread's end, a destructor's, a warning."""
+    log = get_logger("failgate.crash")
+
+    def of_thread(ended: threading.ExceptHookArgs) -> None:
+        if ended.exc_value is not None and not isinstance(ended.exc_value, SystemExit):
+            log.error("thread.crashed", exc_info=ended.exc_value)
+
+    def unraisable(ended: "sys.UnraisableHookArgs") -> None:
+        log.error("destructor.crashed", reason=ended.err_msg, exc_info=ended.exc_value or True)
+
+    threading.excepthook = of_thread
+    sys.unraisablehook = unraisable
+    logging.captureWarnings(capture=True)
+
+
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return the logger of the module `name`."""
     return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(room=name))
@@ -139,24 +142,21 @@ def _add_request(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
 
 
 def _mask_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if _is_harmless(event):
+    name = event.get("event")
+    if type(name) is str and name in _FIXED_LINES:
         return event
-    kept = {key: event[key] for key in ("_record", "_from_structlog") if key in event}
-    cleaned: dict[str, Any] = masked({key: value for key, value in event.items() if key not in kept})
-    return {**cleaned, **kept}
+    return {key: value if _is_fixed(key, value) else _masked_fact(key, value) for key, value in event.items()}
 
 
-def _is_harmless(event: Mapping[str, Any]) -> bool:
-    """Tell whether `event` is flat and nothing in it can be a credential: most lines, which need no second look."""
-    texts: list[str] = []
-    for key, value in event.items():
-        if type(value) is str:
-            texts.append(value)
-        elif type(value) not in _NUMBERS:
-            return False
-        if key.lower() in _MASKED_KEYS:
-            return False
-    return not _may_hold_credential("\n".join(texts))
+def _is_fixed(key: str, value: Any) -> bool:
+    """Tell whether `value` cannot hold a secret: a number, what every line has, the name of an event."""
+    if key in _OWN_KEYS or type(value) in _NUMBERS:
+        return True
+    return key == "event" and type(value) is str and _EVENT.fullmatch(value) is not None
+
+
+def _masked_fact(key: str, value: Any, depth: int = 6) -> Any:
+    return MASK if key.lower() in _MASKED_KEYS else masked(value, depth)
 
 
 def _json_line(event: Mapping[str, Any], default: Callable[[Any], Any]) -> str:

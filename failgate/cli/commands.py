@@ -93,15 +93,22 @@ def carry_out(words: Sequence[str]) -> int:
     except click.ClickException as mistake:
         context = getattr(mistake, "ctx", None)
         see = f" See: {context.command_path} --help" if context is not None else ""
-        click.echo(f"failgate: {mistake.format_message()}{see}", err=True)
+        _say(f"{mistake.format_message()}{see}")
         return mistake.exit_code
     except click.Abort:
         click.echo("failgate: stopped", err=True)
         return 130
     except FailgateError as error:
-        click.echo(f"failgate: {error}", err=True)
+        _say(str(error))
         return exit_code_of(error)
     return result if isinstance(result, int) else 0
+
+
+def _say(sentence: str) -> None:
+    """Print `sentence` to stderr; what it repeats of an argument or of an answer may hold a secret."""
+    from failgate.redaction import without_secrets
+
+    click.echo(f"failgate: {without_secrets(sentence)}", err=True)
 
 
 def exit_code_of(error: FailgateError) -> int:

@@ -24,6 +24,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return 141  # 128 + SIGPIPE, as other programs end when their reader is gone
+    except Exception as crash:  # noqa: BLE001 - the interpreter would print it with the secrets that its text may hold
+        _tell(crash)
+        return 1
+
+
+def _tell(crash: Exception) -> None:
+    """Print the traceback of `crash` as the interpreter does, without secrets."""
+    from traceback import format_exception
+
+    from failgate.redaction import without_secrets
+
+    sys.stderr.write(without_secrets("".join(format_exception(crash))))
 
 
 def _silence_stdout() -> None:

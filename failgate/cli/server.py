@@ -65,10 +65,11 @@ def read_config(path: Path | None, listen: str | None = None, *, with_plugins: b
 @click.option("--accept-rollback", is_flag=True, help="Start although the audit log is behind its last checkpoint.")
 def serve(config_path: Path | None, data: Path, listen: str | None, demo: bool, accept_rollback: bool) -> None:
     """Run the server until SIGTERM or Ctrl-C."""
-    from failgate.base.log import start_logging
+    from failgate.base.log import log_crashes, start_logging
 
     config = read_config(config_path, listen, with_plugins=True)
     start_logging(config.server.log_format)
+    log_crashes()
     folder = Path(tempfile.mkdtemp(prefix="failgate-demo-")) if demo else data
     try:
         run_loop(_serve(config, folder, is_demo=demo, accept_rollback=accept_rollback))

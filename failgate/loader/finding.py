@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from failgate.base.log import mask
 from failgate.config.errors import ConfigRefused, Mistake
 from failgate.config.installed import InstalledPlugin, find_installed
 from failgate.config.load import draft_config
@@ -16,6 +15,7 @@ from failgate.config.model import Config, Instance
 from failgate.config.settings import Reader, nearest
 from failgate.config.source import read_source
 from failgate.plugin import API_VERSION, ENTRY_POINT_GROUP, Plugin
+from failgate.redaction import without_secrets
 
 FIRST_PARTY = ("allowlist", "capture", "filesystem", "jsonl", "quorum")
 
@@ -149,7 +149,7 @@ def _import(instance: Instance, found: InstalledPlugin, reader: Reader) -> Plugi
     try:
         loaded: object = found.entry_point.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001  # any code of a stranger may run here
-        sentence = f"{where} cannot be imported: {type(error).__name__}: {mask(str(error))}"
+        sentence = f"{where} cannot be imported: {type(error).__name__}: {without_secrets(str(error))}"
         hint = f"install it again with what it needs: `pip install --force-reinstall {found.distribution}`"
         reader.keep(instance.path, sentence, at="value", hint=hint)
         return None

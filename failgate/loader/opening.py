@@ -9,13 +9,13 @@ from typing import Any, cast
 from failgate.artifacts.store import ArtifactStore
 from failgate.audit.exporter import AuditExporter
 from failgate.base.errors import FailgateError, StartRefused
-from failgate.base.log import mask
 from failgate.config.model import Config
 from failgate.drafts import DocumentFormat
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.loader.finding import ReadyPlugin, find_plugins
 from failgate.loader.slots import OpenedPlugin, OpenedPlugins, fill_slots
 from failgate.plugin import Host, Provides
+from failgate.redaction import without_secrets
 from failgate.reports.format import ReportFormat
 
 CLOSE_SECONDS = 5.0
@@ -54,7 +54,7 @@ async def _open(ready: ReadyPlugin, host: Host) -> AsyncIterator[Provides]:
     except FailgateError as error:
         raise _not_opened(ready, error.sentence, error.hint) from error
     except Exception as error:
-        raise _not_opened(ready, f"{type(error).__name__}: {mask(str(error))}", None) from error
+        raise _not_opened(ready, f"{type(error).__name__}: {without_secrets(str(error))}", None) from error
     try:
         yield _checked(ready, provides)
     finally:
@@ -63,7 +63,7 @@ async def _open(ready: ReadyPlugin, host: Host) -> AsyncIterator[Provides]:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await context.__aexit__(None, None, None)
         except Exception as error:  # noqa: BLE001  # the others have to close too
-            reason = f"{type(error).__name__}: {mask(str(error))}"
+            reason = f"{type(error).__name__}: {without_secrets(str(error))}"
             host.log.error("plugin.close_failed", plugin=str(ready.identity), reason=reason)  # noqa: TRY400  # one line
 
 

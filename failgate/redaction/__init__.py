@@ -9,6 +9,7 @@ from failgate.redaction.arguments import redact_arguments
 from failgate.redaction.catalogue import RULES, RULES_VERSION
 from failgate.redaction.environment import environment_secrets, is_sensitive_name
 from failgate.redaction.offsets import CharacterOffsets
+from failgate.redaction.passing import without_secrets
 from failgate.redaction.patterns import Pattern, PatternMatcher, UnusablePattern, check_pattern
 from failgate.redaction.rules import Rule
 from failgate.redaction.scanner import Finding, Redacted, Scanner, redact, redact_bytes
@@ -32,4 +33,5 @@ __all__ = [
     "redact",
     "redact_arguments",
     "redact_bytes",
+    "without_secrets",
 ]

@@ -4,12 +4,13 @@ import hashlib
 
 from failgate.redaction.general import GENERAL
 from failgate.redaction.issuers import ISSUERS
+from failgate.redaction.ours import OURS
 from failgate.redaction.places import PLACES
 from failgate.redaction.prefixes import PREFIXES
 from failgate.redaction.providers import PROVIDERS
 from failgate.redaction.rules import Rule
 
-RULES: tuple[Rule, ...] = PROVIDERS + ISSUERS + PREFIXES + PLACES + GENERAL
+RULES: tuple[Rule, ...] = OURS + PROVIDERS + ISSUERS + PREFIXES + PLACES + GENERAL
 """The first rule wins where two find the same span: a provider's own form says more than an assignment."""
 
 _JUDGEMENT = 3  # raised by hand when `judgement.py` decides otherwise

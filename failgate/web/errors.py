@@ -25,7 +25,7 @@ from failgate.base.errors import (
     StorageUnavailable,
     TooManyRequests,
 )
-from failgate.base.log import get_logger
+from failgate.base.log import get_logger, masked
 from failgate.sso.scim.errors import ScimError, error_document
 from failgate.web.context import Visit, visit_of
 from failgate.web.door import Door
@@ -36,6 +36,7 @@ NOTHING_HERE = "There is nothing here under this name, or it is not yours to see
 SCIM_PATH = "/scim/"
 SCIM_MEDIA_TYPE = "application/scim+json"
 _PROBLEM = "application/problem+json"
+_FIXED = frozenset({"type", "title", "status"})  # by the kind of error; everything else may repeat what was sent
 _RESERVED = frozenset({"type", "title", "status", "detail", "hint", "request_id"})
 _encode = msgspec.json.Encoder(order="deterministic").encode
 log = get_logger(__name__)
@@ -72,8 +73,22 @@ def problem_of(error: Exception, request_id: str | None) -> tuple[int, dict[str,
     document = _document(kind, ours.sentence)
     document |= {key: value for key, value in ours.facts.items() if key not in _RESERVED and value is not None}
     document |= {"hint": ours.hint} if ours.hint else {}
+    document |= _without_secrets(document)
     document |= {"request_id": request_id} if request_id else {}
     return kind.status, document, headers
+
+
+def _without_secrets(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what in `document` may repeat what was sent, without secrets; those of a fact, in the sentence too."""
+    cleaned: dict[str, Any] = {}
+    detail = str(document["detail"])
+    for key, value in document.items():
+        if key in _FIXED or value is None or isinstance(value, int | float):
+            continue
+        cleaned[key] = masked(value)
+        if isinstance(value, str) and key != "detail" and cleaned[key] != value:
+            detail = detail.replace(value, cleaned[key])
+    return cleaned | {"detail": masked(detail)}
 
 
 class OtherStatus(FailgateError):
@@ -138,8 +153,8 @@ def _scim(error: Exception) -> Response[bytes]:
         status, scim_type = ours.http_status, ours.scim_type
     elif isinstance(ours, BadInput):
         scim_type = "invalidSyntax"
-    if ours.hint and status != 404:
-        detail = f"{detail} {ours.hint}"
+    if "hint" in document:
+        detail = f"{detail} {document['hint']}"
     body = problem_body(error_document(status, detail, scim_type))
     return Response(body, status_code=status, media_type=SCIM_MEDIA_TYPE, headers=headers)
 
@@ -177,8 +192,9 @@ def _oauth_answer(error: Exception, request_id: str) -> Response[bytes]:
     else:
         word = "server_error" if status >= 500 else "invalid_request"
     headers |= {"cache-control": "no-store", "pragma": "no-cache"}
-    said = "".join(" " if character in '"\\' or not " " <= character <= "~" else character for character in str(ours))
-    body = _encode({"error": word, "error_description": said if status != 404 else document["detail"]})
+    told = " ".join(filter(None, (document["detail"], document.get("hint"))))
+    said = "".join(" " if character in '"\\' or not " " <= character <= "~" else character for character in told)
+    body = _encode({"error": word, "error_description": said})
     return Response(body, status_code=status, media_type="application/json", headers=headers)
 
 
@@ -226,7 +242,7 @@ def _page(visit: Visit, error: Exception, request: Request[Any, Any, Any]) -> Re
         "status": status,
         "title": document["title"],
         "sentence": document["detail"],
-        "hint": ours.hint if status != 404 else None,
+        "hint": document.get("hint"),
         "request_id": visit.request_id if status >= 500 else None,
         "action_href": "/",
         "action_label": "Go to the start page",

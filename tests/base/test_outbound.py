@@ -6,8 +6,12 @@ import datetime as dt
 import gc
 import gzip
 import ipaddress
+import json
+import os
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +22,7 @@ from hypothesis import strategies as st
 
 from failgate.base.destination import OutboundRefused, is_public, parse_destination
 from failgate.base.outbound import Outbound
+from tests.peers import rebinding
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -230,6 +235,39 @@ async def test_a_name_that_rebinds_is_resolved_once_and_the_judged_address_is_di
         assert listener.connections == 0
     assert asked == ["rebind.example"]
     assert dialled == ["198.41.0.4"]
+
+
+def test_a_name_server_that_changes_its_mind_leads_nobody_inside(tmp_path: Path) -> None:
+    """The system's resolver asks a real name server; listeners on a public address, on loopback, on a cloud's metadata.
+
+    What judges the name and then connects by it is led inside, there: the server's own way out is not.
+    """
+    program = Path(rebinding.__file__)
+    folders = {"PYTHONPATH": str(program.parents[2]), "TMPDIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    apart = ["unshare", "--user", "--map-root-user", "--mount", "--net"]
+    try:
+        able = subprocess.run([*apart, "true"], capture_output=True, text=True, timeout=20)
+    except OSError as error:
+        pytest.skip(f"unshare is missing ({error}): install the package `util-linux`")
+    if able.returncode:
+        pytest.skip(f"this machine makes no namespaces for a network of its own: {able.stderr.strip()}")
+    done = subprocess.run(
+        [*apart, sys.executable, str(program)], env=folders, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["naive"] == f"{rebinding.PUBLIC} {rebinding.INSIDE}"
+    refused = ["not-public", "not-public"]
+    assert found["told"] == {
+        "public.example": ["unreachable", "unreachable"],  # its listener closes
+        "rebind.example": ["unreachable", "not-public"],
+        "cloud.example": ["unreachable", "not-public"],
+        "both.example": refused,
+        "alias.example": refused,
+        "mapped.example": refused,
+    }
+    assert set(found["asked"].values()) == {2}  # once for each fetch
+    assert found["connections"] == {rebinding.PUBLIC: 4, rebinding.INSIDE: 0, rebinding.METADATA: 0}
 
 
 async def test_an_unresolvable_name_fails_closed() -> None:

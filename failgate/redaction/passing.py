@@ -1,0 +1,22 @@
+"""Text that leaves in passing: a line of the log, an answer, a letter, the last words of a crash.
+
+Every such surface asks here, so that what is a secret in a report is one there. Free text only: what the program
+itself fixed (names of doors, ids, numbers) is not looked through. A tag is the same for the same secret while the
+process lives.
+"""
+
+import os
+from functools import cache
+
+from failgate.redaction.environment import environment_secrets
+from failgate.redaction.scanner import Scanner, redact
+
+
+def without_secrets(text: str) -> str:
+    """Return `text` with every secret in it replaced by its tag, those of this process's environment too."""
+    return redact(text, _scanner()).text
+
+
+@cache
+def _scanner() -> Scanner:
+    return Scanner(values=environment_secrets(os.environ))
