@@ -185,9 +185,9 @@ class Tokens:
         owner_id: str | None = None,
         reason: RevokeReason = "revoked",
     ) -> None:
-        """End the token `token_id` at once; nothing happens when it has ended.
+        """End the token `token_id` at once; nothing happens when it has ended and the operator asks.
 
-        `workspace_id` and `owner_id`, when given, must be the token's.
+        `workspace_id` and `owner_id`, when given, must be the token's; to who has to name them an ended one is missing.
 
         Raises: NotFound (there is none, or it is another's: the same answer).
         """
@@ -198,6 +198,7 @@ class Tokens:
                 row is None
                 or workspace_id not in {None, row["workspace_id"]}
                 or owner_id not in {None, row["owner_id"]}
+                or (row["revoked_us"] is not None and (workspace_id, owner_id) != (None, None))
             ):
                 raise NotFound("There is no such token.")
             await self._end_where(tx, "id = $1", [token_id], actor, reason)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import httpx
@@ -26,6 +26,7 @@ from failgate.web.door import Door
 from failgate.web.pages.people_doors import PEOPLE, PLATFORM
 from failgate.web.routes import DOORS
 from tests.journeys import team
+from tests.journeys.departed import LEAVES_NO_ROW, STAYS, Departed, departed, kind_of
 from tests.journeys.harness import NewDatabase, Server
 from tests.journeys.team import PASSWORD, Person, Visitor, ask, person, program, sign_in, stranger, submission
 from tests.journeys.test_bad_input import consented, manifest
@@ -329,12 +330,21 @@ class World:
     speakers: dict[str, Speaker]
     ids: dict[str, str]
     visitors: tuple[str, ...]
+    departed: Departed
+    known: dict[tuple[int, str, str], httpx.Response] = field(default_factory=dict)
 
     def crowd(self) -> Iterator[tuple[str, Speaker]]:
         for name in self.visitors:
             if name == COMMAND_LINE:
                 renew(self.speakers[name])
             yield name, self.speakers[name]
+
+    def gone(self, door: Door, filling: dict[str, str]) -> str:
+        """Return the path in `acme` that names what `filling` says."""
+        path = door.path
+        for name, value in filling.items():
+            path = path.replace(f"{{{name}}}", value)
+        return self.url(replace(door, path=path), "acme")
 
     def url(self, door: Door, workspace: str, *, identifier: str | None = None) -> str:
         kind = door.name.partition(".")[0].removeprefix("page").strip("s") or _noun(door)
@@ -441,7 +451,10 @@ def populate(server: Server, stack: contextlib.ExitStack, visitors: tuple[str, .
     remote = person(server, "remote", "developer")
     at_desk = Speaker(browser(remote), user(remote), {"acme": Role.DEVELOPER})
     speakers[COMMAND_LINE] = _command_line(server, at_desk, stack)
-    return World(server, speakers, _things(speakers["agent token"].client, server, key), visitors)
+    things = _things(speakers["agent token"].client, server, key)
+    live = {"report": things["report"], "agent": agent["agent"], "connection": provider["connection"]}
+    clients = (speakers[name].client for name in ("owner", "agent token", "provider of acme"))
+    return World(server, speakers, things, visitors, departed(server, *clients, live))
 
 
 def _command_line(server: Server, person: Speaker, stack: contextlib.ExitStack) -> Speaker:
@@ -555,6 +568,14 @@ def knock(world: World, speaker: Speaker, door: Door, path: str) -> httpx.Respon
     return speaker.client.request(door.method, path, **how)
 
 
+def knock_once(world: World, speaker: Speaker, door: Door, path: str) -> httpx.Response:
+    """Ask as `knock` does, or remember what was answered to the same question before."""
+    asked = id(speaker), door.name, path
+    if asked not in world.known:
+        world.known[asked] = knock(world, speaker, door, path)
+    return world.known[asked]
+
+
 def fields_of(world: World, speaker: Speaker) -> dict[str, str]:
     """Return a form that is one of this visit: what is tested is the permission, not the wall before it."""
     client = speaker.client
@@ -637,7 +658,7 @@ def test_every_door_answers_as_the_table_says(world: World) -> None:
                 wanted = expected(door, speaker, workspace)
                 if workspace == "other" and wanted == "let in" and "{id}" in door.path:
                     wanted = "nothing there"  # its own workspace, and an id of another
-                answer = knock(world, speaker, door, world.url(door, workspace))
+                answer = knock_once(world, speaker, door, world.url(door, workspace))
                 if not fits(door, wanted, answer):
                     wrong.append(
                         f"{visitor} at {door.name} in {workspace}: {wanted}, and it was {answer.status_code}"
@@ -654,14 +675,14 @@ def test_a_foreign_workspace_cannot_be_told_from_a_missing_or_misspelt_one(world
         for door in KNOCKED:
             if door.workspace not in {"path", "query"}:
                 continue
-            seen = shape_of(knock(world, speaker, door, world.url(door, foreign)))
+            seen = shape_of(knock_once(world, speaker, door, world.url(door, foreign)))
             is_signed_in = (
                 visitor in {"owner", "owner of another workspace", "agent token"}
                 and expected(door, speaker, foreign) == "nothing there"
             )
             names = ("absent", *MALFORMED) if is_signed_in else ("absent",)
             for other in names:
-                shape = shape_of(knock(world, speaker, door, world.url(door, other)))
+                shape = shape_of(knock_once(world, speaker, door, world.url(door, other)))
                 if without(shape, other) != without(seen, foreign):
                     wrong.append(f"{visitor} at {door.name}: {foreign} {seen}, {other} {shape}")
     assert wrong == [], "\n".join(wrong)[:3000]
@@ -711,6 +732,64 @@ def test_a_foreign_thing_in_ones_own_workspace_is_a_missing_one(world: World) ->
             assert without_request_id(foreign) == without_request_id(missing)
     named = client.get(f"{where}/commands", headers={"x-workspace": "acme", "x-original-url": "/w/acme/queue"})
     assert named.json()["items"] == []
+
+
+def test_what_was_deleted_is_a_missing_one_for_everybody(world: World) -> None:
+    """F5: a report, a link, a rule, a member, a token and so on: status, headers and bytes as if it had never been."""
+    wrong, crossed = [], set()
+    for visitor, speaker in world.crowd():
+        for door in KNOCKED:
+            filling = world.departed.filling(door)
+            if filling is None:
+                continue
+            missing = {**filling, list(filling)[-1]: missing_of(door)}
+            seen = shape_of(knock_once(world, speaker, door, world.gone(door, filling)))
+            wanted = shape_of(knock_once(world, speaker, door, world.gone(door, missing)))
+            if named_alike(seen, filling) != named_alike(wanted, missing):
+                wrong.append(f"{visitor} at {door.name}: deleted {seen}, missing {wanted}")
+            crossed.add(door.name)
+    assert wrong == [], "\n".join(wrong)[:3000]
+    placed = {
+        door.name for door in KNOCKED if re.search(r"\{(id|link|token|certificate|share|connection)\}", door.path)
+    }
+    assert {kind_of(door) for door in KNOCKED if door.name in placed - crossed} == STAYS | LEAVES_NO_ROW
+
+
+def missing_of(door: Door) -> str:
+    return "nowhere" if "{connection}" in door.path else NOWHERE
+
+
+def named_alike(shape: tuple[int, bytes, list[tuple[str, str]]], filling: dict[str, str]) -> object:
+    """Return the shape without the id that the visitor wrote into the address: `next` says it back to them alone."""
+    status, body, headers = shape
+    for value in filling.values():
+        headers = [(name, text.replace(value, "ID") if name == "location" else text) for name, text in headers]
+    return status, body, headers
+
+
+def test_what_was_deleted_is_missing_in_query_body_and_socket_too(world: World) -> None:
+    """F5: a member that left, a report that is no more, an agent's ended token: said anywhere but in the path."""
+    owner, agent = world.speakers["owner"].client, world.speakers["agent token"].client
+    gone, command, where = world.departed.ids, world.ids["command"], team.WHERE
+    for client, method, path, body in (
+        (owner, "POST", f"{where}/agents", {"name": "x", "owner": gone["member"]}),
+        (owner, "POST", f"{where}/agents/{world.departed.live['agent']}/owner", {"owner": gone["member"]}),
+        (owner, "POST", f"{where}/certificates", {"agent": gone["token"], "san": "spiffe://acme.example/y"}),
+        (owner, "GET", f"{where}/reports?group={gone['group']}", None),
+        (owner, "GET", f"{where}/reports?after={gone['report']}", None),
+        (owner, "GET", f"/w/acme/queue?c={gone['rule']}", None),
+        (owner, "GET", f"/w/acme/reports?group={gone['group']}", None),
+        (owner, "GET", f"/s/{gone['share']}?report={gone['report']}", None),
+        (agent, "POST", f"{where}/commands/{command}/outcome", {"digest": world.ids["digest"], "exit_code": 1, "duration_ms": 1,
+                                                                 "report_id": gone["report"]}),
+    ):  # fmt: skip
+        never = [new_id() if value in gone.values() else value for value in (path, *(body or {}).values())]
+        other = re.sub("|".join(map(re.escape, gone.values())), NOWHERE, path)
+        asked = client.request(method, path, json=body)
+        missing = client.request(method, other, json=dict(zip(body, never[1:], strict=True)) if body else None)
+        assert asked.status_code == missing.status_code, (path, asked.text, missing.text)
+        if body or asked.status_code != 200:
+            assert without_request_id(asked) == without_request_id(missing), path
 
 
 def without_request_id(answer: httpx.Response) -> object:
