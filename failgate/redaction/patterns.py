@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 MOST_CHARACTERS = 500
 PIECE_BYTES = 4096
+LEAST_BYTES = 4
+"""What is shorter is no secret; each tag is longer, and a pattern of one letter would make any text thirty times so."""
 _MEMORY_BYTES = 4 * 1024 * 1024
 
 
@@ -45,7 +47,7 @@ class PatternMatcher:
                 compiled = self._compiled[number]
                 for match in compiled.finditer(piece):
                     first, last = match.span(1 if compiled.groups and match.group(1) is not None else 0)
-                    if first < last:
+                    if last - first >= LEAST_BYTES:
                         yield number, start + first, start + last
 
 

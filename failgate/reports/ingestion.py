@@ -7,7 +7,7 @@ project; each report says so (`standing`), and its audit record too.
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from failgate.reports.reports import Reports
 from failgate.wire.reports import BeginReport, Consent
 
 WINDOW_SECONDS = 60
-AT_ONCE = 4  # documents that are read at the same time, each of which may fill its limit
+AT_ONCE = 2  # documents that are read at the same time, each of which may fill its limit
 _KEYS_COUNTED = 10_000
 
 
@@ -90,16 +90,26 @@ class Ingestion:
         return reader
 
     async def take(
-        self, principal: Principal, workspace_id: str, format_name: str, document: bytes, project: str | None = None
+        self,
+        principal: Principal,
+        workspace_id: str,
+        format_name: str,
+        document: bytes,
+        project: str | None = None,
+        *,
+        unpack: Callable[[bytes], bytes] | None = None,
     ) -> Taken:
         """Keep what failed in `document`, as reports of `principal` in the workspace.
 
-        The same document gives the same reports when its format knows ids of its own.
+        `unpack` makes the document of what came, in its turn and in a thread: what waits is as small as it came. The
+        same document gives the same reports when its format knows ids of its own.
 
-        Raises: NotFound (the format is not enabled), what the format and `Reports` raise.
+        Raises: NotFound (the format is not enabled), what `unpack`, the format and `Reports` raise.
         """
         reader = self.format_of(format_name)
         async with self._turns:
+            if unpack is not None:
+                document = await asyncio.to_thread(unpack, document)
             reading = await asyncio.to_thread(reader.drafts, document)
             scanner = await self._scanner_of(workspace_id)
             self.passed_over.update(reading.passed_over)

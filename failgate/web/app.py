@@ -28,6 +28,7 @@ from failgate.web.errors import answer_error
 from failgate.web.forms import StrictRequest
 from failgate.web.guard import guard
 from failgate.web.headers import allowed_hosts
+from failgate.web.held import HeldBodies
 from failgate.web.live.sockets import OpenSockets
 from failgate.web.metrics import Metrics
 from failgate.web.request_log import RequestLog
@@ -78,6 +79,7 @@ class Application:
                     "metrics": self.metrics,
                     "denials": self.denials,
                     "sockets": self.sockets,
+                    "held_bodies": HeldBodies(),
                     "doors": tuple(doors),
                 }
             ),

@@ -6,6 +6,7 @@ or is never called.
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -13,8 +14,10 @@ from litestar.connection import Request
 
 from failgate.base.errors import BadInput, TooLarge, WrongMediaType
 from failgate.web.asgi import Scope
+from failgate.web.context import visit_of
 from failgate.web.errors import OtherStatus
 from failgate.web.headers import header
+from failgate.web.held import HeldBodies
 from failgate.web.strict_json import convert, decode
 
 BODY_SECONDS = 10.0  # for a whole JSON body or form
@@ -74,22 +77,31 @@ async def read_form(request: Request[Any, Any, Any], limit_bytes: int = FORM_BYT
 async def read_whole(request: Request[Any, Any, Any], limit_bytes: int) -> bytes:
     """Return the body; stop reading at the first byte over `limit_bytes`.
 
-    Raises: TooLarge, OtherStatus 408.
+    Raises: TooLarge, TooManyRequests (it and others are too much at once), OtherStatus 408.
     """
+    async with whole_body(request, limit_bytes) as body:
+        return body
+
+
+@asynccontextmanager
+async def whole_body(request: Request[Any, Any, Any], limit_bytes: int) -> AsyncIterator[bytes]:
+    """Yield the body as `read_whole` returns it; it counts among what is held until the block ends."""
     _check_announced(request, limit_bytes)
     pieces: list[bytes] = []
-    total, has_more = 0, True
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while has_more:
-                piece, has_more = _piece_of(await request.receive())
-                pieces.append(piece)
-                total += len(piece)
-                if total > limit_bytes:
-                    raise _too_large(limit_bytes)
-    except TimeoutError:
-        raise OtherStatus(408, "The body came too slowly.", {"connection": "close"}) from None
-    return b"".join(pieces)
+    visit, has_more = visit_of(request), True
+    held: HeldBodies = request.app.state.held_bodies
+    with held.body_of(visit.principal.id or visit.ip or "") as counted:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while has_more:
+                    piece, has_more = _piece_of(await request.receive())
+                    counted.grow(len(piece))
+                    if counted.size > limit_bytes:
+                        raise _too_large(limit_bytes)
+                    pieces.append(piece)
+        except TimeoutError:
+            raise OtherStatus(408, "The body came too slowly.", {"connection": "close"}) from None
+        yield b"".join(pieces)
 
 
 async def pieces_of(request: Request[Any, Any, Any], limit_bytes: int) -> AsyncIterator[bytes]:

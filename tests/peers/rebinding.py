@@ -129,7 +129,9 @@ def main() -> None:
     listeners = {address: Listener(address) for address in (PUBLIC, INSIDE, METADATA)}
     for thread in (names, *listeners.values()):
         thread.start()
-    found: dict[str, object] = {"naive": naive("naive.example"), "told": {}, "asked": {}}
+    led = naive("naive.example")
+    told: dict[str, list[str]] = {}
+    asked: dict[str, int] = {}
     for listener in listeners.values():
         listener.connections = 0
     for host in (
@@ -141,11 +143,10 @@ def main() -> None:
         "mapped.example",
     ):
         before = names.asked[host]
-        told = [asyncio.run(ask(f"https://{host}:{PORT}/metadata")) for _ in range(2)]
-        found["told"] |= {host: told}  # type: ignore[operator]  # a dictionary, as above
-        found["asked"] |= {host: names.asked[host] - before}  # type: ignore[operator]
-    found["connections"] = {address: listener.connections for address, listener in listeners.items()}
-    json.dump(found, sys.stdout)
+        told[host] = [asyncio.run(ask(f"https://{host}:{PORT}/metadata")) for _ in range(2)]
+        asked[host] = names.asked[host] - before
+    connections = {address: listener.connections for address, listener in listeners.items()}
+    json.dump({"naive": led, "told": told, "asked": asked, "connections": connections}, sys.stdout)
 
 
 if __name__ == "__main__":

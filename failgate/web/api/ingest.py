@@ -17,7 +17,7 @@ from failgate.web.asgi import Scope
 from failgate.web.compressed import decompressed
 from failgate.web.context import services_of, visit_of
 from failgate.web.errors import OtherStatus
-from failgate.web.forms import read_whole
+from failgate.web.forms import whole_body
 from failgate.web.headers import header
 from failgate.web.strict_query import single_values
 from failgate.wire.reports import TakenDocument
@@ -34,15 +34,16 @@ async def envelope(request: Request[Any, Any, Any], project: FromPath[str]) -> R
     ingestion = services_of(request).report_room.ingestion
     try:
         key = await ingestion.admit(project, _key_of(request), _SENTRY)
-        body = await _document(request)
-        await ingestion.take(key.principal, key.workspace_id, _SENTRY, body, key.project)
+        async with whole_body(request, BODY_BYTES) as body:
+            packed = _packed(request)
+            await ingestion.take(key.principal, key.workspace_id, _SENTRY, body, key.project, unpack=packed.open)
     except Unprocessable as error:
         raise BadInput(error.sentence, hint=error.hint) from error
     except (TooManyRequests, StorageUnavailable) as error:
         wait = error.retry_after_seconds if isinstance(error, TooManyRequests) else _WAIT_SECONDS
         headers = {"retry-after": str(wait), "x-sentry-rate-limits": f"{wait}::key"}
         raise OtherStatus(429, error.sentence, headers) from error
-    answer = json.dumps({"id": _event_id(body)}).encode()
+    answer = json.dumps({"id": _event_id(packed.head)}).encode()
     return Response(
         answer, status_code=200, media_type="application/json", headers={"access-control-allow-origin": "*"}
     )
@@ -52,13 +53,28 @@ async def document(request: Request[Any, Any, Any], format: FromPath[str]) -> Ta
     """Take a document of an enabled format as raw bytes; what failed in it is redacted and kept as reports."""
     visit, ingestion = visit_of(request), services_of(request).report_room.ingestion
     ingestion.format_of(format)
-    taken = await ingestion.take(visit.principal, visit.here().id, format, await _document(request))
+    async with whole_body(request, BODY_BYTES) as body:
+        unpack = _packed(request).open
+        taken = await ingestion.take(visit.principal, visit.here().id, format, body, unpack=unpack)
     return TakenDocument(list(taken.reports))
 
 
-async def _document(request: Request[Any, Any, Any]) -> bytes:
-    body = await read_whole(request, BODY_BYTES)
-    return decompressed(body, header(cast("Scope", request.scope), b"content-encoding") or "", DOCUMENT_BYTES)
+class _Packed:
+    """How a body was compressed; it is unpacked when its turn has come, and `head` is its first line then."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self.head = b""
+
+    def open(self, body: bytes) -> bytes:
+        """Return `body` decompressed. Raises: BadInput, TooLarge."""
+        document = decompressed(body, self._encoding, DOCUMENT_BYTES)
+        self.head = document.partition(b"\n")[0]
+        return document
+
+
+def _packed(request: Request[Any, Any, Any]) -> _Packed:
+    return _Packed(header(cast("Scope", request.scope), b"content-encoding") or "")
 
 
 def _key_of(request: Request[Any, Any, Any]) -> str | None:
@@ -68,7 +84,7 @@ def _key_of(request: Request[Any, Any, Any]) -> str | None:
     return found[1] if found else single_values(scope["query_string"]).get("sentry_key")
 
 
-def _event_id(body: bytes) -> str | None:
+def _event_id(head: bytes) -> str | None:
     """Return the `event_id` of the envelope's header, which was read before."""
-    named: object = json.loads(body.partition(b"\n")[0]).get("event_id")
+    named: object = json.loads(head).get("event_id")
     return named if isinstance(named, str) else None

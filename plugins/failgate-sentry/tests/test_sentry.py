@@ -140,6 +140,12 @@ def test_what_is_no_envelope_is_refused_with_its_place(document, says):
         SentryFormat().drafts(document)
 
 
+def test_an_event_that_would_take_fifty_times_its_text_is_refused():
+    wide = b'{"extra":[' + b"{}," * 400_000 + b"{}]}"
+    with pytest.raises(TooLarge, match="Event 1 is larger"):
+        SentryFormat().drafts(envelope(({"type": "event", "length": len(wide)}, wide)))
+
+
 def test_too_many_items_are_refused():
     with pytest.raises(TooLarge):
         SentryFormat().drafts(envelope(*([({"type": "session"}, b"{}")] * 101)))

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
-from failgate.plugin import Draft, DraftArtifact, Reading, Unprocessable
+from failgate.plugin import Draft, DraftArtifact, Reading, TooLarge, Unprocessable
 from failgate_sentry.envelope import Envelope, Item, json_object, parse_envelope, text_of
 from failgate_sentry.writing import object_of, pairs_of, title_of, written
 
+LARGEST_EVENT = 1024 * 1024
+"""As Sentry has it. A parsed value takes fifty times its text, and the key of a project is no secret."""
 # Kinds that are counted under their own name; a sender could invent names without end.
 _KNOWN = frozenset(
     {
@@ -67,6 +69,8 @@ class SentryFormat:
 
 
 def _draft(envelope: Envelope, item: Item, attachments: list[DraftArtifact], number: int) -> Draft:
+    if len(item.payload) > LARGEST_EVENT:
+        raise TooLarge(f"Event {number + 1} is larger than {LARGEST_EVENT} bytes.", hint="Send less, or an attachment.")
     event = json_object(item.payload, f"Event {number + 1} of the envelope")
     contexts = object_of(event.get("contexts"))
     runtime, system = object_of(contexts.get("runtime")), object_of(contexts.get("os"))

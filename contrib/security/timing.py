@@ -1,0 +1,106 @@
+"""Pairs of questions whose answers must not tell what exists, asked one after the other, in chance order."""
+
+import random
+import re
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from failgate.base.ids import new_id
+from tests.journeys import team
+from tests.journeys.harness import Server
+from tests.journeys.team import PASSWORD, WHERE, person, program, sign_in, stranger
+from tests.journeys.test_bad_input import consented, manifest
+from tests.ranks import rank_test
+
+Ask = Callable[[int], object]
+
+
+def measure(data: Path, samples: int) -> list[dict[str, object]]:
+    """Return a line for each pair: medians in milliseconds, their difference, the p-value of a rank test."""
+    data.parent.mkdir(exist_ok=True)
+    with team.served(Server(data, config='[server]\ntrusted_proxies = ["127.0.0.1"]\n')) as server:
+        pairs = _pairs(server, samples)
+        return [_measured(name, known, unknown, samples) for name, (known, unknown) in pairs.items()]
+
+
+def _measured(name: str, known: Ask, unknown: Ask, samples: int) -> dict[str, object]:
+    took: tuple[list[float], list[float]] = ([], [])
+    for number in range(samples):
+        for side in random.sample((0, 1), 2):
+            began = time.perf_counter()
+            (known, unknown)[side](number)
+            took[side].append((time.perf_counter() - began) * 1000)
+    medians = [statistics.median(times) for times in took]
+    return {
+        "pair": name,
+        "samples": samples,
+        "known_ms": round(medians[0], 3),
+        "unknown_ms": round(medians[1], 3),
+        "difference_ms": round(medians[0] - medians[1], 3),
+        "p": round(rank_test(*took), 4),
+    }
+
+
+def _pairs(server: Server, samples: int) -> dict[str, tuple[Ask, Ask]]:
+    """Return what is asked. Each account is asked about once, each time from another address: no throttle waits."""
+    team.found_acme(server)
+    lead = person(server, "lead", "owner")
+    other = person(server, "other")
+    team.admin(server, "workspace.create", workspace="other", owner=other.email)
+    for number in range(samples):
+        team.sql(
+            server,
+            "INSERT INTO account (id, email, password_hash, password_changed_us, created_us)"
+            " SELECT $1, $2, password_hash, password_changed_us, created_us FROM account WHERE email = $3",
+            new_id(), f"known{number}@acme.example", lead.email,
+        )  # fmt: skip
+    owner, foreign, nobody = sign_in(server, lead), sign_in(server, other), stranger(server, origin=server.url)
+    token = team.admin(server, "agent.create", workspace="acme", name="ci", owner=lead.email)["token"]
+    agent = program(server, token)
+    report = agent.post(f"{WHERE}/reports", json=consented(manifest(b"x"))).json()["id"]
+    pages = nobody.get("/signin").text
+    csrf = re.search(r'name="csrf_token" value="([^"]+)"', pages)
+    assert csrf is not None
+
+    def elsewhere(number: int) -> dict[str, str]:
+        return {"x-forwarded-for": f"198.51.{number >> 8 & 255}.{number & 255}"}
+
+    def signing_in(name: str) -> Ask:
+        def ask(number: int) -> object:
+            fields = {"csrf_token": csrf[1], "email": f"{name}{number}@acme.example", "password": f"not {PASSWORD}"}
+            answer = nobody.post("/signin", data=fields, headers=elsewhere(number))
+            assert answer.status_code == 401, answer.text
+            return answer
+
+        return ask
+
+    def resetting(name: str) -> Ask:
+        def ask(number: int) -> object:
+            fields = {"csrf_token": csrf[1], "email": f"{name}{number}@acme.example"}
+            return nobody.post("/reset", data=fields, headers=elsewhere(number + samples))
+
+        return ask
+
+    def reading(path: Callable[[], str]) -> Ask:
+        def ask(_: int) -> object:
+            answer = foreign.get(path())
+            assert answer.status_code == 404, answer.text
+            return answer
+
+        return ask
+
+    del owner
+    return {
+        "sign-in: known or unknown address": (signing_in("known"), signing_in("unknown")),
+        "reset: known or unknown address": (resetting("known"), resetting("unknown")),
+        "workspace: foreign or absent": (
+            reading(lambda: f"{WHERE}/reports"),
+            reading(lambda: "/api/v1/workspaces/none/reports"),
+        ),
+        "report: foreign or absent": (
+            reading(lambda: f"/api/v1/workspaces/other/reports/{report}"),
+            reading(lambda: f"/api/v1/workspaces/other/reports/{new_id()}"),
+        ),
+    }
