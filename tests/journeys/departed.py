@@ -60,9 +60,11 @@ def kind_of(door: Door) -> str:
     return ""
 
 
-def departed(server: Server, owner: Visitor, agent: Visitor, scim: Visitor, live: dict[str, str]) -> Departed:
-    """Make one of each kind and take it away; `live` names what stays: `report`, `agent`, `connection`."""
-    ids: dict[str, str] = {}
+def departed(
+    server: Server, owner: Visitor, agent: Visitor, scim: Visitor, live: dict[str, str], known: dict[str, str]
+) -> Departed:
+    """Make one of each kind and take it away, beside the `known` ones; `live` names what stays: `report`, `agent`."""
+    ids = dict(known)
 
     def made(client: Visitor, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return _good(client.post(WHERE + path, json=body)).json()

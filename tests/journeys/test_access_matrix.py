@@ -450,11 +450,12 @@ def populate(server: Server, stack: contextlib.ExitStack, visitors: tuple[str, .
     # Of somebody who does not knock themselves: signing out everywhere else would end it.
     remote = person(server, "remote", "developer")
     at_desk = Speaker(browser(remote), user(remote), {"acme": Role.DEVELOPER})
+    ended = _ended_login(server, at_desk, stack)
     speakers[COMMAND_LINE] = _command_line(server, at_desk, stack)
     things = _things(speakers["agent token"].client, server, key)
     live = {"report": things["report"], "agent": agent["agent"], "connection": provider["connection"]}
     clients = (speakers[name].client for name in ("owner", "agent token", "provider of acme"))
-    return World(server, speakers, things, visitors, departed(server, *clients, live))
+    return World(server, speakers, things, visitors, departed(server, *clients, live, {"login": ended}))
 
 
 def _command_line(server: Server, person: Speaker, stack: contextlib.ExitStack) -> Speaker:
@@ -470,6 +471,16 @@ def _command_line(server: Server, person: Speaker, stack: contextlib.ExitStack) 
     speaker = Speaker(client, principal, person.roles, token="", refresh_token=tokens["refresh_token"])
     renew(speaker)
     return speaker
+
+
+def _ended_login(server: Server, person: Speaker, stack: contextlib.ExitStack) -> str:
+    """Sign a command line in and end that; return the id of what it was."""
+    _command_line(server, person, stack)
+    listed = re.search(r"/account/logins/([0-9a-f-]{36})/close", person.client.get("/account/logins").text)
+    assert listed is not None
+    fields = {"csrf_token": form_token(team.session_of(person.client))}
+    assert person.client.post(listed[0], data=fields).status_code == 303
+    return listed[1]
 
 
 def renew(speaker: Speaker) -> None:
