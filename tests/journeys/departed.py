@@ -6,6 +6,7 @@ agent, an account) has no deleted form.
 
 import json
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.journeys.harness import Server
 from tests.journeys.team import WHERE, Visitor, person, sign_in
 from tests.journeys.test_bad_input import consented, manifest
 
-STAYS = frozenset({"command", "agent", "user"})
+STAYS = frozenset({"command", "agent", "user", "receipt"})
 """Is ended, cancelled or disabled, and never deleted."""
 LEAVES_NO_ROW = frozenset({"passkey", "device", "sign_in"})
 """Is deleted with its row, of which nothing is kept: its id is one that never was."""
@@ -53,6 +54,7 @@ def kind_of(door: Door) -> str:
         ("/rules/{id}", "rule"), ("/certificates/{id}", "certificate"), ("/agents/{id}", "agent"), ("/members/{id}", "member"),
         ("/invitations/{id}", "invitation"), ("/api-keys/{id}", "key"), ("/settings/sign-in/{id}", "connection"),
         ("/sign-ins/{id}", "sign_in"), ("/passkeys/{id}", "passkey"), ("/devices/{id}", "device"), ("/sessions/{id}", "session"),
+        ("/deletion/{id}", "deletion"), ("/settings/delete/{id}", "deletion"), ("/deleted-workspaces/{id}", "receipt"),
         ("/logins/{id}", "login"), ("/platform/users/{id}", "user"), ("/Users/{id}", "scim_user"), ("/Groups/{id}", "scim_group"),
     ):  # fmt: skip
         if part in door.path:
@@ -99,6 +101,8 @@ def departed(
     named = {"agent": live["agent"], "san": "spiffe://acme.example/gone"}
     ids["certificate"] = made(owner, "/certificates", named)["id"]
     gone(f"/certificates/{ids['certificate']}")
+    ids["deletion"] = made(owner, "/deletion", {"name": "acme"})["id"]
+    gone(f"/deletion/{ids['deletion']}")
     leaver = person(server, "left", "developer", with_totp=False)
     ids["member"] = leaver.id
     with sign_in(server, leaver) as browser:
@@ -119,6 +123,17 @@ def departed(
         ids[kind] = _good(scim.post(path, content=json.dumps(body), headers=_SCIM)).json()["id"]
         _good(scim.delete(f"{path}/{ids[kind]}"))
     return Departed(ids, live)
+
+
+def delete_workspace(server: Server, slug: str, one: Visitor, other: Visitor) -> None:
+    """Delete the workspace `slug`, as two owners of it do, and wait until it is empty."""
+    where = f"/api/v1/workspaces/{slug}/deletion"
+    asked = _good(one.post(where, json={"name": slug})).json()["id"]
+    _good(other.post(f"{where}/{asked}/confirm", json={"name": slug}))
+    deadline = time.monotonic() + 60
+    while one.get("/api/v1/deleted-workspaces").json()["items"][0]["state"] != "deleted":
+        assert time.monotonic() < deadline, server.logs[-5:]
+        time.sleep(0.05)
 
 
 def _connection(server: Server, identifier: str, slug: str) -> None:

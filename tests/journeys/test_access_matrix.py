@@ -26,7 +26,7 @@ from failgate.web.door import Door
 from failgate.web.pages.people_doors import PEOPLE, PLATFORM
 from failgate.web.routes import DOORS
 from tests.journeys import team
-from tests.journeys.departed import LEAVES_NO_ROW, STAYS, Departed, departed, kind_of
+from tests.journeys.departed import LEAVES_NO_ROW, STAYS, Departed, delete_workspace, departed, kind_of
 from tests.journeys.harness import NewDatabase, Server
 from tests.journeys.team import PASSWORD, Person, Visitor, ask, person, program, sign_in, stranger, submission
 from tests.journeys.test_bad_input import consented, manifest
@@ -452,6 +452,9 @@ def populate(server: Server, stack: contextlib.ExitStack, visitors: tuple[str, .
     at_desk = Speaker(browser(remote), user(remote), {"acme": Role.DEVELOPER})
     ended = _ended_login(server, at_desk, stack)
     speakers[COMMAND_LINE] = _command_line(server, at_desk, stack)
+    team.admin(server, "workspace.create", workspace="gone", owner=second.email)
+    team.admin(server, "workspace.add_member", workspace="gone", email=remote.email, role="owner")
+    delete_workspace(server, "gone", speakers["owner"].client, at_desk.client)
     things = _things(speakers["agent token"].client, server, key)
     live = {"report": things["report"], "agent": agent["agent"], "connection": provider["connection"]}
     clients = (speakers[name].client for name in ("owner", "agent token", "provider of acme"))
@@ -678,7 +681,7 @@ def test_every_door_answers_as_the_table_says(world: World) -> None:
     assert wrong == [], "\n".join(wrong)[:3000]
 
 
-def test_a_foreign_workspace_cannot_be_told_from_a_missing_or_misspelt_one(world: World) -> None:
+def test_a_foreign_workspace_cannot_be_told_from_a_missing_deleted_or_misspelt_one(world: World) -> None:
     """F5: the same status, headers and bytes."""
     wrong = []
     for visitor, speaker in world.crowd():
@@ -691,7 +694,7 @@ def test_a_foreign_workspace_cannot_be_told_from_a_missing_or_misspelt_one(world
                 visitor in {"owner", "owner of another workspace", "agent token"}
                 and expected(door, speaker, foreign) == "nothing there"
             )
-            names = ("absent", *MALFORMED) if is_signed_in else ("absent",)
+            names = ("absent", "gone", *MALFORMED) if is_signed_in else ("absent",)
             for other in names:
                 shape = shape_of(knock_once(world, speaker, door, world.url(door, other)))
                 if without(shape, other) != without(seen, foreign):
