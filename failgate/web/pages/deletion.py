@@ -2,7 +2,7 @@
 
 from litestar.params import FromPath
 
-from failgate.base.errors import BadInput, Conflict, Forbidden, NotFound
+from failgate.base.errors import BadInput, Conflict, Forbidden
 from failgate.web import deletion_letters as letters
 from failgate.web.api.deletion import reader_of
 from failgate.web.context import services_of, visit_of
@@ -12,7 +12,7 @@ from failgate.web.pages.text import moment, moment_of, size
 from failgate.web.render import redirect
 from failgate.workspaces.deletion import WORD_HOURS
 
-Refused = BadInput | Conflict | Forbidden | NotFound
+Refused = BadInput | Conflict | Forbidden
 
 
 async def page(request: Asking) -> Page:
@@ -36,9 +36,7 @@ async def confirm(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - t
     visit, services = visit_of(request), services_of(request)
     try:
         await letters.confirm(services, visit.principal, visit.here(), id, visit.form.get("name", ""))
-    except (BadInput, Conflict, Forbidden, NotFound) as error:
-        if await services.workspaces.by_id(visit.here().id) is None:
-            raise
+    except (BadInput, Conflict, Forbidden) as error:
         return await _show(request, error)
     return redirect("/account/deleted-workspaces")
 
@@ -46,10 +44,7 @@ async def confirm(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - t
 async def withdraw(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the path's word
     """Take the word back."""
     visit, services = visit_of(request), services_of(request)
-    try:
-        await services.deletion.withdraw(visit.principal, visit.here().id, id)
-    except (Forbidden, NotFound) as error:
-        return await _show(request, error)
+    await services.deletion.withdraw(visit.principal, visit.here().id, id)
     await letters.tell_withdrawn(services, visit.principal, visit.here())
     return redirect(f"/w/{visit.here().slug}/settings/delete")
 
