@@ -1,28 +1,28 @@
-"""Accounts: made, found, signed in to by e-mail and password, barred and let in again.
+"""Accounts: made, signed in to by e-mail and password, barred and let in again.
 
 An unknown address, a wrong password and a disabled account are one answer after one amount of work. Disabling an
 account and changing its password end what was opened with it, in the same transaction.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from failgate.accounts.account import Account, account_of
 from failgate.accounts.devices import Devices
 from failgate.accounts.email_address import normalise_email, normalised_or_none
+from failgate.accounts.finding import AccountFinding
 from failgate.accounts.imported_hash import ImportedHashes, check_imported_hash
 from failgate.accounts.password import Passwords, check_new_password
 from failgate.accounts.refusals import Refusals
 from failgate.accounts.session import Session
 from failgate.accounts.sessions import Sessions
-from failgate.accounts.tables import AccountRow
 from failgate.accounts.throttle import Throttle
 from failgate.accounts.tokens import Tokens
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event
 from failgate.base.canonical import JSON
 from failgate.base.clock import Clock
-from failgate.base.db import Database, Row, Transaction
+from failgate.base.db import Database, Transaction
 from failgate.base.errors import Conflict, Forbidden, NotFound, NotSignedIn, TooManyRequests
 from failgate.base.ids import new_id
 
@@ -37,7 +37,7 @@ VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email) DO NOTHING
 """
 
 
-class Accounts:
+class Accounts(AccountFinding):
     """Makes, finds, bars and signs in accounts."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Accounts:
 
         Without `is_password_enabled` accounts still have passwords, but nobody signs in by one.
         """
-        self._database = database
+        super().__init__(database)
         self._audit = audit
         self._clock = clock
         self._passwords = passwords
@@ -153,33 +153,6 @@ class Accounts:
         await self._record(tx, Act.ACCOUNT_CREATED, account.id, actor, {"method": method})
         return account
 
-    async def by_id(self, account_id: str) -> Account | None:
-        """Return the account of that id, or None."""
-        return (await self.by_ids([account_id])).get(account_id)
-
-    async def by_ids(self, account_ids: Iterable[str]) -> dict[str, Account]:
-        """Return the accounts that exist among `account_ids`, by id."""
-        wanted = list(dict.fromkeys(account_ids))
-        if not wanted:
-            return {}
-        rows = await self._database.fetch(AccountRow.select().where(AccountRow.id.is_in(wanted)))
-        return {row["id"]: account_of(row) for row in rows}
-
-    async def by_email(self, email: str) -> Account | None:
-        """Return the account of that address, in any case of letters, or None."""
-        name = normalised_or_none(email)
-        row = await self._row_of(name) if name is not None else None
-        return account_of(row) if row is not None else None
-
-    async def exist(self) -> bool:
-        """Tell whether there is any account."""
-        return await self._database.fetch_one("SELECT id FROM account LIMIT 1") is not None
-
-    async def is_enabled_within(self, tx: Transaction, account_id: str) -> bool:
-        """Tell whether the account exists and is enabled, as `tx` sees it."""
-        query = "SELECT id FROM account WHERE id = $1 AND disabled_us IS NULL"
-        return await tx.fetch_one(query, account_id) is not None
-
     async def sign_in(self, email: str, password: str, address: str, device_token: str | None = None) -> Account:
         """Return the enabled account whose password this is; `address` is the peer's IP address.
 
@@ -197,7 +170,7 @@ class Accounts:
                 hint="Ask whoever runs it: [accounts] password = false stands in its config file.",
             )
         name = normalised_or_none(email)
-        row = await self._row_of(name or "")
+        row = await self.row_of(name or "")
         account_id = row["id"] if row is not None else None
         is_trusted = await self._devices.is_of(account_id, device_token)
         try:
@@ -227,7 +200,7 @@ class Accounts:
         Raises: NotSignedIn (`current` is not the password); TooManyRequests; BadInput (the new one is not acceptable).
         """
         check_new_password(password, account.email)
-        row = await self._row_of(account.email)
+        row = await self.row_of(account.email)
         stored = row["password_hash"] if row is not None else None
         reservation = self._throttle.reserve(account.email, session.address)
         if stored is not None and not (await self._passwords.verify(stored, current)).fits:
@@ -235,11 +208,6 @@ class Accounts:
             raise NotSignedIn("The present password is not right.", hint="Type it again.")
         self._throttle.succeeded(reservation)
         await self.set_password(account.id, password, Actor.of(session.principal), keep=session.id)
-
-    async def has_password(self, account_id: str) -> bool:
-        """Tell whether the account has a password."""
-        query = "SELECT id FROM account WHERE id = $1 AND password_hash IS NOT NULL"
-        return await self._database.fetch_one(query, account_id) is not None
 
     async def set_password(self, account_id: str, password: str, actor: Actor, *, keep: str | None = None) -> None:
         """Change the password; every session (but `keep`), API key and trusted device of the account has ended then.
@@ -379,9 +347,6 @@ class Accounts:
             tx.after_commit(self._imported.forget)
 
         await self._database.write(verb)
-
-    async def _row_of(self, email: str) -> Row | None:
-        return await self._database.fetch_one(AccountRow.select().where(AccountRow.email == email).limit(1))
 
     async def _must_exist(self, tx: Transaction, account_id: str) -> None:
         if await tx.fetch_one("SELECT id FROM account WHERE id = $1", account_id) is None:

@@ -8,13 +8,14 @@ from failgate.audit.log import AuditLog
 from failgate.base.clock import Clock
 from failgate.base.db import Database
 from failgate.drafts import DocumentFormat
+from failgate.reports.beginning import CommandOf
 from failgate.reports.format import ReportFormat
 from failgate.reports.groups import ReportGroups
 from failgate.reports.ingest_keys import IngestKeys
 from failgate.reports.ingestion import Ingestion
 from failgate.reports.inspection import ScannerOf
 from failgate.reports.life import Admit, Count, uncounted, unlimited
-from failgate.reports.reports import CommandOf, Reports, TellReport
+from failgate.reports.reports import Reports, TellReport
 from failgate.reports.retention import Retention, Terms, WorkspaceIds
 
 

@@ -201,3 +201,17 @@ async def test_a_decision_asks_no_database(allowlist, clock):
     await allowlist._database.close()
     assert await says(allowlist, clock, "ls") == "allow"
     assert await allowlist.use(WS, "r")
+
+
+async def test_a_deleted_workspace_leaves_no_row_behind(tmp_path: Path, clock: FrozenClock) -> None:
+    async with opened(plugin, NoSettings(), host_at(tmp_path, clock=clock)) as provides:
+        book: Allowlist = provides.rulebook
+        await add(book, clock, "r1", exact("/bin/a"))
+        await add(book, clock, "r2", exact("/bin/b"))
+        await add(book, clock, "r3", exact("/bin/a"), OTHER)
+        await book.revoke(WS, "r2")
+        await book.forget(WS)
+        await book.forget(WS)
+        assert (await book.rules(WS), [row[:2] for row in await book.stored()]) == ([], [(OTHER, "r3")])
+        assert await says(book, clock, "/bin/a") == await says(book, clock, "/bin/b") != "allow"
+        assert await says(book, clock, "/bin/a", workspace=OTHER) == "allow"

@@ -1,0 +1,207 @@
+"""How a report begins: who consents to which manifest, what of it is known already, and the row that is made.
+
+A manifest is checked before anything is written; `begin` is the verb. What comes after is `reports.py`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from failgate.access.principal import Principal
+from failgate.artifacts.artifacts import Artifact, Artifacts
+from failgate.audit.log import AuditLog
+from failgate.audit.record import Act
+from failgate.base.canonical import JSON
+from failgate.base.clock import Clock
+from failgate.base.db import Transaction
+from failgate.base.errors import Conflict, Forbidden, Unprocessable
+from failgate.base.ids import new_id
+from failgate.reports.format import ReportFormat
+from failgate.reports.inspection import ScannerOf, scan_text
+from failgate.reports.life import Admit, Origin, ReportLife, origin_of
+from failgate.reports.manifest import ManifestLimits, check, is_time, one_line, seal_bytes, texts
+from failgate.reports.reading import SELECT_ENTRIES
+from failgate.reports.records import counts, event_of, findings_text, missing_of
+from failgate.wire.reports import BeginReport, BegunReport, Consent, Manifest
+
+State = Literal["begun", "sealed", "quarantined"]
+CommandOf = Callable[[str, str], Awaitable[str | None]]
+"""`(workspace_id, command_id)` to the id of the principal who submitted that command, or None."""
+
+_INSERT_REPORT = """
+INSERT INTO report (workspace_id, id, state, format, title, exit_code, manifest_id, manifest_sha256, manifest,
+  uploader_t, uploader_id, uploader_owner_id, uploader_label, command_id, consent_by, consent_at, findings, created_us,
+  sealed_us, project, version, source, command, cause, recording_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+  $20, $21, $22, $23, $24, $25)
+ON CONFLICT (workspace_id, uploader_id, manifest_id) DO NOTHING
+"""
+_INSERT_ENTRY = """
+INSERT INTO report_artifact (workspace_id, report_id, position, name, kind, media_type, size_bytes, sha256, artifact_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+_SELECT_SAME = """
+SELECT id, state, manifest_sha256 FROM report WHERE workspace_id = $1 AND uploader_id = $2 AND manifest_id = $3
+"""
+_IS_READABLE = """
+SELECT 1 AS one FROM report_artifact AS entry JOIN report ON report.workspace_id = entry.workspace_id
+  AND report.id = entry.report_id
+WHERE entry.artifact_id = $1 AND (report.state = 'sealed' OR report.uploader_id = $2) LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A checked beginning, ready to be written."""
+
+    principal: Principal
+    workspace_id: str
+    request: BeginReport
+    consent: Consent
+    manifest: Manifest
+    manifest_text: str
+    manifest_sha256: str
+    origin: Origin
+    findings: Mapping[str, int]
+
+
+class Beginning:
+    """Checks what is to be uploaded, and begins its report."""
+
+    def __init__(
+        self,
+        audit: AuditLog,
+        clock: Clock,
+        artifacts: Artifacts,
+        life: ReportLife,
+        *,
+        formats: Mapping[str, ReportFormat],
+        scanner_of: ScannerOf,
+        command_of: CommandOf,
+        admit: Admit,
+        limits: ManifestLimits,
+    ) -> None:
+        """Keep the parts; `formats` by the name that `BeginReport.format` gives."""
+        self._audit = audit
+        self._clock = clock
+        self._artifacts = artifacts
+        self._life = life
+        self._formats = formats
+        self._scanner_of = scanner_of
+        self._command_of = command_of
+        self._admit = admit
+        self._limits = limits
+
+    async def checked(self, principal: Principal, workspace_id: str, request: BeginReport) -> Upload:
+        """Return what may be begun. Raises: Forbidden, Unprocessable, TooLarge, as `Reports.begin` says."""
+        reader = self._formats.get(request.format)
+        if reader is None:
+            known = ", ".join(sorted(self._formats)) or "none"
+            raise Unprocessable(f"No report format {request.format[:60]!r} is enabled.", hint=f"Enabled: {known}.")
+        text, sha256 = seal_bytes(request.manifest, self._limits)
+        consent = _consent_to(request, sha256)
+        manifest = reader.read(request.manifest)
+        check(manifest, self._limits)
+        if request.command_id is not None:
+            await self._check_command(principal, workspace_id, request.command_id)
+        findings = await scan_text(texts(manifest), await self._scanner_of(workspace_id))
+        origin = origin_of(manifest, one_line(reader.title(manifest)))
+        return Upload(principal, workspace_id, request, consent, manifest, text, sha256, origin, findings)
+
+    async def _check_command(self, principal: Principal, workspace_id: str, command_id: str) -> None:
+        requester = await self._command_of(workspace_id, command_id)
+        if requester is None or requester != principal.id:
+            raise Unprocessable(
+                "`command_id` names no command of this workspace that you submitted.",
+                hint="Leave it out, or name the command whose run failed.",
+            )
+
+    async def begin(self, tx: Transaction, upload: Upload) -> BegunReport:
+        """Make the report's rows, or return the one that was begun with this manifest before. Raises: Conflict."""
+        wanted = {one.sha256: one.size_bytes for one in upload.manifest.artifacts}
+        known = await self.known(tx, upload.principal, upload.workspace_id, wanted)
+        missing = [sha256 for sha256 in wanted if sha256 not in known]
+        state: State = "quarantined" if upload.findings else "begun" if missing else "sealed"
+        report_id = new_id()
+        if not await self._insert(tx, upload, report_id, state):
+            return await self._same(tx, upload)
+        await self._admit(tx, upload.workspace_id, "reports_per_day", 1)
+        await self._admit(tx, upload.workspace_id, "recording_seconds_per_day", upload.origin.recording_ms // 1000)
+        await self._admit(tx, upload.workspace_id, "storage_bytes", sum(wanted[sha256] for sha256 in missing))
+        for position, one in enumerate(upload.manifest.artifacts):
+            artifact = known.get(one.sha256)
+            await tx.execute(
+                _INSERT_ENTRY, upload.workspace_id, report_id, position, one.name, one.kind, one.media_type,
+                one.size_bytes, one.sha256, artifact.id if artifact is not None else None,
+            )  # fmt: skip
+        facts: dict[str, JSON] = {"manifest": upload.manifest_sha256}
+        if state == "quarantined":
+            act, missing = Act.REPORT_QUARANTINED, []
+            facts |= counts(upload.findings)
+        else:
+            act = Act.REPORT_SEALED if state == "sealed" else Act.REPORT_BEGUN
+            facts |= {"artifacts": len(upload.manifest.artifacts), "size_bytes": sum(wanted.values())}
+            facts["command"] = upload.request.command_id
+            facts["consent"] = upload.request.consent.by if upload.request.consent is not None else None
+        await self._audit.append(tx, event_of(upload.principal, upload.workspace_id, act, report_id, facts))
+        if state == "sealed":
+            await self._life.sealed(tx, upload.workspace_id, report_id, upload.origin, upload.principal.id)
+        return BegunReport(report_id, state, missing)
+
+    async def _insert(self, tx: Transaction, upload: Upload, report_id: str, state: State) -> bool:
+        principal, origin, now_us = upload.principal, upload.origin, self._clock.now_us()
+        rows = await tx.execute(
+            _INSERT_REPORT, upload.workspace_id, report_id, state, upload.request.format, origin.title,
+            upload.manifest.exit_code, upload.manifest.id, upload.manifest_sha256, upload.manifest_text, principal.kind,
+            principal.id, principal.owner_account_id, principal.label or principal.id, upload.request.command_id,
+            upload.consent.by, upload.consent.at, findings_text(upload.findings), now_us,
+            now_us if state == "sealed" else None, origin.project, origin.version, origin.source, origin.command,
+            origin.cause, origin.recording_ms,
+        )  # fmt: skip
+        return rows == 1
+
+    async def _same(self, tx: Transaction, upload: Upload) -> BegunReport:
+        """Return the report that this uploader began with this manifest id before: its answer may have been lost."""
+        row = await tx.fetch_one(_SELECT_SAME, upload.workspace_id, upload.principal.id, upload.manifest.id)
+        if row is None or row["manifest_sha256"] != upload.manifest_sha256:
+            raise Conflict(
+                "The manifest's id was used for another manifest.", hint="Capture again, or give it a new id."
+            )
+        missing = missing_of(await tx.fetch(SELECT_ENTRIES, upload.workspace_id, row["id"]))
+        return BegunReport(row["id"], row["state"], missing if row["state"] == "begun" else [])
+
+    async def known(
+        self, tx: Transaction, principal: Principal, workspace_id: str, wanted: Mapping[str, int]
+    ) -> dict[str, Artifact]:
+        """Return those artifacts (digest to size) that need no upload.
+
+        Naming a digest must not open bytes that one may not read: what is withheld or belongs to somebody's unfinished
+        report has to be sent again, which proves that the sender holds it.
+        """
+        known: dict[str, Artifact] = {}
+        for sha256, size_bytes in wanted.items():
+            artifact = await self._artifacts.find_in(tx, workspace_id, sha256)
+            if artifact is None or artifact.findings or artifact.size_bytes != size_bytes:
+                continue
+            if await tx.fetch_one(_IS_READABLE, artifact.id, principal.id) is not None:
+                known[sha256] = artifact
+        return known
+
+
+def _consent_to(request: BeginReport, manifest_sha256: str) -> Consent:
+    consent = request.consent
+    if consent is None:
+        raise Forbidden(
+            "The upload has no consent: somebody has to agree to exactly this manifest first.",
+            hint="Look it over with `failgate report review`, then upload it.",
+            needs="consent",
+        )
+    if consent.manifest_sha256 != manifest_sha256:
+        raise Unprocessable(
+            "The consent is over another manifest than the one that was sent.",
+            hint="Review this manifest, then upload it unchanged.",
+            manifest_sha256=manifest_sha256,
+        )
+    if not is_time(consent.at):
+        raise Unprocessable("consent.at is not a time.", hint="Write it as RFC 3339 does.", member="consent.at")
+    return consent
