@@ -89,7 +89,7 @@ def run_loop(main: Any) -> Any:
 
 async def _serve(config: Config, data: Path, *, is_demo: bool, accept_rollback: bool) -> None:
     from failgate.web.control import open_control
-    from failgate.web.serve import listen
+    from failgate.web.listening import listen
     from failgate.web.serve import serve as serve_web
 
     async with contextlib.AsyncExitStack() as stack:

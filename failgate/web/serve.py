@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import signal
 import socket
 from collections.abc import Callable, Generator, Sequence
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
-from failgate.base.errors import StartRefused
 from failgate.base.log import get_logger
 from failgate.web.app import Application
 from failgate.web.door import Door
+from failgate.web.listening import BACKLOG
 from failgate.web.protocol import HttpProtocol, SocketProtocol
 from failgate.web.routes import DOORS
 
@@ -34,7 +33,6 @@ KEEP_ALIVE_SECONDS = 15
 STOP_SECONDS = 0.4  # for answers that are on their way
 CANCEL_SECONDS = 0.3  # for what was cancelled to clean up
 LOOK_SECONDS = 0.02
-BACKLOG = 4096
 
 log = get_logger(__name__)
 OnListening = Callable[[str, int], None]
@@ -68,44 +66,6 @@ async def serve(
     finally:
         listener.close()
         await application.close()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket at `host` and `port`; 0 lets the system choose.
-
-    Who connects before `serve` waits until it answers. It comes first of all: a port that is taken is refused before
-    anything is opened, and a port that the system chose is known to everything that names this server.
-
-    Raises: StartRefused, naming the port and the mend.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise _cannot_listen(host, port, error) from error
-    listener.setblocking(False)  # noqa: FBT003  # as sockets have it
-    return listener
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> StartRefused:
-    if error.errno == errno.EADDRINUSE:
-        return StartRefused(
-            f"The port {port} at {host} is taken by another program.",
-            hint="Stop that program, or choose another port: --listen HOST:PORT or [server] listen.",
-        )
-    if error.errno == errno.EACCES:
-        return StartRefused(
-            f"The port {port} at {host} is reserved for the system.",
-            hint="Choose a port of 1024 or more: --listen HOST:PORT or [server] listen.",
-        )
-    return StartRefused(
-        f"This machine cannot listen at {host}, port {port}: {error.strerror or error}.",
-        hint="Name an address of this machine: --listen HOST:PORT or [server] listen.",
-    )
 
 
 class _Server(uvicorn.Server):

@@ -19,8 +19,9 @@ from failgate.config.load import load_config
 from failgate.config.model import Config
 from failgate.roster import Services
 from failgate.web.door import Door
+from failgate.web.listening import listen
 from failgate.web.routes import DOORS
-from failgate.web.serve import listen, serve
+from failgate.web.serve import serve
 from tests.web.authority import AGENT
 
 OPERATOR = Actor(t="operator", id="host")

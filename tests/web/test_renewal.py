@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from failgate.base.clock import FrozenClock
 from failgate.web import renewal
+from failgate.web.listening import listen
 from failgate.web.metrics import Metrics
 from failgate.web.renewal import Renewal
-from failgate.web.serve import listen, serve
+from failgate.web.serve import serve
 from tests.web.authority import AGENT, DAY, NOW, Authority
 from tests.web.conftest import Running, with_server
 from tests.web.test_certified import agent_socket, who

@@ -21,8 +21,9 @@ from failgate.access.permission import Permission
 from failgate.base.errors import StartRefused
 from failgate.web.context import stop_of
 from failgate.web.door import Door
+from failgate.web.listening import listen
 from failgate.web.routes import OPERATION
-from failgate.web.serve import listen, serve
+from failgate.web.serve import serve
 from tests.web.conftest import running, session_of, with_server
 
 ROOT = Path(__file__).parents[2]
@@ -247,7 +248,8 @@ async def test_sigterm_and_sigint_end_with_exit_code_0(tmp_path):
         "from failgate.config.load import load_config\n"
         "from failgate.base.log import start_logging\n"
         "from failgate.web.routes import OPERATION\n"
-        "from failgate.web.serve import listen, serve\n"
+        "from failgate.web.listening import listen\n"
+        "from failgate.web.serve import serve\n"
         "async def main():\n"
         "    start_logging()\n"
         "    config = load_config(None, {}).with_listen('127.0.0.1:0')\n"

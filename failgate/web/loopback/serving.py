@@ -15,12 +15,12 @@ from typing import Any, cast
 import uvicorn
 
 from failgate.client.reviewing import Review
+from failgate.web.listening import listen
 from failgate.web.loopback.desk import Desk, Sent
 from failgate.web.loopback.doorkeeper import Doorkeeper
 from failgate.web.loopback.entry import ADDRESS, Entry
 from failgate.web.loopback.pages import application
 from failgate.web.protocol import HttpProtocol
-from failgate.web.serve import listen
 
 IDLE_SECONDS = 1800.0
 AFTER_SECONDS = 60.0  # once the report is uploaded, and the person has read so
