@@ -31,6 +31,7 @@ class Permission(StrEnum):
     WORKSPACE_RULE_READ = "workspace:rule:read"
     WORKSPACE_RULE_WRITE = "workspace:rule:write"
     WORKSPACE_REPORT_READ = "workspace:report:read"
+    WORKSPACE_CONTEXT_READ = "workspace:context:read"
     WORKSPACE_REPORT_CREATE = "workspace:report:create"
     WORKSPACE_REPORT_DELETE = "workspace:report:delete"
     WORKSPACE_SHARE_READ = "workspace:share:read"

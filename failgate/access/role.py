@@ -17,7 +17,12 @@ class Role(StrEnum):
 
 
 _AGENT = frozenset(
-    {Permission.WORKSPACE_COMMAND_SUBMIT, Permission.WORKSPACE_COMMAND_CONSUME, Permission.WORKSPACE_REPORT_CREATE}
+    {
+        Permission.WORKSPACE_COMMAND_SUBMIT,
+        Permission.WORKSPACE_COMMAND_CONSUME,
+        Permission.WORKSPACE_REPORT_CREATE,
+        Permission.WORKSPACE_CONTEXT_READ,
+    }
 )
 _DEVELOPER = _AGENT | {
     Permission.WORKSPACE_COMMAND_READ,

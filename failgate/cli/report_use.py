@@ -2,11 +2,18 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from failgate.cli.printing import root_option
+
+if TYPE_CHECKING:
+    from failgate.client.replay import Wish
+    from failgate.client.report_folder import LocalReport
 
 
 @click.command()
@@ -21,6 +28,7 @@ from failgate.cli.printing import root_option
 @click.option("--keep", is_flag=True, help="Keep the tree.")
 @click.option("--allow-redacted", is_flag=True, help="Run although secrets were redacted in argv or changes.")
 @click.option("--json", "is_json", is_flag=True, help="Print an object; the command's output goes to stderr.")
+@click.option("--remote", is_flag=True, help="As it is on the server: download and verify what a replay needs.")
 @click.argument("name", default="latest")
 def replay(
     root: Path,
@@ -30,6 +38,7 @@ def replay(
     keep: bool,
     allow_redacted: bool,
     is_json: bool,
+    remote: bool,
     name: str,
 ) -> int:
     """Run what failed in report NAME again, at its commit with its changes.
@@ -38,7 +47,6 @@ def replay(
     """
     from failgate.client.messages import Messages, inert
     from failgate.client.replay import Wish, document, replay
-    from failgate.client.report_folder import open_report
 
     if in_place and (into is not None or keep):
         raise click.UsageError("--in-place makes no tree: leave out --into and --keep.")
@@ -47,9 +55,9 @@ def replay(
     if is_json:
         sys.stdout.flush()
         os.dup2(2, 1)
-    report = open_report(root, name)
     wish = Wish((repository or root).resolve(), into.absolute() if into else None, in_place, keep, allow_redacted)
-    done = replay(report, wish, messages)
+    with _report(root, name, wish, is_remote=remote, is_silent=is_json) as report:
+        done = replay(report, wish, messages)
     if is_json:
         import json
 
@@ -64,9 +72,31 @@ def replay(
 @click.command()
 @root_option
 @click.option("--budget", default="8k", show_default=True, help="At most this many tokens, four bytes each.")
+@click.option("--remote", is_flag=True, help="As it is on the server, also when it is here.")
 @click.argument("name", default="latest")
-def context(root: Path, budget: str, name: str) -> None:
+def context(root: Path, budget: str, remote: bool, name: str) -> None:
     """Print report NAME, of this folder or of the server, as Markdown for a program to read."""
     from failgate.client.briefing import briefing, parse_tokens
 
-    click.echo(briefing(root, name, parse_tokens(budget)), nl=False)
+    click.echo(briefing(root, name, parse_tokens(budget), is_remote=remote), nl=False)
+
+
+@contextmanager
+def _report(root: Path, name: str, wish: "Wish", *, is_remote: bool, is_silent: bool) -> Iterator["LocalReport"]:
+    """Give report `name`: of this folder, or of the server with what a replay as wished needs of it."""
+    if not is_remote:
+        from failgate.client.report_folder import open_report
+
+        yield open_report(root, name)
+        return
+    from failgate.client.download import Need, downloaded
+    from failgate.client.http import Api
+    from failgate.client.remote import known_of
+    from failgate.client.settings import load_settings
+
+    known = known_of(root, name)
+    with Api(load_settings(os.environ)) as api:
+        folder = downloaded(api, known, Need(wish.here, is_in_place=wish.is_in_place), is_silent=is_silent)
+        with folder as report:
+            api.close()  # the replay may take long, and speaks to the gate on a connection of its own
+            yield report

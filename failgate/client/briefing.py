@@ -7,7 +7,7 @@ from failgate.base.errors import BadInput, NotFound
 from failgate.base.ids import is_id
 from failgate.client.exits import Unverified
 from failgate.client.report_folder import LocalReport, artifact_bytes, open_report
-from failgate.client.settings import load_settings
+from failgate.client.settings import Settings, load_settings
 from failgate.failure.context import LEAST_TOKENS, MOST_TOKENS, Failure, context
 from failgate.failure.plain import lines_of
 
@@ -23,25 +23,35 @@ def parse_tokens(text: str) -> int:
     return number
 
 
-def briefing(root: Path, name: str, budget: int) -> str:
+def briefing(root: Path, name: str, budget: int, *, is_remote: bool = False) -> str:
     """Return the Markdown of the report `name`: the local one, or the server's when there is none here.
 
-    Raises: what `open_report` and `Api.call` raise.
+    `is_remote`: the server's, also when there is one here.
+
+    Raises: what `open_report`, `known_of` and `Api.call` raise.
     """
+    if is_remote:
+        from failgate.client.remote import server_id_of
+
+        return _told_by_server(load_settings(os.environ), server_id_of(root, name), budget)
     try:
         report = open_report(root, name)
     except NotFound:
         settings = load_settings(os.environ)
         if not is_id(name) or (settings.token is None and settings.tls.certificate is None):
             raise
-        from failgate.client.http import Api
-
-        with Api(settings) as api:
-            answer = api.call("GET", f"{api.workspace()}/reports/{name}/context?budget={budget}").content
-        if not isinstance(answer.get("markdown"), str):
-            raise Unverified("The answer is not of the expected form.", hint="Update failgate.") from None
-        return str(answer["markdown"])
+        return _told_by_server(settings, name, budget)
     return context(Failure(report.manifest, _lines(report, "output"), _lines(report, "diff")), budget)
+
+
+def _told_by_server(settings: Settings, report_id: str, budget: int) -> str:
+    from failgate.client.http import Api
+
+    with Api(settings) as api:
+        answer = api.call("GET", f"{api.workspace()}/reports/{report_id}/context?budget={budget}").content
+    if not isinstance(answer.get("markdown"), str) or answer.get("id") != report_id:
+        raise Unverified("The answer is not of the expected form.", hint="Update failgate.")
+    return str(answer["markdown"])
 
 
 def _lines(report: LocalReport, kind: str) -> list[str]:

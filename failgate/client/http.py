@@ -175,6 +175,36 @@ class Api:
         # What was sent is checked and brought to disk before the answer: a slow disk writes 10 MB a second.
         return self._exchange(pieces(), ANSWER_SECONDS + size / 10_000_000, None)
 
+    def get_file(self, path: str, size: int, write: Callable[[bytes], None], *, start: int = 0) -> None:
+        """Give the bytes from `start` on of a body that has `size` in all to `write`, piece by piece.
+
+        What came before a break was written. A server that knows no ranges sends all; the beginning is passed over.
+
+        Raises: Refused, Lost, Strange (another size, or another range than was asked for).
+        """
+        if self._login is not None and self._login.is_due():
+            self._renew()
+        range_ = f"Range: bytes={start}-\r\n" if start else ""
+
+        def read(link: socket.socket) -> tuple[Raw, bool]:
+            status, headers = self._read_head(link, time.monotonic() + ANSWER_SECONDS, None)
+            if status not in (200, 206):
+                body, is_framed = self._read_body(link, time.monotonic() + ANSWER_SECONDS, status, headers)
+                return Raw(status, headers, body), is_framed and _is_kept(headers)
+            is_part = status == 206 and headers.get("content-range") == f"bytes {start}-{size - 1}/{size}"
+            if not is_part and (status == 206 or headers.get("content-length") != str(size)):
+                raise Strange(f"{self.address} answered with other bytes than were asked for.")
+            skip, left = (0, size - start) if is_part else (start, size)
+            while left > 0:
+                piece = self._rest or self._receive(link, time.monotonic() + ANSWER_SECONDS, None)
+                self._rest, piece = piece[left:], piece[:left]
+                left -= len(piece)
+                write(piece[skip:])
+                skip = max(0, skip - len(piece))
+            return Raw(200, headers, b""), _is_kept(headers)
+
+        self._exchange([self._head("GET", path, 0, range_)], ANSWER_SECONDS, None, read)
+
     def close(self) -> None:
         """Close the connection; the next call opens a new one."""
         if self._socket is not None:
@@ -190,13 +220,19 @@ class Api:
             f"{headers}Content-Length: {size}\r\n\r\n"
         ).encode("ascii")
 
-    def _exchange(self, pieces: "list[bytes] | Iterator[bytes]", seconds: float, tick: Tick | None) -> Answer:
+    def _exchange(
+        self,
+        pieces: "list[bytes] | Iterator[bytes]",
+        seconds: float,
+        tick: Tick | None,
+        read: Callable[[socket.socket], tuple[Raw, bool]] | None = None,
+    ) -> Answer:
         try:
             link = self._socket or self._connect()
             link.settimeout(ANSWER_SECONDS)
             for piece in pieces:
                 link.sendall(piece)
-            answer, is_kept = self._read_answer(link, time.monotonic() + seconds, tick)
+            answer, is_kept = read(link) if read else self._read_answer(link, time.monotonic() + seconds, tick)
         except (OSError, EOFError) as error:
             reason = _reason(error, self._socket, is_tls=self.address.is_tls)
             self.close()
@@ -244,6 +280,11 @@ class Api:
             return piece
 
     def _read_answer(self, link: socket.socket, deadline: float, tick: Tick | None) -> tuple[Raw, bool]:
+        status, headers = self._read_head(link, deadline, tick)
+        body, is_framed = self._read_body(link, deadline, status, headers)
+        return Raw(status, headers, body), is_framed and _is_kept(headers)
+
+    def _read_head(self, link: socket.socket, deadline: float, tick: Tick | None) -> tuple[int, dict[str, str]]:
         while True:
             while b"\r\n\r\n" not in self._rest:
                 if len(self._rest) > LARGEST_HEAD_BYTES:
@@ -252,10 +293,7 @@ class Api:
             head, _, self._rest = self._rest.partition(b"\r\n\r\n")
             status, headers = parsed_head(head, self.address)
             if status >= 200:
-                break
-        body, is_framed = self._read_body(link, deadline, status, headers)
-        is_kept = is_framed and "close" not in headers.get("connection", "").lower()
-        return Raw(status, headers, body), is_kept
+                return status, headers
 
     def _read_body(
         self, link: socket.socket, deadline: float, status: int, headers: dict[str, str]
@@ -306,6 +344,10 @@ class Api:
         whole = b"".join(pieces)
         self._rest = whole[size:]
         return whole[:size]
+
+
+def _is_kept(headers: Mapping[str, str]) -> bool:
+    return "close" not in headers.get("connection", "").lower()
 
 
 def _connected(address: Address) -> socket.socket:

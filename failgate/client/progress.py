@@ -1,4 +1,4 @@
-"""How far an upload is: one line that is written over on a terminal, a line for each artifact elsewhere."""
+"""How far an upload or a download is: one line, written over, on a terminal, else a line for each artifact."""
 
 import shutil
 import sys
@@ -54,9 +54,11 @@ class Progress(Tally):
         stream: TextIO | None = None,
         is_terminal: bool | None = None,
         is_silent: bool = False,
+        done: str = "uploaded",
     ) -> None:
-        """Begin at nothing; write to `stream` (default: stderr)."""
+        """Begin at nothing; write to `stream` (default: stderr). `done` is what becomes of each artifact."""
         super().__init__(total_bytes)
+        self._done = done
         self._stream = stream or sys.stderr
         self._is_terminal = self._stream.isatty() if is_terminal is None else is_terminal
         self._is_silent = is_silent
@@ -77,7 +79,7 @@ class Progress(Tally):
         """Say so, where nothing is written over in a line of its own."""
         super().done(size_bytes)
         if not self._is_terminal and not self._is_silent:
-            self._stream.write(f"failgate: {self.name} is uploaded, {size_text(size_bytes)}\n")
+            self._stream.write(f"failgate: {self.name} is {self._done}, {size_text(size_bytes)}\n")
         self._show(is_due=True)
 
     def again(self, seconds: float, why: str) -> None:

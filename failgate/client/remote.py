@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from failgate.base.errors import BadInput, NotFound, Unprocessable
 from failgate.base.ids import is_id
@@ -14,8 +14,20 @@ from failgate.client.report_folder import open_report, uploaded_to
 _MOST_PAGES = 20
 
 
+class Known(NamedTuple):
+    """A report on the server: its id there; of one that was uploaded from here also the digest of its manifest."""
+
+    id: str
+    manifest_sha256: str | None = None
+
+
 def server_id_of(root: Path, name: str) -> str:
-    """Return the id on the server of report `name`: of a local one that was uploaded, or an id of the server itself.
+    """Return the id on the server of report `name`, as `known_of` finds it."""
+    return known_of(root, name).id
+
+
+def known_of(root: Path, name: str) -> Known:
+    """Return what is known here of report `name`: a local one that was uploaded, or an id of the server itself.
 
     Raises: NotFound, BadInput (several fit, or it was not uploaded yet).
     """
@@ -23,7 +35,7 @@ def server_id_of(root: Path, name: str) -> str:
         report = open_report(root, name)
     except (NotFound, Unprocessable):
         if is_id(name):
-            return name
+            return Known(name)
         raise
     sent = uploaded_to(report)
     if sent is None:
@@ -31,7 +43,7 @@ def server_id_of(root: Path, name: str) -> str:
             f"Report {report.manifest.id} is on this machine only.",
             hint=f"Upload it first: failgate report upload {report.manifest.id}",
         )
-    return sent["id"]
+    return Known(sent["id"], report.manifest_sha256)
 
 
 def remote_reports(api: Api) -> Iterator[dict[str, Any]]:

@@ -56,6 +56,12 @@ def head_of(folder: Path) -> str | None:
     return found.decode("ascii").strip() if found else None
 
 
+def has_commit(folder: Path, commit: str) -> bool:
+    """Tell whether the repository around `folder` holds `commit`, a full id."""
+    repository = repository_around(folder)
+    return repository is not None and _holds(repository, commit)
+
+
 def repository_around(folder: Path) -> Path | None:
     """Return the top of the work tree around `folder`, or None; without git there is none."""
     try:

@@ -23,8 +23,11 @@ def is_uploader(principal: Principal, row: Row) -> bool:
 
 
 def is_visible(principal: Principal, row: Row) -> bool:
-    """Tell whether a report exists for `principal`: an unfinished one only for its uploader."""
-    return row["state"] != "begun" or is_uploader(principal, row)
+    """Tell whether a report exists for `principal`: an unfinished one only for its uploader, and for an agent its own.
+
+    Only who submitted a command links a report to it, so the reports of an agent's commands are among its own.
+    """
+    return is_uploader(principal, row) or (row["state"] != "begun" and principal.kind != "agent")
 
 
 def is_open(principal: Principal, row: Row) -> bool:

@@ -82,6 +82,7 @@ OPERATION: Final = (
     ),
     _open("openapi.document", "/api/openapi.json", openapi.document, kind="api"),
     _open("openapi.reader", "/api/docs", openapi.reader, kind="page"),
+    _open("openapi.manifest", "/api/schemas/manifest-v1.json", openapi.manifest_schema, kind="api"),
     _open("static.file", "/static/{name:path}", static.static_file),
 )  # fmt: skip
 
@@ -107,7 +108,8 @@ API: Final = (
     _api("reports.seal", "POST", "/reports/{id}/seal", reports.seal, P.WORKSPACE_REPORT_CREATE),
     _api("reports.list", "GET", "/reports", reports.listing, P.WORKSPACE_REPORT_READ),
     _api("reports.read", "GET", "/reports/{id}", reports.one, P.WORKSPACE_REPORT_READ),
-    _api("reports.context", "GET", "/reports/{id}/context", report_context.read, P.WORKSPACE_REPORT_READ),
+    _api("reports.context", "GET", "/reports/{id}/context", report_context.read, P.WORKSPACE_REPORT_READ,
+         own_permission=P.WORKSPACE_CONTEXT_READ),
     _api("reports.download", "GET", "/reports/{id}/artifacts/{sha256}", reports.artifact, P.WORKSPACE_REPORT_READ),
     _api("reports.delete", "DELETE", "/reports/{id}", reports.delete, P.WORKSPACE_REPORT_DELETE, is_sensitive=True),
     _api("shares.create", "POST", "/reports/{id}/shares", shares.create, P.WORKSPACE_SHARE_WRITE, status=201),

@@ -13,6 +13,7 @@ PINNED = {
     P.WORKSPACE_RULE_READ: "owner admin reviewer developer auditor",
     P.WORKSPACE_RULE_WRITE: "owner admin",
     P.WORKSPACE_REPORT_READ: "owner admin reviewer developer",
+    P.WORKSPACE_CONTEXT_READ: "owner admin reviewer developer agent",
     P.WORKSPACE_REPORT_CREATE: "owner admin reviewer developer agent",
     P.WORKSPACE_REPORT_DELETE: "owner admin",
     P.WORKSPACE_SHARE_READ: "owner admin reviewer developer",
@@ -50,7 +51,12 @@ def test_every_role_has_its_row() -> None:
 
 def test_an_agent_neither_votes_nor_reads_nor_writes_rules() -> None:
     """E8: who asks is never who decides, nor who writes the exception."""
-    assert {P.WORKSPACE_COMMAND_SUBMIT, P.WORKSPACE_COMMAND_CONSUME, P.WORKSPACE_REPORT_CREATE} == GRANTS[Role.AGENT]
+    assert GRANTS[Role.AGENT] == {
+        P.WORKSPACE_COMMAND_SUBMIT,
+        P.WORKSPACE_COMMAND_CONSUME,
+        P.WORKSPACE_REPORT_CREATE,
+        P.WORKSPACE_CONTEXT_READ,  # of its own reports, as Markdown
+    }
 
 
 def test_an_auditor_changes_nothing() -> None:

@@ -8,6 +8,7 @@ GET /readyz public:page:read operation
 GET /metrics platform:metrics:read operation loopback
 GET /api/openapi.json public:page:read api
 GET /api/docs public:page:read page
+GET /api/schemas/manifest-v1.json public:page:read api
 GET /static/{name:path} public:page:read operation
 GET /api/v1/whoami account:self:read api
 POST /commands workspace:command:submit api
@@ -26,7 +27,7 @@ PUT /reports/{id}/artifacts/{sha256} workspace:report:create api
 POST /reports/{id}/seal workspace:report:create api
 GET /reports workspace:report:read api
 GET /reports/{id} workspace:report:read api
-GET /reports/{id}/context workspace:report:read api
+GET /reports/{id}/context workspace:report:read api own=workspace:context:read
 GET /reports/{id}/artifacts/{sha256} workspace:report:read api
 DELETE /reports/{id} workspace:report:delete api sensitive
 POST /reports/{id}/shares workspace:share:write api

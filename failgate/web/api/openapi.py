@@ -1,5 +1,7 @@
 """The OpenAPI 3.1 document of the JSON API, made from the doors themselves, and a reader for it that runs no script."""
 
+import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -21,11 +23,13 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.types import ControllerRouterHandler
 
 from failgate import __version__
+from failgate.web.api.reports import is_known
 from failgate.web.context import visit_of
 from failgate.web.door import Door
 from failgate.web.errors import Problem
 from failgate.web.pages.frame import Frame
 from failgate.web.render import page, static_version
+from failgate.wire.manifest_schema import schema_text
 
 _DESCRIPTION = """\
 Errors are problem documents (RFC 9457) whose `type` is `urn:failgate:error:<slug>`. What belongs to another workspace
@@ -148,6 +152,24 @@ def operation_of(door: Door) -> type[Operation]:
 async def document(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Answer the OpenAPI document of this server's JSON API."""
     return Response(_described(request.app).octets, media_type="application/json")
+
+
+async def manifest_schema(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Answer the JSON Schema of a report's manifest, version 1: the bytes that `failgate report schema` prints.
+
+    Its `$id` is a URN, so that every server publishes the same document.
+    """
+    octets, tag = _published()
+    headers = {"etag": tag, "cache-control": "public, max-age=3600"}
+    if is_known(request.headers.get("if-none-match"), tag):
+        return Response(b"", status_code=304, headers=headers)
+    return Response(octets, headers=headers, media_type="application/schema+json")
+
+
+@functools.cache
+def _published() -> tuple[bytes, str]:
+    octets = schema_text().encode()
+    return octets, f'"{hashlib.sha256(octets).hexdigest()}"'
 
 
 async def reader(request: Request[Any, Any, Any]) -> Response[bytes]:

@@ -7,6 +7,7 @@ from litestar.openapi.spec import OpenAPI
 
 from failgate.web.api.openapi import type_name
 from failgate.web.routes import API
+from failgate.wire.manifest_schema import schema_text
 
 
 async def test_every_door_of_the_api_is_in_the_document_with_its_parameters(server):
@@ -95,3 +96,16 @@ async def test_no_parameter_stands_twice_in_an_operation(server):
         for operation in path.values():
             named = [(one["in"], one["name"]) for one in operation.get("parameters", [])]
             assert sorted(set(named)) == sorted(named), operation["operationId"]
+
+
+async def test_the_schema_of_the_manifest_is_published_to_everybody(server):
+    """B5: the bytes that `failgate report schema` prints, kept by caches and asked for again by their tag."""
+    async with server.client() as client:
+        answer = await client.get("/api/schemas/manifest-v1.json")
+        again = await client.get("/api/schemas/manifest-v1.json", headers={"if-none-match": answer.headers["etag"]})
+    assert answer.content == schema_text().encode()
+    assert answer.json()["$id"] == "urn:failgate:manifest:1"
+    assert answer.headers["content-type"].startswith("application/schema+json")
+    assert "public" in answer.headers["cache-control"]
+    assert "set-cookie" not in answer.headers
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", answer.headers["etag"])
