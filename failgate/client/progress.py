@@ -13,7 +13,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 class Tally:
-    """How far an upload is, for whoever looks: what is gone of `total_bytes`, what goes now, why it waits."""
+    """How far it is, for whoever looks: what is gone of `total_bytes`, what goes now, why it waits."""
 
     def __init__(self, total_bytes: int) -> None:
         """Begin at nothing."""
@@ -37,7 +37,7 @@ class Tally:
         self.sent_bytes = self._before = self._before + size_bytes
 
     def again(self, seconds: float, why: str) -> None:
-        """Say that the upload goes on after a break."""
+        """Say that it goes on after a break."""
         self.note = f"{inert(why)} Trying again in {seconds:.0f} s; what arrived stays."
 
     def close(self) -> None:
