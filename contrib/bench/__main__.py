@@ -6,6 +6,7 @@ asserted. `cpu_us_each` is the processor time of the server for each answer, whi
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import rows_client
 import rows_gate
 import rows_identity
 import rows_reports
+import rows_size
 import rows_start
 from harness import ROUNDS, Row, report, run_row
 
@@ -26,7 +28,11 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", type=int, metavar="ROW", help="numbers of rows; all without")
     parser.add_argument("--quick", action="store_true", help="tiny counts and one round, to see it work")
     parser.add_argument(
-        "--full", action="store_true", help="row 21 with 10^5 reports and 10^6 records too, rows 13 to 15 with 1 GiB"
+        "--full", action="store_true",
+        help="rows 11 and 21 to 23 with 10^5 reports and 10^6 records, rows 13 to 15 with 1 GiB",
+    )  # fmt: skip
+    parser.add_argument(
+        "--corpus", type=Path, metavar="FOLDER", help="keep the large folders there, and take them from there"
     )
     parser.add_argument("--rounds", type=int, help=f"rounds that count (default {ROUNDS}, quick 1)")
     parser.add_argument(
@@ -34,6 +40,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     rounds = options.rounds or (1 if options.quick else ROUNDS)
+    if options.corpus is not None:
+        os.environ["FAILGATE_BENCH_CORPUS"] = str(options.corpus.absolute())
     table = _table(is_quick=options.quick, is_full=options.full, profile=options.profile)
     known = {row.number for row in table}
     if unknown := [str(number) for number in options.rows if number not in known]:
@@ -48,11 +56,12 @@ def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
         *rows_reports.rows(is_quick=is_quick, profile=profile),
         *rows_gate.rows(is_quick=is_quick, profile=profile),
         *rows_client.rows(is_quick=is_quick, profile=profile),
-        *rows_audit.rows(is_quick=is_quick, profile=profile),
+        *rows_audit.rows(is_quick=is_quick, is_full=is_full, profile=profile),
         *rows_capture.rows(is_quick=is_quick),
         *rows_identity.rows(is_quick=is_quick, profile=profile),
         *rows_artifacts.rows(is_quick=is_quick, is_full=is_full),
         *rows_start.rows(is_quick=is_quick, is_full=is_full),
+        *rows_size.rows(is_quick=is_quick, is_full=is_full, profile=profile),
     ]
     return sorted(rows, key=lambda row: row.number)
 

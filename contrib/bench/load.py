@@ -284,6 +284,27 @@ async def posts(job: dict) -> dict:
     return summary(time.perf_counter() - started, latencies, failures)
 
 
+async def gets(job: dict) -> dict:
+    """One keep-alive connection asks for each of `paths` in turn, `rounds` times; the latencies of each are told."""
+    reader, writer = await asyncio.open_connection(job["host"], job["port"])
+    latencies: dict[str, list[float]] = {path: [] for path in job["paths"]}
+    failures: list[str] = []
+    began = time.perf_counter()
+    for _ in range(job["rounds"]):
+        for path, seen in latencies.items():
+            lines = [f"GET {path} HTTP/1.1", f"Host: {job['host']}:{job['port']}"]
+            lines += [f"{name}: {value}" for name, value in job["headers"].items()]
+            sent = time.perf_counter()
+            writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+            status, answer = await read_answer(reader)
+            seen.append(time.perf_counter() - sent)
+            if status != job["expect"]:
+                failures.append(f"{path}: {status} {answer[:300].decode(errors='replace')}")
+    result = summary(time.perf_counter() - began, [one for seen in latencies.values() for one in seen], failures)
+    worst = {path: sorted(seen)[int(len(seen) * 0.99)] * 1000 for path, seen in latencies.items()}
+    return result | {"p99_ms_by_path": worst}
+
+
 def summary(seconds: float, latencies: list[float], failures: list[str]) -> dict:
     ordered = sorted(latencies)
     return {
@@ -299,7 +320,7 @@ def summary(seconds: float, latencies: list[float], failures: list[str]) -> dict
 
 def main() -> None:
     job = json.loads(sys.stdin.read())
-    kinds = {"ping_pong": ping_pong, "approvals": approvals, "posts": posts}
+    kinds = {"ping_pong": ping_pong, "approvals": approvals, "posts": posts, "gets": gets}
     try:
         import uvloop
 

@@ -5,11 +5,15 @@ seed.
 import hashlib
 import json
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from failgate.base.canonical import canonical, digest_of
 
 REPORT_BYTES = 2_700  # of the whole request body
+LARGE_BYTES = 50_000
+ERRORS = ("AssertionError", "KeyError", "TimeoutError", "ConnectionRefusedError", "ValueError", "OSError", "TypeError")
 COMMAND = ("make", "check", "--silent")
 _BEGAN_MS = 1_760_000_000_000  # identifiers are ordered by time, as the client's are
 
@@ -144,10 +148,54 @@ def _with_consent(document: dict[str, Any]) -> dict[str, Any]:
     return {"manifest": document, "consent": {"manifest_sha256": digest, "by": "person", "at": "2026-01-02T03:04:05Z"}}
 
 
-def reports(seed: int, count: int) -> list[str]:
+def output(number: int) -> bytes:
+    """Return the output of a test that failed: lines of words of 5,000, some often and most seldom, and its error."""
+    words = random.Random(number)
+    lines = [" ".join(_word(words) for _ in range(12)) for _ in range(20)]
+    lines += [f"E       {ERRORS[number % len(ERRORS)]}: case {number % 1009} of module {number}", f"FAILED in {number}"]
+    return "\n".join(lines).encode()
+
+
+def _word(words: random.Random) -> str:
+    return f"w{int(5000 ** words.random())}"
+
+
+def with_output(identifier: str, number: int) -> tuple[dict[str, Any], bytes]:
+    """Return a report that names its output, and the output."""
+    document, content = manifest(identifier, number), output(number)
+    document["artifacts"] = [
+        {
+            "name": "output.txt",
+            "kind": "output",
+            "media_type": "text/plain",
+            "size_bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    ]
+    return _with_consent(document), content
+
+
+def large_report(identifier: str, number: int) -> dict[str, Any]:
+    """Return a report of 50 KB: the manifest of a long session with a thousand arguments."""
+    document = manifest(identifier, number)
+    room = LARGE_BYTES - len(json.dumps(_with_consent(document), separators=(",", ":")))
+    words = random.Random(number)
+    document["argv"] += [f"--deselect=tests/test_{words.getrandbits(28):09d}.py::case" for _ in range(room // 43)]
+    return _with_consent(document)
+
+
+def stormy_report(identifier: str, number: int) -> dict[str, Any]:
+    """Return a report that has the same fingerprint as each other one: one failure, again and again."""
+    document = manifest(identifier, number) | {"argv": ["make", "check"], "exit_code": 2}
+    document["title"] = "make check exited with 2"
+    document["cwd"] += "/" + "x" * (REPORT_BYTES - 1 - len(json.dumps(_with_consent(document), separators=(",", ":"))))
+    return _with_consent(document)
+
+
+def reports(seed: int, count: int, made: Callable[[str, int], dict[str, Any]] = report) -> list[str]:
     """Return `count` distinct bodies of `POST reports`."""
     ids = identifiers(seed)
-    return [json.dumps(report(next(ids), seed * 1_000_003 + number), separators=(",", ":")) for number in range(count)]
+    return [json.dumps(made(next(ids), seed * 1_000_003 + number), separators=(",", ":")) for number in range(count)]
 
 
 def submissions(seed: int, count: int) -> list[str]:
@@ -187,8 +235,21 @@ def envelopes(seed: int, count: int) -> list[str]:
     return [envelope(seed + number) for number in range(count)]
 
 
+def large_envelopes(seed: int, count: int) -> list[str]:
+    """Return `count` distinct Sentry envelopes of 50 KB."""
+    from peer_bugsink import envelope
+
+    return [envelope(seed + number, frame_count=555) for number in range(count)]
+
+
 def made(order: dict[str, Any]) -> list[str]:
-    """Return the messages that a job orders: `{"what": "reports" | "submissions" | "envelopes", "seed", "count"}`."""
-    return {"reports": reports, "submissions": submissions, "envelopes": envelopes}[order["what"]](
-        order["seed"], order["count"]
-    )
+    """Return the messages that a job orders: `{"what": "reports" | "submissions" | …, "seed", "count"}`."""
+    kinds: dict[str, Callable[[int, int], list[str]]] = {
+        "reports": reports,
+        "large reports": partial(reports, made=large_report),
+        "stormy reports": partial(reports, made=stormy_report),
+        "submissions": submissions,
+        "envelopes": envelopes,
+        "large envelopes": large_envelopes,
+    }
+    return kinds[order["what"]](order["seed"], order["count"])

@@ -16,7 +16,7 @@ EVENTS = 200
 PATIENCE_SECONDS = 120.0
 
 
-def digesting(where: str) -> Measure:
+def digesting(where: str, kind: str = "envelopes") -> Measure:
     """Return what posts `EVENTS` envelopes and waits until all are digested; the value is digested events a second."""
     dsn, _, database = where.partition(",")
     parts = urlsplit(dsn)
@@ -33,7 +33,7 @@ def digesting(where: str) -> Measure:
             "headers": headers,
         }
         seen = run_load(
-            job | {"clients": 16, "expect": 200, "make": {"what": "envelopes", "seed": time.time_ns(), "count": EVENTS}}
+            job | {"clients": 16, "expect": 200, "make": {"what": kind, "seed": time.time_ns(), "count": EVENTS}}
         )
         while _digested(database) - before < EVENTS:
             if time.perf_counter() - started > PATIENCE_SECONDS:
@@ -49,12 +49,12 @@ def _digested(database: str) -> int:
         return int(connection.execute("SELECT COUNT(*) FROM events_event").fetchone()[0])
 
 
-def envelope(number: int) -> str:
-    """Return one Sentry envelope of about 2.7 KB."""
+def envelope(number: int, frame_count: int = 24) -> str:
+    """Return one Sentry envelope, of about 2.7 KB when nothing else is said."""
     identifier = uuid.uuid4().hex
     frames = [
         {"filename": f"app/module_{place}.py", "function": f"step_{place}", "lineno": 10 + place, "in_app": True}
-        for place in range(24)
+        for place in range(frame_count)
     ]
     event = {
         "event_id": identifier,

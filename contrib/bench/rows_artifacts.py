@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from harness import Absent, Measure, Row, Sample, Side, peak_memory_mib
+from harness import Absent, Measure, Row, Sample, Side, memory_from_now_mib, peak_memory_mib
 from server import HOST, OWNER, WORKSPACE, Server, free_port, scratch_folder, serving, wait_for_200
 
 MIB = 1024 * 1024
 REPORTS = f"/api/v1/workspaces/{WORKSPACE}/reports"
+_TUS = {"Tus-Resumable": "1.0.0"}
 _OBJECT = re.compile(r"[0-9a-f-]{36}")
 Opened = Callable[[], AbstractContextManager[Measure]]
 
@@ -46,12 +48,12 @@ class Content:
         return pieces, digest.hexdigest()
 
 
-def send(port: int, path: str, pieces: list[bytes], size: int, headers: dict[str, str]) -> float:
-    """PUT the pieces; return the seconds until the answer. Raises: RuntimeError for a refusal."""
+def send(port: int, path: str, pieces: list[bytes], size: int, headers: dict[str, str], method: str = "PUT") -> float:
+    """Send the pieces as one body; return the seconds until the answer. Raises: RuntimeError for a refusal."""
     connection = http.client.HTTPConnection(HOST, port, timeout=300)
     connection.connect()
     began = time.perf_counter()
-    connection.putrequest("PUT", path)
+    connection.putrequest(method, path)
     for name, value in {"Content-Length": str(size), **headers}.items():
         connection.putheader(name, value)
     connection.endheaders()
@@ -106,12 +108,6 @@ def begin(server: Server, digest: str, size: int) -> str:
     if "id" not in answer:
         raise RuntimeError(f"the report was refused: {answer}")
     return f"{REPORTS}/{answer['id']}/artifacts/{digest}"
-
-
-def memory_from_now_mib(pid: int) -> float:
-    """Let the peak of a process begin now, without what it needed before; return what it holds. Source: proc(5)."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
-    return peak_memory_mib(pid)
 
 
 def headers_of(server: Server) -> dict[str, str]:
@@ -234,6 +230,40 @@ def floor_up(mib: int, *, is_verified: bool) -> Opened:
     return opened
 
 
+def tus_up(mib: int) -> Opened:
+    """Return what opens the tus server of Node and measures the PATCH of an upload that was created before."""
+
+    @contextmanager
+    def opened() -> Iterator[Measure]:
+        from peer_tus import measured, tus_server
+
+        with tus_server() as (process, port, files):
+            content = Content(mib)
+
+            def measure() -> Sample:
+                pieces, _ = content.made()
+                connection = http.client.HTTPConnection(HOST, port, timeout=60)
+                connection.request("POST", "/files", headers={**_TUS, "Upload-Length": str(content.size)})
+                answer = connection.getresponse()
+                answer.read()
+                path = urlsplit(answer.headers["location"]).path
+                connection.close()
+                headers = {**_TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+                seen: dict[str, float] = {}
+                with measured(process, seen):
+                    seconds = send(port, path, pieces, content.size, headers, "PATCH")
+                kept = sum(file.stat().st_size for file in files.iterdir() if file.suffix != ".json")
+                if kept != content.size:
+                    raise RuntimeError(f"tus kept {kept} bytes of {content.size}")
+                for file in files.iterdir():
+                    file.unlink()
+                return Sample(content.size / 1e6 / seconds, seen)
+
+            yield measure
+
+    return opened
+
+
 def floor_down(mib: int) -> Opened:
     """Return what opens nginx and measures the same ranges of a file."""
 
@@ -255,9 +285,9 @@ def rows(*, is_quick: bool, is_full: bool) -> list[Row]:
     return [
         Row(
             13, f"Upload {mib} MiB, authenticated", "MB/s", up,
-            Side("nginx dav: kept, not verified, not synced", floor_up(mib, is_verified=False)),
-            is_durable=True, limits=limits,
-            notes=("the tus server of the table is not installed by this command; nginx stands beside",),
+            Side("tus server of Node: kept, not verified, not synced", tus_up(mib)),
+            target=1.0, is_durable=True, limits=limits,
+            peers=(Side("nginx dav: kept, not verified, not synced", floor_up(mib, is_verified=False)),),
         ),
         Row(
             14, f"Upload {mib} MiB with verified SHA-256 and fsync", "MB/s", up,

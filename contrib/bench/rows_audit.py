@@ -8,7 +8,9 @@ from harness import Measure, Row, Sample, Side, run_script
 from server import scratch_folder
 
 
-def _measured(job: str, folder: Path, number: int) -> Measure:
+def measured(job: str, folder: Path, number: int) -> Measure:
+    """Measure a job of `inprocess.py` in `folder`."""
+
     def measure() -> Sample:
         seen = run_script("inprocess.py", "", job, str(folder), str(number))
         spent_us = seen["cpu_seconds"] / seen["count"] * 1e6
@@ -22,25 +24,28 @@ def _on_growing_folder(name: str, job: str, number: int) -> Side:
     @contextmanager
     def opened() -> Iterator[Measure]:
         with scratch_folder(job) as folder:
-            yield _measured(job, folder, number)
+            yield measured(job, folder, number)
 
     return Side(name, opened)
 
 
-def _on_corpus(name: str, job: str, records: int) -> Side:
+def _on_corpus(name: str, job: str, reports: int, records: int) -> Side:
     @contextmanager
     def opened() -> Iterator[Measure]:
         from corpus import prepared
 
-        yield _measured(job, prepared(0, records), records)
+        yield measured(job, prepared(reports, records), records)
 
     return Side(name, opened)
 
 
-def rows(*, is_quick: bool, profile: Path | None) -> list[Row]:
+def rows(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
     """Return rows 10 and 11."""
     del profile
-    appended, verified = (2_000, 20_000) if is_quick else (50_000, 1_000_000)
+    from corpus import FULL, TINY
+
+    appended = 2_000 if is_quick else 50_000
+    reports, verified = TINY if is_quick else FULL if is_full else (0, FULL[1])
     return [
         Row(
             10, "Audit append in process, groups of 100", "records/s",
@@ -50,8 +55,8 @@ def rows(*, is_quick: bool, profile: Path | None) -> list[Row]:
         ),
         Row(
             11, f"Verify {verified:,} records", "records/s",
-            _on_corpus("failgate", "verify", verified),
-            _on_corpus("floor: canonical encoding alone", "verify-floor", verified),
+            _on_corpus("failgate", "verify", reports, verified),
+            _on_corpus("floor: canonical encoding alone", "verify-floor", reports, verified),
             absolute=250_000, limits={"peak_mib": 64.0},
         ),
     ]  # fmt: skip

@@ -14,7 +14,8 @@ AGENTS = 64
 APPROVED = '"state":"approved"'
 
 
-def _deciding(port: int, pid: int, path: str, tokens: list[str], number: int, value: str) -> Measure:
+def deciding(port: int, pid: int, path: str, tokens: list[str], number: int, value: str) -> Measure:
+    """Measure `number` decisions of a rule, one connection for each token."""
     seeds = count()
 
     def measure() -> Sample:
@@ -31,7 +32,7 @@ def _decisions(agents: int, number: int, value: str, profile: Path | None) -> Si
         with serving(f"gate-{agents}", profile) as server:
             server.allow(payload.COMMAND)
             tokens = [server.token, *(server.new_agent(f"agent-{place}") for place in range(1, agents))]
-            yield _deciding(server.port, server.pid, "/api/v1/agent", tokens, number, value)
+            yield deciding(server.port, server.pid, "/api/v1/agent", tokens, number, value)
 
     return Side("failgate", opened)
 
@@ -40,7 +41,7 @@ def _echo(name: str, agents: int, number: int, value: str, *, is_durable: bool) 
     @contextmanager
     def opened() -> Iterator[Measure]:
         with floor("echo-ws", is_durable=is_durable) as standing:
-            yield _deciding(standing.port, standing.pid, "/", ["none"] * agents, number, value)
+            yield deciding(standing.port, standing.pid, "/", ["none"] * agents, number, value)
 
     return Side(name, opened)
 

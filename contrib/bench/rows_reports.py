@@ -1,8 +1,9 @@
-"""Rows 1 and 2: reports arrive, are redacted again, grouped, kept and audited before they are answered."""
+"""Rows 1 to 4: reports arrive, are redacted again, grouped, kept and audited before they are answered."""
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -14,11 +15,15 @@ REPORTS = "/api/v1/workspaces/" + WORKSPACE + "/reports"
 Opened = Callable[[], AbstractContextManager[Measure]]
 
 
-def _posting(port: int, pid: int, path: str, headers: dict[str, str], clients: int, number: int, value: str) -> Measure:
+def posting(
+    port: int, pid: int, path: str, headers: dict[str, str], clients: int, number: int, value: str,
+    what: str = "reports",
+) -> Measure:  # fmt: skip
+    """Measure `number` posts of what `payload.made` calls `what`, through so many connections."""
     seeds = count()
 
     def measure() -> Sample:
-        make = {"what": "reports", "seed": next(seeds), "count": number}
+        make = {"what": what, "seed": next(seeds), "count": number}
         job = {
             "kind": "posts",
             "host": HOST,
@@ -33,14 +38,14 @@ def _posting(port: int, pid: int, path: str, headers: dict[str, str], clients: i
     return measure
 
 
-def ours(clients: int, number: int, value: str, profile: Path | None) -> Opened:
+def ours(clients: int, number: int, value: str, profile: Path | None, what: str = "reports") -> Opened:
     """Return what opens a server and measures posts of reports that are sealed in their one answer."""
 
     @contextmanager
     def opened() -> Iterator[Measure]:
         with serving(f"reports-{clients}", profile) as server:
             headers = {"Authorization": f"Bearer {server.token}"}
-            yield _posting(server.port, server.pid, REPORTS, headers, clients, number, value)
+            yield posting(server.port, server.pid, REPORTS, headers, clients, number, value, what)
 
     return opened
 
@@ -51,38 +56,80 @@ def echo(clients: int, number: int, value: str, *, is_durable: bool) -> Opened:
     @contextmanager
     def opened() -> Iterator[Measure]:
         with floor("echo-http", is_durable=is_durable) as standing:
-            yield _posting(standing.port, standing.pid, "/", {}, clients, number, value)
+            yield posting(standing.port, standing.pid, "/", {}, clients, number, value)
 
     return opened
 
 
-@contextmanager
-def bugsink() -> Iterator[Measure]:
-    """Measure a Bugsink that somebody set up. Raises: Absent."""
-    from peer_bugsink import digesting
+def storm(number: int, profile: Path | None) -> Opened:
+    """Return what opens a server and measures posts of one failure; `left` are those that no group counts then."""
 
-    where = os.environ.get("FAILGATE_BENCH_BUGSINK")
-    if where is None:
-        raise Absent(
-            "not installed here; set FAILGATE_BENCH_BUGSINK=DSN,DATABASE of a running one. The floor is compared."
-        )
-    yield digesting(where)
+    @contextmanager
+    def opened() -> Iterator[Measure]:
+        with serving("storm", profile) as server:
+            headers = {"Authorization": f"Bearer {server.token}"}
+            post = posting(server.port, server.pid, REPORTS, headers, CLIENTS, number, "rate", "stormy reports")
+            sent = 0
+
+            def measure() -> Sample:
+                nonlocal sent
+                seen = post()
+                sent += number
+                groups, counted = _counted(server.data)
+                return Sample(seen.value, seen.extra | {"left": float(sent - counted), "groups": float(groups)})
+
+            yield measure
+
+    return opened
+
+
+def _counted(data: Path) -> tuple[int, int]:
+    """Return how many groups there are, and how many reports they count."""
+    with closing(sqlite3.connect(f"file:{data / 'failgate.sqlite'}?mode=ro", uri=True)) as connection:
+        groups, counted = connection.execute("SELECT count(*), COALESCE(SUM(count), 0) FROM report_group").fetchone()
+    return int(groups), int(counted)
+
+
+def bugsink(kind: str) -> Opened:
+    """Return what measures a Bugsink that somebody set up."""
+
+    @contextmanager
+    def opened() -> Iterator[Measure]:
+        from peer_bugsink import digesting
+
+        where = os.environ.get("FAILGATE_BENCH_BUGSINK")
+        if where is None:
+            raise Absent("not installed here; set FAILGATE_BENCH_BUGSINK=DSN,DATABASE of a running one.")
+        yield digesting(where, kind)
+
+    return opened
 
 
 def rows(*, is_quick: bool, profile: Path | None) -> list[Row]:
-    """Return rows 1 and 2."""
-    many, few = (160, 100) if is_quick else (4000, 2000)
+    """Return rows 1 to 4."""
+    many, few, large, stormy = (160, 100, 48, 160) if is_quick else (4000, 2000, 1000, 20_000)
     return [
         Row(
             1, "Ingest 2.7 KB report, 16 connections", "reports/s",
             Side("failgate", ours(CLIENTS, many, "rate", profile)),
             Side("floor: Litestar + msgspec echo, nothing kept", echo(CLIENTS, many, "rate", is_durable=False)),
-            target=0.35, is_durable=True, peers=(Side("Bugsink", bugsink),),
+            target=0.35, is_durable=True, peers=(Side("Bugsink", bugsink("envelopes")),),
         ),
         Row(
             2, "Ingest 2.7 KB report, one connection", "p50 ms",
             Side("failgate", ours(1, few, "p50_ms", profile)),
             Side("floor: Litestar echo + one commit", echo(1, few, "p50_ms", is_durable=True)),
             higher_is_better=False, absolute=0.7, is_durable=True, limits={"p99_ms": 5.0},
+        ),
+        Row(
+            3, "Ingest 50 KB report, 16 connections", "reports/s",
+            Side("failgate", ours(CLIENTS, large, "rate", profile, "large reports")),
+            Side("Bugsink, digested", bugsink("large envelopes")), target=25, is_durable=True,
+        ),
+        Row(
+            4, f"Storm: {stormy:,} reports of one fingerprint", "reports/s",
+            Side("failgate", storm(stormy, profile)),
+            Side("row 1: every report another failure", ours(CLIENTS, many, "rate", profile)),
+            target=0.9, is_durable=True, limits={"left": 0.0, "groups": 1.0},
         ),
     ]  # fmt: skip

@@ -75,7 +75,9 @@ def rows(*, is_quick: bool, is_full: bool) -> list[Row]:
         )
     ]  # fmt: skip
     if is_full or is_quick:
-        reports, records = (1_000, 20_000) if is_quick else (100_000, 1_000_000)
+        from corpus import FULL, TINY
+
+        reports, records = TINY if is_quick else FULL
         title = f"Start to the first 200, {reports:,} reports, {records:,} records"
         found.append(
             Row(

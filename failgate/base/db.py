@@ -333,7 +333,8 @@ class Database:
                 job.future.set_result(job.result)
 
     def _refuse(self, jobs: list[_Job[Any]], error: Exception) -> None:
-        self._failure = f"{type(error).__name__}: {error}"
+        cause = error.__cause__ if isinstance(error, StorageUnavailable) and error.__cause__ else error
+        self._failure = f"{type(cause).__name__}: {cause}"
         _log.error("commit failed: %s", self._failure)
         for job in jobs:
             if job.future.done():
@@ -342,10 +343,14 @@ class Database:
                 job.future.set_exception(job.error)
                 continue
             refusal = StorageUnavailable(
-                "The database did not take the change; nothing was kept.", hint="Ask again in a moment."
+                "The database did not take the change; nothing was kept.", hint=_mend_of(error)
             )
             refusal.__cause__ = error
             job.future.set_exception(refusal)
+
+
+def _mend_of(error: Exception) -> str:
+    return error.hint if isinstance(error, StorageUnavailable) and error.hint else "Ask again in a moment."
 
 
 workspace_scope: ContextVar[str | None] = ContextVar("failgate_workspace_scope", default=None)

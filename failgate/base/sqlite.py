@@ -126,7 +126,7 @@ class SqliteWriter:
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.execute, "COMMIT")
         except sqlite3.OperationalError as error:
             self._is_poisoned = "I/O" in str(error)
-            raise
+            raise _refusal(error) from error
         self.commit_seconds += 0.2 * (time.perf_counter() - started - self.commit_seconds)
 
     async def rollback(self) -> None:
@@ -158,7 +158,8 @@ def _refusal(error: sqlite3.OperationalError) -> Exception:
     if not _is_of_the_disk(error):
         return error
     return StorageUnavailable(
-        "The disk did not take the change; nothing was kept.", hint="Free some space, then ask again."
+        "The disk did not take the change; nothing was kept.",
+        hint="Free some space on its disk, then ask again: the server goes on.",
     )
 
 

@@ -3,6 +3,7 @@
 What a failure alone needs is imported when one happens.
 """
 
+import errno
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -59,14 +60,23 @@ def capture_command(argv: Sequence[str], messages: Messages, wishes: Wishes = _N
 
 def keep_report(failure: Failure, messages: Messages, wishes: Wishes = _NO_WISHES) -> "LocalReport | None":
     """Keep the report of `failure` under its folder and say where; None (said too) when that is not possible."""
+    from failgate.client.report_folder import REPORTS
     from failgate.client.report_writing import write_report
 
     try:
         report = write_report(failure, os.environ, wishes)
     except OSError as error:
-        messages.say("report-failed", f"the report could not be kept: {inert(str(error))}")
+        where = inert(str(Path(failure.cwd) / REPORTS))
+        messages.say("report-failed", f"the report could not be kept in {where}: {inert(error.strerror or str(error))}")
+        messages.say("report-failed-hint", _mend_of(error))
         return None
     where = os.path.relpath(report.folder)
     messages.say("report", f"report kept at {inert(where)}", id=report.manifest.id, path=str(report.folder))
     messages.say("report-hint", f"look at it: failgate report review {report.manifest.id}")
     return report
+
+
+def _mend_of(error: OSError) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "free some space there, or change to a folder on another disk, and run the command again"
+    return "make that folder one that this account may write to, and run the command again"

@@ -91,7 +91,11 @@ def _plain(columns: str, wanted: ReportFilter, args: _Arguments, before: str, co
 
 
 def _sqlite(columns: str, wanted: ReportFilter, args: _Arguments, found: tuple[str, str], count: int) -> PageQuery:
-    """Walk the index from its end, where the youngest are, and stop when the page is full."""
+    """Walk the index from its end, where the youngest are, and stop when the page is full.
+
+    `CROSS JOIN` keeps that order: SQLite would sooner ask the index anew for each report of a span of days.
+    Source: sqlite.org/optoverview.html, section 9.1.
+    """
     match, before = found
     place = args.place(before)
     where = f"report_words MATCH {args.place(match)} AND report.state = 'sealed' AND report.id < {place}"
@@ -107,8 +111,8 @@ def _sqlite(columns: str, wanted: ReportFilter, args: _Arguments, found: tuple[s
             f" workspace_id = $1 AND report_id >= {since} ORDER BY report_id LIMIT 1), 1 << 62)"
         )
     sql = (
-        f"SELECT {_named(columns)} FROM report_words JOIN report_text ON report_text.n = report_words.rowid"
-        " JOIN report ON report.workspace_id = report_text.workspace_id AND report.id = report_text.report_id"
+        f"SELECT {_named(columns)} FROM report_words CROSS JOIN report_text ON report_text.n = report_words.rowid"
+        " CROSS JOIN report ON report.workspace_id = report_text.workspace_id AND report.id = report_text.report_id"
         f" WHERE report.workspace_id = $1 AND $2 <> '' AND {where} ORDER BY report_words.rowid DESC LIMIT {count}"
     )
     return PageQuery(sql, tuple(args))
@@ -116,11 +120,14 @@ def _sqlite(columns: str, wanted: ReportFilter, args: _Arguments, found: tuple[s
 
 def _postgres(columns: str, wanted: ReportFilter, args: _Arguments, found: tuple[str, str], count: int) -> PageQuery:
     match, before = found
+    place = args.place(before)
     where = (
-        f"report_text.words @@ ({args.place(match)}::text)::tsquery AND report_text.report_id < {args.place(before)}"
+        f"report_text.words @@ ({args.place(match)}::text)::tsquery"
+        f" AND report_text.report_id < {place} AND report.id < {place}"  # of the one does not follow the other for it
     )
     if wanted.since is not None:
-        where += f" AND report_text.report_id >= {args.place(_first_id_of(wanted.since))}"
+        since = args.place(_first_id_of(wanted.since))
+        where += f" AND report_text.report_id >= {since} AND report.id >= {since}"
     sql = (
         f"SELECT {_named(columns)} FROM report_text JOIN report ON report.workspace_id = report_text.workspace_id"
         " AND report.id = report_text.report_id WHERE report_text.workspace_id = $1 AND $2::text <> ''"

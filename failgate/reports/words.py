@@ -15,6 +15,8 @@ from failgate.base.errors import BadInput
 MOST_WORDS: Final = 400
 LONGEST_WORD: Final = 64
 QUERY_WORDS: Final = 16
+BEGINNING_LETTERS: Final = 3  # with fewer, half of all words would begin so, and all their reports be read
+_SIGNS: Final = 0x2E80  # from here on Unicode has the scripts of East Asia
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -52,10 +54,18 @@ def kept(terms: Iterable[str], command: str, *texts: str) -> str:
 def sqlite_match(terms: Iterable[str], words: list[str]) -> str:
     """Return the FTS5 query for all of `terms` and `words`; the last word may go on."""
     parts = [f'"{one}"' for one in [*terms, *words]]
-    return " AND ".join([*parts[:-1], parts[-1] + ("*" if words else "")])
+    return " AND ".join([*parts[:-1], parts[-1] + ("*" if _may_go_on(words) else "")])
 
 
 def postgres_match(terms: Iterable[str], words: list[str]) -> str:
     """Return the text of a `tsquery` for all of `terms` and `words`; the last word may go on."""
     parts = [f"'{one}'" for one in [*terms, *words]]
-    return " & ".join([*parts[:-1], parts[-1] + (":*" if words else "")])
+    return " & ".join([*parts[:-1], parts[-1] + (":*" if _may_go_on(words) else "")])
+
+
+def _may_go_on(words: list[str]) -> bool:
+    """Tell whether the last word stands for all that begin with it: of a script with letters, three make a beginning.
+
+    Where a sign is a syllable or a word (Chinese, Japanese, Korean) one is enough.
+    """
+    return bool(words) and (len(words[-1]) >= BEGINNING_LETTERS or ord(max(words[-1])) >= _SIGNS)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from failgate.base.ids import new_id
@@ -44,7 +44,7 @@ class Line:
             threading.Thread(target=self._carry, args=(near,), daemon=True).start()
 
     def _carry(self, near: socket.socket) -> None:
-        with near, socket.create_connection(self._target) as far:
+        with near, suppress(OSError), socket.create_connection(self._target) as far:
             threading.Thread(target=self._back, args=(far, near), daemon=True).start()
             carried = 0
             while piece := _received(near):

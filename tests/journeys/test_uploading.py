@@ -75,6 +75,31 @@ def test_killed_in_the_middle_and_given_again_makes_one_report(shop: tuple[Serve
     assert (code, sealed(client, name)) == (0, ["sealed"])
 
 
+def test_a_server_killed_in_the_middle_of_an_upload_takes_the_rest_when_it_is_back(
+    shop: tuple[Server, httpx.Client, Laptop],
+) -> None:
+    server, client, laptop = shop
+    name = laptop.report()
+    objects = server.data / "plugins" / "filesystem"
+    before = {path.name for path in objects.rglob("*") if path.is_file()}
+    carried = laptop.line.carried
+    process = laptop.start("upload", name, "--yes")
+    deadline = time.monotonic() + 60
+    while laptop.line.carried - carried < 4 << 20 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    server.kill()
+    assert process.poll() is None
+    server.arguments = ("--listen", server.url.rpartition("/")[2])
+    server.start(60)
+    _, heard = process.communicate(timeout=120)
+    assert process.returncode == 0, heard
+    assert "Trying again in" in heard
+    assert sealed(client, name) == ["sealed"]
+    after = {path.name for path in objects.rglob("*") if path.is_file()}
+    assert len(after - before) == 2, "what was half is swept"
+    assert server.verify().returncode == 0
+
+
 def test_two_uploads_at_once_make_one_report(shop: tuple[Server, httpx.Client, Laptop]) -> None:
     _, client, laptop = shop
     name = laptop.report()
@@ -104,8 +129,9 @@ def test_what_the_workspace_holds_already_is_not_sent(shop: tuple[Server, httpx.
 
 
 def test_memory_does_not_grow_with_the_artifact(shop: tuple[Server, httpx.Client, Laptop], tmp_path: Path) -> None:
-    """96 MiB more in the artifact, and less than 16 MiB more in the client."""
-    _, _, laptop = shop
+    """96 MiB more in the artifact, and less than 16 MiB more in the client, and in the server; so it is coming back."""
+    server, client, laptop = shop
+    assert server.process is not None
     code = (
         "import resource, sys; from failgate.cli.main import main; code = main(sys.argv[1:]);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
@@ -113,6 +139,7 @@ def test_memory_does_not_grow_with_the_artifact(shop: tuple[Server, httpx.Client
     peaks = []
     for size_bytes in (1 << 20, 97 << 20):
         name = laptop.report(size_bytes)
+        before = peak_from_now(server.process.pid)
         done = subprocess.run(
             [sys.executable, "-c", code, "report", "upload", name, "--yes"],
             env=laptop.environment, cwd=laptop.folder, capture_output=True, text=True, timeout=120,
@@ -120,6 +147,30 @@ def test_memory_does_not_grow_with_the_artifact(shop: tuple[Server, httpx.Client
         assert done.returncode == 0, done.stderr
         peaks.append(int(done.stdout.splitlines()[-1]))
     assert peaks[1] - peaks[0] < GROWTH_KIB, peaks
+    grown = [peak(server.process.pid) - before]
+    url = json.loads((laptop.folder / ".failgate" / "reports" / name / "uploaded.json").read_bytes())["id"]
+    digest = next(
+        one["sha256"]
+        for one in client.get(f"{WHERE}/reports/{url}").json()["artifacts"]
+        if one["size_bytes"] == 97 << 20
+    )
+    before = peak_from_now(server.process.pid)
+    with client.stream("GET", f"{WHERE}/reports/{url}/artifacts/{digest}") as answer:
+        assert sum(len(piece) for piece in answer.iter_raw()) == 97 << 20
+    grown.append(peak(server.process.pid) - before)
+    assert max(grown) < GROWTH_KIB, grown
+
+
+def peak_from_now(pid: int) -> int:
+    """Let the peak of a process begin now; return what it holds, in KiB. Source: proc(5)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return peak(pid)
+
+
+def peak(pid: int) -> int:
+    return next(
+        int(line.split()[1]) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmHWM" in line
+    )
 
 
 def test_a_report_is_reviewed_uploaded_shared_listed_and_deleted_from_the_command_line(

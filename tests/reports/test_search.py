@@ -7,7 +7,8 @@ import pytest
 from failgate.base.clock import FrozenClock
 from failgate.base.errors import BadInput
 from failgate.base.ids import new_id
-from failgate.reports.search import ReportFilter
+from failgate.reports.reading import COLUMNS
+from failgate.reports.search import ReportFilter, page_query
 
 from .conftest import SECRET, Room, agent, user
 
@@ -37,6 +38,30 @@ async def test_each_filter_finds_its_own(room: Room):
     assert await found(room, state="sealed") == [second, first]
     assert await found(room, state="quarantined") == []
     assert await found(room, project="till", text="kasse") == []
+
+
+async def test_three_letters_begin_a_word_and_one_sign_of_east_asia_does(room: Room):
+    made = await room.sealed(user(), "ValueError: konto 42 失敗です\n".encode())
+    assert await found(room, text="kon") == [made]
+    assert await found(room, text="ko") == []
+    assert await found(room, text="42") == [made]
+    assert await found(room, text="4") == []
+    assert await found(room, text="失") == [made]
+
+
+@pytest.mark.parametrize("members", [{}, {"since": 20_000}, {"since": 20_000, "until": 30_000}, {"until": 30_000}])
+async def test_a_search_walks_the_index_of_words_once(room: Room, members: dict[str, int]):
+    """SQLite would else walk it anew for each report of the days: 1.6 s among 1,000 reports."""
+    if room.database.dialect != "sqlite":
+        return
+    query = page_query(
+        COLUMNS, ReportFilter(text="word", **members), "sqlite",
+        workspace_id=room.workspace_id, reader_id=new_id(), after=None, count=51,
+    )  # fmt: skip
+    plan = [row["detail"] for row in await room.database.fetch(f"EXPLAIN QUERY PLAN {query.sql}", *query.args)]
+    tables = [detail.split()[1] for detail in plan if detail.startswith(("SCAN report", "SEARCH report"))]
+    assert tables[0] == "report_words", plan
+    assert not any("TEMP B-TREE" in detail for detail in plan), plan
 
 
 async def test_another_workspace_is_never_found(room: Room):

@@ -1,11 +1,8 @@
 """The certified OpenID provider `oidc-provider`, in a process of its own, and a visitor who fills in its forms."""
 
-import fcntl
-import hashlib
 import html
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -18,6 +15,8 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+
+from tests.peers import npm
 
 HERE = Path(__file__).parent
 CLIENT_ID = "failgate"
@@ -40,23 +39,10 @@ FAULTS = (
 
 def installed() -> Path:
     """Return the folder with the provider's packages, installed from the lock file at the first use."""
-    lock_file = HERE / "package-lock.json"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "failgate-peers"
-    folder = cache / f"oidc-provider-{hashlib.sha256(lock_file.read_bytes()).hexdigest()[:16]}"
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("oidc-provider needs node and npm: install the packages `nodejs` and `npm`")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "installed").exists():
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, folder)
-            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-            if done.returncode != 0:
-                pytest.skip(f"oidc-provider cannot be installed by npm: {done.stderr[-400:]}")
-            (folder / "installed").touch()
-    return folder
+    try:
+        return npm.installed("oidc-provider", HERE)
+    except npm.NotInstalled as error:
+        pytest.skip(str(error))
 
 
 class OidcProvider:
