@@ -16,6 +16,7 @@ import rows_capture
 import rows_client
 import rows_gate
 import rows_identity
+import rows_memory
 import rows_reports
 import rows_size
 import rows_start
@@ -29,7 +30,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="tiny counts and one round, to see it work")
     parser.add_argument(
         "--full", action="store_true",
-        help="rows 11 and 21 to 23 with 10^5 reports and 10^6 records, rows 13 to 15 with 1 GiB",
+        help="10^5 reports and 10^6 records in rows 11 and 21 to 23, 1 GiB in rows 13 to 15 and 27, 4 GB in row 28",
     )  # fmt: skip
     parser.add_argument(
         "--corpus", type=Path, metavar="FOLDER", help="keep the large folders there, and take them from there"
@@ -60,6 +61,7 @@ def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
         *rows_capture.rows(is_quick=is_quick),
         *rows_identity.rows(is_quick=is_quick, profile=profile),
         *rows_artifacts.rows(is_quick=is_quick, is_full=is_full),
+        *rows_memory.rows(is_quick=is_quick, is_full=is_full),
         *rows_start.rows(is_quick=is_quick, is_full=is_full),
         *rows_size.rows(is_quick=is_quick, is_full=is_full, profile=profile),
     ]

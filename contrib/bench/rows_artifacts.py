@@ -127,10 +127,10 @@ def ours_up(mib: int) -> Opened:
                 return send(server.port, begin(server, digest, size), pieces, size, headers_of(server))
 
             upload(*Content(2).made(), 2 * MIB)  # what is made once is there before
+            before = memory_from_now_mib(server.pid)
 
             def measure() -> Sample:
                 pieces, digest = content.made()
-                before = memory_from_now_mib(server.pid)
                 seconds = upload(pieces, digest, content.size)
                 grown = peak_memory_mib(server.pid) - before
                 _forget_objects(server)
@@ -160,9 +160,9 @@ def ours_down(mib: int) -> Opened:
             send(server.port, path, pieces, content.size, headers_of(server))
             key = server.admin("api_key.create", email=OWNER, workspace=WORKSPACE)["api_key"]
             reader = {"Authorization": f"Bearer {key}"}
+            before = memory_from_now_mib(server.pid)
 
             def measure() -> Sample:
-                before = memory_from_now_mib(server.pid)
                 seconds = fetch(server.port, path, content.size, reader)
                 grown = peak_memory_mib(server.pid) - before
                 return Sample(content.size / 1e6 / seconds, {"memory_growth_mib": grown})

@@ -59,8 +59,9 @@ def wait_for_200(port: int, path: str, seconds: float, process: subprocess.Popen
 class Server:
     """One `failgate serve`. `profile` names a file for cProfile's figures, which slow it down."""
 
-    def __init__(self, data: Path, *, profile: Path | None = None) -> None:
+    def __init__(self, data: Path, *, profile: Path | None = None, config: str = "") -> None:
         self.data = data
+        self._config = config
         self.port = 0
         self.token = ""
         self._profile = profile
@@ -87,7 +88,7 @@ class Server:
         )
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "serve", "--data", str(self.data), "--listen", f"{HOST}:{self.port}"],
+                [*command, "serve", *self._configured(), "--data", str(self.data), "--listen", f"{HOST}:{self.port}"],
                 env=clean_environment(),
                 stdout=log,
                 stderr=log,
@@ -100,6 +101,13 @@ class Server:
             self.stop()
             raise RuntimeError(f"{error}; its log ends:\n{self._log.read_text(errors='replace')[-2000:]}") from None
         return self
+
+    def _configured(self) -> list[str]:
+        if not self._config:
+            return []
+        place = self.data.with_name(self.data.name + ".toml")
+        place.write_text(self._config)
+        return ["--config", str(place)]
 
     def stop(self) -> None:
         """Stop it as an operator would."""
@@ -202,10 +210,10 @@ def scratch_folder(name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def serving(name: str, profile: Path | None = None) -> Iterator[Server]:
+def serving(name: str, profile: Path | None = None, config: str = "") -> Iterator[Server]:
     """Yield a fresh server with an owner, a workspace and an agent."""
     with scratch_folder(name) as folder:
-        server = Server(folder / "data", profile=profile).start()
+        server = Server(folder / "data", profile=profile, config=config).start()
         try:
             server.found()
             yield server
