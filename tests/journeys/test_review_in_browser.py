@@ -1,10 +1,13 @@
 """A report is looked through in a real browser before anything of it leaves; then exactly that is uploaded. # F2 F19"""
 
+import http.server
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import pyotp
@@ -207,6 +210,63 @@ def test_an_upload_that_was_killed_goes_on_in_the_next_review(
     items = client.get(f"{WHERE}/reports").json()["items"]
     mine = [one for one in items if client.get(f"{WHERE}/reports/{one['id']}").json()["manifest"]["id"] == name]
     assert [one["state"] for one in mine] == ["sealed"]
+
+
+class Neighbour(http.server.BaseHTTPRequestHandler):
+    """A program of another account on the same machine, to whose page the person was led."""
+
+    target = ""
+    cookies: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.cookies.append(self.headers.get("cookie", ""))
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+        page = f"""<form method="post" action="{self.target}act"><input name="act" value="leave-out"><button>Win</button></form>
+        <a href="{self.target}">Look</a><iframe src="{self.target}"></iframe>"""
+        self.wfile.write(page.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_another_program_of_the_machine_gets_neither_the_cookie_nor_the_report(
+    shop: tuple[Server, httpx.Client, Laptop, Person], chromium: Browser
+) -> None:
+    """Even one that learned the address in the bar: a browser sends the cookies of 127.0.0.1 to each port there."""
+    laptop = shop[2]
+    captured(laptop)
+    context = chromium.new_context()
+    page, other = context.new_page(), context.new_page()
+    neighbour = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Neighbour)
+    threading.Thread(target=neighbour.serve_forever, daemon=True).start()
+    with laptop.reviewing() as going:
+        page.goto(going.link)
+        page.wait_for_url(re.compile(r".*/$"))
+        expect(page.get_by_role("heading", name="Look through the report")).to_be_visible()
+        Neighbour.target = page.url
+        answers: list[tuple[str, int]] = []
+        other.on("response", lambda one: answers.append((one.url, one.status)))
+        other.goto(f"http://127.0.0.1:{neighbour.server_port}/")
+        read = other.evaluate(
+            "url => fetch(url, {credentials: 'include'}).then(() => 'read', () => 'refused')", page.url
+        )
+        assert read == "refused"
+        other.get_by_role("button", name="Win").click()
+        expect(other.locator("body")).to_have_text("This did not come from the page of the review.")
+        other.goto(f"http://127.0.0.1:{neighbour.server_port}/")
+        other.get_by_role("link", name="Look").click()
+        expect(other.locator("body")).not_to_contain_text("output.txt")
+        assert {status for url, status in answers if url.startswith(going.origin)} <= {403, 404}
+        assert "".join(Neighbour.cookies) == ""
+        page.reload()
+        expect(page.get_by_label("What would leave")).to_contain_text("5 of 5 artifacts")
+        other.goto(going.link)
+        expect(other.get_by_role("heading", name="This link was used already")).to_be_visible()
+    neighbour.shutdown()
+    neighbour.server_close()
+    context.close()
 
 
 def test_without_a_server_the_report_is_reviewed_and_the_page_says_what_is_missing(
