@@ -4,6 +4,7 @@ The keys of a terminal (`review_keys.py`) and the page in a browser (`web/loopba
 Nothing is written before `finish`, which makes the report anew under another id when anything was changed.
 """
 
+import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +53,7 @@ class Review:
     def __init__(self, root: Path, report: LocalReport) -> None:
         """Begin with every artifact taken in."""
         self._root = root
+        self._key = secrets.token_bytes(32)  # what a preview shows is what will stand in the file
         self._begin(report)
 
     def _begin(self, report: LocalReport) -> None:
@@ -172,7 +174,7 @@ class Review:
 
     def words(self) -> Words:
         """Return what finds and replaces the words of this review."""
-        return Words(self._changes)
+        return Words(self._changes, self._key)
 
     def preview(self, artifact: ManifestArtifact) -> Iterator[str]:
         """Yield the artifact as inert lines, as it would leave. Raises: Unprocessable."""
@@ -204,7 +206,7 @@ class Review:
         seen = {one.name for one in self.report.manifest.artifacts if one.sha256 in self._seen}
         report = self.report
         if not self._changes.is_nothing:
-            report = rewrite(self._root, report, self._changes)
+            report = rewrite(self._root, report, self._changes, self._key)
         digests = [one.sha256 for one in report.manifest.artifacts if one.name in seen]
         note_review(report, digests)
         self._begin(report)

@@ -63,8 +63,8 @@ class Outlook(NamedTuple):
     lost: frozenset[str]
 
 
-def rewrite(root: Path, report: LocalReport, changes: Changes) -> LocalReport:
-    """Make `report` anew under `root` with `changes`, remove the old one, return the new one.
+def rewrite(root: Path, report: LocalReport, changes: Changes, key: bytes | None = None) -> LocalReport:
+    """Make `report` anew under `root` with `changes`, remove the old one, return the new one; see `Words` for `key`.
 
     Raises: BadInput (no such artifact, a word that is too short, a pattern that RE2 does not take), Unprocessable (the
     folder was changed), OSError (nothing is changed then).
@@ -72,7 +72,7 @@ def rewrite(root: Path, report: LocalReport, changes: Changes) -> LocalReport:
     names = {artifact.name for artifact in report.manifest.artifacts}
     for name in changes.left_out - names:
         raise BadInput(f"The report has no artifact {name!a}.", hint=f"It has: {', '.join(sorted(names)) or 'none'}.")
-    words, counts, noted = Words(changes), Counter[str](), list[NotedFile]()
+    words, counts, noted = Words(changes, key), Counter[str](), list[NotedFile]()
     with ReportWriter(root, new_id()) as writer:
         for artifact in report.manifest.artifacts:
             if artifact.name in changes.left_out:

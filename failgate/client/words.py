@@ -35,15 +35,15 @@ class _Scanner(Scanner):
 
 
 class Words:
-    """Finds and replaces the words of `Changes`."""
+    """Finds and replaces the words of `Changes`; the tags are the same for the same `key` (default: a fresh one)."""
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, key: bytes | None = None) -> None:
         values: dict[str, bytes] = {}
         for word in changes.literals:
             if len(word) < LEAST:
                 raise BadInput(f"{word!a} is too short to be replaced everywhere.", hint="At least 3 characters.")
             values |= environment_secrets({"SPELLED_SECRET": word}) | {word: word.encode()}
-        self.scanner = _Scanner(values=values, rules=(), patience_bytes=sys.maxsize)
+        self.scanner = _Scanner(values=values, rules=(), patience_bytes=sys.maxsize, key=key)
         self.patterns = [_compiled(pattern) for pattern in changes.patterns]
         self.has_any = bool(values or self.patterns)
 

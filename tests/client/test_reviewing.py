@@ -8,7 +8,7 @@ from failgate.base.errors import BadInput
 from failgate.client import reviewing
 from failgate.client.report_folder import reports_under, reviewed_in
 from failgate.client.reviewing import Review
-from tests.client.test_rewriting import archive, cast, kept
+from tests.client.test_rewriting import archive, cast, kept, read
 
 
 def test_naming_artifacts_takes_them_alone_and_counts_as_looked_at(tmp_path: Path) -> None:
@@ -66,6 +66,14 @@ def test_what_words_would_do_is_known_before_and_comes_true(tmp_path: Path) -> N
     by_hand = {one.where: one.count for one in report.manifest.redactions if one.rule == "by-hand"}
     assert (by_hand["output"], by_hand["tape"]) == (2, 2)
     assert [one.path for one in report.manifest.noted_files] == ["tree"]
+
+
+def test_a_preview_shows_what_will_stand_in_the_file(tmp_path: Path) -> None:
+    going = begun(tmp_path)
+    going.replace(["acme"])
+    shown = list(going.preview(going.artifact("1")))[1:]
+    report = going.finish()
+    assert read(report, "output").decode().splitlines() == shown
 
 
 def test_a_review_goes_on_with_the_report_that_it_made(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ from failgate.client.consent import Destination
 from failgate.client.progress import size_text
 from failgate.client.report_folder import LocalReport, uploaded_to
 from failgate.client.reviewing import Item, Review
-from failgate.client.words import BY_HAND
+from failgate.client.words import BY_HAND, Words
 from failgate.web.loopback.desk import Said
 from failgate.web.loopback.preview import Preview, Shown, shown
 from failgate.web.pages.text import duration
 from failgate.web.pages.token_view import Text, texts
 from failgate.web.playback import Playback
+from failgate.wire.reports import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +130,13 @@ def review_view(
     """Return the page on which `item` is open."""
     manifest, items = review.report.manifest, review.items()
     lines = tuple(_item(one, is_open=item is not None and one.number == item.number) for one in items)
-    changes = review.changes
+    changes, cleaning = review.changes, review.words()
     words = [WordLine(one, shown(one), is_pattern=False) for one in changes.literals]
     words += [WordLine(one, shown(one), is_pattern=True) for one in changes.patterns]
     return ReviewView(
         place=place,
         id=manifest.id,
-        argv=tuple(texts(token) for token in manifest.argv),
+        argv=tuple(texts(_cleaned(token, cleaning)) for token in manifest.argv),
         exit_code=manifest.exit_code,
         duration=duration(manifest.duration_ms),
         items=lines,
@@ -143,7 +144,7 @@ def review_view(
         preview=preview,
         playback=playback,
         words=tuple(words),
-        facts=_facts(review.report),
+        facts=_facts(manifest, cleaning),
         sums=sums_of(review),
         is_counted=review.outlook() is not None,
         may_undo=review.may_undo,
@@ -207,8 +208,8 @@ def _item(item: Item, *, is_open: bool = False) -> ItemLine:
     )
 
 
-def _facts(report: LocalReport) -> tuple[Fact, ...]:
-    manifest = report.manifest
+def _facts(manifest: Manifest, words: Words) -> tuple[Fact, ...]:
+    """Return the members of the manifest that a person may want to read, as they would leave."""
     values = manifest.environment.values
     rows = [("Command", " ".join(manifest.argv)), ("Folder", manifest.cwd), ("Machine", manifest.host)]
     rows += [("Title", manifest.title or ""), ("Project", " ".join(filter(None, (manifest.project, manifest.version))))]
@@ -220,7 +221,11 @@ def _facts(report: LocalReport) -> tuple[Fact, ...]:
     rows += [(name, value) for name, value in sorted(values.items())]
     if names := [name for name in manifest.environment.names if name not in values]:
         rows += [("Names of variables", " ".join(names))]
-    return tuple(Fact(name, shown(text)) for name, text in rows if text)
+    return tuple(Fact(name, shown(_cleaned(text, words))) for name, text in rows if text)
+
+
+def _cleaned(text: str, words: Words) -> str:
+    return words.clean_text(text, lambda _: None) if words.has_any else text
 
 
 def _uploaded(report: LocalReport) -> str | None:

@@ -3,6 +3,7 @@
 import re
 
 from failgate.client.report_folder import reviewed_in
+from tests.client.test_rewriting import WORD
 from tests.web.loopback.conftest import Seat
 
 
@@ -104,6 +105,15 @@ async def test_words_go_from_what_is_played_and_read_of_a_recording(seat: Seat) 
         assert "redacted:by-hand" in frames.text
         for number in ("1", "9", "x"):
             assert (await browser.get(f"{seat.entry.place}/frames/{number}")).status_code in {400, 404}
+
+
+async def test_the_manifest_is_shown_as_it_would_leave(seat: Seat) -> None:
+    async with seat.browser() as browser:
+        await browser.get(seat.entry.link)
+        page = await browser.get(f"{seat.entry.place}/")
+        assert page.text.count(WORD) >= 3, "argv, folder, environment"
+        page = await seat.act(browser, act="words", text=WORD)
+        assert page.text.count(WORD) == 3, "in the list of words, and nowhere else"
 
 
 async def test_consent_is_over_what_was_saved_and_over_nothing_else(seat: Seat) -> None:
