@@ -18,7 +18,7 @@ from failgate.client.report_folder import opened_artifact
 from failgate.client.reviewing import Item, Review
 from failgate.client.rewriting import Outlook, may_rewrite, read_recording, write_recording
 from failgate.client.words import Words
-from failgate.web.forms import read_form
+from failgate.web.forms import read_own_form
 from failgate.web.loopback.desk import Desk, Said, facts_of
 from failgate.web.loopback.desk_view import SendingView, consent_view, review_view
 from failgate.web.loopback.doorkeeper import NONCE
@@ -267,7 +267,7 @@ def _number(text: str) -> int:
 
 async def _form(request: Asking) -> Form:
     """Return the form. Raises: BadInput and others (no form of ours)."""
-    form = await read_form(request)
+    form = await read_own_form(request)
     if not hmac.compare_digest(form.get("csrf_token", "").encode(), _entry(request).form_token.encode()):
         raise HTTPException(status_code=403)
     return form
