@@ -59,7 +59,7 @@ async def verify_gate(db: Database, audit: AuditLog, rulebook: StoredRules | Non
     """
     commands: dict[str, _Told] = {}
     rules: dict[str, tuple[str, int, Proven]] = {}
-    emptied: set[str] = set()
+    closed: set[str] = set()
     for head in await audit.heads():
         async for stored in _all_records(audit, head.log):
             record = stored.record
@@ -68,9 +68,9 @@ async def verify_gate(db: Database, audit: AuditLog, rulebook: StoredRules | Non
             elif record["act"].startswith(_RULE_PREFIX):
                 proven = rules.get(record["obj"]["id"], (head.log, 0, Proven()))[2]
                 rules[record["obj"]["id"]] = (head.log, stored.seq, prove_rule(proven, record))
-            elif record["act"] == Act.WORKSPACE_EMPTIED:
-                emptied.add(head.log)
-    found = [contradiction async for contradiction in _commands(db, commands, emptied)]
+            elif record["act"] == Act.WORKSPACE_CLOSED:  # from then on it is being emptied
+                closed.add(record["obj"]["id"])
+    found = [contradiction async for contradiction in _commands(db, commands, closed)]
     if rulebook is not None:
         found.extend(await _rules(rulebook, rules))
     return found
@@ -101,7 +101,7 @@ def _tell(commands: dict[str, _Told], stored: StoredRecord, record: dict[str, An
         told.fault = f"{record['act']} is impossible here: {error}"
 
 
-async def _commands(db: Database, commands: dict[str, _Told], emptied: Collection[str]) -> AsyncIterator[Contradiction]:
+async def _commands(db: Database, commands: dict[str, _Told], closed: Collection[str]) -> AsyncIterator[Contradiction]:
     async for stored in _all_rows(db):
         told = commands.pop(stored.id, None)
         if told is None:
@@ -116,7 +116,7 @@ async def _commands(db: Database, commands: dict[str, _Told], emptied: Collectio
             for fault in differences(stored, told.request):
                 yield Contradiction(COMMAND, stored.id, told.log, told.seq, fault)
     for command_id, told in commands.items():
-        if told.fault is not None or told.log not in emptied:  # the workspace was deleted, and its log says so
+        if told.fault is not None or told.log not in closed:  # the workspace was deleted, and its log says so
             yield Contradiction(COMMAND, command_id, told.log, told.seq, told.fault or "it is recorded, and not stored")
 
 

@@ -20,7 +20,7 @@ from failgate.base.ids import new_id
 from failgate.core_database import ROWS_OF_WORKSPACE
 from failgate.gate.verification import verify_gate
 from failgate.workspaces import emptying
-from tests.workspaces.closing import OPERATOR, RULE, House, furnished, opened
+from tests.workspaces.closing import OPERATOR, RULE, House, furnished, opened, submission
 
 ROOT = Path(__file__).parents[2]
 # Tables of the log, of the installation and of accounts: what they hold of a workspace ends with its connections.
@@ -196,6 +196,19 @@ async def test_a_store_that_lets_nothing_go_is_asked_again(house: House, monkeyp
     assert (len(house.objects()), (await house.deletion.deleted())[0].state) == (1, "emptying")
     monkeypatch.setattr(store, "unlink", unlink)
     assert (await services.emptying.run_once(), house.objects()) == (1, [])
+
+
+async def test_a_proof_in_the_middle_misses_nothing_that_was_removed(house: House) -> None:
+    services = house.services
+    agent = await services.agents.create(house.acme, "builder", house.dev.id, OPERATOR)
+    token = await services.tokens.mint("agt", agent.id, house.acme, "x", actor=OPERATOR)
+    asking = await services.tokens.resolve(token)
+    assert asking is not None
+    command = await services.gate.submit(asking, house.acme, submission())
+    await house.confirmed()
+    assert await verify_gate(services.db, services.audit, services.plugins.rulebook) == []
+    await services.db.write(lambda tx: tx.execute("DELETE FROM gate_command WHERE id = $1", command.id))
+    assert await verify_gate(services.db, services.audit, services.plugins.rulebook) == []
 
 
 async def test_what_comes_in_between_is_removed_before_the_receipt(house: House) -> None:
