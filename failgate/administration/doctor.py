@@ -19,6 +19,7 @@ from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import FailgateError
 from failgate.base.ids import new_id
 from failgate.base.migrate import core_migrations, pending_migrations
+from failgate.redaction import RULES_VERSION, installed_engines
 from failgate.roster import Services
 
 LITTLE_BYTES: Final = 1 << 30
@@ -45,7 +46,7 @@ def check_host(data: Path, now_us: int) -> list[Finding]:
         return [
             Finding("data folder", "warn", f"There is no {data} yet.", "failgate serve makes it; or say --data DIR.")
         ]
-    return [_folder(data), _space(data), _clock(data, now_us)]
+    return [_folder(data), _space(data), _clock(data, now_us), _redaction()]
 
 
 def _folder(data: Path) -> Finding:
@@ -81,6 +82,14 @@ def _clock(data: Path, now_us: int) -> Finding:
     if now_us < written_us - CLOCK_SKEW_SECONDS * MICROSECONDS:
         return Finding("clock", "fail", "The clock stands before the last signed head of the audit log.", mend)
     return Finding("clock", "ok", "The clock has not gone back.")
+
+
+def _redaction() -> Finding:
+    engines = installed_engines()
+    if "re2" not in engines:
+        mend = "Install google-re2, which a workspace's own rules need."
+        return Finding("redaction", "fail", "RE2 is not installed.", mend)
+    return Finding("redaction", "ok", f"{RULES_VERSION}; engines: {', '.join(engines)}.")
 
 
 async def _database(services: Services, _: "Examination") -> list[Finding]:

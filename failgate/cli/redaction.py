@@ -96,10 +96,14 @@ def _list_rules(rules: Iterable["Rule"], version: str, *, is_json: bool) -> None
         {"id": one.id, "description": one.description, "keywords": one.keywords, "entropy": one.entropy}
         for one in rules
     ]
+    from failgate.redaction import installed_engines
+
+    engines = installed_engines()
     if is_json:
-        click.echo(_json({"rules": version, "items": listed}))
+        click.echo(_json({"rules": version, "engines": engines, "items": listed}))
         return
     click.echo(version)
+    click.echo(f"{'engines':24} {', '.join(engines)} (the more text, the faster the one that is used)")
     for one in listed:
         click.echo(f"{one['id']:24} {one['description']}")
 

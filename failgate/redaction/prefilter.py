@@ -1,28 +1,21 @@
-"""Which rules can find anything in a piece of text, all at once: every rule made simpler, in automata of RE2.
+"""Which rules can find anything at which places of a text, all at once: what rules out most of a text without Python.
 
-It only rules out: what it names is searched by the rules themselves, so findings are the same without it. RE2 takes a
-moment to load, and a small text is searched sooner without it; `Scanner` decides which.
+It only rules out: what it points at is searched by the rules themselves, so findings are the same with every engine and
+without one. Engines take a moment to load, so a small text is searched without; `chosen` decides by the amount.
 """
 
-import re
-import sys
-from collections.abc import Iterator, Sequence
+import threading
 from functools import cache
 from typing import NamedTuple, Protocol
 
 from failgate.redaction.rules import Rule
 
-WINDOW_BYTES = 16 * 1024
-"""How much text is asked about at once."""
-PART_BYTES = 1024
-"""How much of it is asked about again when it holds anything: the rules look for their keywords in so much."""
-_LONGEST_COUNT = 10  # more repetitions than this are not counted: each costs states of the automaton
-_WIDEST = 256  # what repeats more often than this ends the simpler pattern, which bounds how far it reaches
-_MEMORY_BYTES = 32 * 1024 * 1024
-_COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
-_ASSERTIONS = ("(?=", "(?!", "(?<=", "(?<!")
-_ONE = re.compile(r"\[\^?(?:\\.|[^\]\\])+\]|\\(?:[dws]|[^A-Za-z0-9])|[^\\\[\](){}|?*+^$.]")
-_EDGE = ("\\A", "\\Z")
+PATIENCE_BYTES = 256 * 1024
+"""As much text as can be searched without RE2 in the time that it takes to load."""
+FAST_PATIENCE_BYTES = 24 * 1024 * 1024
+"""As much text as RE2 searches in the time that Hyperscan takes to compile the rules, beside other work."""
+ENGINES = ("hyperscan", "re2", "re")
+"""From the fastest to what is always there."""
 
 
 class Possible(NamedTuple):
@@ -30,168 +23,94 @@ class Possible(NamedTuple):
 
     start: int
     end: int
-    rules: Sequence[int]
+    rules: tuple[int, ...]
 
 
-class Automaton(Protocol):
-    """The part of `re2.Set` that is used."""
+class Prefilter(Protocol):
+    """An engine with the openings of some rules. It may be asked from several threads."""
 
-    def Match(self, text: bytes) -> list[int] | None:  # noqa: N802  # the name that RE2 gave it
-        """Return the numbers of the patterns that match somewhere in `text`."""
+    @property
+    def name(self) -> str:
+        """Return one of `ENGINES`."""
+        ...
+
+    def possible(self, content: bytes) -> list[Possible]:
+        """Return all places of `content` where a rule may find something; for each rule they ascend."""
         ...
 
 
-class Prefilter:
-    """Two automata over all `rules`. They may be asked from several threads.
+class _Engines:
+    """The engines of one set of rules, each made once for the whole process."""
 
-    Tokens and named values are apart: together they would have as many states as both multiplied.
-    """
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = rules
+        self._loading, self._compiling = threading.Lock(), threading.Lock()
+        self._automata: Prefilter | None = None
+        self._fast: Prefilter | None = None
+        self._is_begun = False
+        self._bytes = 0
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        """Build the automata. Raises: ImportError (RE2 is not installed)."""
-        openings = [opening_of(rule) for rule in rules]
-        self._reach = max((opening.reach for opening in openings), default=0)
-        self._parts: list[tuple[Automaton, list[int]]] = []
-        for is_named in (False, True):
-            numbers = [number for number, rule in enumerate(rules) if (rule.group > 0) == is_named]
-            if numbers:
-                self._parts.append((_automaton([openings[number].pattern for number in numbers]), numbers))
+    def after(self, size: int) -> Prefilter | None:
+        """Return the best engine that is ready, after `size` more bytes were searched."""
+        if self._fast is not None:
+            return self._fast
+        self._bytes += size
+        if self._bytes > FAST_PATIENCE_BYTES and not self._is_begun:
+            self._begin()
+        return self.automata()
 
-    def possible(self, content: bytes) -> Iterator[Possible]:
-        """Yield the windows of `content`, ascending, in which any rule may find something."""
-        for start in range(0, len(content), WINDOW_BYTES):
-            if not self._matching(content[start : start + WINDOW_BYTES + self._reach]):
-                continue
-            for part in range(start, min(start + WINDOW_BYTES, len(content)), PART_BYTES):
-                rules = self._matching(content[part : part + PART_BYTES + self._reach])
-                if rules:
-                    yield Possible(part, min(part + PART_BYTES, len(content)), rules)
+    def automata(self) -> Prefilter | None:
+        """Return RE2, or None where it is not installed."""
+        with self._loading:
+            if self._automata is None:
+                try:
+                    from failgate.redaction.automata import Automata  # here: loading RE2 takes a client's whole time
 
-    def _matching(self, window: bytes) -> list[int]:
-        return [numbers[at] for automaton, numbers in self._parts for at in sorted(automaton.Match(window) or ())]
+                    self._automata = Automata(self._rules)
+                except ImportError:
+                    return None
+        return self._automata
+
+    def fast(self) -> Prefilter | None:
+        """Return Hyperscan, compiled now if need be, or None where it is not installed."""
+        with self._compiling:
+            self._is_begun = True
+            if self._fast is None:
+                try:
+                    from failgate.redaction.vectors import Vectors
+
+                    self._fast = Vectors(self._rules)
+                except ImportError:
+                    return None
+        return self._fast
+
+    def _begin(self) -> None:
+        """Compile in a thread, if it is installed: the compiler does not hold the interpreter's lock."""
+        from importlib.util import find_spec
+
+        self._is_begun = True
+        if find_spec("hyperscan") is not None:
+            threading.Thread(target=self.fast, name="redaction-engine").start()
 
 
 @cache
-def prefilter_of(rules: tuple[Rule, ...]) -> Prefilter | None:
-    """Return the prefilter of `rules`, one for all who ask, or None when RE2 is not installed."""
-    try:
-        return Prefilter(rules)
-    except ImportError:
-        return None
+def _engines_of(rules: tuple[Rule, ...]) -> _Engines:
+    return _Engines(rules)
 
 
-def _automaton(patterns: Sequence[str]) -> Automaton:
-    import re2  # here: loading it takes a client's whole time
-
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.max_mem = _MEMORY_BYTES
-    options.log_errors = False
-    built = re2.Set.SearchSet(options)
-    for pattern in patterns:
-        built.Add(pattern.encode("latin-1"))
-    built.Compile()
-    automaton: Automaton = built
-    return automaton
+def chosen(rules: tuple[Rule, ...], size: int) -> Prefilter | None:
+    """Return the engine for the next `size` bytes; None where neither is installed."""
+    return _engines_of(rules).after(size)
 
 
-class Opening(NamedTuple):
-    """A simpler pattern for RE2: it matches wherever the rule's does, within `reach` bytes from there.
-
-    `is_cut` says that nothing may follow it.
-    """
-
-    pattern: str
-    reach: int
-    is_cut: bool
+def engine(rules: tuple[Rule, ...], name: str) -> Prefilter | None:
+    """Return the engine `name` of `ENGINES`, ready; None where it is not installed, and for `re`, which is none."""
+    engines = _engines_of(rules)
+    return engines.fast() if name == "hyperscan" else engines.automata() if name == "re2" else None
 
 
-def opening_of(rule: Rule) -> Opening:
-    """Return the opening of `rule`. Raises: ValueError (a pattern with a construct that this does not know)."""
-    reader = _Reader(rule.pattern)
-    opening = reader.alternatives()
-    if reader.rest():
-        raise ValueError(f"rule {rule.id} has an unbalanced pattern")
-    before = "(?:^|[^A-Za-z0-9])" if rule.is_bounded else ""
-    return opening._replace(pattern=f"{before}(?:{opening.pattern})")
+def installed_engines() -> tuple[str, ...]:
+    """Return the `ENGINES` that are installed, the fastest first; nothing is loaded."""
+    from importlib.util import find_spec
 
-
-class _Reader:
-    """Reads a pattern of `re` from the left and writes its opening."""
-
-    def __init__(self, pattern: str) -> None:
-        self._pattern = pattern
-        self._at = 0
-
-    def rest(self) -> str:
-        return self._pattern[self._at :]
-
-    def alternatives(self) -> Opening:
-        """Read up to the end of the group (or of the pattern)."""
-        pieces: list[str] = []
-        reach = 0
-        is_cut = False
-        while True:
-            one = self._sequence()
-            pieces.append(one.pattern)
-            reach = max(reach, one.reach)
-            is_cut = is_cut or one.is_cut
-            if not self.rest().startswith("|"):
-                return Opening("|".join(pieces), reach, is_cut)
-            self._at += 1
-
-    def _sequence(self) -> Opening:
-        pieces: list[str] = []
-        reach = 0
-        is_cut = False
-        while self.rest() and self.rest()[0] not in "|)":
-            one = self._repeated()
-            if not is_cut:
-                pieces.append(one.pattern)
-                reach += one.reach
-                is_cut = one.is_cut
-        return Opening("".join(pieces), reach, is_cut)
-
-    def _repeated(self) -> Opening:
-        one = self._single()
-        if self.rest()[:1] == "?":
-            self._at += 1
-            return one._replace(pattern=f"(?:{one.pattern})?")
-        count = _COUNT.match(self._pattern, self._at)
-        if count is None:
-            return one
-        self._at = count.end()
-        least = int(count[1] or 0)
-        most = int(count[3]) if count[3] else sys.maxsize if count[2] else least
-        few = min(least, _LONGEST_COUNT)
-        if one.is_cut or most > _WIDEST:
-            pattern = one.pattern if one.is_cut else f"(?:{one.pattern}){{{few}}}"
-            return Opening(pattern if few else "", one.reach * max(few, 1), is_cut=True)
-        many = f"{{{few},{most}}}" if most <= _LONGEST_COUNT else f"{{{few},}}"
-        return Opening(f"(?:{one.pattern}){many}", one.reach * most, is_cut=False)
-
-    def _single(self) -> Opening:
-        rest = self.rest()
-        opened = next((opened for opened in (*_ASSERTIONS, "(?:", "(?i:", "(") if rest.startswith(opened)), "")
-        if opened:
-            inner = self._group(opened)
-            if opened in _ASSERTIONS:
-                return Opening("", 0, is_cut=False)
-            return inner._replace(pattern=f"{'(?:' if opened == '(' else opened}{inner.pattern})")
-        if rest.startswith(_EDGE):
-            self._at += 2
-            return Opening("", 0, is_cut=False)
-        found = _ONE.match(rest)
-        if found is None:
-            raise ValueError(f"no opening is known for what begins with {rest[:12]!r}")
-        self._at += found.end()
-        space = r"\t-\r " if found[0][0] == "[" else r"[\t-\r ]"
-        return Opening(found[0].replace(r"\s", space), 1, is_cut=False)
-
-    def _group(self, opened: str) -> Opening:
-        self._at += len(opened)
-        inner = self.alternatives()
-        if self.rest()[:1] != ")":
-            raise ValueError("a group without an end")
-        self._at += 1
-        return inner
+    return tuple(name for name in ENGINES if find_spec(name) is not None)

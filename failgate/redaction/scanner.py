@@ -8,17 +8,17 @@ import hashlib
 import hmac
 import re
 import secrets
-import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from failgate.redaction.catalogue import RULES, RULES_VERSION
 from failgate.redaction.judgement import is_varied
 from failgate.redaction.patterns import PatternMatcher
-from failgate.redaction.prefilter import Possible, Prefilter, prefilter_of
+from failgate.redaction.prefilter import PATIENCE_BYTES, Possible, Prefilter, chosen, engine
 from failgate.redaction.rules import Rule
-from failgate.redaction.wrapping import joined_lines
+from failgate.redaction.unbroken import Unbroken
+from failgate.redaction.wrapping import breaks, breaks_at, joined_lines
 
 _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]"
@@ -27,8 +27,7 @@ _ESCAPES = re.compile(
 _TAG = re.compile(rb"\[redacted:[a-z0-9-]{1,40}:[0-9a-f]{8}\]")
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _LONGEST_KEYWORD = 32
-PATIENCE_BYTES = 256 * 1024
-"""As much text as can be searched without RE2 in the time that it takes to load."""
+_FEW_VALUES = 8  # as many are found sooner one by one than by an automaton
 ENVIRONMENT = "environment"
 
 
@@ -90,7 +89,8 @@ class Scanner:
 
         `patterns` are a workspace's own rules; they come after the `rules`.
 
-        After `patience_bytes` of text RE2 is loaded, if it is there, and speeds up what follows; `prepare` does it now.
+        After `patience_bytes` of text RE2 is loaded and speeds up what follows, and after much more Hyperscan, if it
+        is installed; `prepare` chooses now. Findings are the same.
         """
         self._key = key if key is not None else secrets.token_bytes(32)
         self._rules = rules
@@ -98,7 +98,9 @@ class Scanner:
         self._keywords = [tuple(word.encode() for word in rule.keywords) for rule in rules]
         self._meanings = {spelling.encode(): secret for spelling, secret in (values or {}).items() if spelling}
         self._values = tuple(sorted(self._meanings, key=len, reverse=True))
+        self._any_value: Any = None
         self._prefilter: Prefilter | None = None
+        self._is_settled = False
         self._patience = patience_bytes
         self._patterns = patterns
 
@@ -107,11 +109,15 @@ class Scanner:
         """Return the name of the rules that this scanner uses, with those of the workspace."""
         return RULES_VERSION if self._patterns is None else f"{RULES_VERSION}+{self._patterns.version}"
 
-    def prepare(self) -> bool:
-        """Load the prefilter now, as a server does; return whether RE2 is there; findings are the same."""
-        self._patience = sys.maxsize
-        self._prefilter = prefilter_of(self._rules)
-        return self._prefilter is not None
+    def prepare(self, name: str = "") -> str:
+        """Choose the engine `name` (see `ENGINES`) for good, or the best that is ready now; return which it is."""
+        if name:
+            self._is_settled = True
+            self._prefilter = engine(self._rules, name)
+        else:
+            self._patience = 0
+            self._prefilter = chosen(self._rules, 0)
+        return self._prefilter.name if self._prefilter is not None else "re"
 
     def tag(self, rule: str, secret: bytes) -> str:
         """Return `[redacted:<rule>:<8 hex>]`: the same for the same secret and key, wherever its lines are broken."""
@@ -121,22 +127,54 @@ class Scanner:
 
     def candidates(self, content: bytes) -> list[Candidate]:
         """Return every span in `content` (plain bytes) that is a secret, sorted by start, overlaps included."""
-        found = [*self._by_value(content), *self._by_rule(content), *self._by_pattern(content)]
-        found += self._across_lines(content, {(one.start, one.rule) for one in found})
+        prefilter = self._engine(len(content))
+        places = self._places(content, prefilter)
+        found = [*self._by_value(content), *self._by_rule(content, places), *self._by_pattern(content)]
+        known = {(one.start, one.rule) for one in found}
+        found += self._across_lines(content, self._breaks(content, places, prefilter), known)
         if found and b"[redacted:" in content:
             tags = [match.span() for match in _TAG.finditer(content)]
             found = [one for one in found if not any(start < one.end and one.start < end for start, end in tags)]
         found.sort(key=lambda one: (one.start, one.precedence, -one.end))
         return found
 
-    def _across_lines(self, content: bytes, known: set[tuple[int, str]]) -> Iterator[Candidate]:
+    def _engine(self, size: int) -> Prefilter | None:
+        self._patience -= size
+        if self._patience < 0 and not self._is_settled:
+            self._prefilter = chosen(self._rules, size)
+        return self._prefilter
+
+    def _places(self, content: bytes, prefilter: Prefilter | None) -> Sequence[Possible]:
+        if prefilter is None:
+            return (Possible(0, len(content), tuple(range(len(self._rules)))),)
+        return prefilter.possible(content)
+
+    def _breaks(
+        self, content: bytes, places: Sequence[Possible], prefilter: Prefilter | None
+    ) -> Iterable[tuple[int, int]]:
+        """Return the line breaks that something may lie across, as `joined_lines` takes them.
+
+        A rule's match begins where its opening does: in the line, or across the break, which a search of the text
+        without any line ends shows.
+        """
+        if prefilter is None or self._patterns is not None:
+            return breaks(content)
+        unbroken = Unbroken(content)
+        if self._has_value(unbroken.content):
+            return breaks(content)
+        return breaks_at(content, unbroken.suspects(places, prefilter.possible(unbroken.content)))
+
+    def _across_lines(
+        self, content: bytes, ends: Iterable[tuple[int, int]], known: set[tuple[int, str]]
+    ) -> Iterator[Candidate]:
         """Yield what lies across a line break; in a line of no terminal's width only tokens that say what they are.
 
         `known` are start and rule of what was found in the lines themselves: there the line's end is the secret's.
         """
-        for joined in joined_lines(content):
+        for joined in joined_lines(content, ends):
             text = joined.content
-            for one in (*self._by_value(text), *self._by_rule(text), *self._by_pattern(text)):
+            places = self._places(text, self._prefilter)
+            for one in (*self._by_value(text), *self._by_rule(text, places), *self._by_pattern(text)):
                 if not joined.is_across(one.start, one.end):
                     continue
                 start = joined.origin(one.start)
@@ -150,15 +188,27 @@ class Scanner:
                 yield Candidate(start, end, len(self._rules) + number, self._patterns.ids[number])
 
     def _by_value(self, content: bytes) -> Iterator[Candidate]:
+        if not self._has_value(content):
+            return
         for value in self._values:
             at = content.find(value)
             while at >= 0:
                 yield Candidate(at, at + len(value), -1, ENVIRONMENT)
                 at = content.find(value, at + len(value))
 
-    def _by_rule(self, content: bytes) -> Iterator[Candidate]:
+    def _has_value(self, content: bytes) -> bool:
+        """Tell whether any value may be in `content`: one search for all of them where RE2 is loaded."""
+        if len(self._values) < _FEW_VALUES or self._prefilter is None:
+            return bool(self._values)
+        if self._any_value is None:
+            from failgate.redaction.automata import any_of
+
+            self._any_value = any_of(self._values)
+        return self._any_value.search(content) is not None
+
+    def _by_rule(self, content: bytes, places: Iterable[Possible]) -> Iterator[Candidate]:
         done: dict[tuple[int, bytes], int] = {}
-        for start, end, rules in self._windows(content):
+        for start, end, rules in places:
             lowered = content[start : end + _LONGEST_KEYWORD].lower()
             for at_rule in rules:
                 matcher = self._matchers[at_rule] or self._matcher(at_rule)
@@ -176,14 +226,6 @@ class Scanner:
                                 done[at_rule, keyword] = candidate.end
                                 at = max(at, candidate.end - start)
                         at = lowered.find(keyword, at)
-
-    def _windows(self, content: bytes) -> Iterable[Possible]:
-        self._patience -= len(content)
-        if self._patience < 0:
-            self.prepare()
-        if self._prefilter is None:
-            return (Possible(0, len(content), range(len(self._rules))),)
-        return self._prefilter.possible(content)
 
     def _matcher(self, at_rule: int) -> "Matcher":
         matcher = self._matchers[at_rule] = Matcher(self._rules[at_rule], at_rule)

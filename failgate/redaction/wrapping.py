@@ -7,13 +7,14 @@ stream decides like the whole.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 _LONGEST_LINE = 1000  # a longer line was not broken by a terminal
 _SHORTEST_LINE = 40
 _SHORTEST_TOKEN = 20
 _MOST_BYTES = 4096  # of one joined text
+_HALF = b"a" * (_SHORTEST_TOKEN // 2)
 _NEXT = re.compile(rb"\n([A-Za-z0-9_\-+/=.~%]+)")
 _TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/=.~%"
 _INSIDE = frozenset(_TOKEN)
@@ -42,9 +43,9 @@ class Joined(NamedTuple):
         return any(start < here < end for here, _ in self.pieces[1:])
 
 
-def joined_lines(content: bytes) -> Iterator[Joined]:
-    """Yield every text that may hold a token across a line break, each beginning with the line before the break."""
-    for newline, last in _breaks(content):
+def joined_lines(content: bytes, ends: Iterable[tuple[int, int]]) -> Iterator[Joined]:
+    """Yield a text for each of `ends` (see `breaks`) that may hold a token across it, from the line before it on."""
+    for newline, last in ends:
         start = _line_start(content, last)
         if start is None or last + 1 - start < _SHORTEST_LINE:
             continue
@@ -58,20 +59,43 @@ def joined_lines(content: bytes) -> Iterator[Joined]:
             yield _joined(content, start, line, match)
 
 
-def _breaks(content: bytes) -> Iterator[tuple[int, int]]:
+def breaks(content: bytes) -> Iterator[tuple[int, int]]:
     """Yield (newline, last byte before it) where a character of a token stands on both sides of a line end.
 
     On one of the sides stand at least as many as half of the shortest token has.
     """
     kinds = content.translate(_KINDS)
-    half = b"a" * (_SHORTEST_TOKEN // 2)
     for ending in (b"a\na", b"a\r\na"):
         at = kinds.find(ending)
         while at >= 0:
             newline = at + len(ending) - 2
-            if kinds.endswith(half, 0, at + 1) or kinds.startswith(half, newline + 1):
+            if kinds.endswith(_HALF, 0, at + 1) or kinds.startswith(_HALF, newline + 1):
                 yield newline, at
             at = kinds.find(ending, at + 1)
+
+
+def breaks_at(content: bytes, suspects: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield those of `breaks` whose newline is one of `suspects`, or stands before one within one broken word."""
+    newlines = set(suspects)
+    for newline in tuple(newlines):
+        newlines.update(_before_in_token(content, newline))
+    for newline in sorted(newlines):
+        last = newline - 1 - (content[newline - 1 : newline] == b"\r")
+        kinds = content[max(0, last - len(_HALF) + 1) : newline + len(_HALF) + 1].translate(_KINDS)
+        at = min(len(_HALF), last + 1)
+        before, after = kinds[:at], kinds[newline - last + at :]
+        if before.endswith(b"a") and after.startswith(b"a") and _HALF in (before, after):
+            yield newline, last
+
+
+def _before_in_token(content: bytes, newline: int) -> Iterator[int]:
+    """Yield the line ends before `newline`, as far back as whole lines are parts of one broken word."""
+    for _ in range(_MOST_BYTES // _SHORTEST_LINE):
+        before = content.rfind(b"\n", max(0, newline - _LONGEST_LINE - 2), newline)
+        if before < 0 or content[before + 1 : newline].removesuffix(b"\r").rstrip(_TOKEN):
+            return
+        yield before
+        newline = before
 
 
 def _line_start(content: bytes, last: int) -> int | None:

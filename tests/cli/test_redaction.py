@@ -51,6 +51,7 @@ def test_redact_lists_its_rules(failgate: Any) -> None:
     lines = failgate("redact", "--list-rules").stdout.splitlines()
     assert lines[0].startswith("failgate-")
     assert any(line.startswith("github-token ") for line in lines)
+    assert any(line.startswith("engines ") and ", re " in line for line in lines)
     assert json.loads(failgate("redact", "--list-rules", "--json").stdout)["rules"] == lines[0]
 
 

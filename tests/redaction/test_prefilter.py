@@ -4,12 +4,23 @@ import random
 import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from failgate.redaction import RULES, Rule, Scanner, redact_bytes
-from failgate.redaction.prefilter import WINDOW_BYTES, Prefilter, opening_of
-from failgate.redaction.scanner import Candidate
+from failgate.redaction import (
+    RULES,
+    Rule,
+    Scanner,
+    environment_secrets,
+    installed_engines,
+    prefilter,
+    redact,
+    redact_bytes,
+)
+from failgate.redaction.automata import WINDOW_BYTES, Automata
+from failgate.redaction.openings import opening_of
 
 NAMES = [f"{number}-{rule.id}" for number, rule in enumerate(RULES)]
 EXAMPLES = [text.encode() for rule in RULES for text in (*rule.matches, *rule.rejects)]
@@ -17,11 +28,19 @@ WORDS = [word.encode() for rule in RULES for word in rule.keywords]
 FILLING = [b" ", b"\n", b"=", b": ", b'"', b"'", b"/", b"\\", b", ", b"\xff", b"\x1b[1m", b"{", b"//", b"@", b":", b"_"]
 
 
-def both(content: bytes) -> tuple[list[Candidate], list[Candidate]]:
-    """Return what is found with RE2 and without it."""
-    quick = Scanner()
-    assert quick.prepare()
-    return quick.candidates(content), Scanner(patience_bytes=1 << 60).candidates(content)
+@pytest.fixture(params=["hyperscan", "re2"])
+def quick(request: pytest.FixtureRequest) -> Scanner:
+    scanner = Scanner()
+    if scanner.prepare(request.param) != request.param:
+        pytest.skip(f"{request.param} is not installed")
+    return scanner
+
+
+@pytest.fixture
+def slow() -> Scanner:
+    scanner = Scanner()
+    assert scanner.prepare("re") == "re"
+    return scanner
 
 
 def some_text(seed: int, pieces: int) -> bytes:
@@ -42,24 +61,52 @@ def some_text(seed: int, pieces: int) -> bytes:
     return b"".join(parts)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_with_and_without_it_the_same_is_found(seed: int) -> None:
-    quick, slow = both(some_text(seed, 3000))
-    assert quick == slow
-    assert len(slow) > 100
+@pytest.mark.parametrize("seed", range(8))
+def test_every_engine_finds_the_same(quick: Scanner, slow: Scanner, seed: int) -> None:
+    content = some_text(seed, 2000)
+    assert quick.candidates(content) == slow.candidates(content)
+    assert len(slow.candidates(content)) > 100
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_what_lies_across_two_windows_is_found(seed: int) -> None:
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(("seed", "columns"), [(0, 80), (1, 57), (2, 120), (3, 100)])
+def test_every_engine_finds_the_same_in_what_a_terminal_broke(
+    quick: Scanner, slow: Scanner, seed: int, columns: int, end: bytes
+) -> None:
+    text = some_text(seed, 500)
+    content = end.join(text[at : at + columns] for at in range(0, len(text), columns))
+    assert quick.candidates(content) == slow.candidates(content)
+
+
+def test_values_of_the_environment_are_found_across_a_line_end_by_every_engine(quick: Scanner) -> None:
+    values = {f"VALUE_{number}_SECRET": f"correct-horse-{number}-battery" for number in range(4)}
+    scanner = Scanner(values=environment_secrets(values))
+    scanner.prepare(quick.prepare())
+    value = values["VALUE_2_SECRET"]
+    for text in (f"a {value} b", "# " * 33 + f" {value[:12]}\n{value[12:]} b"):
+        (found,) = redact(text, scanner).findings
+        assert found.rule == "environment"
+    assert not redact("nothing of all that\n" * 9, scanner).findings
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_lies_across_two_windows_is_found(quick: Scanner, slow: Scanner, seed: int) -> None:
     chosen = random.Random(seed)
     content = bytearray(b"plain words of a log\n" * 60_000)
     for edge in range(WINDOW_BYTES, len(content) - WINDOW_BYTES, WINDOW_BYTES):
         text = b" " + chosen.choice(EXAMPLES) + b" "
         at = edge - chosen.randrange(len(text))
         content[at : at + len(text)] = text
-    quick, slow = both(bytes(content))
-    assert quick == slow
-    assert len(slow) > 10
+    found = slow.candidates(bytes(content))
+    assert quick.candidates(bytes(content)) == found
+    assert len(found) > 10
+
+
+def test_two_threads_may_ask_one_scanner(quick: Scanner) -> None:
+    content = some_text(1, 400)
+    expected = quick.candidates(content)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == expected for found in pool.map(quick.candidates, [content] * 24))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
@@ -77,7 +124,7 @@ def test_no_opening_reaches_far_beyond_a_window() -> None:
 
 def test_a_clean_text_is_left_to_no_rule() -> None:
     text = b"12:00:01 INFO build 4711 of 0f3a9c done in 12 ms\nPWD=/home/dev/project\n" * 1000
-    assert list(Prefilter(RULES).possible(text)) == []
+    assert Automata(RULES).possible(text) == []
 
 
 @pytest.mark.parametrize("pattern", ["a*", "(a", "a(?P<n>b)", r"(a)\1", "a)", r"\bword"])
@@ -96,7 +143,8 @@ def test_without_re2_everything_works_and_a_small_text_never_loads_it() -> None:
         sys.modules["re2"] = None
         scanner = Scanner(patience_bytes=0)
         assert len(redact(text, scanner).findings) == 1
-        assert not scanner.prepare()
+        assert scanner.prepare() == "re"
+        assert scanner.prepare("hyperscan") in ("hyperscan", "re")
     """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
@@ -108,3 +156,16 @@ def test_after_its_patience_a_scanner_loads_re2() -> None:
     first = redact_bytes(content, scanner)[1]
     assert [found.rule for found in first] == ["password"] * 20
     assert scanner._prefilter is not None
+
+
+def test_hyperscan_is_compiled_beside_the_work_once_there_is_enough_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    if "hyperscan" not in installed_engines():
+        pytest.skip("hyperscan is not installed")
+    monkeypatch.setattr(prefilter, "FAST_PATIENCE_BYTES", 1000)
+    scanner = Scanner(rules=RULES[:5], patience_bytes=0)
+    assert not scanner.candidates(b"x" * 2000)
+    assert scanner.prepare() in ("re2", "hyperscan")
+    for thread in threading.enumerate():
+        if thread.name == "redaction-engine":
+            thread.join()
+    assert scanner.prepare() == "hyperscan"
