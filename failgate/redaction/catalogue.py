@@ -9,11 +9,12 @@ from failgate.redaction.places import PLACES
 from failgate.redaction.prefixes import PREFIXES
 from failgate.redaction.providers import PROVIDERS
 from failgate.redaction.rules import Rule
+from failgate.redaction.statements import STATEMENTS
 
-RULES: tuple[Rule, ...] = OURS + PROVIDERS + ISSUERS + PREFIXES + PLACES + GENERAL
+RULES: tuple[Rule, ...] = OURS + PROVIDERS + ISSUERS + PREFIXES + PLACES + GENERAL + STATEMENTS
 """The first rule wins where two find the same span: a provider's own form says more than an assignment."""
 
-_JUDGEMENT = 3  # raised by hand when `judgement.py` decides otherwise
+_JUDGEMENT = 4  # raised by hand when `judgement.py` decides otherwise
 
 
 def _described(rule: Rule) -> str:

@@ -18,7 +18,7 @@ _NAME = r"[\w.\-]{0,24}"
 # After a name: a closing quote or bracket (perhaps escaped), a type as in `token: str =`, then the sign of assignment.
 _GIVES = (
     r"(?:\\{0,2}[\"'`])?\]?[ \t]{0,8}(?::[ \t]{0,2}(?:str|string|String|bytes)[ \t]{0,2})?"
-    r"(?::=|=>|\|\||\?=|={1,3}|:{1,2}=?|>|(?<=[\"'`]),(?=[ \t]{0,8}[ubrf@$]?\\{0,2}[\"'`]))[ \t]{0,8}"
+    r"(?::=|=>|<-|\|\||\?=|={1,3}|:{1,2}=?|>|(?<=[\"'`]),(?=[ \t]{0,8}[ubrf@$]?\\{0,2}[\"'`]))[ \t]{0,8}"
 )
 
 
@@ -102,7 +102,7 @@ GENERAL: tuple[Rule, ...] = (
         "Credentials in an Authorization header",
         ("authorization", "x-api-key", "x-auth-token", "private-token", "x-vault-token", "cookie"),
         r"(?i:(?:proxy-)?authorization|x-api-key|x-auth-token|private-token|x-vault-token|(?:set-)?cookie)"
-        r"\\{0,2}[\"'`]?[ \t]{0,4}[:=][ \t]{0,4}\\{0,2}[\"'`]?"
+        r"\\{0,2}[\"'`]?\]?[ \t]{0,4}[:=][ \t]{0,4}\\{0,2}[\"'`]?"
         r"(?:[A-Za-z][A-Za-z0-9\-]{1,24}[ \t]{1,4})?([^\s\"'`<>{}\\][^\s\"'`<>{}\\]{5,4000})",
         matches=(
             "Authorization: Bearer " + _A,
@@ -292,7 +292,7 @@ GENERAL: tuple[Rule, ...] = (
             "client",
         ),
         rf"(?:(?i:(?<=[a-z0-9_\-])(?<!public[_\-])(?<!public)key|auth)|(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))(?i:{'|'.join(_ISSUERS)})"
-        rf"|(?<=[a-z])Client|(?<=_)CLIENT)[A-Za-z_\-]{{0,16}}{_GIVES}{_assignment(16, 16)}",
+        rf"|(?<=[a-z])Client|(?<=_)CLIENT)[A-Za-z_.\-]{{0,16}}{_GIVES}{_assignment(16, 16)}",
         matches=('deployKey := "' + _A + '"', "SIGNING-KEY: " + _A),
         rejects=(
             "key: node-cache-Linux-" + "3f9a1c7e",

@@ -1,6 +1,6 @@
 """Further tokens that say by their own form who issued them. Examples are put together, as in `providers.py`."""
 
-from failgate.redaction.judgement import is_opaque
+from failgate.redaction.judgement import is_issued, is_opaque
 from failgate.redaction.providers import token as _token
 from failgate.redaction.rules import Rule
 
@@ -144,6 +144,15 @@ ISSUERS: tuple[Rule, ...] = (
         rf"[A-Za-z0-9]{{59}}{_END}",
         _A + _A[:27],
         entropy=3.5,
+    ),
+    Rule(
+        "artifactory-token",
+        "Artifactory API key or encrypted password, also masked",
+        ("akc", *(f"ap{digit}" for digit in "0123456789abcdef")),
+        r"(?<![+/\\])(?:AKC[A-Za-z0-9]{10,80}|AP[0-9A-F][A-Za-z0-9]{8,80})(?![A-Za-z0-9+/=_\-])",
+        matches=("password=AP6" + _A[:24], "X-JFrog-Art-Api: AKC" + _A),
+        rejects=("APACHELICENSE", "AKCELERATOR", "QQ/AP5" + _A[:20]),
+        judge=is_issued,
     ),
     Rule(
         "mailchimp-key",

@@ -1,6 +1,7 @@
 """Whether a text that has the form of a secret is one: entropy, placeholders, words of a programming language."""
 
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from math import log2
 
@@ -55,6 +56,18 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]{32,}={0,2}")
 _PLACES = (b"/", b"./", b"~/", b"{", b"http://", b"https://", b"arn:")
 _LISTED = re.compile(rb"[\w.\-/ ]*")
 _HEX = re.compile(rb"[0-9a-f]{32,128}|[0-9A-F]{32,128}")
+_TYPE_NAME = re.compile(
+    rb"[A-Za-z_][\w.]*(?:Key|Token|Provider|Secret|Credential|Password|Material|Type|Config)s?[,;:)]*"
+)
+_FILE = re.compile(rb"[\w@.+\-]+(?:/[\w@.+\-]+)+\.[a-z]{1,5}")
+_VERSION = re.compile(rb"\d+(?:\.\d+)+(?:-(?:\d+(?:\.\d+)*)?)?")
+_CASE_CHANGE = re.compile(rb"[a-z](?=[A-Z])|[A-Z](?=[a-z])")
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_ENCODED = re.compile(
+    rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|password=[^\s]{6}"
+    rb"|(?:gh[opusr]_|github_pat_|glpat-|AKIA|ASIA|sk-ant-|sk_live_|xox[abp]-|npm_)[A-Za-z0-9_\-]{12}"
+    rb"|(?:postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis)://[^\s:@/]{0,64}:[^\s@/]{3,256}@"
+)
 _FLAG = re.compile(rb"--?[A-Za-z][\w-]*")
 
 Judge = Callable[[bytes, bytes], bool]
@@ -89,15 +102,35 @@ def has_digits(_name: bytes, secret: bytes) -> bool:
     return not_a_placeholder(_name, secret) and _digits(secret) >= 6
 
 
+def is_issued(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret`, of an issuer's form, is no word: it has digits, or its owner masked it with `x`."""
+    return (_digits(secret[3:]) >= 2 and entropy(secret) >= 2.8) or secret.endswith(b"x" * 8)
+
+
 def is_opaque(name: bytes, secret: bytes) -> bool:
     """Tell whether `secret` looks random: letters and digits mixed, no placeholder, no code, no path."""
-    if not (_digits(secret) or is_varied(secret, 4.2)):  # first, since it is quick
+    if not (_digits(secret) or is_varied(secret, 4.2) or _is_scrambled(secret)):  # first, since it is quick
         return False
     return is_given(name, secret) and not _is_place(secret)
 
 
+def _is_scrambled(secret: bytes) -> bool:
+    """Tell whether `secret` is letters that change between upper and lower case more often than words do."""
+    changes = len(_CASE_CHANGE.findall(secret))
+    return len(secret) >= 16 and secret.isalpha() and changes * 20 >= len(secret) * 9
+
+
+def is_encoded(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` is base64 of a token, a private key, or an address with a password."""
+    text = secret.rstrip(b"=").translate(_FROM_URL_SAFE)
+    text = text[: len(text) // 4 * 4] if len(text) % 4 == 1 else text + b"=" * (-len(text) % 4)
+    return _ENCODED.match(b64decode(text)) is not None
+
+
 def _is_place(secret: bytes) -> bool:
     """Tell whether `secret` is a path or an address. A key in base64 may begin with a slash too."""
+    if _FILE.fullmatch(secret):
+        return True
     if not secret.startswith(_PLACES):
         return False
     return not (_BASE64.fullmatch(secret) and any(_is_mixed(part) for part in secret.split(b"/")))
@@ -116,7 +149,7 @@ def is_key(_name: bytes, secret: bytes) -> bool:
 
 def is_given(name: bytes, secret: bytes) -> bool:
     """Tell whether `secret` is a value rather than a placeholder, a variable, a call or a type."""
-    if _DOTTED.fullmatch(secret) and _digits(secret) * 8 < len(secret):
+    if (_DOTTED.fullmatch(secret) and _digits(secret) * 8 < len(secret)) or _TYPE_NAME.fullmatch(secret):
         return False
     return is_literal(name, secret)
 
@@ -140,7 +173,7 @@ def _is_noise(secret: bytes) -> bool:
 
 def is_chosen(name: bytes, secret: bytes) -> bool:
     """Tell whether `secret` may be a password that a person chose: given, and not just words."""
-    if not is_given(name, secret) or (b"," in name and _LISTED.fullmatch(secret)):
+    if not is_given(name, secret) or (b"," in name and _LISTED.fullmatch(secret) and not is_random(b"", secret)):
         return False
     if not _IDENTIFIER.fullmatch(secret):
         return True
@@ -149,7 +182,8 @@ def is_chosen(name: bytes, secret: bytes) -> bool:
 
 def is_password(name: bytes, secret: bytes) -> bool:
     """Tell whether `secret` may be a chosen password and is no path and no address."""
-    return is_chosen(name, secret) and not secret.startswith((b"/", b"~/", b"http://", b"https://"))
+    is_place = secret.startswith((b"/", b"~/", b"http://", b"https://"))
+    return is_chosen(name, secret) and not is_place and not _VERSION.fullmatch(secret)
 
 
 def is_credential(name: bytes, secret: bytes) -> bool:
@@ -182,7 +216,7 @@ def is_random(name: bytes, secret: bytes) -> bool:
     return (
         is_assigned(name, secret)
         and not name.lower().startswith(_HARMLESS_BEGINNINGS)
-        and _digits(secret) >= 2
+        and (_digits(secret) >= 2 or _is_scrambled(secret))
         and b" " not in secret
         and not secret.startswith((b"-", b"."))
         and (entropy(secret) >= 3.4 or _HEX.fullmatch(secret) is not None)

@@ -14,7 +14,7 @@ _WIDEST = 256  # what repeats more often than this ends the simpler pattern
 _FARTHEST = 128  # and so does what lies farther than this: it bounds how much text a hit points at
 _COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
 _ASSERTIONS = ("(?=", "(?!", "(?<=", "(?<!")
-_ONE = re.compile(r"\[\^?(?:\\.|[^\]\\])+\]|\\(?:[dws]|[^A-Za-z0-9])|[^\\\[\](){}|?*+^$.]")
+_ONE = re.compile(r"\[\^?(?:\\.|[^\]\\])+\]|\\(?:[dwsrnt]|[^A-Za-z0-9])|[^\\\[\](){}|?*+^$.]")
 _EDGE = ("\\A", "\\Z")
 
 

@@ -276,19 +276,25 @@ def plain_of(content: bytes) -> Plain:
     return Plain(b"".join(pieces), here, there)
 
 
-def without_overlaps(candidates: list[Candidate]) -> Iterator[Candidate]:
-    """Yield the candidates so that none overlaps: the first stays, of a later one the part that reaches beyond it."""
+def without_overlaps(candidates: list[Candidate], content: bytes) -> Iterator[Candidate]:
+    """Yield the candidates so that none overlaps: the first stays, of a later one the part that reaches beyond it.
+
+    A part of `content` without a letter or digit is a closing bracket or the like, and stays in the text.
+    """
     end = 0
     for one in candidates:
-        if one.end > end:
-            yield one if one.start >= end else one._replace(start=end)
+        if one.start >= end:
+            yield one
+            end = one.end
+        elif one.end > end and not _WORD.isdisjoint(content[end : one.end]):
+            yield one._replace(start=end)
             end = one.end
 
 
 def redact_bytes(content: bytes, scanner: Scanner) -> tuple[bytes, list[Finding]]:
     """Return `content` with every secret replaced by its tag, and the findings with offsets in bytes of `content`."""
     plain = plain_of(content)
-    return replaced(content, plain, without_overlaps(scanner.candidates(plain.content)), scanner)
+    return replaced(content, plain, without_overlaps(scanner.candidates(plain.content), plain.content), scanner)
 
 
 def replaced(

@@ -46,7 +46,7 @@ class RedactingStream:
         cut = len(plain.content)
         if hold:
             cut = _uncut(candidates, max(first, cut - hold))
-        chosen = list(without_overlaps([one for one in candidates if one.start < cut]))
+        chosen = list(without_overlaps([one for one in candidates if one.start < cut], plain.content))
         end = len(held) if not hold else (plain.origin(cut - 1) + 1 if cut > first else self._context)
         clean, findings = replaced(held[:end], plain, chosen, self._scanner)
         if self._context:
