@@ -17,6 +17,7 @@ import rows_client
 import rows_gate
 import rows_identity
 import rows_memory
+import rows_redaction
 import rows_reports
 import rows_size
 import rows_start
@@ -59,6 +60,7 @@ def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
         *rows_client.rows(is_quick=is_quick, profile=profile),
         *rows_audit.rows(is_quick=is_quick, is_full=is_full, profile=profile),
         *rows_capture.rows(is_quick=is_quick),
+        *rows_redaction.rows(is_quick=is_quick),
         *rows_identity.rows(is_quick=is_quick, profile=profile),
         *rows_artifacts.rows(is_quick=is_quick, is_full=is_full),
         *rows_memory.rows(is_quick=is_quick, is_full=is_full),

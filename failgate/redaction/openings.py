@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from failgate.redaction.rules import Rule
 
-_LONGEST_COUNT = 6  # more repetitions than this are not counted: each costs states of the automaton
+_LONGEST_COUNT = 12  # more repetitions than this are not counted: each costs states of the automaton
 _WIDEST = 256  # what repeats more often than this ends the simpler pattern
 _FARTHEST = 128  # and so does what lies farther than this: it bounds how much text a hit points at
 _COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")

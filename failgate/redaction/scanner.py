@@ -94,6 +94,8 @@ class Scanner:
         """
         self._key = key if key is not None else secrets.token_bytes(32)
         self._rules = rules
+        self._tokens = frozenset(number for number, rule in enumerate(rules) if rule.group == 0)
+        self._named = frozenset(range(len(rules))) - self._tokens
         self._matchers: list[Matcher | None] = [None] * len(rules)
         self._keywords = [tuple(word.encode() for word in rule.keywords) for rule in rules]
         self._meanings = {spelling.encode(): secret for spelling, secret in (values or {}).items() if spelling}
@@ -162,7 +164,9 @@ class Scanner:
         unbroken = Unbroken(content)
         if self._has_value(unbroken.content):
             return breaks(content)
-        return breaks_at(content, unbroken.suspects(places, prefilter.possible(unbroken.content)))
+        glued = prefilter.possible(unbroken.content)
+        tokens, named = (unbroken.suspects(places, glued, rules) for rules in (self._tokens, self._named))
+        return breaks_at(content, tokens, named)
 
     def _across_lines(
         self, content: bytes, ends: Iterable[tuple[int, int]], known: set[tuple[int, str]]
@@ -178,7 +182,7 @@ class Scanner:
                 if not joined.is_across(one.start, one.end):
                     continue
                 start = joined.origin(one.start)
-                says_itself = not 0 <= one.precedence < len(self._rules) or self._rules[one.precedence].group == 0
+                says_itself = one.precedence not in self._named
                 if joined.is_wide or (says_itself and (start, one.rule) not in known):
                     yield one._replace(start=start, end=joined.origin(one.end - 1) + 1)
 

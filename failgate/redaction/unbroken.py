@@ -5,7 +5,7 @@ and then the text without line ends has an opening that the text itself has not.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from failgate.redaction.prefilter import Possible
 
@@ -31,16 +31,18 @@ class Unbroken:
         self.content = b"".join(parts)
         self._lines: dict[int, tuple[list[int], list[int]]] = {}
 
-    def suspects(self, places: Iterable[Possible], here: Iterable[Possible]) -> set[int]:
-        """Return the line ends that something may lie across: it begins at one of `places`, or of `here`.
+    def suspects(self, places: Iterable[Possible], here: Iterable[Possible], rules: Container[int]) -> set[int]:
+        """Return the line ends that one of `rules` may have something across: it begins at `places`, or at `here`.
 
         `places` are in the original, `here` in `content`.
         """
         newlines: set[int] = set()
         for place in places:
-            newlines.update(self._around(place.start, place.end))
+            if any(rule in rules for rule in place.rules):
+                newlines.update(self._around(place.start, place.end))
         for place in here:
-            newlines.update(self._within(place))
+            if any(rule in rules for rule in place.rules):
+                newlines.update(self._within(place))
         return newlines
 
     def _without(self, piece: bytes) -> bytes:

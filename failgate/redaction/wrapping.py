@@ -74,11 +74,13 @@ def breaks(content: bytes) -> Iterator[tuple[int, int]]:
             at = kinds.find(ending, at + 1)
 
 
-def breaks_at(content: bytes, suspects: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield those of `breaks` whose newline is one of `suspects`, or stands before one within one broken word."""
-    newlines = set(suspects)
-    for newline in tuple(newlines):
-        newlines.update(_before_in_token(content, newline))
+def breaks_at(content: bytes, anywhere: Iterable[int], wide: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield those of `breaks` whose newline is given, or stands before one within one broken word.
+
+    Of `wide` those count whose line is as long as a terminal is wide.
+    """
+    newlines = _with_before(content, anywhere)
+    newlines |= {at for at in _with_before(content, wide) if _is_wide(content, at)}
     for newline in sorted(newlines):
         last = newline - 1 - (content[newline - 1 : newline] == b"\r")
         kinds = content[max(0, last - len(_HALF) + 1) : newline + len(_HALF) + 1].translate(_KINDS)
@@ -86,6 +88,19 @@ def breaks_at(content: bytes, suspects: Iterable[int]) -> Iterator[tuple[int, in
         before, after = kinds[:at], kinds[newline - last + at :]
         if before.endswith(b"a") and after.startswith(b"a") and _HALF in (before, after):
             yield newline, last
+
+
+def _with_before(content: bytes, newlines: Iterable[int]) -> set[int]:
+    found = set(newlines)
+    for newline in tuple(found):
+        found.update(_before_in_token(content, newline))
+    return found
+
+
+def _is_wide(content: bytes, newline: int) -> bool:
+    last = newline - 1 - (content[newline - 1 : newline] == b"\r")
+    start = _line_start(content, last)
+    return start is not None and last + 1 - start in _WIDTHS
 
 
 def _before_in_token(content: bytes, newline: int) -> Iterator[int]:
