@@ -19,8 +19,6 @@ _MEMORY_BYTES = 64 * 1024 * 1024
 class Automata:
     """`Prefilter` of RE2."""
 
-    name: Final = "re2"
-
     def __init__(self, rules: Sequence[Rule]) -> None:
         """Build the automata."""
         openings = [opening_of(rule) for rule in rules]
@@ -29,6 +27,11 @@ class Automata:
         self._any = re2.compile(together.encode("latin-1"), _options()) if openings else None
         self._here = _set([one.pattern for one in openings], re2.Set.MatchSet(_options()))
         self._anywhere = _set([one.pattern for one in openings], re2.Set.SearchSet(_options()))
+
+    @property
+    def name(self) -> str:
+        """Return `re2`."""
+        return "re2"
 
     def possible(self, content: bytes) -> list[Possible]:
         """Return the places as `Prefilter` says, each one byte wide unless there are too many."""

@@ -119,6 +119,11 @@ class Scanner:
         else:
             self._patience = 0
             self._prefilter = chosen(self._rules, 0)
+        return self.engine
+
+    @property
+    def engine(self) -> str:
+        """Return which of `ENGINES` is in use."""
         return self._prefilter.name if self._prefilter is not None else "re"
 
     def tag(self, rule: str, secret: bytes) -> str:

@@ -17,8 +17,6 @@ PIECE_BYTES: Final = 1024 * 1024
 class Vectors:
     """`Prefilter` of Hyperscan: it says where an opening ends, and so where it can have begun."""
 
-    name: Final = "hyperscan"
-
     def __init__(self, rules: Sequence[Rule]) -> None:
         """Compile; that takes up to a second, and other threads go on meanwhile."""
         openings = [opening_of(rule) for rule in rules]
@@ -33,6 +31,11 @@ class Vectors:
             flags=[hyperscan.HS_FLAG_DOTALL] * len(openings),
         )
         self._threads = threading.local()
+
+    @property
+    def name(self) -> str:
+        """Return `hyperscan`."""
+        return "hyperscan"
 
     def possible(self, content: bytes) -> list[Possible]:
         """Return the places as `Prefilter` says, each as wide as its rule's opening can be long."""
