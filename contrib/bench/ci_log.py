@@ -38,9 +38,9 @@ _WORDS = [
 _LINES = (
     "##[group]Run actions/checkout@{sha}",
     "Collecting {word}-{word}>={n}.{n}",
-    "  Downloading https://files.pythonhosted.org/packages/{hex2}/{hex2}/{sha}/{word}_{word}-{n}.{n}-py3-none-any.whl",
+    "  Downloading https://files.example.org/packages/{hex2}/{hex2}/{sha}/{word}_{word}-{n}.{n}-py3-none-any.whl",
     "Requirement already satisfied: {word} in /opt/venv/lib/python3.11/site-packages (from {word}) ({n}.{n}.{n})",
-    "npm http fetch GET 200 https://registry.npmjs.org/@{word}/{word} {n}{n}ms (cache miss)",
+    "npm http fetch GET 200 https://packages.example.org/@{word}/{word} {n}{n}ms (cache miss)",
     "npm warn deprecated {word}-{word}@{n}.{n}.{n}: this version is no longer supported",
     "tests/{word}/test_{word}.py::test_{word}_{word}_is_{word} PASSED [ {n}%]",
     "tests/{word}/test_{word}.py::TestQueue::test_{word}[key-{n}-{word}] PASSED [ {n}%]",
