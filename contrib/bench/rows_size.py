@@ -1,6 +1,7 @@
 """Rows 22 and 23: what 10^5 reports and 10^6 records cost: verbs beside the same on an empty folder, and searches."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -39,7 +40,7 @@ def _large(size: Size) -> Iterator[Server]:
     with copied(*size) as data:
         server = Server(data).start()
         try:
-            server.token = server.new_agent("agent-of-bench")
+            server.token = server.new_agent(f"agent-{time.time_ns()}")  # the folder may have seen others
             yield server
         finally:
             server.stop()
