@@ -35,6 +35,7 @@ from tests.journeys.team import (
     vote,
 )
 from tests.journeys.test_bad_input import consented, manifest
+from tests.pace import busy
 
 
 class House(contextlib.ExitStack):
@@ -224,7 +225,7 @@ def test_waiting_ends_with_the_answer_or_with_its_time(house: House) -> None:
     began = time.monotonic()
     asked = house.agent.post(f"{WHERE}/commands?wait=1", json=submission())
     assert (asked.status_code, asked.json()["state"]) == (201, "pending")
-    assert 0.9 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < busy(5)
     for wrong in ("-1", "56", "x", "1e9"):
         answer = house.agent.get(f"{WHERE}/commands/{asked.json()['id']}?wait={wrong}")
         assert (answer.status_code, answer.json()["member"]) == (400, "wait")
@@ -236,7 +237,7 @@ def test_a_request_of_one_second_expires_in_time_and_for_good(house: House) -> N
     view = ask(house.agent, ttl_seconds=1)
     told = house.agent.get(f"{WHERE}/commands/{view['id']}?wait=10").json()
     assert told["state"] == "expired"
-    assert 0.9 < time.monotonic() - began < 4
+    assert 0.9 < time.monotonic() - began < busy(4)
     for decision in ("approve", "deny"):
         late = vote(house.lead, view, decision)
         assert (late.status_code, late.json()["state"]) == (409, "expired")
@@ -556,7 +557,7 @@ def test_a_disabled_account_is_out_within_a_second_with_all_that_it_holds(house:
         team.admin(house.server, "user.disable", email=who.email)
         ask(house.agent)  # an event that none of them may see
         assert {end_of(socket) for socket in open_ones} == {4401}
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < busy(1)
     assert browser.get("/api/v1/whoami").status_code == 401
     for token in (key, made["token"]):
         with program(house.server, token) as client:

@@ -12,6 +12,7 @@ from failgate.base.ids import new_id
 from tests.journeys import team
 from tests.journeys.harness import NewDatabase, Server, browser
 from tests.journeys.team import PASSWORD, Person, person, sign_in
+from tests.pace import busy
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -78,7 +79,7 @@ def test_an_owner_connects_a_provider_and_who_leaves_is_out_within_a_second(serv
             began = time.monotonic()
             assert idp.patch(f"/Users/{made.json()['id']}", json=off).status_code == 200
             assert gone.get("/w/acme/queue").status_code in {303, 404}
-            assert time.monotonic() - began < 5  # the machine may be busy; the answer itself comes after the end
+            assert time.monotonic() - began < busy(1)
             assert gone.get("/api/v1/whoami").status_code == 401
         text = client.get(page).text
         assert "are deactivated at the provider" in text

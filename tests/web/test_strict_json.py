@@ -9,6 +9,7 @@ import pytest
 from failgate.base.errors import BadInput, TooLarge
 from failgate.web.strict_json import convert, decode
 from failgate.wire.gate import Outcome, Vote
+from tests.pace import busy
 
 LIMIT = 1_048_576
 
@@ -69,7 +70,7 @@ def test_two_hundred_thousand_levels_are_refused_at_once():
     for body in (b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}", b"[" * 200_000, b'{"a":' * 200_000):
         with pytest.raises(BadInput, match="nested more than 32"):
             decode(body, 2 * LIMIT)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < busy(5)
 
 
 def test_brackets_in_strings_are_not_nesting():
@@ -81,7 +82,7 @@ def test_an_unfinished_string_with_many_escapes_is_refused_at_once():
     for rest in (b"\\" * 500_001, b'\\"' * 500_000):
         with pytest.raises(BadInput):
             decode(b"[" * 20 + b"]" * 20 + b"[" * 15 + b'"' + rest, LIMIT)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < busy(5)
 
 
 def test_one_byte_over_the_limit_is_too_large():

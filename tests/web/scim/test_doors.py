@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from failgate.base.canonical import digest_of
 from failgate.base.ids import new_id
 from failgate.wire.gate import Submission, Vote
+from tests.pace import busy
 from tests.web.conftest import OPERATOR, People, session_of
 from tests.web.scim.conftest import ENTERPRISE, GROUP, PATCH, SEARCH, USER, Provider, connect
 
@@ -176,7 +177,7 @@ async def test_fifty_sessions_tokens_and_sockets_are_gone_within_a_second(provid
         seconds = loop.time() - began
     assert set(codes) <= {4401, 4403}
     assert len(codes) == 100
-    assert seconds < 1.0, seconds
+    assert seconds < busy(1), seconds
     async with provider.server.client() as client:
         for token in sessions:
             assert (await client.get("/api/v1/whoami", headers={"cookie": f"fg_session={token}"})).status_code == 401
