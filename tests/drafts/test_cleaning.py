@@ -44,7 +44,9 @@ def test_the_same_draft_gives_the_same_report():
 
 
 def test_of_a_long_text_the_ends_are_kept_between_lines_and_a_secret_is_not_cut_in_half():
-    lines = b"".join(b"%07d %s\n" % (number, GITHUB.encode()) for number in range(160_000))
+    word, filler, count = GITHUB.encode(), b"x" * len(GITHUB), 160_000
+    holding = {*range(100), *range(20_000, 28_000), *range(84_000, 97_000), count - 1}  # around both cuts
+    lines = b"".join(b"%07d %s\n" % (number, word if number in holding else filler) for number in range(count))
     manifest, (kept,) = cleaned(draft(artifacts=(text(lines),)))
     assert len(kept) < HEAD_BYTES + TAIL_BYTES + 100
     assert manifest.artifacts[0].truncated_bytes > 0
