@@ -17,6 +17,7 @@ import pyotp
 import pytest
 
 from tests.journeys.harness import Server, clean_environment, failgate
+from tests.journeys.team import admin as verb
 from tests.pace import busy
 
 OWNER, OWNER_PASSWORD = "owner@acme.example", "a long and plain passphrase"
@@ -116,15 +117,24 @@ def shown_argv(page) -> list[str]:
 def team(server: Server):
     """A running server with a workspace whose owner answers for the agent, and a reviewer with a second factor."""
     server.start()
+    made = verb(server, "bootstrap", email=OWNER, workspace="acme", password=OWNER_PASSWORD)
+    reviewer = verb(server, "user.create", email=REVIEWER, password=REVIEWER_PASSWORD, with_totp=True)
+    verb(server, "workspace.add_member", workspace="acme", email=REVIEWER, role="reviewer")
+    agent = verb(server, "agent.create", workspace="acme", name="ci")
+    return {"totp": reviewer["totp_secret"], "token": agent["token"], "api_key": made["api_key"]}
+
+
+def test_an_operator_makes_the_same_team_by_commands(server: Server) -> None:
+    server.start()
     made = server.admin("bootstrap", "--email", OWNER, "--workspace", "acme", "--password-stdin", stdin=OWNER_PASSWORD)
     assert set(made) == {"user", "workspace", "api_key"}
     reviewer = server.admin(
         "user", "create", "--email", REVIEWER, "--password-stdin", "--with-totp", stdin=REVIEWER_PASSWORD
     )
+    assert "totp_secret" in reviewer
     server.admin("workspace", "add-member", "--workspace", "acme", "--email", REVIEWER, "--role", "reviewer")
     agent = server.admin("agent", "create", "--workspace", "acme", "--name", "ci")
     assert set(agent) == {"agent", "token"}
-    return {"totp": reviewer["totp_secret"], "token": agent["token"], "api_key": made["api_key"]}
 
 
 def test_a_command_goes_to_its_reviewer_and_back_and_its_failure_becomes_a_report(
