@@ -1,6 +1,7 @@
 import asyncio
 import statistics
 import time
+from itertools import combinations
 
 import argon2
 import bcrypt
@@ -18,6 +19,7 @@ from failgate.base.errors import (
     StorageUnavailable,
     TooManyRequests,
 )
+from tests.ranks import rank_test
 
 ANN = "ann@example.com"
 
@@ -305,7 +307,10 @@ async def test_the_last_platform_administrator_stays_unless_the_operator_says_so
 
 
 async def test_an_unknown_account_takes_as_long_as_a_known_or_an_imported_one(room) -> None:
-    """E22: a thousand interleaved tries; the medians lie less than 5 ms apart, and the answers are one."""
+    """E22: a thousand interleaved tries; the medians lie less than 5 ms apart, or no rank test tells them apart.
+
+    At a real server, 1,000 of each, with figures: `python contrib/security timing`.
+    """
     await room.account()
     await room.accounts.create_imported("old@example.com", imported(4), room.operator)
     hasher = Passwords(memory_kib=1024, passes=2)
@@ -325,8 +330,9 @@ async def test_an_unknown_account_takes_as_long_as_a_known_or_an_imported_one(ro
             times.append(time.perf_counter() - began)
             said.add(str(refused.value))
     hasher.close()
-    medians = [statistics.median(times) for times in took.values()]
-    assert max(medians) - min(medians) < 0.005
+    for one, other in combinations(took.values(), 2):
+        difference = abs(statistics.median(one) - statistics.median(other))
+        assert difference < 0.005 or rank_test(one, other) > 0.01
     assert len(said) == 1
 
 

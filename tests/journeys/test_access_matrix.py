@@ -831,6 +831,23 @@ def test_what_was_deleted_is_missing_in_query_body_and_socket_too(world: World) 
         assert asked.status_code == missing.status_code, (path, asked.text, missing.text)
         if body or asked.status_code != 200:
             assert without_request_id(asked) == without_request_id(missing), path
+    said = {"digest": world.ids["digest"]}
+    misspelt = (gone["report"], gone["rule"], gone["token"], "0", command.upper(), f"{command}\0", "")
+    headers = {"authorization": f"Bearer {world.speakers['agent token'].token}"}
+    url = world.server.url.replace("http", "ws", 1) + "/api/v1/agent"
+    with connect(url, additional_headers=headers, proxy=None) as peer:
+        for frame in (
+            {"type": "cancel"},
+            {"type": "consume", **said},
+            {"type": "outcome", **said, "exit_code": 1, "duration_ms": 1},
+        ):
+            heard = []
+            for identifier in (new_id(), *misspelt):
+                peer.send(json.dumps(frame | {"id": identifier, "ref": 1}))
+                problem = json.loads(peer.recv(timeout=10))["problem"]
+                heard.append({key: value for key, value in problem.items() if key != "request_id"})
+            assert heard[0]["status"] == 404
+            assert all(one == heard[0] for one in heard), frame
 
 
 def without_request_id(answer: httpx.Response) -> object:
