@@ -784,8 +784,9 @@ def test_what_was_deleted_is_a_missing_one_for_everybody(world: World) -> None:
             if filling is None:
                 continue
             missing = {**filling, list(filling)[-1]: missing_of(door)}
-            seen = shape_of(knock_once(world, speaker, door, world.gone(door, filling)))
-            wanted = shape_of(knock_once(world, speaker, door, world.gone(door, missing)))
+            asked = knock if door.is_sensitive else knock_once  # a proof grows old: both of one moment
+            seen = shape_of(asked(world, speaker, door, world.gone(door, filling)))
+            wanted = shape_of(asked(world, speaker, door, world.gone(door, missing)))
             if named_alike(seen, filling) != named_alike(wanted, missing):
                 wrong.append(f"{visitor} at {door.name}: deleted {seen}, missing {wanted}")
             crossed.add(door.name)
