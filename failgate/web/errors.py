@@ -37,6 +37,7 @@ SCIM_PATH = "/scim/"
 SCIM_MEDIA_TYPE = "application/scim+json"
 _PROBLEM = "application/problem+json"
 _FIXED = frozenset({"type", "title", "status"})  # by the kind of error; everything else may repeat what was sent
+_NO_CHARACTER = "22021"  # PostgreSQL's word for what no text of its can hold
 _RESERVED = frozenset({"type", "title", "status", "detail", "hint", "request_id"})
 _encode = msgspec.json.Encoder(order="deterministic").encode
 log = get_logger(__name__)
@@ -117,6 +118,8 @@ def as_failgate_error(error: Exception) -> FailgateError:
         if error.status_code == 400:
             return BadInput("The request is malformed.")
         return OtherStatus(error.status_code, "The request cannot be answered.")
+    if getattr(error, "sqlstate", None) == _NO_CHARACTER:
+        return BadInput("A text holds a NUL character.", hint="Remove it.")
     return FailgateError("The server met an error of its own.", hint="Give the request id to whoever runs this server.")
 
 

@@ -13,7 +13,8 @@ import msgspec
 from litestar import WebSocket
 
 from failgate.access.permission import Permission
-from failgate.base.errors import BadInput, FailgateError, NotSignedIn, TooManyRequests
+from failgate.base.errors import BadInput, FailgateError, NotFound, NotSignedIn, TooManyRequests
+from failgate.base.ids import is_id
 from failgate.web.context import services_of, visit_of
 from failgate.web.errors import note_error, problem_of
 from failgate.web.guard import may_still
@@ -127,13 +128,13 @@ class _Agent:
             return _encode(Submitted(asked.id, asked.state, asked.digest, asked.expires_at, frame.ref, asked.verdict))
         if isinstance(frame, Cancel):
             await self._authorize(Permission.WORKSPACE_COMMAND_SUBMIT)
-            view = await gate.cancel(self._visit.principal, workspace_id, frame.id)
+            view = await gate.cancel(self._visit.principal, workspace_id, _checked(frame.id))
             return _encode(Done("cancelled", view.id, view.state, frame.ref))
         await self._authorize(Permission.WORKSPACE_COMMAND_CONSUME)
         if isinstance(frame, Use):
-            view = await gate.consume(self._visit.principal, workspace_id, frame.id, frame)
+            view = await gate.consume(self._visit.principal, workspace_id, _checked(frame.id), frame)
             return _encode(Done("consumed", view.id, view.state, frame.ref))
-        view = await gate.outcome(self._visit.principal, workspace_id, frame.id, frame)
+        view = await gate.outcome(self._visit.principal, workspace_id, _checked(frame.id), frame)
         return _encode(Done("finished", view.id, view.state, frame.ref))
 
     async def _authorize(self, permission: Permission) -> None:
@@ -163,6 +164,13 @@ class _Agent:
     def _refused(self, error: Exception, ref: Ref | None) -> bytes:
         _, document, _ = problem_of(error, self._visit.request_id)
         return _encode(Refused(document, ref))
+
+
+def _checked(command_id: str) -> str:
+    """Return `command_id`; what is written like none names nothing. Raises: NotFound."""
+    if not is_id(command_id):
+        raise NotFound("There is no such command.")
+    return command_id
 
 
 def _ref(value: Any) -> Ref | None:
