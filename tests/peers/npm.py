@@ -14,8 +14,10 @@ class NotInstalled(Exception):
     """A peer cannot be had here; the text says why, and how it is had."""
 
 
-def installed(name: str, source: Path) -> Path:
+def installed(name: str, source: Path, *, is_large: bool = False) -> Path:
     """Return the folder with the packages of the lock file in `source`, installed at the first use.
+
+    What `is_large` is fetched only where no peer may be missing (FAILGATE_REQUIRE_PEERS=1).
 
     Raises: NotInstalled.
     """
@@ -28,6 +30,8 @@ def installed(name: str, source: Path) -> Path:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "installed").exists():
+            if is_large and os.environ.get("FAILGATE_REQUIRE_PEERS") != "1":
+                raise NotInstalled(f"{name} is large and not installed yet: FAILGATE_REQUIRE_PEERS=1 fetches it")
             for file in ("package.json", "package-lock.json"):
                 shutil.copy(source / file, folder)
             command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]

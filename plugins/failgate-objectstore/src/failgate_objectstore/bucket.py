@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -232,11 +232,22 @@ class BucketStore:
     async def send_whole(self, key: str, content: bytes) -> None:
         """Put a small object in one request, unless its key is taken.
 
+        In Azure, blocks of an upload that was taken back hold their key until they expire after a week, though nothing
+        is visible: they are replaced.
+
         Raises: Conflict, StorageUnavailable.
         """
+        try:
+            await self._send(key, content, "create")
+        except Conflict:
+            if await self.is_there(key):
+                raise
+            await self._send(key, content, "overwrite")
+
+    async def _send(self, key: str, content: bytes, mode: Literal["create", "overwrite"]) -> None:
         with self.refusals("keep an object"):
             await _to_its_end(
-                asyncio.ensure_future(obstore.put_async(self._bucket, key, content, mode="create", use_multipart=False))
+                asyncio.ensure_future(obstore.put_async(self._bucket, key, content, mode=mode, use_multipart=False))
             )
 
     async def send_parts(self, key: str, pieces: AsyncIterator[bytes]) -> None:
