@@ -68,7 +68,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    config = '[reports]\nformats = ["capture", "sentry", "junit"]\n[limits]\ningest_per_minute = 60\n'
+    config = '[reports]\nformats = ["capture", "sentry", "junit", "sarif"]\n[limits]\ningest_per_minute = 60\n'
     server = Server(tmp_path_factory.mktemp("ingestion") / "data", config=config)
     with served(server):
         made = server.admin(
@@ -208,3 +208,32 @@ def test_a_document_of_another_tool_is_posted_with_a_token(place):
     for name, body, status in (("junit", b"<a/>", 422), ("nothing", junit, 404), ("sentry", b"{}", 422)):
         assert place.web.post(f"{WHERE}/reports/documents/{name}", content=body, headers=headers).status_code == status
     assert place.web.post(f"{WHERE}/reports/documents/junit", content=junit).status_code == 401
+
+
+def test_the_same_findings_are_one_group_wherever_their_lines_moved_to(place):
+    """B5: what a scanner fingerprints is what groups its reports."""
+
+    def posted(line: int, message: str, *prints: str) -> dict:
+        results = [
+            {
+                "ruleId": "TNT1", "level": "error", "message": {"text": f"{message} token={GITHUB}"},
+                "partialFingerprints": {"line/v1": one},
+                "locations": [{"physicalLocation": {"artifactLocation": {"uri": "a.py"}, "region": {"startLine": line}}}],
+            }
+            for one in prints
+        ]  # fmt: skip
+        document = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "scan"}}, "results": results}]}
+        headers = {"authorization": f"Bearer {place.key}"}
+        answer = place.web.post(f"{WHERE}/reports/documents/sarif", content=json.dumps(document), headers=headers)
+        assert answer.status_code == 201, answer.text
+        (identifier,) = answer.json()["reports"]
+        return place.ask(f"/reports/{identifier}")
+
+    first, moved, more = (
+        posted(3, "At three", "ab"),
+        posted(90, "Now at ninety", "ab"),
+        posted(3, "At three", "ab", "cd"),
+    )
+    assert first["group_id"] == moved["group_id"] != more["group_id"]
+    assert (first["state"], first["source"]) == ("sealed", "sarif")
+    assert GITHUB not in json.dumps([first, moved, more])
