@@ -223,6 +223,8 @@ class Scanner:
                 matcher = self._matchers[at_rule] or self._matcher(at_rule)
                 is_bounded = matcher.rule.is_bounded
                 for keyword in self._keywords[at_rule]:
+                    if keyword not in lowered:  # most are not, and this is the quickest way to know
+                        continue
                     at = lowered.find(keyword, max(0, done.get((at_rule, keyword), 0) - start))
                     while 0 <= at < end - start:
                         here = start + at
