@@ -80,7 +80,8 @@ def breaks_at(content: bytes, anywhere: Iterable[int], wide: Iterable[int]) -> I
     Of `wide` those count whose line is as long as a terminal is wide.
     """
     newlines = _with_before(content, anywhere)
-    newlines |= {at for at in _with_before(content, wide) if _is_wide(content, at)}
+    known_wide = [at for at in wide if _is_wide(content, at)]  # all lines of one broken word are as long
+    newlines |= {at for at in _with_before(content, known_wide) if _is_wide(content, at)}
     for newline in sorted(newlines):
         last = newline - 1 - (content[newline - 1 : newline] == b"\r")
         kinds = content[max(0, last - len(_HALF) + 1) : newline + len(_HALF) + 1].translate(_KINDS)
