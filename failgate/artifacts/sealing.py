@@ -13,7 +13,6 @@ Sources: Hoang, Reyhanitabar, Rogaway, Vizár, "Online Authenticated-Encryption 
 (STREAM); the age file format v1; RFC 5869 (HKDF); NIST SP 800-38D (GCM).
 """
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ async def sealed_pieces(pieces: AsyncIterator[bytes], what: Sealed, data_key: by
         whole = (len(held) - 1) // CHUNK_BYTES  # of what is held, one byte at least stays for the last chunk
         if whole <= 0:
             continue
-        yield await asyncio.to_thread(_sealed_chunks, cipher, number, held, whole)
+        yield _sealed_chunks(cipher, number, held, whole)  # in a thread each would keep memory of its own for it
         number += whole
         del held[: whole * CHUNK_BYTES]
     yield cipher.encrypt(_nonce(number, is_last=True), bytes(held), None)
