@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +28,12 @@ for _signal, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 
 
 _OWNER = "failgate_owner"
+
+
+async def _migrate(url: str) -> None:
+    database = await open_database(url)
+    await migrate(database, core_migrations())
+    await database.close()
 
 
 class PostgresServer:
@@ -65,9 +72,7 @@ class PostgresServer:
         template = f"template_{os.getpid()}"
         if not self._has_template:
             await self._create(template)
-            database = await open_database(self._url(template))
-            await migrate(database, core_migrations())
-            await database.close()
+            await _migrate(self._url(template))
             self._has_template = True
         name = f"t{os.getpid()}_{next(_numbers)}"
         await self._create(name, template)
@@ -93,14 +98,17 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+async def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[str]:
     """URL of a fresh database with every core migration applied, once on each engine."""
     if request.param == "sqlite":
-        url = f"sqlite://{tmp_path / 'failgate.db'}"
-        database = await open_database(url)
-        await migrate(database, core_migrations())
-        await database.close()
-        yield url
+        file = tmp_path / "failgate.db"
+        template = tmp_path_factory.getbasetemp() / "migrated.db"
+        if not template.exists():
+            await _migrate(f"sqlite://{template}")
+        shutil.copyfile(template, file)
+        yield f"sqlite://{file}"
     else:
         server: PostgresServer = request.getfixturevalue("postgres_server")
         url = await server.migrated()
