@@ -165,7 +165,7 @@ async def test_plugins_open_in_the_order_of_the_config_and_close_in_reverse(
         ("    yield None", "it yields NoneType where Provides(...) is due"),
         ("    yield Provides(audit_exporter=object())", "object in the slot audit_exporter has no deliver"),
         ("    yield Provides(report_formats=[object()])", "object in the slot report_formats has no name, read, title"),
-        ('    raise ValueError("postgresql://me:hunter2@host refused")\n    yield', "********@host refused"),
+        ('    raise ValueError("postgresql://me:hunter2@host refused")\n    yield', "[redacted:url-credentials:"),
     ],
 )
 async def test_a_plugin_that_does_not_open_is_named_and_the_earlier_ones_are_closed(

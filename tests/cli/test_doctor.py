@@ -53,7 +53,7 @@ def test_what_is_lost_changed_or_left_over_is_named_with_its_report_and_its_mend
         for words in ((), ("--deep",)):
             code, checks = examined(data, *words)
             assert (code, set(verdicts(checks)) - {"warn"}) == (0, {"ok"}), checks  # the disk may be nearly full
-            names = ["config", "data folder", "disk", "clock", "database", "plugins", "store", "artifacts"]
+            names = ["config", "data folder", "disk", "clock", "redaction", "database", "plugins", "store", "artifacts"]
             assert [check["name"] for check in checks] == names
     finally:
         assert server.stop() == 0

@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 from failgate.base.canonical import canonical
 from failgate.base.data_folder import hold_data_folder
 from failgate.base.ids import new_id
+from failgate.base.migrate import core_migrations, read_migrations
 from tests.journeys import team
 from tests.journeys.harness import Server, failgate
 from tests.journeys.team import PASSWORD, WHERE, ask, form, person, program, sign_in, slug, stranger
@@ -202,7 +203,8 @@ def test_a_database_of_a_newer_version_is_refused_and_not_touched(server: Server
         server, "INSERT INTO schema_migration (name, sha256, applied_us) VALUES ('9901_tomorrow', $1, 1)", "0" * 64
     )
     place = ("--data", str(server.data), "--config", str(server.config))
-    newest = max(path.name.partition(".")[0] for path in Path("migrations").glob("*.sql"))
+    dialect = "postgres" if "postgresql" in server.config.read_text() else "sqlite"
+    newest = read_migrations(core_migrations(), dialect)[-1].name
     for words in (
         ("serve", "--listen", "127.0.0.1:0"),
         ("migrate",),

@@ -49,7 +49,7 @@ async def test_a_failure_is_logged_with_its_request_id_and_its_credentials_maske
     [line] = [line for line in log() if line["event"] == "request.failed"]
     assert line["request_id"] == answer.headers["x-request-id"]
     assert "RuntimeError" in line["exception"]
-    assert "fg_usr_abcdefghijkl" not in json.dumps(line)
+    assert "fg_usr_0351" not in json.dumps(line)
 
 
 async def address_seen(log, services, headers, **settings):

@@ -45,7 +45,9 @@ async def linger(request: Request[Any, Any, Any]) -> Response[str]:
 
 
 async def fail(request: Request[Any, Any, Any]) -> Response[str]:
-    raise RuntimeError("/secret/path SELECT token fg_usr_abcdefghijkl")
+    raise RuntimeError(
+        "/secret/path SELECT token fg_usr_0351wKnaSu6yN9ZUD6Kh4Q_YxJpvHHMvkOmKWtzFA8q65VK2liGZHnUvV44yPr2yBx_1Lg6R0"
+    )
 
 
 def open_door(name: str, path: str, handler: Any) -> Door:
