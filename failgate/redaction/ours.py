@@ -10,9 +10,13 @@ OURS: tuple[Rule, ...] = (
         "failgate-token",
         "Token that Failgate issued",
         ("fg_",),
-        r"fg_(?:usr|agt|ref|scim|inv|rst|shr)_[A-Za-z0-9_\-]{20,120}",
-        matches=(f"fg_usr_{_A[:22]}_{_A}{_A[:11]}_0k3x1z",),
-        rejects=("fg_usr_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "cfg_usr_the_name_of_a_setting_of_a_program"),
+        r"fg_(?:usr|agt|ref|scim|inv|rst|shr|dev)_[A-Za-z0-9_\-]{20,120}",
+        matches=(f"fg_usr_{_A[:22]}_{_A}{_A[:11]}_0k3x1z", f"Bearer fg_agt_{_A[:12]}_{_A}_a1B2c3"),
+        rejects=(
+            "fg_usr_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "cfg_usr_the_name_of_a_setting_of_a_program",
+            "fg_usr_<id>_<secret>_<crc>",
+        ),
         entropy=3.2,
     ),
     Rule(

@@ -194,15 +194,4 @@ PROVIDERS: tuple[Rule, ...] = (
         judge=is_opaque,
         leading=("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_~.-", 4),
     ),
-    Rule(
-        "failgate-token",
-        "Failgate token",
-        ("fg_",),
-        r"fg_(?:usr|agt|ref|scim|inv|rst|shr|dev)_[A-Za-z0-9\-]{4,64}_[A-Za-z0-9\-]{16,128}(?:_[A-Za-z0-9]{1,16})?",
-        matches=(
-            "Bearer fg_agt_" + _A[:12] + "_" + _A + "_" + "a1B2c3",
-            "fg_usr_" + _A[:22] + "_" + _A + _A[:11] + "_" + "x9",
-        ),
-        rejects=("fg_usr_", "fg_usr_<id>_<secret>_<crc>"),
-    ),
 )
