@@ -28,10 +28,11 @@ STATEMENTS: tuple[Rule, ...] = (
         "Value beside a name that says secret",
         (*_NAMES, "_key", "credential", "_pass"),
         rf"(?i:password|passwd|passphrase|secret|token|api[_\-]?key|_key|credential|_pass)[\w.\-]{{0,24}}{_QUOTE[:-1]}`]?"
-        rf"[\s,]{{1,40}}(?:{_QUOTE})?(?i:value)(?:{_QUOTE})?[ \t]{{0,4}}[:=][ \t]{{0,4}}(?:{_QUOTE})?"
-        rf"({_VALUE}{{6,400}})",
+        rf"(?:[\s,]|\\{{1,4}}[nrt]){{1,40}}(?:{_QUOTE})?(?i:value)"
+        rf"(?:{_QUOTE})?[ \t]{{0,4}}[:=][ \t]{{0,4}}(?:{_QUOTE})?({_VALUE}{{6,400}})",
         matches=(
             f"- name: DB_PASSWORD\n  value: {_A[:12]}",
+            rf"- name: DB_PASSWORD\n  value: {_A[:12]}",  # as an error quotes it
             f'{{"name": "API_TOKEN", "value": "{_A}"}}',
             f'<add key="ApiKey" value="{_A}" />',
         ),
