@@ -169,7 +169,7 @@ async def _build(
     await emptying.open()
     deletion = WorkspaceDeletion(
         db, audit, clock, workspaces,
-        oldest_hold=report_room.retention.oldest_hold, closed=emptying.wake,
+        oldest_hold=report_room.retention.oldest_hold, closed=emptying.due.wake,
         endings=(
             gate.end_of_workspace, rules.end_of_workspace, tokens.end_of_workspace, certificates.end_of_workspace,
             agents.end_of_workspace, invitations.end_of_workspace, report_room.ingestion.keys.end_of_workspace,

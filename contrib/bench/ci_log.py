@@ -46,7 +46,7 @@ _LINES = (
     "tests/{word}/test_{word}.py::TestQueue::test_{word}[key-{n}-{word}] PASSED [ {n}%]",
     "gcc -Wall -O2 -fPIC -Iinclude -DKEY_BITS={n}{n} -c src/{word}/{word}.c -o build/{word}/{word}.o",
     "src/{word}/{word}.c:{n}{n}:{n}: warning: unused variable '{word}_key' [-Wunused-variable]",
-    '  File "/home/runner/work/{word}/{word}/{word}.py", line {n}{n}, in {word}_{word}',
+    '  File "/build/{word}/{word}/{word}.py", line {n}{n}, in {word}_{word}',
     "E       AssertionError: assert {n} == {n}{n}  # {word}.{word}",
     "[{n}/{n}{n}] Building CXX object {word}/CMakeFiles/{word}.dir/{word}.cpp.o",
     "   Compiling {word}-{word} v{n}.{n}.{n} (/build/{word}/{word})",

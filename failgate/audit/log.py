@@ -5,7 +5,6 @@ stays in the transaction's own cache, which forgets what did not commit, and is 
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterable
 from functools import partial
@@ -22,6 +21,7 @@ from failgate.audit.proof import Proof
 from failgate.audit.record import SERVER, Act, Event
 from failgate.audit.stored import StoredHead, StoredRecord, read_head, read_heads, stored_head_of
 from failgate.audit.tree import EMPTY_ROOT, TILE_WIDTH, ProofRejected
+from failgate.base.background import Background
 from failgate.base.canonical import JSON, base64url
 from failgate.base.clock import Clock
 from failgate.base.db import Database, Row, Transaction
@@ -80,7 +80,7 @@ class AuditLog:
         self._ended: set[str] = set()
         self._listeners: set[asyncio.Event] = set()
         self._grew = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._signing = Background("audit-signing", self._step)
 
     async def open(self, *, accept_rollback: bool = False) -> list[Rollback]:
         """Compare every log with its signed head, then sign in the background; return the rollbacks that were accepted.
@@ -94,19 +94,14 @@ class AuditLog:
         for rollback in accepted:
             await self.record(_accepted(rollback))
         await self._notary.sign_all()
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._keep_signing(), name="audit-signing")
+        self._signing.start()
         return accepted
 
     async def close(self) -> None:
         """Sign every head and stop; what cannot be signed is logged. The database is still open when this is called."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        self._task = None
-        await self._try_sign()
+        if self._signing.is_running():
+            await self._signing.close()
+            await self._try_sign()
 
     # Appending
 
@@ -359,12 +354,11 @@ class AuditLog:
         _require(size, signed)
         return note, size
 
-    async def _keep_signing(self) -> None:
-        while True:
-            await self._grew.wait()
-            await asyncio.sleep(self._sign_every_seconds)
-            self._grew.clear()
-            await self._try_sign()
+    async def _step(self) -> None:
+        await self._grew.wait()
+        await asyncio.sleep(self._sign_every_seconds)
+        self._grew.clear()
+        await self._try_sign()
 
     async def _try_sign(self) -> None:
         try:

@@ -1,10 +1,10 @@
 """What tidies up, called again and again in the background, and once more at the end."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from failgate.base.background import Background
 from failgate.base.errors import FailgateError
 from failgate.base.log import get_logger
 
@@ -19,30 +19,28 @@ class Sweeping:
     def __init__(self, sweeps: Sequence[Sweep], *, at_start: Sweep) -> None:
         """Sweep with `sweeps`, and once, when it starts, with `at_start`."""
         self._sweeps = sweeps
-        self._at_start = at_start
-        self._task: asyncio.Task[None] | None = None
+        self._due: Sequence[Sweep] = (at_start,)
+        self._background = Background("sweeping", self._step)
 
     def start(self) -> None:
         """Begin in the background."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="sweeping")
+        self._background.start()
 
     async def close(self) -> None:
         """Stop, after a last sweep."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        await self._sweep()
+        await self._background.close()
+        await self._sweep(self._sweeps)
 
-    async def _run(self) -> None:
-        await self._at_start()
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            await self._sweep()
+    async def _step(self) -> None:
+        await self._sweep(self._due)
+        self._due = self._sweeps
+        await asyncio.sleep(SWEEP_SECONDS)
 
-    async def _sweep(self) -> None:
-        for sweep in self._sweeps:
+    async def _sweep(self, sweeps: Sequence[Sweep]) -> None:
+        for sweep in sweeps:
             try:
                 await sweep()
             except FailgateError as error:
                 log.warning("sweep.failed", reason=str(error))
+            except Exception as error:  # one that breaks stops no other
+                log.exception("sweep.broke", error=type(error).__name__)

@@ -12,12 +12,12 @@ from typing import Any, Final
 from failgate.access.principal import Principal
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Actor
+from failgate.base.background import Background
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Transaction
-from failgate.base.errors import BadInput, FailgateError
+from failgate.base.errors import BadInput
 from failgate.base.idempotency import FirstAnswers, Repeated, RequestKey
 from failgate.base.ids import is_id
-from failgate.base.log import get_logger
 from failgate.gate.deciding import Deciding
 from failgate.gate.electorate import Electorate, Members
 from failgate.gate.feed import Feed
@@ -44,7 +44,6 @@ from failgate.wire.gate import (
 
 MAX_WAIT_SECONDS: Final = 55.0
 TICK_SECONDS: Final = 1.0  # how long a jump of the wall clock may go unnoticed
-_log = get_logger("failgate.gate")
 
 
 class Gate:
@@ -89,7 +88,7 @@ class Gate:
         self._submitting = Submitting(self._parts)
         self._deciding = Deciding(self._parts)
         self._using = Using(self._parts)
-        self._timer: asyncio.Task[None] | None = None
+        self._timer = Background("gate-timer", self._step)
 
     async def rebuild(self) -> Rebuilt:
         """Fill the queue from storage: what differs from its audit records is quarantined, what is overdue expires.
@@ -246,15 +245,11 @@ class Gate:
 
     def run(self) -> None:
         """Start the timer that expires requests."""
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().create_task(self._keep_time(), name="gate-timer")
+        self._timer.start()
 
     async def close(self) -> None:
         """Stop the timer, end every subscription and wake everybody who waits. Pending requests stay stored."""
-        if self._timer is not None:
-            self._timer.cancel()
-            await asyncio.wait([self._timer])
-            self._timer = None
+        await self._timer.close()
         self._queue.release()
         self.feed.close()
 
@@ -281,18 +276,13 @@ class Gate:
             raise not_found()
         return stored
 
-    async def _keep_time(self) -> None:
-        while True:
-            try:
-                await self.expire_due()
-            except FailgateError as error:
-                _log.error("gate.timer_failed", error=error.slug)
-                await asyncio.sleep(TICK_SECONDS)
-            next_us = self._queue.next_expiry_us()
-            seconds = None
-            if next_us is not None:
-                seconds = min(TICK_SECONDS, max(0.005, (next_us - self._time.now_us()) / MICROSECONDS))
-            self._queue.changed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._queue.changed.wait()
+    async def _step(self) -> None:
+        await self.expire_due()
+        next_us = self._queue.next_expiry_us()
+        seconds = None
+        if next_us is not None:
+            seconds = min(TICK_SECONDS, max(0.005, (next_us - self._time.now_us()) / MICROSECONDS))
+        self._queue.changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._queue.changed.wait()

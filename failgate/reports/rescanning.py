@@ -9,7 +9,6 @@ record, and how far the scan came; a server that dies goes on there. Two servers
 only from where it began.
 """
 
-import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -19,9 +18,10 @@ import msgspec
 from failgate.artifacts.artifacts import Artifacts
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SERVER, Act, Event
+from failgate.base.background import DueWork
 from failgate.base.clock import Clock
 from failgate.base.db import Database, Row, Transaction
-from failgate.base.errors import FailgateError, NotFound
+from failgate.base.errors import NotFound
 from failgate.base.log import get_logger
 from failgate.redaction import Scanner
 from failgate.reports.deletion import forget_texts
@@ -50,7 +50,6 @@ _QUARANTINE = """
 UPDATE report SET state = 'quarantined', findings = $1 WHERE workspace_id = $2 AND id = $3 AND state <> 'quarantined'
 """
 _FOUND = "UPDATE artifact SET findings = $1, scanned_by = $2 WHERE id = $3"
-_RETRY_SECONDS = 30.0
 _decode_manifest = msgspec.json.Decoder(Manifest).decode
 _decode_findings = msgspec.json.Decoder(dict[str, int]).decode
 _log = get_logger("failgate.reports")
@@ -63,29 +62,12 @@ class Rescanning:
         self, db: Database, audit: AuditLog, clock: Clock, artifacts: Artifacts, scanner_of: ScannerOf
     ) -> None:
         """Read bytes from `artifacts`; `scanner_of` gives a workspace's scanner."""
+        self.due = DueWork("rescanning", self.run_once)
         self._db = db
         self._audit = audit
         self._clock = clock
         self._artifacts = artifacts
         self._scanner_of = scanner_of
-        self._is_due = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Go on with what is due, in the background."""
-        self._is_due.set()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="rescanning")
-
-    def wake(self) -> None:
-        """Look now whether a scan is due."""
-        self._is_due.set()
-
-    async def close(self) -> None:
-        """Stop; what was not scanned is due at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def run_once(self) -> int:
         """Scan whatever is due to its end; return how many reports were scanned."""
@@ -96,16 +78,6 @@ class Rescanning:
                 while await self._step(row["workspace_id"], row["generation"]):
                     scanned += 1
         return scanned
-
-    async def _run(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_due.wait(), _RETRY_SECONDS)
-            self._is_due.clear()
-            try:
-                await self.run_once()
-            except FailgateError as error:
-                _log.warning("rescan.failed", reason=str(error))
 
     async def _step(self, workspace_id: str, generation: int) -> bool:
         """Scan the next report; False when none is left, or the scan is another one by now."""

@@ -4,6 +4,7 @@ What is exact or a word goes through the index of words (`words.py`), which hold
 is a condition on the row. Both ways read as many rows as are shown, not all that there are.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -15,6 +16,7 @@ from failgate.reports.words import asked_words, postgres_match, sqlite_match, te
 ReportState = Literal["begun", "sealed", "quarantined"]
 _LAST_ID: Final = "g"  # sorts after every id
 _LONGEST = 200
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,10 @@ def _postgres(columns: str, wanted: ReportFilter, args: _Arguments, found: tuple
 
 def _terms(workspace_id: str, wanted: ReportFilter) -> list[str]:
     terms = [term("p", workspace_id)]
-    exact = {"j": wanted.project, "v": wanted.version, "a": wanted.agent, "g": wanted.group, "k": wanted.kind}
-    terms += [term(kind, _plain_text(value)) for kind, value in exact.items() if value is not None]
+    texts = {"j": wanted.project, "v": wanted.version}
+    terms += [term(kind, _plain_text(value)) for kind, value in texts.items() if value is not None]
+    names = {"a": ("agent", wanted.agent), "g": ("group", wanted.group), "k": ("kind", wanted.kind)}
+    terms += [term(kind, _name(member, value)) for kind, (member, value) in names.items() if value is not None]
     if wanted.exit_code is not None:
         terms.append(term("x", str(wanted.exit_code)))
     return terms
@@ -148,6 +152,12 @@ def _terms(workspace_id: str, wanted: ReportFilter) -> list[str]:
 def _plain_text(value: str) -> str:
     if len(value) > _LONGEST or any(mark in value for mark in "'\"\\\0"):
         raise BadInput("A filter is a plain text of at most 200 characters.", hint="Take one from the list.")
+    return value
+
+
+def _name(member: str, value: str) -> str:
+    if len(value) > _LONGEST or not _NAME.fullmatch(value):
+        raise BadInput(f"`{member}` is letters, digits, `-` and `_`.", hint="Take one from the list.")
     return value
 
 

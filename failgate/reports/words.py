@@ -17,7 +17,8 @@ LONGEST_WORD: Final = 64
 QUERY_WORDS: Final = 16
 BEGINNING_LETTERS: Final = 3  # with fewer, half of all words would begin so, and all their reports be read
 _SIGNS: Final = 0x2E80  # from here on Unicode has the scripts of East Asia
-_WORD = re.compile(r"[^\W_]+")
+# What SQLite takes for no letter (`unicode61` of FTS5) parts words here too: a word is one token of it.
+_WORD = re.compile(r"[^\W_\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3]+")
 
 
 def words_of(text: str) -> list[str]:

@@ -7,11 +7,11 @@ not read without its key; SIGHUP takes it at once. What cannot be used is logged
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from failgate.base.background import Background
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.log import get_logger
 from failgate.web.tls import Fault, Key, Material, TlsRefused, load
@@ -65,7 +65,7 @@ class Renewal:
         self._said: dict[Key, tuple[int, int]] = {}
         self._failures = 0
         self._is_stale = False
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("certificates", self._step)
         self._tell(self._material.faults)
         self._announce_ends()
         metrics.watch(
@@ -89,14 +89,11 @@ class Renewal:
 
     def start(self) -> None:
         """Begin to look."""
-        self._task = asyncio.get_running_loop().create_task(self._keep_looking(), name="certificates")
+        self._background.start()
 
     async def close(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._background.close()
 
     def take(self) -> None:
         """Read the files now, whether they changed or not."""
@@ -127,10 +124,9 @@ class Renewal:
         for held in [each for each in self._connections() if each.peer is not None and each.peer.ends_us <= now_us]:
             held.cut()
 
-    async def _keep_looking(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            self.look()
+    async def _step(self) -> None:
+        await asyncio.sleep(LOOK_SECONDS)
+        self.look()
 
     def _refuse_ended(self, fresh: Material) -> None:
         """Refuse a certificate that has ended, unless the one in use has too."""

@@ -196,7 +196,8 @@ class WorkspaceDeletion:
         row = await tx.fetch_one(_SLUG, workspace_id)
         if row is None:
             raise _nothing_waits()
-        await tx.execute(_TAKE, workspace_id, asked.id)
+        if await tx.execute(_TAKE, workspace_id, asked.id) != 1:
+            raise _nothing_waits()
         owners = await self._workspaces.close_within(tx, workspace_id, actor)
         for ending in self._endings:
             await ending(tx, workspace_id, actor)

@@ -4,8 +4,6 @@ Objects go before their rows, so that a kill leaves rows that lead to what is st
 log gets its last record; the receipt states the head of that log, and the log `system` the digest of the receipt.
 """
 
-import asyncio
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,6 +15,7 @@ import msgspec
 from failgate.audit.checkpoint import read_unverified
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SERVER, SYSTEM, Act, Event
+from failgate.base.background import DueWork
 from failgate.base.canonical import JSON, digest_of
 from failgate.base.clock import Clock, to_rfc3339
 from failgate.base.db import Database, Row, Transaction
@@ -26,7 +25,6 @@ from failgate.base.log import get_logger
 from failgate.wire.deletion import WorkspaceReceipt
 
 BATCH: Final = 100
-RETRY_SECONDS: Final = 30.0
 _DUE: Final = "SELECT * FROM deleted_workspace WHERE receipt IS NULL ORDER BY closed_us"
 _KEEP: Final = "UPDATE deleted_workspace SET receipt = $1, record = $2 WHERE id = $3 AND receipt IS NULL"
 _EMPTIED: Final = "UPDATE deleted_workspace SET emptied_us = $1 WHERE id = $2 AND emptied_us IS NULL"
@@ -65,35 +63,18 @@ class Emptying:
         forget_rules: Callable[[str], Awaitable[None]],
     ) -> None:
         """Delete `rows` in their order; `forget_rules` takes a workspace's rules out of the rulebook."""
+        self.due = DueWork("emptying", self.run_once)
         self._database = database
         self._audit = audit
         self._clock = clock
         self._rows = tuple(rows)
         self._remove_objects = remove_objects
         self._forget_rules = forget_rules
-        self._is_due = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Let the audit log know which workspaces are deleted: before the first change."""
         rows = await self._database.fetch("SELECT id FROM deleted_workspace")
         self._audit.keep_ended(row["id"] for row in rows)
-
-    def start(self) -> None:
-        """Go on with what is due, in the background."""
-        self._is_due.set()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="emptying")
-
-    def wake(self) -> None:
-        """Look now what is due."""
-        self._is_due.set()
-
-    async def close(self) -> None:
-        """Stop; what is left is due at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def run_once(self) -> int:
         """Empty whatever is due; return how many workspaces came to their receipt.
@@ -108,16 +89,6 @@ class Emptying:
                 _log.warning("workspace.not_emptied", workspace=row["id"], reason=str(error))
         return done
 
-    async def _run(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_due.wait(), RETRY_SECONDS)
-            self._is_due.clear()
-            try:
-                await self.run_once()
-            except FailgateError as error:
-                _log.warning("emptying.failed", reason=str(error))
-
     async def _empty(self, row: Row) -> bool:
         """Empty one workspace; False when something came in between and it has to be looked at again."""
         workspace_id = row["id"]
@@ -127,7 +98,7 @@ class Emptying:
                 await self._empty_table(rows, workspace_id)
             await self._forget_rules(workspace_id)  # one that was on its way into the rulebook
             if not await self._database.write(partial(self._finish, workspace_id=workspace_id)):
-                self._is_due.set()
+                self.due.wake()
                 return False
         await self._issue(workspace_id)
         return True

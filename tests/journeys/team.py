@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 import pyotp
+from playwright.sync_api import Page
 
 from failgate.base.canonical import digest_of
 from failgate.base.ids import new_id
@@ -162,6 +163,17 @@ def sign_in(server: Server, who: Person, *, with_factor: bool | None = None) -> 
                 break
         assert answer.status_code == 303, answer.text
     return client
+
+
+def enter(page: Page, server: Server, who: Person) -> None:
+    """Sign in by the page, with the second factor."""
+    page.goto(f"{server.url}/signin")
+    page.get_by_label("E-mail").fill(who.email)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.locator("#code").fill(pyotp.TOTP(who.totp or "").now())
+    page.get_by_role("button", name=re.compile("Continue|Sign in|Confirm")).first.click()
+    page.wait_for_url(f"{server.url}/")
 
 
 def session_of(client: httpx.Client) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import httpx
-import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -21,7 +20,7 @@ from tests.journeys import team
 from tests.journeys.harness import Server, browser
 from tests.journeys.laptop import Laptop, Line, Reviewing
 from tests.journeys.pictures import picture
-from tests.journeys.team import PASSWORD, WHERE, Person, person, program
+from tests.journeys.team import WHERE, Person, enter, person, program
 
 TAG = "[redacted:github-token:1a2b3c4d]"
 OUTPUT = (
@@ -164,16 +163,6 @@ def test_what_was_agreed_to_in_the_browser_is_what_the_workspace_gets(
     assert SECOND not in page.content()
     expect(page.locator("main table")).not_to_contain_text("report.html")
     context.close()
-
-
-def enter(page: Page, server: Server, who: Person) -> None:
-    page.goto(f"{server.url}/signin")
-    page.get_by_label("E-mail").fill(who.email)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.locator("#code").fill(pyotp.TOTP(who.totp or "").now())
-    page.get_by_role("button", name=re.compile("Continue|Sign in|Confirm")).first.click()
-    page.wait_for_url(f"{server.url}/")
 
 
 def agree(page: Page, going: Reviewing) -> None:

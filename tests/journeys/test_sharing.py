@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyotp
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -16,7 +15,7 @@ from failgate.base.ids import new_id
 from tests.journeys import team
 from tests.journeys.harness import Server, browser
 from tests.journeys.pictures import picture
-from tests.journeys.team import PASSWORD, WHERE, Person, person, program
+from tests.journeys.team import WHERE, Person, enter, person, program
 
 OUTPUT = b"".join(b"tests/test_cart.py::test_total_%d PASSED\n" % number for number in range(400)) + (
     b"tests/test_cart.py::test_discount FAILED\n\nE   assert 89 == 90\nE    +  where 89 = total(items, '10%')\n"
@@ -75,16 +74,6 @@ def contexts() -> Iterator[tuple[BrowserContext, BrowserContext]]:
         yield owner, guest
         owner.close()
         guest.close()
-
-
-def enter(page: Page, server: Server, who: Person) -> None:
-    page.goto(f"{server.url}/signin")
-    page.get_by_label("E-mail").fill(who.email)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.locator("#code").fill(pyotp.TOTP(who.totp or "").now())
-    page.get_by_role("button", name=re.compile("Continue|Sign in|Confirm")).first.click()
-    page.wait_for_url(f"{server.url}/")
 
 
 def make(page: Page, server: Server, report_id: str, passphrase: str = "") -> str:

@@ -1,5 +1,10 @@
 """Reports found by words and filters, on both engines. F13."""
 
+import contextlib
+import re
+import sqlite3
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +14,7 @@ from failgate.base.errors import BadInput
 from failgate.base.ids import new_id
 from failgate.reports.reading import COLUMNS
 from failgate.reports.search import ReportFilter, page_query
+from failgate.reports.words import sqlite_match, words_of
 
 from .conftest import SECRET, Room, agent, user
 
@@ -112,6 +118,10 @@ async def test_a_deleted_report_is_found_no_more(room: Room):
         {"project": "a' OR 'b"},
         {"project": 'a" OR "b'},
         {"agent": "x'"},
+        {"agent": "a b"},
+        {"kind": "//evil.example"},
+        {"kind": ""},
+        {"group": "x\ufeffy"},
         {"state": "begun", "text": "x"},
     ],
 )
@@ -124,3 +134,17 @@ async def test_what_cannot_be_searched_is_refused(room: Room, members: dict[str,
 @pytest.mark.parametrize("text", ['" OR 1', "a* NEAR b", "words:x", "'x' | !y", "-a (b", "NOT AND OR"])
 async def test_marks_of_query_languages_mean_nothing(room: Room, text: str):
     assert await found(room, text=text) == []
+
+
+def test_a_word_is_one_token_of_the_index():
+    """Every character of Unicode: a word that FTS5 took apart would be a phrase, which `detail = none` has not."""
+    migration = (Path(__file__).parents[2] / "migrations" / "0016_life.sqlite.sql").read_text()
+    options = re.search(r"tokenize = .*", migration)
+    assert options is not None
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"CREATE VIRTUAL TABLE t USING fts5 (words, content = '', detail = none, {options[0]})")
+        letters = (chr(number) for number in range(sys.maxunicode + 1))
+        words = [word for letter in letters if not "\ud800" <= letter <= "\udfff" for word in words_of(f"a{letter}b")]
+        for start in range(0, len(words), 100):
+            query = sqlite_match([], words[start : start + 100])
+            connection.execute("SELECT 1 FROM t WHERE t MATCH ?", (query,)).fetchall()

@@ -23,7 +23,7 @@ async def create(
     visit, services = visit_of(request), services_of(request)
     key = key_of(request, idempotency_key, data)
     view = await services.redaction_rules.create(Actor.of(visit.principal), visit.here().id, data, key)
-    services.rescanning.wake()
+    services.rescanning.due.wake()
     return view
 
 

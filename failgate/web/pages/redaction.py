@@ -50,7 +50,7 @@ async def create(request: Asking) -> Page:
         return await _show(request, refused, typed)
     except (Unprocessable, Conflict) as error:
         return await _show(request, error, typed)
-    services.rescanning.wake()
+    services.rescanning.due.wake()
     return redirect(_here(visit.here().slug))
 
 

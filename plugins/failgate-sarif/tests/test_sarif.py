@@ -19,7 +19,8 @@ from failgate_sarif.writing import MOST_CHARACTERS
 from failgate.plugin import Plugin, Reading, TooLarge, Unprocessable
 from failgate.testing import DocumentContract, cleaned
 
-ROOT = Path(__file__).parents[3]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 # Made up, for no account has it.
 GITHUB = "ghp_" + "q7Xk2Lm9Zt4Vb8Rn3Wc6Hy1Pd5Gs0JfTa1b2"
 
@@ -53,109 +54,8 @@ def at(uri: str | None = None, line: int | None = None, **members: Any) -> dict[
 
 
 # A scanner's run with nearly every part that is read.
-FULL = log(
-    {
-        "tool": {
-            "driver": {
-                "name": "taintscan",
-                "semanticVersion": "4.2.0",
-                "rules": [
-                    {
-                        "id": "TNT0001",
-                        "messageStrings": {"default": {"text": "Tainted '{0}' reaches {1} in {{braces}}. See [there](3)."}},
-                        "defaultConfiguration": {"level": "error"},
-                    },
-                    {"id": "CRY", "defaultConfiguration": {"level": "note"}},
-                ],
-                "notifications": [{"id": "CFG01", "messageStrings": {"m": {"text": "No rule {0}."}}}],
-                "globalMessageStrings": {"everywhere": {"text": "Shared by all: {0}"}},
-            },
-            "extensions": [
-                {"name": "scan-sql", "version": "0.3", "rules": [{"id": "SQL1", "shortDescription": {"text": "SQL is glued."}}]}
-            ],
-        },
-        "automationDetails": {"id": "nightly/2026-01-02", "guid": "0190A0A0-0000-7000-8000-00000000ABCD"},
-        "versionControlProvenance": [
-            {"repositoryUri": "https://git.example/shop.git", "revisionId": "9f1e", "branch": "main", "revisionTag": "v1.2"}
-        ],
-        "originalUriBaseIds": {"ROOT": {"uri": "file:///src/"}, "APP": {"uri": "shop%20app/", "uriBaseId": "ROOT"}},
-        "artifacts": [{"location": {"uri": "lib/db.py", "uriBaseId": "APP"}}],
-        "logicalLocations": [{"fullyQualifiedName": "shop.cart.total"}],
-        "invocations": [
-            {
-                "executionSuccessful": True,
-                "commandLine": f"taintscan --token '{GITHUB}' .",
-                "arguments": ["--token", GITHUB, "."],
-                "executableLocation": {"uri": "file:///usr/bin/taintscan"},
-                "workingDirectory": {"uri": "file:///src/shop%20app/"},
-                "machine": "build-7",
-                "startTimeUtc": "2026-01-02T03:04:05.500Z",
-                "endTimeUtc": "2026-01-02T03:04:07Z",
-                "exitCode": 2,
-                "exitCodeDescription": "findings",
-                "ruleConfigurationOverrides": [{"descriptor": {"id": "CRY"}, "configuration": {"level": "warning"}}],
-                "toolConfigurationNotifications": [
-                    {"descriptor": {"id": "CFG01"}, "message": {"id": "m", "arguments": ["X9"]}}
-                ],
-                "toolExecutionNotifications": [
-                    {
-                        "level": "warning",
-                        "message": {"text": "gave up on one file"},
-                        "exception": {
-                            "kind": "ValueError",
-                            "message": "bad byte",
-                            "stack": {"frames": [{"location": at("file:///src/tool.py", 8), "module": "reader"}]},
-                            "innerExceptions": [{"kind": "OSError", "message": "no file"}],
-                        },
-                    }
-                ],
-            }
-        ],
-        "results": [
-            {
-                "ruleId": "TNT0001",
-                "ruleIndex": 0,
-                "message": {"id": "default", "arguments": ["name", f"token={GITHUB}"]},
-                "partialFingerprints": {"primaryLocationLineHash": "aa11:1"},
-                "locations": [
-                    {
-                        "physicalLocation": {
-                            "artifactLocation": {"uri": "cart.py", "uriBaseId": "APP", "index": 0},
-                            "region": {"startLine": 12, "startColumn": 5, "snippet": {"text": "run(name)"}},
-                        },
-                        "logicalLocations": [{"index": 0}],
-                    }
-                ],
-                "relatedLocations": [{"id": 3, **at("in.py", 2, uriBaseId="APP")}],
-                "codeFlows": [
-                    {"threadFlows": [{"locations": [{"location": at("in.py", 2)}, {"location": at("sink.py", 30)}]}]}
-                ],
-                "stacks": [{"frames": [{"location": at("deep.py", 4), "module": "core"}, {"location": at("up.py", 5)}]}],
-            },
-            {"ruleId": "CRY/md5", "message": {"id": "everywhere", "arguments": ["md5"]}, "locations": [at(index=0)],
-             "provenance": {"invocationIndex": 0}},
-            {"rule": {"id": "SQL1", "toolComponent": {"index": 0}}, "message": {"text": ""}, "locations": [at("https://h.example/a?b", 1)]},
-            {"ruleId": "CRY", "message": {"text": "a note"}},
-            {"ruleId": "TNT0001", "message": {"text": "fine"}, "kind": "pass"},
-            {"ruleId": "TNT0001", "message": {"text": "was there"}, "baselineState": "absent"},
-            {"ruleId": "TNT0001", "message": {"text": "accepted"}, "suppressions": [{"kind": "external"}]},
-        ],
-    }
-)  # fmt: skip
-CRASHED = log(
-    {
-        "tool": {"driver": {"name": "lint"}},
-        "invocations": [
-            {"executionSuccessful": True},
-            {
-                "executionSuccessful": False,
-                "exitSignalNumber": 11,
-                "exitSignalName": "SIGSEGV",
-                "toolExecutionNotifications": [{"level": "error", "message": {"text": "out of cheese\nredo"}}],
-            },
-        ],
-    }
-)
+FULL: Any = json.loads((HERE / "full.sarif").read_text().replace("<token>", GITHUB))
+CRASHED: Any = json.loads((HERE / "crashed.sarif").read_text())
 
 
 def read(document: object) -> Reading:
