@@ -1,7 +1,7 @@
 """Bugsink as a peer: Sentry envelopes are posted, and the rows of its `events_event` are counted until they stop.
 
-`FAILGATE_BENCH_BUGSINK=DSN,DATABASE` names one that runs, set up as README.md tells: what it answered is not what it
-has digested, so the clock stops when the last row is there.
+What it answered is not what it has digested, so the clock stops when the last row is there. `bugsink_server.py` runs
+one; `FAILGATE_BENCH_BUGSINK=DSN,DATABASE` names another that runs already.
 """
 
 import json
@@ -16,9 +16,8 @@ EVENTS = 200
 PATIENCE_SECONDS = 120.0
 
 
-def digesting(where: str, kind: str = "envelopes") -> Measure:
+def digesting(dsn: str, database: str, kind: str = "envelopes") -> Measure:
     """Return what posts `EVENTS` envelopes and waits until all are digested; the value is digested events a second."""
-    dsn, _, database = where.partition(",")
     parts = urlsplit(dsn)
     project = parts.path.strip("/")
     headers = {"X-Sentry-Auth": f"Sentry sentry_version=7, sentry_key={parts.username}, sentry_client=bench/1"}

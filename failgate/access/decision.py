@@ -34,6 +34,9 @@ PERSON_ONLY = frozenset(
 # Acts on one's account that any session may do: what is let in by one reaches no further than the session.
 ANY_SIGN_IN = frozenset({Permission.ACCOUNT_SELF_READ, Permission.ACCOUNT_LOGIN_OPEN, Permission.ACCOUNT_LOGIN_CLOSE})
 
+# A scope that gives more than another gives that too: who may read a report may be told it.
+WIDER: dict[Permission, Permission] = {Permission.WORKSPACE_CONTEXT_READ: Permission.WORKSPACE_REPORT_READ}
+
 _SCOPE = {permission: permission.partition(":")[0] for permission in Permission}
 
 
@@ -95,7 +98,7 @@ def _decide_in_workspace(
         return Decision(allowed=False, reason="other_workspace")
     if permission not in GRANTS[role]:
         return Decision(allowed=False, reason="role_lacks_it")
-    if principal.scopes is not None and permission not in principal.scopes:
+    if principal.scopes is not None and not {permission, WIDER.get(permission, permission)} & principal.scopes:
         return Decision(allowed=False, reason="out_of_scope")
     if permission in PERSON_ONLY and principal.kind != "user":
         return Decision(allowed=False, reason="out_of_scope")

@@ -132,16 +132,30 @@ async def _store(services: Services, _: "Examination") -> list[Finding]:
 async def _artifacts(services: Services, examination: "Examination") -> list[Finding]:
     comparison = Comparison(services.db, services.plugins.artifact_store, services.artifacts, services.artifact_keys)
     try:
-        compared = await comparison.run(is_deep=examination.deep)
+        compared = await comparison.run(is_deep=examination.deep, emptied=await _emptied(services))
     except FailgateError as error:
         return [Finding("artifacts", "fail", f"Store and database were not compared: {error.sentence}", error.hint)]
     found = [
         *await _damages(services, compared),
         *_orphans(compared),
+        *_leaving(compared),
     ]
     depth = "sizes and digests" if examination.deep else "sizes"
     good = f"{compared.rows} artifacts in the database, {compared.objects} objects in the store: {depth} compared."
     return [Finding("artifacts", "ok", good), *found]
+
+
+async def _emptied(services: Services) -> frozenset[str]:
+    """Return the deleted workspaces of which something is left."""
+    rows = await services.db.fetch("SELECT id FROM deleted_workspace WHERE receipt IS NULL")
+    return frozenset(row["id"] for row in rows)
+
+
+def _leaving(compared: Compared) -> list[Finding]:
+    if not compared.leaving:
+        return []
+    sentence = f"{compared.leaving} artifacts of deleted workspaces are removed from the store; their rows go next."
+    return [Finding("artifacts", "ok", sentence)]
 
 
 def _orphans(compared: Compared) -> list[Finding]:

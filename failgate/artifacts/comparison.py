@@ -25,7 +25,8 @@ class Compared:
     """What was found; each list names the first 50, each count has all of them.
 
     `orphans` are objects without a row: an upload of this moment, or what the next start sweeps. `shredded` counts
-    artifacts whose key was destroyed, which no digest can be checked of.
+    artifacts whose key was destroyed, which no digest can be checked of. `leaving` counts artifacts of a workspace that
+    is being emptied whose object is gone already: its row goes next.
     """
 
     objects: int = 0
@@ -35,6 +36,7 @@ class Compared:
     resized: list[Artifact] = field(default_factory=list[Artifact])
     changed: list[Artifact] = field(default_factory=list[Artifact])
     shredded: int = 0
+    leaving: int = 0
     lost_count: int = 0
     resized_count: int = 0
     changed_count: int = 0
@@ -49,8 +51,10 @@ class Comparison:
         self._artifacts = artifacts
         self._keys = keys
 
-    async def run(self, *, is_deep: bool) -> Compared:
+    async def run(self, *, is_deep: bool, emptied: frozenset[str] = frozenset()) -> Compared:
         """Return what was found; `is_deep` reads every byte and compares digests too.
+
+        `emptied` are the workspaces of which objects go before their rows: none of those is lost.
 
         Raises: StorageUnavailable.
         """
@@ -59,7 +63,9 @@ class Comparison:
         async for rows in self._rows():
             found.rows += len(rows)
             turns = asyncio.Semaphore(_ASKED_AT_ONCE)
-            await asyncio.gather(*(self._look_at(artifact, found, turns, is_deep=is_deep) for artifact in rows))
+            await asyncio.gather(
+                *(self._look_at(artifact, found, turns, is_deep=is_deep, emptied=emptied) for artifact in rows)
+            )
         return found
 
     async def _find_orphans(self, found: Compared) -> None:
@@ -81,13 +87,18 @@ class Comparison:
             after = rows[-1]["id"]
             yield [artifact_of(row) for row in rows]
 
-    async def _look_at(self, artifact: Artifact, found: Compared, turns: asyncio.Semaphore, *, is_deep: bool) -> None:
+    async def _look_at(
+        self, artifact: Artifact, found: Compared, turns: asyncio.Semaphore, *, is_deep: bool, emptied: frozenset[str]
+    ) -> None:
         async with turns:
             try:
                 size = await self._store.size(artifact.key)
             except NotFound:
-                found.lost_count += 1
-                _name(artifact, found.lost)
+                if artifact.workspace_id in emptied:
+                    found.leaving += 1
+                elif await self._is_there_still(artifact):
+                    found.lost_count += 1
+                    _name(artifact, found.lost)
                 return
             if size != artifact.stored_bytes:
                 found.resized_count += 1
@@ -95,6 +106,11 @@ class Comparison:
             elif is_deep and not await self._is_whole(artifact, found):
                 found.changed_count += 1
                 _name(artifact, found.changed)
+
+    async def _is_there_still(self, artifact: Artifact) -> bool:
+        """Tell whether the row names that object still: it may have been deleted, or sealed anew, meanwhile."""
+        row = await self._db.fetch_one(f"SELECT {COLUMNS} FROM artifact WHERE id = $1", artifact.id)
+        return row is not None and artifact_of(row).key == artifact.key
 
     async def _is_whole(self, artifact: Artifact, found: Compared) -> bool:
         digest, data_key = hashlib.sha256(), None

@@ -47,6 +47,18 @@ SELECT entry.report_id, entry.sha256 FROM report_artifact AS entry JOIN report O
 WHERE entry.workspace_id = $1 AND entry.report_id < $2 AND entry.kind = $3 AND entry.artifact_id IS NOT NULL
   AND report.held_us IS NULL ORDER BY entry.report_id LIMIT $4
 """
+_COUNT_REPORTS = """
+SELECT count(*) AS number FROM report WHERE workspace_id = $1 AND id < $2 AND state = 'sealed' AND held_us IS NULL
+"""
+_COUNT_LEFTOVERS = """
+SELECT count(*) AS number FROM report WHERE workspace_id = $1 AND id < $2 AND state <> 'sealed' AND held_us IS NULL
+"""
+_COUNT_ARTIFACTS = """
+SELECT count(*) AS number FROM report_artifact AS entry JOIN report ON
+  report.workspace_id = entry.workspace_id AND report.id = entry.report_id
+WHERE entry.workspace_id = $1 AND entry.report_id < $2 AND entry.kind = $3 AND entry.artifact_id IS NOT NULL
+  AND report.held_us IS NULL
+"""
 _TAKE_OUT = """
 UPDATE report_artifact SET artifact_id = NULL, removed_us = $1
 WHERE workspace_id = $2 AND report_id = $3 AND sha256 = $4 AND kind = $5
@@ -116,6 +128,24 @@ class Retention:
         """Return what holds in the workspace."""
         return Terms({**self._defaults.days, **await self.own_terms(workspace_id)})
 
+    async def due(self, workspace_id: str, days: Mapping[str, int | None]) -> dict[str, int]:
+        """Return how many things of each subject would go now if they were kept for `days`; none are left out.
+
+        Raises: BadInput, as `set_terms`.
+        """
+        _check(days)
+        found: dict[str, int] = {}
+        for subject, number in days.items():
+            if number is None:
+                continue
+            query = {REPORT: _COUNT_REPORTS, LEFTOVER: _COUNT_LEFTOVERS}.get(subject, _COUNT_ARTIFACTS)
+            kind = () if subject in {REPORT, LEFTOVER} else (subject,)
+            before = first_id_at(self._clock.now_us() - number * DAY_US)
+            row = await self._db.fetch_one(query, workspace_id, before, *kind)
+            if row is not None and row["number"]:
+                found[subject] = row["number"]
+        return found
+
     async def set_terms(
         self, principal: Principal, workspace_id: str, days: Mapping[str, int | None]
     ) -> Mapping[str, int | None]:
@@ -123,11 +153,7 @@ class Retention:
 
         Raises: BadInput (an unknown subject, or not 1 to 3650 days).
         """
-        for subject, number in days.items():
-            if subject not in SUBJECTS:
-                raise BadInput(f"Nothing called {subject[:40]!r} is kept.", hint=f"One of {', '.join(SUBJECTS)}.")
-            if number is not None and not 1 <= number <= MOST_DAYS:
-                raise BadInput(f"Things are kept for 1 to {MOST_DAYS} days, or for good.", hint="Leave it empty.")
+        _check(days)
 
         async def verb(tx: Transaction) -> None:
             for subject, number in days.items():
@@ -252,3 +278,11 @@ class Retention:
         act = Act.REPORT_HELD if hold is not None else Act.REPORT_RELEASED
         facts: dict[str, JSON] = {"manifest": row["manifest_sha256"]}
         await self._audit.append(tx, Event(act, workspace_id, "report", report_id, Actor.of(principal), facts))
+
+
+def _check(days: Mapping[str, int | None]) -> None:
+    for subject, number in days.items():
+        if subject not in SUBJECTS:
+            raise BadInput(f"Nothing called {subject[:40]!r} is kept.", hint=f"One of {', '.join(SUBJECTS)}.")
+        if number is not None and not 1 <= number <= MOST_DAYS:
+            raise BadInput(f"Things are kept for 1 to {MOST_DAYS} days, or for good.", hint="Leave it empty.")

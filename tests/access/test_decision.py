@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failgate.access.decision import NEEDS_SECOND_FACTOR, PERSON_ONLY, decide
+from failgate.access.decision import NEEDS_SECOND_FACTOR, PERSON_ONLY, WIDER, decide
 from failgate.access.permission import Permission as P  # noqa: N817  # as the matrix of roles has it
 from failgate.access.principal import ANONYMOUS, SYSTEM, Principal
 from failgate.access.role import GRANTS, Role
@@ -51,7 +51,7 @@ def test_nothing_in_a_workspace_is_allowed_without_a_role_that_grants_it(
         assert role is not None
         assert permission in GRANTS[role]
         assert principal.workspace_id in {None, workspace_id}
-        assert principal.scopes is None or permission in principal.scopes
+        assert principal.scopes is None or {permission, WIDER.get(permission, permission)} & principal.scopes
 
 
 @given(**anything)
@@ -129,6 +129,21 @@ def test_a_key_or_a_token_of_another_workspace_opens_nothing_here(permission: P)
 def test_without_membership_or_without_a_workspace_there_is_nothing(permission: P) -> None:
     assert decide(PERSON, permission, workspace_id=HERE, role=None).reason == "not_a_member"
     assert decide(PERSON, permission, workspace_id=None, role=Role.OWNER).reason == "not_a_member"
+
+
+def test_a_key_is_narrowed_to_the_context_of_reports_alone() -> None:
+    """B5: a program that reads a report's context needs neither its manifest nor its artifacts."""
+    told = replace(KEY, scopes=frozenset({"workspace:context:read"}))
+    reader = replace(KEY, scopes=frozenset({"workspace:report:read"}))
+
+    def may(who: Principal, permission: P, role: Role = Role.DEVELOPER) -> bool:
+        return decide(who, permission, workspace_id=HERE, role=role).allowed
+
+    assert may(told, P.WORKSPACE_CONTEXT_READ)
+    assert not may(told, P.WORKSPACE_REPORT_READ)
+    assert may(reader, P.WORKSPACE_CONTEXT_READ), "who reads a report may be told it"
+    assert may(reader, P.WORKSPACE_REPORT_READ)
+    assert not may(reader, P.WORKSPACE_CONTEXT_READ, Role.AUDITOR), "a scope gives nothing that the role lacks"
 
 
 def test_scopes_narrow_a_token_and_never_widen_it() -> None:

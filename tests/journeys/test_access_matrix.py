@@ -185,6 +185,8 @@ LET_IN: dict[str, set[int]] = {
     "page.deletion_ask": {400},
     "page.deletion_confirm": {404},
     "page.deletion_withdraw": {404},
+    "page.report_delete_form": {404},
+    "page.report_delete": {404},
     "page.hold": {404},
     "page.hold_put": {400, 404},
     "page.hold_release": {404},

@@ -37,6 +37,11 @@ def test_a_rule_from_the_page_quarantines_what_is_stored_and_what_comes(tmp_path
                 assert "ACME-4711" not in other.get(page).text
             again = api.post(f"{WHERE}/reports", json=consented(manifest(CONTENT) | {"title": "ACME-4712"})).json()
             assert again["state"] == "quarantined"
+            shown = browser.get(PAGE).text
+            assert "in the one report that stood here: 1 was quarantined" in shown
+            assert 'href="/w/acme/reports?state=quarantined"' in shown
+            assert '<details class="ask"><summary class="button deny">End<span class="sr"> the rule x-seat' in shown
+            assert "What it quarantined stays quarantined" in shown
             (rule,) = api.get(f"{WHERE}/redaction-rules").json()["items"]
             assert form(browser, PAGE, to=f"{PAGE}/{rule['id']}/revoke").status_code == 303
             assert api.delete(f"{WHERE}/redaction-rules/{rule['id']}").status_code == 404

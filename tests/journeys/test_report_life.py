@@ -1,6 +1,7 @@
 """The life of reports over real sockets: found, grouped, decided on, held. B5 F14 F21"""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,42 @@ def test_the_pages_fit_a_phone_and_a_desk(house: House, width: int, tmp_path: Pa
             page.goto(f"{house.server.url}/w/acme/{path}")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
             page.screenshot(path=tmp_path / f"{name}-{width}.png", full_page=True)
+
+
+def test_a_report_is_deleted_on_its_page_with_a_receipt_and_not_while_it_is_held(house: House) -> None:
+    report = sealed(house.key, b"OSError: to be deleted\n")
+    base, page = f"/api/v1/workspaces/acme/reports/{report}", f"/w/acme/reports/{report}"
+    assert f"{page}/delete" in house.admin.get(page).text
+    assert f"{page}/delete" not in house.developer.get(page).text
+    assert house.developer.get(f"{page}/delete").status_code == 403
+    assert house.key.post(f"{base}/hold", json={"reason": "case 13"}).status_code == 200
+    asked = house.admin.get(f"{page}/delete").text
+    assert ("case 13" in asked, "for good</button>" in asked) == (True, False)
+    assert form(house.admin, f"{page}/hold", to=f"{page}/delete").status_code == 409
+    assert house.key.delete(f"{base}/hold").status_code == 204
+    assert "1 artifact " in house.admin.get(f"{page}/delete").text
+    receipt = form(house.admin, f"{page}/delete")
+    assert (receipt.status_code, report in receipt.text, "Record " in receipt.text) == (200, True, True)
+    digest = hashlib.sha256(b"OSError: to be deleted\n").hexdigest()
+    assert digest in receipt.text
+    assert house.admin.get(f"{page}/delete").status_code == house.key.get(base).status_code == 404
+
+
+def test_shorter_retention_says_what_it_deletes_and_asks_for_just_that(house: House) -> None:
+    page = "/w/acme/settings/retention"
+    made, old = sealed(house.key, b"OSError: very old\n"), "01890000-0000-7000-8000-000000000001"
+    for table in ("report_artifact", "report_text"):
+        team.sql(house.server, f"DELETE FROM {table} WHERE report_id = $1", made)
+    team.sql(house.server, "UPDATE report SET id = $1 WHERE id = $2", old, made)
+    asked = form(house.admin, page, report="30").text
+    assert "1 report with everything in it" in asked
+    word = re.findall(r'name="confirm" value="([^"]+)"', asked)[0]
+    assert got(house.key, "retention")["days"]["report"] is None, "nothing is saved yet"
+    assert "This deletes at once" in form(house.admin, page, report="20", confirm=word).text, "another number"
+    assert got(house.key, "retention")["days"]["report"] is None
+    assert "Saved." in form(house.admin, page, report="30", confirm=word).text
+    assert got(house.key, "retention")["days"]["report"] == 30
+    assert "Saved." in form(house.admin, page, report="").text, "longer asks nothing"
 
 
 def test_usage_is_shown_and_what_is_held_stays(house: House) -> None:

@@ -103,6 +103,24 @@ async def test_a_workspace_says_otherwise(room: Room, retention: Retention, cloc
             await retention.set_terms(user(), room.workspace_id, days)
 
 
+async def test_what_new_terms_would_delete_is_counted_and_it_is_what_goes(
+    room: Room, retention: Retention, clock: FrozenClock
+):
+    by = user()
+    for number in range(3):
+        await room.sealed(by, f"output {number}\n".encode())
+    await retention.hold(by, room.workspace_id, await room.sealed(by, b"held\n"), "case 12")
+    await room.begin(by, entry(b"never sent"))
+    clock.advance(2 * DAY)
+    wished = {"report": 1, "leftover": 1, "output": 1, "recording": 1, "diff": None}
+    assert await retention.due(room.workspace_id, wished) == {"report": 3, "leftover": 1, "output": 3}
+    assert await retention.due(room.workspace_id, {"report": 3, "leftover": 3}) == {}
+    with pytest.raises(BadInput):
+        await retention.due(room.workspace_id, {"nothing": 1})
+    await retention.set_terms(by, room.workspace_id, {"report": 1, "leftover": 1})
+    assert await retention.sweep() == 4
+
+
 async def test_a_sweep_goes_in_batches_and_carries_on(room: Room, retention: Retention, clock: FrozenClock):
     by = user()
     for _ in range(BATCH + 3):

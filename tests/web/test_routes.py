@@ -27,7 +27,7 @@ PUT /reports/{id}/artifacts/{sha256} workspace:report:create api
 POST /reports/{id}/seal workspace:report:create api
 GET /reports workspace:report:read api
 GET /reports/{id} workspace:report:read api
-GET /reports/{id}/context workspace:report:read api own=workspace:context:read
+GET /reports/{id}/context workspace:context:read api
 GET /reports/{id}/artifacts/{sha256} workspace:report:read api
 DELETE /reports/{id} workspace:report:delete api sensitive
 POST /reports/{id}/shares workspace:share:write api

@@ -16,6 +16,7 @@ from failgate.web.pages import (
     playing,
     queue,
     redaction,
+    report_deletion,
     report_groups,
     reports,
     retention,
@@ -150,6 +151,20 @@ PAGES: Final[tuple[Door, ...]] = (
     _sensitive("page.hold_put", "POST", f"{_ROOM}/reports/{{id}}/hold", retention.hold, P.WORKSPACE_REPORT_HOLD),
     _sensitive(
         "page.hold_release", "POST", f"{_ROOM}/reports/{{id}}/release", retention.release, P.WORKSPACE_REPORT_HOLD
+    ),
+    _sensitive(
+        "page.report_delete_form",
+        "GET",
+        f"{_ROOM}/reports/{{id}}/delete",
+        report_deletion.form,
+        P.WORKSPACE_REPORT_DELETE,
+    ),
+    _sensitive(
+        "page.report_delete",
+        "POST",
+        f"{_ROOM}/reports/{{id}}/delete",
+        report_deletion.delete,
+        P.WORKSPACE_REPORT_DELETE,
     ),
     _room("page.usage", "GET", "/usage", usage.page, P.WORKSPACE_USAGE_READ),
     _room("page.report_groups", "GET", "/report-groups", report_groups.listing, P.WORKSPACE_REPORT_READ),

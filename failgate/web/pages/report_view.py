@@ -102,6 +102,7 @@ class ReportPageView:
     group_id: str | None
     is_held: bool
     may_hold: bool
+    may_delete: bool = False
     share_href: str | None = None
     changes: tuple[DiffView, ...] = ()
     playback: Playback | None = None

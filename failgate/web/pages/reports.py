@@ -82,6 +82,7 @@ async def one(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the p
     view = replace(
         view, playback=await playback_of(report, of_member(request, report)), story=await _story(request, report)
     )
+    view = replace(view, may_delete=grants(visit, Permission.WORKSPACE_REPORT_DELETE))
     if report.state == "sealed" and grants(visit, Permission.WORKSPACE_SHARE_READ):
         view = replace(view, share_href=f"/w/{visit.here().slug}/reports/{id}/shares")
     return await show(request, "report.html", view, title=report.title, room="reports")

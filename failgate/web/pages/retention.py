@@ -1,11 +1,12 @@
 """How long things are kept, and legal hold."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from litestar.params import FromPath
 
 from failgate.base.errors import BadInput
-from failgate.reports.retention import SUBJECTS
+from failgate.reports.retention import LEFTOVER, REPORT, SUBJECTS
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.showing import Asking, Page, show
 from failgate.web.pages.text import Moment, moment
@@ -26,11 +27,13 @@ class KeptRow:
 
 @dataclass(frozen=True, slots=True)
 class RetentionPage:
-    """The form."""
+    """The form. `going` says what saving it would delete at once, which is asked; `word` says yes to these days."""
 
     rows: tuple[KeptRow, ...]
     error: str | None
     is_saved: bool
+    going: tuple[str, ...] = ()
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,15 @@ async def terms(request: Asking) -> Page:
 
 
 async def change_terms(request: Asking) -> Page:
-    """Change what is not as it was."""
+    """Change what is not as it was; what would delete something at once is asked about first."""
     visit, services = visit_of(request), services_of(request)
     before = (await services.report_room.retention.terms(visit.here().id)).days
     try:
         wished = {subject: _days(visit.form[subject]) for subject in SUBJECTS if subject in visit.form}
         changed = {subject: days for subject, days in wished.items() if days != before.get(subject)}
+        due = await services.report_room.retention.due(visit.here().id, changed)
+        if due and visit.form.get("confirm") != _word(wished, due):
+            return await _show_terms(request, wished=wished, due=due)
         await services.report_room.retention.set_terms(visit.principal, visit.here().id, changed)
     except BadInput as error:
         return await _show_terms(request, error)
@@ -96,14 +102,35 @@ def _days(text: str) -> int | None:
     return int(number)
 
 
-async def _show_terms(request: Asking, error: BadInput | None = None, *, is_saved: bool = False) -> Page:
+async def _show_terms(
+    request: Asking,
+    error: BadInput | None = None,
+    *,
+    is_saved: bool = False,
+    wished: Mapping[str, int | None] | None = None,
+    due: Mapping[str, int] | None = None,
+) -> Page:
     visit, services = visit_of(request), services_of(request)
-    days = (await services.report_room.retention.terms(visit.here().id)).days
+    days = {**(await services.report_room.retention.terms(visit.here().id)).days, **(wished or {})}
     own = await services.report_room.retention.own_terms(visit.here().id)
     rows = tuple(KeptRow(one, NAMES.get(one, f"Its {one}"), str(days.get(one) or ""), one in own) for one in SUBJECTS)
-    view = RetentionPage(rows, str(error) if error else None, is_saved)
+    going = tuple(_going(subject, number) for subject, number in (due or {}).items())
+    view = RetentionPage(rows, str(error) if error else None, is_saved, going, _word(days, due or {}))
     status = error.status if error else 200
     return await show(request, "retention.html", view, title="Retention", room="settings", status=status)
+
+
+def _word(days: Mapping[str, int | None], due: Mapping[str, int]) -> str:
+    """Return what says yes to these days, and to no others that are typed beside it."""
+    return " ".join(f"{subject}:{days[subject]}" for subject in due)
+
+
+def _going(subject: str, number: int) -> str:
+    if subject == REPORT:
+        return f"{number} {'report' if number == 1 else 'reports'} with everything in {'it' if number == 1 else 'them'}"
+    if subject == LEFTOVER:
+        return f"{number} unfinished or quarantined {'upload' if number == 1 else 'uploads'}"
+    return f"{number} artifacts of the kind {subject}" if number > 1 else f"one artifact of the kind {subject}"
 
 
 async def _show_hold(request: Asking, report_id: str, error: BadInput | None = None) -> Page:
