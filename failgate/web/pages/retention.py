@@ -12,7 +12,21 @@ from failgate.web.pages.showing import Asking, Page, show
 from failgate.web.pages.text import Moment, moment
 from failgate.web.render import redirect
 
-NAMES = {"report": "A whole report", "leftover": "An unfinished or quarantined upload"}
+NAMES = {
+    "report": "A whole report",
+    "leftover": "An unfinished or quarantined upload",
+    "output": "Output of a command",
+    "diff": "Changes (diff)",
+    "environment": "Environment",
+    "source": "Source files",
+    "recording": "Recording",
+    "file": "Captured files",
+    "snapshot": "Source snapshot",
+    "bundle": "History (git bundle)",
+    "junit": "JUnit XML",
+    "sarif": "SARIF log",
+    "envelope": "Sentry envelope",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +127,7 @@ async def _show_terms(
     visit, services = visit_of(request), services_of(request)
     days = {**(await services.report_room.retention.terms(visit.here().id)).days, **(wished or {})}
     own = await services.report_room.retention.own_terms(visit.here().id)
-    rows = tuple(KeptRow(one, NAMES.get(one, f"Its {one}"), str(days.get(one) or ""), one in own) for one in SUBJECTS)
+    rows = tuple(KeptRow(one, NAMES[one], str(days.get(one) or ""), one in own) for one in SUBJECTS)
     going = tuple(_going(subject, number) for subject, number in (due or {}).items())
     view = RetentionPage(rows, str(error) if error else None, is_saved, going, _word(days, due or {}))
     status = error.status if error else 200
@@ -130,7 +144,7 @@ def _going(subject: str, number: int) -> str:
         return f"{number} {'report' if number == 1 else 'reports'} with everything in {'it' if number == 1 else 'them'}"
     if subject == LEFTOVER:
         return f"{number} unfinished or quarantined {'upload' if number == 1 else 'uploads'}"
-    return f"{number} artifacts of the kind {subject}" if number > 1 else f"one artifact of the kind {subject}"
+    return f"{number} {'artifact' if number == 1 else 'artifacts'}: {NAMES[subject]}"
 
 
 async def _show_hold(request: Asking, report_id: str, error: BadInput | None = None) -> Page:
