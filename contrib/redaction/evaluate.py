@@ -15,7 +15,8 @@ from pathlib import Path
 
 from benign import benign
 from generated import generated
-from measuring import Labelled, Measured, measure, read_labelled
+from measuring import Labelled, Measured, agreeing, halves, measure, read_labelled
+from notations import renotated
 
 from failgate.redaction import RULES, RULES_VERSION, Scanner, redact
 
@@ -37,7 +38,12 @@ def main() -> int:
     for path in chosen.labelled:
         texts = list(read_labelled(path))
         _report(f"{path.name}, all labels", measure(texts, scanner), is_showing=False)
-        real = [one for one in texts if not (one.is_secret and _is_no_secret(one, chosen.leave_out))]
+        alike = agreeing(texts)
+        _report(f"{path.name}, texts whose labels agree", measure(alike, scanner), is_showing=False)
+        for name, half in zip(("one half", "the other"), halves(alike, chosen.seed), strict=True):
+            _summary(f"{name} of them", measure(half, scanner))
+        _summary("in other notations and letters", measure(list(renotated(alike, chosen.seed)), scanner))
+        real = [one for one in alike if not (one.is_secret and _is_no_secret(one, chosen.leave_out))]
         _report(f"{path.name}, labels that are secrets by form", measure(real, scanner), is_showing=chosen.show)
     made = list(generated(chosen.seed, chosen.each))
     _report("generated from published formats", measure(made, scanner), is_showing=chosen.show)
@@ -65,14 +71,20 @@ def _report(name: str, measured: Measured, *, is_showing: bool) -> None:
     print(f"| every other kind | {full} | {full} | {full} | | 0 |")
     print(f"| together | {total.secrets} | {total.touched} | {total.whole} | {total.benign} | {total.false_texts} |\n")
     if total.secrets:
-        found = total.touched + total.false_texts
-        print(f"Recall: {total.touched / total.secrets:.2%} touched, {total.whole / total.secrets:.2%} whole.", end=" ")
-        print(f"Precision over these texts: {total.touched / max(found, 1):.2%}.\n")
+        _summary("together", measured)
     if is_showing:
         for one in measured.missed:
             print("missed", one.kind, repr(one.text[max(0, one.start - 60) : one.end + 20]), file=sys.stderr)
         for one, alarm in measured.alarms:
             print("false", alarm.rule, one.kind, repr(one.text[max(0, alarm.start - 60) : alarm.end]), file=sys.stderr)
+
+
+def _summary(name: str, measured: Measured) -> None:
+    total = measured.total()
+    found = total.touched + total.false_texts
+    print(f"{name}, {total.secrets} secrets and {total.benign} benign texts.", end=" ")
+    print(f"Recall: {total.touched / total.secrets:.2%} touched, {total.whole / total.secrets:.2%} whole.", end=" ")
+    print(f"Precision: {total.touched / max(found, 1):.2%}.\n")
 
 
 def _planted(made: list[Labelled], texts: list[Labelled], scanner: Scanner, seed: int, *, is_showing: bool) -> None:

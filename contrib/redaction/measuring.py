@@ -1,5 +1,6 @@
 """Recall and precision of the redaction rules, counted by kind of secret. Nothing of a text is kept or printed."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -67,6 +68,22 @@ def _bare(text: str, start: int, end: int) -> tuple[int, int]:
     secret = text[start:end]
     bare = secret.strip(_AROUND)
     return (start, end) if not bare else (start + secret.index(bare), start + secret.index(bare) + len(bare))
+
+
+def agreeing(texts: Iterable[Labelled]) -> list[Labelled]:
+    """Return the texts without those that are labelled as a secret in one line and as none in another."""
+    texts = list(texts)
+    secret = {one.text for one in texts if one.is_secret}
+    benign = {one.text for one in texts if not one.is_secret}
+    return [one for one in texts if one.text not in secret & benign]
+
+
+def halves(texts: Iterable[Labelled], seed: int) -> tuple[list[Labelled], list[Labelled]]:
+    """Return the texts in two halves by chance; lines of one text stay together."""
+    parts: tuple[list[Labelled], list[Labelled]] = [], []
+    for one in texts:
+        parts[hashlib.sha256(f"{seed} {one.text}".encode()).digest()[0] % 2].append(one)
+    return parts
 
 
 def measure(texts: Iterable[Labelled], scanner: Scanner) -> Measured:

@@ -14,7 +14,7 @@ from failgate.redaction.statements import STATEMENTS
 RULES: tuple[Rule, ...] = OURS + PROVIDERS + ISSUERS + PREFIXES + PLACES + GENERAL + STATEMENTS
 """The first rule wins where two find the same span: a provider's own form says more than an assignment."""
 
-_JUDGEMENT = 4  # raised by hand when `judgement.py` decides otherwise
+_JUDGEMENT = 5  # raised by hand when `judgement.py` decides otherwise
 
 
 def _described(rule: Rule) -> str:

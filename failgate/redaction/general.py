@@ -7,6 +7,7 @@ from failgate.redaction.judgement import (
     is_given,
     is_in_address,
     is_key,
+    is_key_text,
     is_opaque,
     is_password,
     is_random,
@@ -18,7 +19,8 @@ _NAME = r"[\w.\-]{0,24}"
 # After a name: a closing quote or bracket (perhaps escaped), a type as in `token: str =`, then the sign of assignment.
 _GIVES = (
     r"(?:\\{0,2}[\"'`])?\]?[ \t]{0,8}(?::[ \t]{0,2}(?:str|string|String|bytes)[ \t]{0,2})?"
-    r"(?::=|=>|<-|\|\||\?=|={1,3}|:{1,2}=?|>|(?<=[\"'`]),(?=[ \t]{0,8}[ubrf@$]?\\{0,2}[\"'`]))[ \t]{0,8}"
+    r"(?::=|=>|<-|\|\||\?=|={1,3}|:{1,3}=?|>|(?<=\w)>\r?\n[ \t]{1,8}"
+    r"|(?<=[\"'`]),(?=[ \t]{0,8}[ubrf@$]?\\{0,2}[\"'`]))[ \t]{0,8}"
 )
 
 
@@ -34,18 +36,59 @@ def _assignment(quoted_least: int, bare_least: int, first: str = "") -> str:
 
 
 _ISSUERS = (
+    "airtable",
+    "algolia",
     "artifactory",
+    "asana",
+    "beamer",
+    "bitbucket",
+    "bittrex",
     "cloudflare",
+    "codecov",
+    "coinbase",
+    "confluent",
+    "contentful",
     "datadog",
+    "discord",
+    "droneci",
+    "dropbox",
     "etsy",
+    "facebook",
+    "fastly",
+    "finicity",
+    "finnhub",
+    "flickr",
+    "freshbooks",
+    "gitter",
     "heroku",
+    "intercom",
     "jfrog",
     "kraken",
+    "kucoin",
+    "launchdarkly",
+    "linkedin",
+    "looker",
+    "mailchimp",
+    "mailgun",
+    "mattermost",
     "meraki",
+    "messagebird",
+    "netlify",
+    "nytimes",
     "okta",
+    "plaid",
+    "rapidapi",
+    "sendbird",
     "snyk",
     "sonar",
     "sourcegraph",
+    "squarespace",
+    "sumologic",
+    "travis",
+    "trello",
+    "twilio",
+    "twitch",
+    "twitter",
     "zendesk",
 )
 
@@ -60,14 +103,30 @@ GENERAL: tuple[Rule, ...] = (
             "-----BEGIN RSA PRIVATE KEY-----\n" + _A + "\n" + _A + "\n-----END RSA PRIVATE KEY-----",
             "-----BEGIN PRIVATE KEY-----\\n" + _A,
             "-----BEGIN OPENSSH PRIVATE KEY-----\n" + _A,
+            "-----BEGIN RSA PRIVATE KEY-----\nthe key of a test of mine\n-----END RSA PRIVATE KEY-----",
         ),
         rejects=(
             "-----BEGIN CERTIFICATE-----\n" + _A,
             "-----BEGIN PUBLIC KEY-----\n" + _A,
             '"-----BEGIN PRIVATE KEY-----"',
+            "-----BEGIN PRIVATE KEY-----\nanything\n-----END PRIVATE KEY-----",
         ),
         is_bounded=False,
         judge=is_key,
+    ),
+    Rule(
+        "private-key",
+        "Private key of PuTTY or of SSH Communications",
+        ("private-lines:", "---- begin ssh2 "),
+        r"(?:Private-Lines: \d{1,4}\r?\n|---- BEGIN SSH2 (?:ENCRYPTED )?PRIVATE KEY ----\r?\n)([^-]{40,12000})",
+        matches=(
+            "Private-Lines: 2\n" + _A + "\n" + _A + "\nPrivate-MAC: 3f9a",
+            '---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: "x"\n' + _A + "\n" + _A + "\n---- END",
+        ),
+        rejects=("Private-Lines: 0\n", "---- BEGIN SSH2 PUBLIC KEY ----\n" + _A + _A),
+        group=1,
+        is_bounded=False,
+        judge=is_key_text,
     ),
     Rule(
         "jwt",
@@ -84,7 +143,11 @@ GENERAL: tuple[Rule, ...] = (
         ("://",),
         r"://(?:((?=[A-Za-z_.~%\-]{0,64}\d)[\w.~%\-]{8,128}:[^\s/?#@\"'`<>]{1,256})"
         r"|[^\s:/?#@\[\]\"'`<>]{0,128}:([^\s/?#@\"'`<>]{1,256}))@[A-Za-z0-9\[%_$]",
-        matches=("postgres://app:hunter2@db.internal/main", "https://:" + _A + "@example.org"),
+        matches=(
+            "postgres://app:hunter2@db.internal/main",
+            "https://:" + _A + "@example.org",
+            "postgres://postgres:password@localhost/app",
+        ),
         rejects=(
             "https://example.org:8443/@user",
             "https://user@example.org",
@@ -92,6 +155,7 @@ GENERAL: tuple[Rule, ...] = (
             "https://user:***@h",
             "https://user2345:$PASSWORD@h",
             "redis://user:pass@h",
+            "redis://user:xxxx@h",
         ),
         group=1,
         is_bounded=False,
@@ -256,6 +320,8 @@ GENERAL: tuple[Rule, ...] = (
             'clientSecret: "' + _A + '"',
             "api_key => '" + _A + "'",
             "export AWS_SECRET_ACCESS_KEY=" + _A,
+            f"<apiToken>\n    {_A}\n</apiToken>",
+            f'API_TOKEN :::= "{_A}"',
         ),
         rejects=(
             "token: string",
@@ -276,8 +342,8 @@ GENERAL: tuple[Rule, ...] = (
         "secret",
         "Number assigned to a name that ends in token or secret",
         ("token", "secret"),
-        rf"(?i:token|secret){_GIVES}[\"'`]?(\d{{15,24}})(?![\w.])",
-        matches=('serviceToken="0495660536630626"',),
+        rf"(?i:token|secret)(?:[ \t]{{1,2}}string)?{_GIVES}[\"'`]?(\d{{15,24}})(?![\w.])",
+        matches=('serviceToken="0495660536630626"', 'var serviceToken string = "0495660536630626"'),
         rejects=("tokens: 123456789012345", "token=1234567890", "token_at=1712345678901234"),
         group=1,
         is_bounded=False,

@@ -3,19 +3,20 @@
 import re
 from base64 import b64decode
 from collections.abc import Callable
+from itertools import pairwise
 from math import log2
 
 type_words = frozenset(
     b"string str bytes bool boolean integer number object undefined required optional password passwd secret token "
     b"none null true false "
-    b"changeme default disabled enabled unknown missing invalid expired incorrect redacted hidden masked "
+    b"default disabled enabled unknown missing invalid expired incorrect redacted hidden masked "
     b"placeholder value "
     b"text varchar char example sample dummy empty yourpassword yoursecret yourtoken mypassword username".split()
 )
 _PLACEHOLDER = re.compile(
     rb"(?i)(?:[x*.\-_0#?]+$|[<$\[]|\{\{|%.{1,40}%?$|(?:your|my|insert|replace|enter|change|put|some|fake|dummy)[ _-])"
 )
-_PLACEHOLDER_INSIDE = re.compile(rb"(?i)[x*]{6}|redacted|placeholder|your[_-]|\.\.\.$")
+_PLACEHOLDER_INSIDE = re.compile(rb"(?i)[x*#]{6}|redacted|placeholder|your[_-]|\.\.\.$")
 _CODE = re.compile(
     rb"^(?:\(.*|(?:self|this|os|process|request|req|config|settings|args|options|opts|ctx|env|secrets|vars|params|data|var|local|module|std|response|res)"
     rb"[.\[].*|[A-Za-z_][\w.]*[\[(].*|[A-Za-z_]\w*(?:::|->)[A-Za-z_].*|await .*|new .*|function.*|lambda .*)$",
@@ -46,6 +47,7 @@ _HARMLESS_ENDINGS = (
 )
 _HARMLESS_BEGINNINGS = (b"keyword", b"keys", b"author", b"keyframe", b"authority", b"keyboard", b"keyvault")
 _MEASURED_BYTES = 128
+_SHORTEST_RUN = 3
 _DIGITS = b"0123456789"
 _KEY_LINE = re.compile(rb"[A-Za-z0-9+/=]{16}")
 _WORDS = re.compile(rb"[\-_./: ]")
@@ -68,7 +70,8 @@ _ENCODED = re.compile(
     rb"|(?:gh[opusr]_|github_pat_|glpat-|AKIA|ASIA|sk-ant-|sk_live_|xox[abp]-|npm_)[A-Za-z0-9_\-]{12}"
     rb"|(?:postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis)://[^\s:@/]{0,64}:[^\s@/]{3,256}@"
 )
-_FLAG = re.compile(rb"--?[A-Za-z][\w-]*")
+_FLAG = re.compile(rb"--?[A-Za-z][\w-]{0,30}")
+_KEY_BLOCK = re.compile(rb"KEY(?: BLOCK)?-----[^-]{16,}-----END ")
 
 Judge = Callable[[bytes, bytes], bool]
 """(name, secret) -> is it a secret? `name` is what stands between the anchor and the secret."""
@@ -97,9 +100,33 @@ def not_a_placeholder(_name: bytes, secret: bytes) -> bool:
     return len(set(tail)) > 2 or len(set(secret)) > 5 or (len(set(secret)) > 1 and tail.strip(b"xX*.0-_#") != b"")
 
 
-def has_digits(_name: bytes, secret: bytes) -> bool:
-    """Tell whether `secret` has at least six digits: tokens that begin like a word do."""
+def has_random_part(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` has at least six digits, and in a token of a bot or a user more than ids.
+
+    Before it stand the ids of the team and of the user, without which it opens nothing.
+    """
+    if secret[3:4] in (b"b", b"p") and not any(
+        len(part) >= 8 and not part.isdigit() for part in secret.split(b"-")[1:]
+    ):
+        return False
     return not_a_placeholder(_name, secret) and _digits(secret) >= 6
+
+
+def not_worded(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` is neither a placeholder nor words and small numbers between dashes."""
+    return not_a_placeholder(_name, secret) and not _is_worded(secret)
+
+
+def not_counted(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` is no example as `abcdef-123456` is: most of it is no run of the alphabet."""
+    text = secret.lower()
+    in_runs = length = 0
+    for before, after in pairwise(text + b"\0"):
+        length += 1
+        if after != before + 1:
+            in_runs += length if length >= _SHORTEST_RUN else 0
+            length = 0
+    return in_runs * 2 < len(secret)
 
 
 def is_issued(_name: bytes, secret: bytes) -> bool:
@@ -116,6 +143,7 @@ def is_opaque(name: bytes, secret: bytes) -> bool:
 
 def _is_scrambled(secret: bytes) -> bool:
     """Tell whether `secret` is letters that change between upper and lower case more often than words do."""
+    secret = secret.rstrip(b"=")
     changes = len(_CASE_CHANGE.findall(secret))
     return len(secret) >= 16 and secret.isalpha() and changes * 20 >= len(secret) * 9
 
@@ -142,25 +170,40 @@ def _is_mixed(part: bytes) -> bool:
     )
 
 
+def _is_long(part: bytes) -> bool:
+    return len(part) >= 20 and _digits(part) >= 3 and _is_mixed(part)
+
+
 def is_key(_name: bytes, secret: bytes) -> bool:
-    """Tell whether `secret`, which begins with the header of a key, has a line of one after it."""
-    return _KEY_LINE.search(secret, secret.find(b"KEY") + 3) is not None
+    """Tell whether `secret`, which begins with the header of a key, has a line of one after it, or text and an end."""
+    begun = secret.find(b"KEY")
+    return _KEY_LINE.search(secret, begun + 3) is not None or _KEY_BLOCK.match(secret, begun) is not None
+
+
+def is_key_text(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret` has a line of a key."""
+    return _KEY_LINE.search(secret) is not None
 
 
 def is_given(name: bytes, secret: bytes) -> bool:
     """Tell whether `secret` is a value rather than a placeholder, a variable, a call or a type."""
-    if (_DOTTED.fullmatch(secret) and _digits(secret) * 8 < len(secret)) or _TYPE_NAME.fullmatch(secret):
+    if _TYPE_NAME.fullmatch(secret) or secret.endswith(b"EXAMPLE"):  # as the keys in the manuals of Amazon do
+        return False
+    if _DOTTED.fullmatch(secret) and _digits(secret) * 8 < len(secret) and not any(map(_is_long, secret.split(b"."))):
         return False
     return is_literal(name, secret)
 
 
 def is_literal(_name: bytes, secret: bytes) -> bool:
     """Tell whether `secret` is no placeholder, no variable, no call and no type; dotted names are taken for values."""
+    return _is_written(secret) and secret.lower().strip(b"\"'.,;:!?)") not in type_words
+
+
+def _is_written(secret: bytes) -> bool:
+    """Tell whether `secret` stands there by itself: no `<placeholder>`, no variable, no call."""
     if _PLACEHOLDER.match(secret) or _PLACEHOLDER_INSIDE.search(secret) or _FLAG.fullmatch(secret):
         return False
-    if _CODE.match(secret) and not _is_noise(secret):
-        return False
-    return secret.lower().strip(b"\"'.,;:!?)") not in type_words and len(set(secret)) > 2
+    return len(set(secret)) > 2 and not (_CODE.match(secret) and not _is_noise(secret))
 
 
 def _is_noise(secret: bytes) -> bool:
@@ -195,10 +238,13 @@ def is_credential(name: bytes, secret: bytes) -> bool:
     return is_given(name, password) and not password.isdigit() and password not in (b"pass", b"test", b"pwd")
 
 
-def is_in_address(name: bytes, secret: bytes) -> bool:
-    """Tell whether `secret`, a password or a pair `user:password`, is given in an address."""
+def is_in_address(_name: bytes, secret: bytes) -> bool:
+    """Tell whether `secret`, a password or a pair `user:password`, is given in an address.
+
+    There even `password` is one: many a database is reached by it. In manuals it is `pass`.
+    """
     password = secret.partition(b":")[2] or secret
-    return is_literal(name, secret) and is_literal(name, password) and password != b"pass"
+    return _is_written(secret) and _is_written(password) and password != b"pass"
 
 
 def is_assigned(name: bytes, secret: bytes) -> bool:

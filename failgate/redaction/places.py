@@ -6,6 +6,11 @@ from failgate.redaction.rules import Rule
 _A = "q7Xk2Lm9Zt4Vb8Rn3Wc6Hy1Pd5Gs0JfT"  # 32 letters and digits of no meaning
 _H = "3f9a1c7e5b2d8046"  # 16 hex digits of no meaning
 _SALTED = r"[A-Za-z0-9./]"
+_KIND = r"(?i:kind:[ \t]{0,4}[\"']?secret)[\"']?[ \t]{0,4}"
+_DATA_LINE = (
+    r"[ \t]{1,24}[\w.\-]{1,80}:[ \t]{1,4}(?:[|>][+\-]?[ \t]{0,4}\r?\n[ \t]{1,24})?[\"']?[^\s\"'{}]{8,400}[\"']?"
+)
+_DATA = rf"[ \t]{{0,4}}(?:\r?\n)({_DATA_LINE}(?![^\s])(?:[ \t]{{0,4}}\r?\n{_DATA_LINE}(?![^\s])){{0,11}})"
 _WORDS = r"(?:[ \t]{1,2}[^\s]{1,60}){0,8}[ \t]{1,2}"
 
 PLACES: tuple[Rule, ...] = (
@@ -106,6 +111,32 @@ PLACES: tuple[Rule, ...] = (
         group=1,
         is_bounded=False,
         judge=is_assigned,
+    ),
+    Rule(
+        "kubernetes-secret",
+        "Data of a Secret of Kubernetes",
+        ("kind:",),
+        rf"{_KIND}\r?\n(?:[^\r\n]{{0,200}}\r?\n){{0,8}}(?:stringD|d)ata:{_DATA}",
+        matches=(
+            f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\ndata:\n  user: {_A}\n  id: {_A}",
+            f"kind: 'Secret'\nstringData:\n  user.key: \"{_A}\"",
+            f"kind: Secret\ndata:\n  .settings: |\n    {_A}\n",
+        ),
+        rejects=(
+            "kind: Secret\ndata:\n  user: {{ .Values.user }}",
+            "kind: SecretStore\ndata:\n  user: identifier",
+            "kind: ConfigMap\ndata:\n  user: identifier",
+        ),
+        group=1,
+    ),
+    Rule(
+        "kubernetes-secret",
+        "Data of a Secret of Kubernetes that says its kind afterwards",
+        ("data:", "stringdata:"),
+        rf"(?:stringD|d)ata:{_DATA}(?=[ \t]{{0,4}}(?:\r?\n[^\r\n]{{0,200}}){{0,8}}\r?\n{_KIND}(?:[\r\n]|\Z))",
+        matches=(f"apiVersion: v1\ndata:\n  user: {_A}\nkind: Secret\nmetadata:\n  name: a\n",),
+        rejects=("data:\n  user: identifier\nkind: ConfigMap\n", "data:\n  user: identifier\n"),
+        group=1,
     ),
     Rule(
         "keyed-data",

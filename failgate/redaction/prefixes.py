@@ -9,6 +9,7 @@ _H = "3f9a1c7e5b2d8046"  # 16 hex digits of no meaning
 # keyword, the whole pattern
 _PREFIXED: tuple[tuple[str, str], ...] = (
     ("4b1d", r"4b1d[A-Za-z0-9]{38}"),  # ClickHouse
+    ("api.softlayer.com/soap/", r"api\.softlayer\.com/soap/v3(?:\.1)?/[a-z0-9]{64}"),
     ("api-", r"API-[A-Z0-9]{26}"),  # Octopus Deploy
     ("aqvn", r"AQVN[\w\-]{35,38}"),  # Yandex
     ("atatt3", r"ATATT3[\w\-=]{60,300}"),  # Atlassian
@@ -136,7 +137,7 @@ PREFIXES: tuple[Rule, ...] = (
             "dckr_pat_" + _A[:27],
         ),
         rejects=("ico-" + "X" * 32, "pnu_short", "sgp_local", "video.ico-" + _H + _H + ".png"),
-        entropy=2.8,
+        entropy=3.0,
         judge=is_opaque,
     ),
     Rule(
@@ -164,10 +165,10 @@ PREFIXES: tuple[Rule, ...] = (
         "sumologic-key",
         "Sumo Logic access id",
         ("sumo",),
-        r"(?i:sumo(?:logic)?)[\w.\-]{0,24}[\"'`]?[ \t]{0,4}(?::=|=>|[:=,])[ \t]{0,4}[\"'`]?"
+        r"(?:sumo|SUMO|Sumo)(?i:logic)?[\w.\-]{0,24}[\"'`]?[ \t]{0,4}(?::=|=>|[:=,])[ \t]{0,4}[\"'`]?"
         r"(su[A-Za-z0-9]{12})(?![A-Za-z0-9])",
         matches=('sumologic.accessId = "su' + _A[:12] + '"',),
-        rejects=("sumo = subscriptions",),
+        rejects=("sumo = subscriptions", f"sumOf = su{_A[:12]}"),
         group=1,
         is_bounded=False,
         judge=is_opaque,

@@ -1,6 +1,6 @@
 """Tokens that say by their own form who issued them. Examples are put together so that no file holds a token."""
 
-from failgate.redaction.judgement import has_digits, is_opaque
+from failgate.redaction.judgement import has_random_part, is_opaque, not_counted, not_worded
 from failgate.redaction.rules import Rule
 
 _A = "q7Xk2Lm9Zt4Vb8Rn3Wc6Hy1Pd5Gs0JfT"  # 32 letters and digits of no meaning
@@ -48,9 +48,11 @@ PROVIDERS: tuple[Rule, ...] = (
         "aws-bedrock-key",
         "Amazon Bedrock API key",
         ("absk", "bedrock-api-key-"),
-        rf"(?:ABSK[A-Za-z0-9+/]{{109,269}}={{0,2}}|bedrock-api-key-[A-Za-z0-9+/]{{20,2048}}={{0,2}}){_END}",
-        matches=("bedrock-api-key-" + _A,),
-        rejects=("bedrock-api-key-",),
+        # the short one is base64 of an address that begins with bedrock.amazonaws.com
+        rf"(?:ABSK[A-Za-z0-9+/]{{109,269}}={{0,2}}"
+        rf"|bedrock-api-key-(?:YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/]{{0,2048}}|[A-Za-z0-9+/]{{32,2048}})={{0,2}}){_END}",
+        matches=("bedrock-api-key-" + _A, "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t" + _A[:8]),
+        rejects=("bedrock-api-key-", "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29x"),
     ),
     Rule(
         "github-token",
@@ -64,15 +66,26 @@ PROVIDERS: tuple[Rule, ...] = (
     token("github-token", "GitHub fine-grained token", "github_pat_", r"\w{36,255}", _A + "_" + _A, entropy=3.0),
     Rule(
         "gitlab-token",
-        "GitLab token",
+        "GitLab token of the length that GitLab gives it",
         ("gl",),
-        r"gl(?:(?:pat|dt|rt|cbt|ft|soat|ffct|rtr)-[\w.\-]{20,300}|imt-[\w\-]{25,300}|ptt-[\w\-]{40,300}"
-        r"|agent-[\w\-]{50,300}|oas-[\w\-]{64,300})",
-        matches=("glpat-" + _A[:20], "gldt-" + _A[:20], "glrt-t1_" + _A),
-        rejects=("glpat-" + "X" * 20, "glpat_" + _A[:20], "glpat-short"),
+        r"gl(?:(?:pat|dt|rt|cbt|ft|soat|ffct|rtr)-[\w\-]{20,50}|imt-[\w\-]{25}|ptt-[\w\-]{40}|oas-[\w\-]{64}"
+        rf"|agent-[\w\-]{{50,300}}){_END_DASH}",
+        matches=("glpat-" + _A[:20], "glpat-hello_World380-tests", "glimt-" + _A[:25]),
+        rejects=("glpat-" + "X" * 20, "glpat_" + _A[:20], "glpat-short", "glpat-" + _A * 2),
         entropy=3.0,
     ),
-    token("gitlab-token", "GitLab runner registration token", "GR1348941", rf"[\w\-]{{20,60}}{_END_DASH}", _A[:20]),
+    Rule(
+        "gitlab-token",
+        "GitLab token, longer: routable, or of a later version",
+        ("gl",),
+        r"gl(?:(?:pat|dt|rt|cbt|ft|soat|ffct|rtr)-[\w.\-]{20,300}|imt-[\w\-]{25,300}|ptt-[\w\-]{40,300}"
+        r"|oas-[\w\-]{64,300})",
+        matches=("gldt-" + _A[:20], "glrt-t1_" + _A),
+        rejects=("glpat-" + "X" * 20, "glimt-the_longer-text_of_a-name-for_a-machine380", "glimt-short"),
+        entropy=3.0,
+        judge=not_worded,
+    ),
+    token("gitlab-token", "GitLab runner registration token", "GR1348941", rf"[\w\-]{{20,50}}{_END_DASH}", _A[:20]),
     Rule(
         "slack-token",
         "Slack token",
@@ -83,8 +96,9 @@ PROVIDERS: tuple[Rule, ...] = (
             "xoxb-my-bot-token",
             "xoxb-xxxxxxxxx-xxxxxxxxxx-xxxxxxxxxxxx",
             "https://example.org/xoxo-indieweb-1.jpg",
+            "xoxp-781236542736-2364535789652-########",
         ),
-        judge=has_digits,
+        judge=has_random_part,
     ),
     Rule(
         "slack-webhook",
@@ -138,18 +152,28 @@ PROVIDERS: tuple[Rule, ...] = (
     ),
     Rule(
         "anthropic-key",
-        "Anthropic API key",
+        "Anthropic API key of the whole form",
+        ("sk-ant-",),
+        rf"sk\-ant\-[a-z]{{2,12}}\d{{2}}-[\w\-]{{93}}AA{_END_DASH}",
+        matches=("sk-ant-api03-" + _A * 2 + _A[:29] + "AA",),
+        rejects=("sk-ant-api03-" + "x" * 93 + "AA", "sk-ant-api03-" + _A * 2 + _A[:29] + "BB"),
+        entropy=3.0,
+    ),
+    Rule(
+        "anthropic-key",
+        "Anthropic API key of another length",
         ("sk-ant-",),
         r"sk-ant-(?:[a-z]{2,12}\d{2}-)?[\w\-]{60,200}",
         matches=("sk-ant-api03-" + _A + _A + "-" + _A,),
-        rejects=("sk-ant-" + "x" * 80,),
+        rejects=("sk-ant-" + "x" * 80, "sk-ant-api03-abcdefghijklmnopqrstuvwxyz-0123456789-abcdefghijklmnopqrstuvwxyz"),
         entropy=3.0,
+        judge=not_counted,
     ),
     Rule(
         "openai-key",
         "API key of the sk- form (OpenAI and those like it)",
         ("sk-",),
-        r"sk-(?:proj-|svcacct-|admin-|or-v1-|lf-)?(?=[A-Za-z_\-]{0,40}\d)[\w\-]{32,200}",
+        r"sk-(?!ant-)(?:proj-|svcacct-|admin-|or-v1-|lf-)?(?=[A-Za-z_\-]{0,40}\d)[\w\-]{32,200}",
         matches=("sk-" + _A + _A[:16], "sk-proj-" + _A + "_" + _A),
         rejects=("task-force-members-of-the-great-council-2024", "sk-" + "x" * 40, "sk-learn"),
         entropy=3.8,
@@ -160,7 +184,7 @@ PROVIDERS: tuple[Rule, ...] = (
         "sendgrid-key",
         "SendGrid API key",
         "SG.",
-        rf"[\w\-=]{{20,66}}\.?[\w\-=]{{0,50}}{_END_DASH}",
+        rf"(?:[\w\-=]{{20,24}}\.[\w\-=]{{20,50}}|[\w\-=]{{30,66}}(?:\.[\w\-=]{{0,50}})?){_END_DASH}",
         _A[:22] + "." + _A + _A[:11],
     ),
     Rule(

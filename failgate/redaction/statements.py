@@ -1,6 +1,6 @@
 """Secrets in statements: calls, pairs of name and value, SQL, directives of files, sentences, and encoded tokens."""
 
-from failgate.redaction.judgement import is_assigned, is_encoded, is_opaque, is_random
+from failgate.redaction.judgement import is_assigned, is_encoded, is_literal, is_opaque, is_random
 from failgate.redaction.rules import Rule
 
 _A = "q7Xk2Lm9Zt4Vb8Rn3Wc6Hy1Pd5Gs0JfT"  # 32 letters and digits of no meaning
@@ -40,6 +40,17 @@ STATEMENTS: tuple[Rule, ...] = (
         group=1,
         is_bounded=False,
         judge=is_opaque,
+    ),
+    Rule(
+        "pair",
+        "Password in a setting of a file of .NET",
+        ("<add ",),
+        r"<add[ \t]{1,4}key=\"[\w.:\-]{0,40}(?i:password|passwd|pwd)\"[ \t]{1,4}value=\"([^\"<>%\r\n]{4,400})\"",
+        matches=('<add key="ClearTextPassword" value="correct horse" />',),
+        rejects=('<add key="Password" value="%PASSWORD%" />', '<add key="PasswordFormat" value="Hashed" />'),
+        group=1,
+        is_bounded=False,
+        judge=is_literal,
     ),
     Rule(
         "block",

@@ -40,7 +40,7 @@ def test_no_pattern_is_unbounded_or_longer_than_what_a_stream_holds_back(rule: R
 
 
 def test_the_version_names_the_rules() -> None:
-    assert re.fullmatch(r"failgate-4-[0-9a-f]{12}", RULES_VERSION)
+    assert re.fullmatch(r"failgate-5-[0-9a-f]{12}", RULES_VERSION)
 
 
 ADVERSARIAL = {
