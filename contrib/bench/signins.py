@@ -1,18 +1,43 @@
 """People who all sign in at once, in a process of their own; reads one JSON job, prints one JSON object.
 
-Each thread keeps the form of its first visit and sends it again and again, as many browsers would. One more asks
-`/healthz` fifty times a second meanwhile, as whoever watches the server would.
+Raw sockets and requests made beforehand, so that the client is not what is measured. Each thread keeps the form of its
+first visit and sends it again and again, as many browsers would. One more asks `/healthz` fifty times a second
+meanwhile, as whoever watches the server would.
 """
 
-import http.client
 import json
+import socket
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
+from load import length_of, post
 from server import HOST, Browser
+
+
+class Connection:
+    """A connection on which one request follows the answer to another."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection((HOST, port), timeout=120)
+
+    def ask(self, request: bytes) -> int:
+        """Send `request`; return the status of its answer, which has been read."""
+        self._socket.sendall(request)
+        answer, end = b"", -1
+        while end < 0 or len(answer) < end + 4 + length_of(answer[:end]):
+            piece = self._socket.recv(65536)
+            if not piece:
+                raise ConnectionError("the server closed the connection")
+            answer += piece
+            end = answer.find(b"\r\n\r\n")
+        return int(answer[9:12])
+
+    def close(self) -> None:
+        """Close it."""
+        self._socket.close()
 
 
 def sign_in(job: dict, place: int) -> list[str]:
@@ -27,26 +52,21 @@ def sign_in(job: dict, place: int) -> list[str]:
         "Origin": job["origin"],
         "Sec-Fetch-Site": "same-origin",
     }
-    failures: list[str] = []
-    connection = http.client.HTTPConnection(HOST, job["port"], timeout=120)
-    for _ in range(job["each"]):
-        connection.request("POST", "/signin", body, headers)
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status != 303:
-            failures.append(str(answer.status))
+    request = post({"host": HOST, **job}, "/signin", headers, body.encode())
+    connection = Connection(job["port"])
+    statuses = [connection.ask(request) for _ in range(job["each"])]
     connection.close()
-    return failures
+    return [str(status) for status in statuses if status != 303]
 
 
 def watch(job: dict, is_over: threading.Event) -> float:
     """Return the 99th percentile of the milliseconds that `/healthz` takes until `is_over`."""
     took: list[float] = []
-    connection = http.client.HTTPConnection(HOST, job["port"], timeout=120)
+    connection = Connection(job["port"])
+    request = f"GET /healthz HTTP/1.1\r\nHost: {HOST}:{job['port']}\r\n\r\n".encode()
     while not is_over.wait(0.02):
         began = time.perf_counter()
-        connection.request("GET", "/healthz")
-        connection.getresponse().read()
+        connection.ask(request)
         took.append((time.perf_counter() - began) * 1000)
     connection.close()
     return sorted(took)[len(took) * 99 // 100] if took else 0.0

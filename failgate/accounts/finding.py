@@ -1,11 +1,18 @@
 """Accounts found: by id, by address, and whether they are enabled. What changes them is `accounts.py`."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from failgate.accounts.account import Account, account_of
 from failgate.accounts.email_address import normalised_or_none
 from failgate.accounts.tables import AccountRow
 from failgate.base.db import Database, Row, Transaction
+
+# Prepared: to build and to compile this query took a fifth of what a sign-in costs beside its hash.
+_BY_EMAIL: Final = """
+SELECT id, email, password_hash, password_changed_us, is_platform_admin, created_us, disabled_us
+FROM account WHERE email = $1
+"""
 
 
 class AccountFinding:
@@ -49,4 +56,4 @@ class AccountFinding:
 
     async def row_of(self, email: str) -> Row | None:
         """Return the row of a normalised address, or None."""
-        return await self._database.fetch_one(AccountRow.select().where(AccountRow.email == email).limit(1))
+        return await self._database.fetch_one(_BY_EMAIL, email)

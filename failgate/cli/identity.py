@@ -25,7 +25,7 @@ def login(url: str | None, workspace: str | None, token_stdin: bool, is_opening:
 
     environment = {name: value for name, value in os.environ.items() if name != "FAILGATE_TOKEN"}
     if url:
-        environment["FAILGATE_URL"] = str(parse_address(url.rstrip("/")))
+        environment["FAILGATE_URL"] = str(parse_address(url.rstrip("/"), "The URL"))
     settings = load_settings(environment)
     settings = settings._replace(workspace=workspace or settings.workspace)
     if token_stdin:

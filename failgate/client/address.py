@@ -31,28 +31,28 @@ class Address(NamedTuple):
         return f"{'https' if self.is_tls else 'http'}://{self.authority}{self.prefix}"
 
 
-def parse_address(url: str) -> Address:
-    """Return the parts of `url`: http or https, host, port, path.
+def parse_address(url: str, named: str = "FAILGATE_URL") -> Address:
+    """Return the parts of `url`: http or https, host, port, path; `named` is what a person calls it.
 
     Raises: NotConfigured (another scheme, credentials, a query, no host, a port that is none).
     """
     scheme, sign, rest = url.partition("://")
     if not sign or scheme.lower() not in ("http", "https") or not url.isascii() or not url.isprintable() or " " in url:
         raise NotConfigured(
-            f"FAILGATE_URL is {url!r}, which is no http or https address.",
+            f"{named} is {url!r}, which is no http or https address.",
             hint="Write it like https://failgate.example.",
         )
     authority, slash, path = rest.partition("/")
     if "@" in authority or any(sign in rest for sign in "?#"):
         raise NotConfigured(
-            f"FAILGATE_URL is {url!r}; it has credentials, a query or a fragment.",
+            f"{named} has credentials, a query or a fragment, which are not shown here.",
             hint="Write scheme, host and port alone.",
         )
     host, port = _host_and_port(authority)
     is_tls = scheme.lower() == "https"
     if not host or (port and not (port.isdigit() and 0 < int(port) < 65536)):
         raise NotConfigured(
-            f"FAILGATE_URL is {url!r}; its host or port is missing or wrong.",
+            f"{named} is {url!r}; its host or port is missing or wrong.",
             hint="Write it like http://127.0.0.1:8440.",
         )
     return Address(is_tls, host, int(port) if port else (443 if is_tls else 80), (slash + path).rstrip("/"))

@@ -109,9 +109,22 @@ class Api:
             return self._call(method, path, body, seconds, idempotency_key, tick)
         except Refused as error:
             if error.answered != 401 or self._login is None:
-                raise
+                raise self._explained(error, path) from error
         self._renew()
         return self._call(method, path, body, seconds, idempotency_key, tick)
+
+    def _explained(self, error: Refused, path: str) -> Refused:
+        """Return `error` in words of whoever set this client up, where the server's say nothing of what they set."""
+        rest = path.partition("?")[0].removeprefix(f"/api/v1/workspaces/{self._workspace}/")
+        if error.answered == 401 and self._token is not None:
+            sentence = f"{self.address} does not accept this token: it is misspelt, expired or revoked."
+            hint = "Set FAILGATE_TOKEN to one that is valid, or sign in: failgate login URL."
+        elif error.answered == 404 and rest != path and "/" not in rest:  # a list: nothing but the workspace is named
+            sentence = f"{self.address} has no workspace {self._workspace!r} that this token may enter."
+            hint = "Check FAILGATE_WORKSPACE; failgate whoami tells which there are."
+        else:
+            return error
+        return Refused(error.answered, error.problem, sentence, hint=hint, members=error.members)
 
     def form(self, path: str, fields: Mapping[str, str], *, idempotency_key: str | None = None) -> Answer:
         """Send an HTML form, for nobody; return its answer of 200 to 299.

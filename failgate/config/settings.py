@@ -139,7 +139,8 @@ class Reader:
         if wanted is Path:
             return self.source.folder / Path(self._text(value, path, "a path")).expanduser()
         if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
-            return self._struct(wanted, value, path, owner)
+            inner = f"[{'.'.join(map(str, path))}]" if owner.startswith("[") else owner  # a section's own table
+            return self._struct(wanted, value, path, inner)
         origin, members = get_origin(wanted), get_args(wanted)
         if origin in {list, tuple, frozenset, set} and (origin is not tuple or members[1:] == (...,)):
             return self._items(origin, members[0], value, path, owner)

@@ -1,4 +1,4 @@
-"""Signed notes, against the vectors and against those published with Go's `sumdb/note`."""
+"""Signed notes, against the vectors and against those published with Go's `sumdb/note`. B10"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The follower against real databases and an exporter that can fail. Delivery is in order and at least once."""
+"""The follower against real databases and an exporter that can fail. Delivery is in order and at least once. B11"""
 
 import asyncio
 import logging

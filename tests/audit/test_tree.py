@@ -1,4 +1,4 @@
-"""The Merkle tree by the vectors, then every proof of every tree up to 64 leaves against the definition in the RFC."""
+"""The Merkle tree by the vectors, then every proof of every tree up to 64 leaves against the definition in the RFC. B10"""
 
 import json
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""Every way to tamper that AUDIT.md section 2 names, and the record that the verdict blames. MISSION E3 E7."""
+"""Every way to tamper that AUDIT.md section 2 names, and the record that the verdict blames. MISSION E3 E7 P2."""
 
 import asyncio
 import json

@@ -36,6 +36,27 @@ async def test_a_change_is_visible_to_readers_once_write_returned(numbers: Datab
     assert await stored(numbers) == [1]
 
 
+async def test_a_commit_waits_for_the_disk_whatever_the_database_was_set_to(empty_database_url: str) -> None:
+    """P1: FULL on SQLite; `synchronous_commit` on PostgreSQL, also where the database says off."""
+
+    async def set_off(tx: Transaction) -> None:
+        if tx.dialect == "postgres":
+            name = await tx.fetch_one("SELECT current_database() AS name")
+            assert name is not None
+            await tx.execute(f'ALTER DATABASE "{name["name"]}" SET synchronous_commit = off')
+
+    async def setting(tx: Transaction) -> object:
+        rows = await tx.fetch("PRAGMA synchronous" if tx.dialect == "sqlite" else "SHOW synchronous_commit")
+        return next(iter(rows[0].values()))
+
+    database = await open_database(empty_database_url)
+    await database.write(set_off)
+    await database.close()
+    database = await open_database(empty_database_url)
+    assert await database.write(setting) == (2 if database.dialect == "sqlite" else "on")  # 2: FULL
+    await database.close()
+
+
 async def test_a_failing_verb_takes_back_only_its_own_changes(numbers: Database) -> None:
     async def failing(tx: Transaction) -> None:
         await insert(2)(tx)

@@ -232,7 +232,7 @@ def test_no_server_is_69_and_nothing_runs(failgate: Any, environment: dict[str, 
     ("changes", "words"),
     [
         ({"FAILGATE_TOKEN": ""}, "no token"),
-        ({"FAILGATE_TOKEN": "wrong"}, "not valid"),
+        ({"FAILGATE_TOKEN": "wrong"}, "does not accept this token"),
         ({"FAILGATE_TOKEN": "with\nbreak"}, "no usable token"),
         ({"FAILGATE_URL": "ftp://x"}, "http or https"),
         ({"FAILGATE_URL": "http://u:p@127.0.0.1"}, "credentials"),

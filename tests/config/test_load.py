@@ -62,6 +62,11 @@ def test_a_misspelt_key_names_the_nearest_one_and_what_the_section_takes() -> No
     ]
 
 
+def test_a_misspelt_key_of_a_table_inside_names_that_table() -> None:
+    [mistake] = mistakes('[sso.connections.okta]\ntitle = "Okta"\nprotocol = "oidc"\nisuer = "https://x"\n')
+    assert 'did you mean "issuer"? [sso.connections.okta] takes: client_id, ' in mistake
+
+
 def test_a_misspelt_section_names_the_nearest_one() -> None:
     [mistake] = mistakes('[plugin.siem]\nuse = "syslog"')
     assert mistake.startswith("failgate.toml:1: plugin: no such section\n    [plugin.siem]\n     ^^^^^^\n")

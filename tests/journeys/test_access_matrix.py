@@ -853,6 +853,45 @@ def test_what_was_deleted_is_missing_in_query_body_and_socket_too(world: World) 
             assert all(one == heard[0] for one in heard), frame
 
 
+def test_every_frame_is_answered_as_its_door_is_to_everybody_who_may_open_the_socket(world: World) -> None:
+    """F4 F5 F11: own, foreign, missing and malformed ids in each message; what nobody may do is refused alike."""
+    foreign = _foreign_command(world)
+    body = {"digest": world.ids["digest"]}
+    said = {"cancel": {}, "consume": body, "outcome": body | {"exit_code": 1, "duration_ms": 1}}
+    url = world.server.url.replace("http", "ws", 1) + "/api/v1/agent"
+    opened: list[str] = []
+    for name, speaker in world.crowd():
+        if not speaker.token:
+            continue
+        try:
+            peer = connect(url, additional_headers={"authorization": f"Bearer {speaker.token}"}, proxy=None)
+        except InvalidStatus:
+            continue  # what that answers is a cell of the table above
+        with peer:
+            opened.append(name)
+            for verb, fields in said.items():
+                for identifier in (world.ids["command"], foreign, NOWHERE, "0"):
+                    if (name, verb, identifier) == ("agent token", "cancel", world.ids["command"]):
+                        continue  # its own: that would be done
+                    peer.send(json.dumps({"type": verb, "id": identifier, "ref": 1} | fields))
+                    heard = json.loads(peer.recv(timeout=10))["problem"]
+                    door = speaker.client.post(f"{team.WHERE}/commands/{identifier}/{verb}", json=fields or None)
+                    assert door.status_code == heard["status"], (name, verb, identifier, door.text, heard)
+                    assert heard["type"] == door.json()["type"]
+                    if identifier in {foreign, "0"}:
+                        assert heard["status"] == 404, (name, verb)
+    assert "agent token" in opened
+
+
+def _foreign_command(world: World) -> str:
+    """Make a pending command in `other`; return its id."""
+    agent = team.admin(world.server, "agent.create", workspace="other", name="theirs")
+    with program(world.server, agent["token"]) as theirs:
+        answer = theirs.post("/api/v1/workspaces/other/commands", json=team.submission("true", ttl_seconds=3600))
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+
 def without_request_id(answer: httpx.Response) -> object:
     if answer.headers["content-type"] != "application/problem+json":
         return body_of(answer)

@@ -390,6 +390,33 @@ def test_an_agent_whose_command_cannot_be_asked_for_executes_nothing(
     assert house.known() == before
 
 
+@pytest.mark.parametrize(
+    ("changes", "arguments", "says"),
+    [
+        ({"FAILGATE_WORKSPACE": "acmee"}, ["run", "--", "true"], ["'acmee'", "FAILGATE_WORKSPACE", "failgate whoami"]),
+        ({"FAILGATE_WORKSPACE": "acmee"}, ["report", "list", "--remote"], ["'acmee'", "FAILGATE_WORKSPACE"]),
+        ({"FAILGATE_TOKEN": "fg_agt_wrong"}, ["run", "--", "true"], ["does not accept this token", "FAILGATE_TOKEN"]),
+        ({"FAILGATE_URL": "ftp://x"}, ["run", "--", "true"], ["FAILGATE_URL is 'ftp://x'", "https://"]),
+        ({"FAILGATE_URL": "https://me:word@x"}, ["run", "--", "true"], ["FAILGATE_URL has credentials"]),
+        ({}, ["login", "ftp://x"], ["The URL is 'ftp://x'", "https://"]),
+    ],
+)
+def test_what_a_client_was_told_wrong_is_named_with_the_mend(
+    house: House, tmp_path: Path, changes: dict[str, str], arguments: list[str], says: list[str]
+) -> None:
+    """E12: which variable, what stands in it, at which server."""
+    env = {
+        "FAILGATE_URL": house.server.url, "FAILGATE_TOKEN": house.agent_token, "FAILGATE_WORKSPACE": "acme",
+        "FAILGATE_HOME": str(tmp_path / "home"),
+    }  # fmt: skip
+    result = failgate(*arguments, env=env | changes, cwd=tmp_path)
+    assert result.returncode == 78, result.stderr
+    assert result.stderr.startswith("failgate: ")
+    assert all(word in result.stderr for word in says), result.stderr
+    assert "word@" not in result.stderr
+    assert "fg_agt" not in result.stderr
+
+
 # Reports
 
 

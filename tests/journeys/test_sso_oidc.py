@@ -324,6 +324,9 @@ def test_an_owner_connects_tests_and_demands_single_sign_on(
         assert client.get("/w/other/queue").status_code == 404  # confined to the workspace whose provider it is
         unlinked = form(client, "/account/sign-ins", connection="corp")
         assert unlinked.status_code == 403, "a confined session changes no account that reaches further"
+        history = owner.get(here).text.partition('id="history"')[2]
+        for act in ("sso.refused", "domain_not_covered", "sso_connection.created", "olga@acme.example"):
+            assert act in history, act
         _enforced(server, owner, client)
 
 

@@ -1,4 +1,4 @@
-"""The JSON lines file against the exporter contract, and against crashes, full disks and other people's files."""
+"""The JSON lines file against the exporter contract, and against crashes, full disks and other people's files. B11"""
 
 import json
 import os
