@@ -25,7 +25,11 @@ def overview(report: LocalReport) -> Iterator[str]:
     took = f"{manifest.duration_ms / 1000:.1f} s"
     yield f"ended     exit code {manifest.exit_code}{how} after {took}, {inert(manifest.created_at)}"
     if manifest.git is not None:
-        dirty = f", {manifest.git.changed_files} changed files" if manifest.git.is_dirty else ", clean"
+        dirty = (
+            f", {manifest.git.changed_files} changed {'file' if manifest.git.changed_files == 1 else 'files'}"
+            if manifest.git.is_dirty
+            else ", clean"
+        )
         head = (manifest.git.head or "no commit yet")[:13]
         yield f"git       {inert(manifest.git.branch or 'no branch')} {inert(head)}{dirty}"
     names = manifest.environment.names

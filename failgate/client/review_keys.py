@@ -61,6 +61,8 @@ def _step(review: Review, verb: str, rest: str) -> None:
         review.replace(patterns=[rest])
     elif verb == "z" and not rest:
         review.undo()
+    elif verb in {"", "?"}:
+        return  # the keys are said before each question
     else:
         raise BadInput("That is none of the keys.", hint="Write one of those below, then press Enter.")
 

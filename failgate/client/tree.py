@@ -191,7 +191,9 @@ def _unpack(source: Source, snapshot: Path, folder: Path) -> None:
     try:
         with tarfile.open(snapshot, "r|") as archive:
             for count, member in enumerate(archive):
-                if count >= _MOST_MEMBERS or not (member.isreg() or member.isdir() or member.issym()):
+                # A sparse file of a few bytes may say that it is as large as a disk.
+                is_plain = member.isreg() and not member.issparse()
+                if count >= _MOST_MEMBERS or not (is_plain or member.isdir() or member.issym()):
                     raise Unreplayable(f"The snapshot holds what is not unpacked: {inert(member.name)[:200]}.")
                 clean = tarfile.data_filter(member, str(folder))
                 if ".git" in Path(clean.name.lower()).parts:

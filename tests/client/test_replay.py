@@ -248,6 +248,28 @@ def archive(*members: tuple[str, bytes | str]) -> bytes:
     return kept.getvalue()
 
 
+def sparse(size: int) -> bytes:
+    """Make a tar with one file in the old format of GNU tar: 512 bytes, and a hole up to `size`."""
+    info = tarfile.TarInfo("hole")
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, 512
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    block[386:410] = b"%011o\0%011o\0" % (size - 512, 512)
+    block[483:495] = b"%011o\0" % size
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + b"x" * 512 + bytes(1024)
+
+
+def special(kind: bytes) -> bytes:
+    """Make a tar with one member that is no file, no folder and no symbolic link."""
+    kept = io.BytesIO()
+    with tarfile.open(fileobj=kept, mode="w") as made:
+        info = tarfile.TarInfo("odd")
+        info.type, info.linkname, info.devmajor, info.devminor = kind, "run.sh", 1, 3
+        made.addfile(info)
+    return kept.getvalue()
+
+
 SCRIPT = b"#!/bin/sh\necho Error: broken $LD_PRELOAD\nexit 7\n"
 
 
@@ -295,6 +317,26 @@ def test_a_hostile_snapshot_is_refused(
     else:
         assert done.returncode == 65, done.stderr
         assert list((Path(alone["FAILGATE_HOME"]) / "replays").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(sparse(1 << 32), id="a sparse file of 4 GiB"),
+        pytest.param(special(tarfile.CHRTYPE), id="a device"),
+        pytest.param(special(tarfile.FIFOTYPE), id="a pipe"),
+        pytest.param(special(tarfile.LNKTYPE), id="a hard link"),
+    ],
+)
+def test_a_snapshot_with_a_device_or_a_bomb_is_refused_at_once(
+    work: Path, failgate: Failgate, alone: dict[str, str], odd: bytes
+) -> None:
+    with tarfile.open(fileobj=io.BytesIO(odd)) as read:
+        assert len(read.getmembers()) == 1, "the archive itself is whole"
+    bare_report(work, ["./run.sh"], "snapshot", odd)
+    done = failgate("report", "replay", env=alone)
+    assert (done.returncode, "what is not unpacked" in done.stderr) == (65, True), done.stderr
+    assert list((Path(alone["FAILGATE_HOME"]) / "replays").iterdir()) == []
 
 
 def test_a_server_decides_about_the_replay(

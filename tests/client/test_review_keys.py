@@ -49,6 +49,9 @@ def test_a_wrong_key_is_said_and_asked_again(
     assert "There is no artifact '9'" in said
     assert "none of the keys" in said
     assert "src/cart.py" in said
+    reviewed(tmp_path / "asked", "?\n\nq\n", monkeypatch)
+    said = capsys.readouterr().err
+    assert (said.count("look at it"), "none of the keys" in said) == (3, False), "a question mark shows the keys"
 
 
 def test_a_step_is_taken_back_and_a_word_that_cannot_be_replaced_is_never_kept(

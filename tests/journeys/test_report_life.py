@@ -112,6 +112,18 @@ def test_a_report_is_deleted_on_its_page_with_a_receipt_and_not_while_it_is_held
     assert house.admin.get(f"{page}/delete").status_code == house.key.get(base).status_code == 404
 
 
+def test_an_agents_page_leads_to_its_reports(house: House) -> None:
+    """F21: what an agent uploaded is found from its page, and nothing of others."""
+    made = [team.admin(house.server, "agent.create", workspace="acme", name=name) for name in ("busy", "idle")]
+    with program(house.server, made[0]["token"]) as busy:
+        report = sealed(busy, b"OSError: of an agent\n")
+    mine, other = (house.developer.get(f"/w/acme/agents/{one['agent']}").text for one in made)
+    assert f"/w/acme/reports/{report}" in mine
+    assert f"/w/acme/reports?agent={made[0]['agent']}" in mine
+    assert ("/w/acme/reports/0" in other, "None yet" in other) == (False, True)
+    assert report in house.developer.get(f"/w/acme/reports?agent={made[0]['agent']}").text
+
+
 def test_shorter_retention_says_what_it_deletes_and_asks_for_just_that(house: House) -> None:
     page = "/w/acme/settings/retention"
     made, old = sealed(house.key, b"OSError: very old\n"), "01890000-0000-7000-8000-000000000001"

@@ -9,6 +9,7 @@ from failgate.accounts.token import Token, Wish
 from failgate.audit.record import Actor
 from failgate.base.db import Transaction
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotFound
+from failgate.reports.search import ReportFilter
 from failgate.web.api.agents import agent_here
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.people_view import (
@@ -27,10 +28,13 @@ from failgate.web.pages.people_view import (
     networks_of,
     token_line,
 )
+from failgate.web.pages.report_view import ReportRow, report_rows
 from failgate.web.pages.showing import Asking, Page, grants, show
 from failgate.web.pages.text import moment
 from failgate.web.render import redirect
 from failgate.workspaces.agents import Agent
+
+NEWEST_REPORTS = 5
 
 
 async def listing(request: Asking) -> Page:
@@ -182,9 +186,21 @@ async def _show_agent(request: Asking, agent: Agent, error: FailgateError | None
         grants(visit, Permission.WORKSPACE_AGENT_WRITE) and agent.is_enabled,
         visit.form.get("san", "")[:200],
         str(error) if error else None,
+        await _reports(request, agent),
     )
     status = error.status if error else 200
     return await show(request, "agent.html", view, title=agent.name, room="agents", status=status)
+
+
+async def _reports(request: Asking, agent: Agent) -> tuple[ReportRow, ...] | None:
+    """Return the newest reports that the agent uploaded, or None where the visitor reads none."""
+    visit, services = visit_of(request), services_of(request)
+    if not grants(visit, Permission.WORKSPACE_REPORT_READ):
+        return None
+    found = await services.reports.page(
+        visit.principal, agent.workspace_id, NEWEST_REPORTS, None, ReportFilter(agent=agent.id)
+    )
+    return report_rows(found.items, services.clock.now_us())
 
 
 async def _show_token(request: Asking, agent: Agent, token: str) -> Page:

@@ -11,6 +11,7 @@ from failgate.accounts.token_limits import offered_scopes
 from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import BadInput
 from failgate.web.pages.frame import may
+from failgate.web.pages.report_view import ReportRow
 from failgate.web.pages.text import Moment, moment
 from failgate.workspaces.certificates import AgentCertificate
 
@@ -155,7 +156,8 @@ class CertificateLine:
 class AgentView:
     """One agent, its tokens, its names in certificates, and what may be changed of it.
 
-    `takes_certificates`: the server asks for client certificates. `san` is what was typed last.
+    `takes_certificates`: the server asks for client certificates. `san` is what was typed last. `reports` are the
+    newest that it uploaded; None for a reader who may not see them.
     """
 
     agent: AgentLine
@@ -168,6 +170,7 @@ class AgentView:
     may_change: bool
     san: str = ""
     error: str | None = None
+    reports: tuple[ReportRow, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
