@@ -302,6 +302,8 @@ ABSENT_ID = {
     "deletion.confirm",
     "deletion.withdraw",
     "deleted_workspaces.read",
+    "page.report_delete_form",
+    "page.report_delete",
     "page.hold",
     "page.hold_put",
     "page.hold_release",
