@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +11,7 @@ import pytest
 
 from tests.journeys import team
 from tests.journeys.harness import NewDatabase, Server, browser
+from tests.journeys.pictures import picture
 from tests.journeys.team import Visitor, form, person, program, sign_in
 from tests.journeys.test_bad_input import consented, manifest
 
@@ -74,23 +74,33 @@ def test_a_failure_is_found_resolved_and_regresses(house: House) -> None:
     assert house.developer.get("/w/acme/reports?since=x").status_code == 400
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_the_pages_fit_a_phone_and_a_desk(house: House, width: int, tmp_path: Path) -> None:
-    sealed(house.key, project="till", version="1.0")
+def test_the_pages_fit_a_phone_and_a_desk(house: House) -> None:
+    report = sealed(house.key, project="till", version="1.0")
     group = got(house.key, "report-groups")["items"][0]["id"]
+    rule = {"name": "seat", "pattern": "ACME-[0-9]{4}", "must_match": ["ACME-4711"], "must_not_match": ["ACME-47"]}
+    assert house.key.post("/api/v1/workspaces/acme/redaction-rules", json=rule).status_code == 201
     cookies = [{"name": one.name, "value": one.value or "", "url": house.server.url} for one in house.admin.cookies.jar]
     with browser() as chromium:
-        context = chromium.new_context(viewport={"width": width, "height": 900})
+        context = chromium.new_context(viewport={"width": 1280, "height": 900})
         context.add_cookies(cookies)
         page = context.new_page()
         for name, path in (
             ("reports", "reports?q=assert"),
             ("groups", "report-groups"),
             ("group", f"report-groups/{group}"),
+            ("report-delete", f"reports/{report}/delete"),
+            ("retention", "settings/retention"),
+            ("redaction", "settings/redaction"),
+            ("usage", "usage"),
         ):
             page.goto(f"{house.server.url}/w/acme/{path}")
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-            page.screenshot(path=tmp_path / f"{name}-{width}.png", full_page=True)
+            for one in page.locator("details.ask > summary").all():
+                one.click()
+            for width in (390, 1280):
+                page.set_viewport_size({"width": width, "height": 900})
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+            if name in {"report-delete", "retention", "redaction"}:
+                picture(page, name)
 
 
 def test_a_report_is_deleted_on_its_page_with_a_receipt_and_not_while_it_is_held(house: House) -> None:
