@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from failgate.base.clock import FrozenClock
 from failgate.base.db import Database
@@ -18,6 +19,10 @@ from tests.postgres import PostgresServer, roomy_memory
 
 if TYPE_CHECKING:
     from tests.peers.simplesaml import SimpleSamlPhp
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("failgate", deadline=None)
+settings.load_profile("failgate")
 
 for _signal, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_signal) is signal.SIG_IGN:  # as under nohup: what the tests start would ignore it too

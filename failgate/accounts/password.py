@@ -171,7 +171,11 @@ def _give_way() -> None:
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            thread = threading.get_native_id()
+            own = os.getpriority(
+                os.PRIO_PROCESS, thread
+            )  # a superuser could take more than the server itself was given
+            os.setpriority(os.PRIO_PROCESS, thread, max(own, NICENESS))
 
 
 def _is_argon2id(stored: str) -> bool:
