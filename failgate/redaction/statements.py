@@ -28,7 +28,8 @@ STATEMENTS: tuple[Rule, ...] = (
         "Value beside a name that says secret",
         (*_NAMES, "_key", "credential", "_pass"),
         rf"(?i:password|passwd|passphrase|secret|token|api[_\-]?key|_key|credential|_pass)[\w.\-]{{0,24}}{_QUOTE[:-1]}`]?"
-        rf"(?:[\s,]|\\{{1,4}}[nrt]){{1,40}}(?:{_QUOTE})?(?i:value)"
+        # between them: white space and commas, also as an error quotes a line end
+        rf"[\s,\\nrt]{{1,40}}(?:{_QUOTE})?(?i:value)"
         rf"(?:{_QUOTE})?[ \t]{{0,4}}[:=][ \t]{{0,4}}(?:{_QUOTE})?({_VALUE}{{6,400}})",
         matches=(
             f"- name: DB_PASSWORD\n  value: {_A[:12]}",
