@@ -166,6 +166,14 @@ class Tokens:
             live = await self._live.get(digest) if token_id_of(text) is not None else None
             if live is None:
                 return None
+        return self._used(live, address)
+
+    def recall(self, text: str, address: str | None) -> Principal | None:
+        """Return what `resolve` says of a token that is in memory; None also when `resolve` has to be asked."""
+        live = self._live.peek(digest_of(text))
+        return None if live is None else self._used(live, address)
+
+    def _used(self, live: _Live, address: str | None) -> Principal | None:
         now_us = self._clock.now_us()
         if live.expires_us is not None and now_us >= live.expires_us:
             return None

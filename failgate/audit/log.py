@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias, cast
 
-from failgate.audit.chain import BEFORE_FIRST, is_step_back
+from failgate.audit.chain import BEFORE_FIRST
 from failgate.audit.checkpoint import read_unverified
 from failgate.audit.nodes import StoredTree
 from failgate.audit.notary import Notary, Rollback
@@ -117,22 +117,25 @@ class AuditLog:
         Raises: EventRefused (the catalogue does not allow it), NotFound (the log was ended): the caller's change is
         undone with it.
         """
-        log = event.ws
-        key = "audit_head", log
-        state = tx.state
-        if event.act not in _LAST_ACTS:
-            self.must_be_open(tx, log)
+        return await self.append_all(tx, event.ws, ((event, context or request_context.get()),))
+
+    async def append_all(
+        self, tx: Transaction, log: str, events: Iterable[tuple[Event, RequestContext | None]]
+    ) -> Appended:
+        """Record `events`, all of `log`, each with its request, as `append` does one; return where the last one went.
+
+        Raises: as `append`.
+        """
+        key, state = ("audit_head", log), tx.state
         pending, count = cast("_Place", state.get(key, _NOWHERE))
         if pending is None or pending.tx is not tx:
             pending, count = await self._enter(tx, log, pending), 0
-        now_us = self._clock.now_us()
-        if is_step_back(clock_us := pending.clock_us(count), now_us):
-            facts: dict[str, JSON] = {"from_us": clock_us, "to_us": now_us}
-            pending.add(count, Event(Act.CLOCK_STEP, log, "clock", "wall", SERVER, facts), now_us, None)
-            count += 1
-        seq, ts_us = pending.add(count, event, now_us, context or request_context.get())
-        state[key] = pending, count + 1
-        return Appended(log, seq, ts_us)
+        for event, context in events:
+            if event.act not in _LAST_ACTS:
+                self.must_be_open(tx, log)
+            count = pending.record(count, event, self._clock.now_us(), context)
+        state[key] = pending, count
+        return Appended(log, pending.head.size + count - 1, pending.times_us[-1])
 
     async def record(self, event: Event) -> Appended:
         """Record `event` by itself; return once it is durable. Raises: EventRefused, StorageUnavailable."""

@@ -4,11 +4,12 @@ from binascii import b2a_base64
 from hashlib import sha256
 from itertools import chain
 
-from failgate.audit.chain import Head
+from failgate.audit.chain import Head, is_step_back
 from failgate.audit.encoding import leaf_of
 from failgate.audit.places import SEQ_BITS, node_position
-from failgate.audit.record import Event
+from failgate.audit.record import SERVER, Act, Event
 from failgate.audit.tree import TILE_HEIGHT, grow
+from failgate.base.canonical import JSON
 from failgate.base.db import Transaction
 from failgate.base.log import RequestContext
 
@@ -44,15 +45,22 @@ class Pending:
         self.clocks_us: list[int] = []  # what the clock said at each
         self.is_written = False
 
-    def clock_us(self, count: int) -> int:
-        """Return what the clock said at the newest record, when `count` rows count."""
-        return self.clocks_us[count - 1] if count else self.head.clock_us
+    def record(self, count: int, event: Event, now_us: int, context: RequestContext | None) -> int:
+        """Make the record of `event` the row after the first `count`; return how many rows count then.
 
-    def add(self, count: int, event: Event, now_us: int, context: RequestContext | None) -> tuple[int, int]:
-        """Make the record of `event` the row after the first `count`; return its number in the log and its time.
+        A clock that went back by more than a second is recorded first, as `clock.step`.
 
         Raises: EventRefused.
         """
+        clock_us = self.clocks_us[count - 1] if count else self.head.clock_us
+        if is_step_back(clock_us, now_us):
+            facts: dict[str, JSON] = {"from_us": clock_us, "to_us": now_us}
+            self._add(count, Event(Act.CLOCK_STEP, event.ws, "clock", "wall", SERVER, facts), now_us, None)
+            count += 1
+        self._add(count, event, now_us, context)
+        return count + 1
+
+    def _add(self, count: int, event: Event, now_us: int, context: RequestContext | None) -> None:
         rows = self.rows
         if len(rows) != count:
             self._cut(count)
@@ -70,7 +78,6 @@ class Pending:
         rows.append((self.number << SEQ_BITS | seq, leaf, sha256(b"\x00" + leaf).digest(), event.obj_id))
         self.times_us.append(ts_us)
         self.clocks_us.append(now_us)
-        return seq, ts_us
 
     def _cut(self, count: int) -> None:
         """Drop rows of verbs that failed."""

@@ -20,25 +20,20 @@ database up to date.
 
 import asyncio
 import logging
-import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
-from piccolo.query.base import Query
-
+from failgate.base.dialect import Dialect, Statement, compiled, compiled_rows
 from failgate.base.errors import FailgateError, StorageUnavailable
 from failgate.base.log import request_context
 from failgate.base.undo import UndoMapping
 
 T = TypeVar("T")
 Row = dict[str, Any]
-Dialect = Literal["sqlite", "postgres"]
-Statement = Query[Any, Any] | str
 Verb = Callable[["Transaction"], Awaitable[T]]
 
 LONGEST_GATHERING_SECONDS = 0.002
@@ -121,7 +116,7 @@ class Transaction:
         """Return the rows of `query`, this transaction's own changes included."""
         if self.savepoint == "due":
             await self._set_savepoint()
-        sql, values = _compile(query, args, self.dialect)
+        sql, values = compiled(query, args, self.dialect)
         return await self._connection.fetch(sql, values)
 
     async def fetch_one(self, query: Statement, *args: Any) -> Row | None:
@@ -133,7 +128,7 @@ class Transaction:
         """Run a statement; return how many rows it changed."""
         if self.savepoint == "due":
             await self._set_savepoint()
-        sql, values = _compile(query, args, self.dialect)
+        sql, values = compiled(query, args, self.dialect)
         return await self._connection.execute(sql, values)
 
     def put_off(self, query: str, *args: Any) -> None:
@@ -142,6 +137,10 @@ class Transaction:
         For a row that nobody can know of before: no verb of the group reads it. When it fails, the group fails.
         """
         self._group.later.append((query, args))
+
+    def put_off_rows(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Put the statement off for each of `rows`, as `put_off` does for one."""
+        self._group.later.extend([(query, row) for row in rows])
 
     def expect_savepoint(self, *, is_due: bool) -> None:
         """Set a savepoint before the next statement, or none from now on."""
@@ -189,13 +188,14 @@ class Database:
         self._jobs: deque[_Job[Any]] = deque()
         self._wake = asyncio.Event()
         self._is_closing = False
+        self._joined = 0
         self._last_group = 1
         self._failure: str | None = None
         self._task = asyncio.get_running_loop().create_task(self._drain(), name="database-writer")
 
     async def fetch(self, query: Statement, *args: Any) -> list[Row]:
         """Return the rows of `query`, of committed data only."""
-        sql, values = _compile(query, args, self.dialect)
+        sql, values = compiled(query, args, self.dialect)
         return await self._readers.run(sql, values)
 
     async def fetch_one(self, query: Statement, *args: Any) -> Row | None:
@@ -210,6 +210,13 @@ class Database:
 
         Raises: StorageUnavailable (nothing was kept); whatever the verb raises (its changes are taken back).
         """
+        return await self.put(verb)
+
+    def put(self, verb: Verb[T]) -> "asyncio.Future[T]":
+        """Begin what `write` does; the future that is returned ends as `write` would.
+
+        Raises: StorageUnavailable (the server is stopping).
+        """
         if self._is_closing:
             raise StorageUnavailable("The server is stopping.", hint="Ask again in a moment.")
         if current_transaction.get() is not None:
@@ -217,7 +224,11 @@ class Database:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._jobs.append(_Job(verb, future, request_context.get()))
         self._wake.set()
-        return await future
+        return future
+
+    def note_joined(self) -> None:
+        """Count one more change that a verb will make that waits already: who gathers a group counts them too."""
+        self._joined += 1
 
     def is_healthy(self) -> bool:
         """Tell whether the last commit succeeded."""
@@ -246,7 +257,7 @@ class Database:
                 continue
             await self._let_gather()
             jobs = [self._jobs.popleft() for _ in range(min(GROUP_LIMIT, len(self._jobs)))]
-            self._last_group = len(jobs)
+            self._last_group, self._joined = len(jobs) + self._joined, 0
             group = _Group(self._state)
             try:
                 await self._commit_group(jobs, group)
@@ -263,7 +274,7 @@ class Database:
             return
         wanted = min(self._last_group, GROUP_LIMIT)
         deadline = time.monotonic() + min(LONGEST_GATHERING_SECONDS, self._writer.commit_seconds)
-        while len(self._jobs) < wanted and not self._is_closing and time.monotonic() < deadline:  # noqa: ASYNC110 - bounded
+        while len(self._jobs) + self._joined < wanted and not self._is_closing and time.monotonic() < deadline:  # noqa: ASYNC110 - bounded
             await asyncio.sleep(0)
 
     async def _commit_group(self, jobs: list[_Job[Any]], group: _Group) -> None:
@@ -292,8 +303,7 @@ class Database:
         for query, args in later:
             rows_of.setdefault(query, []).append(args)
         for query, rows in rows_of.items():
-            sql, _ = _for_dialect(query, rows[0], self.dialect)
-            await self._writer.execute_many(sql, [_for_dialect(query, row, self.dialect)[1] for row in rows])
+            await self._writer.execute_many(*compiled_rows(query, rows, self.dialect))
 
     async def _run_job(self, job: _Job[Any], tx: Transaction, group: _Group, *, in_savepoint: bool) -> None:
         marks = group.state.mark(), group.hooks.mark(), len(group.calls), len(group.later)
@@ -371,29 +381,3 @@ def drive_inline(verb: Awaitable[T]) -> T:
         return cast("T", done.value)
     coroutine.close()
     raise RuntimeError("a verb awaited something other than its transaction")
-
-
-def _compile(query: Statement, args: Sequence[Any], dialect: Dialect) -> tuple[str, Sequence[Any]]:
-    if isinstance(query, str):
-        return _for_dialect(query, args, dialect)
-    querystrings = query.querystrings
-    if len(querystrings) != 1:
-        raise RuntimeError("one statement at a time")
-    sql, values = querystrings[0].compile_string(engine_type=dialect)
-    return sql, values
-
-
-def _for_dialect(sql: str, args: Sequence[Any], dialect: Dialect) -> tuple[str, Sequence[Any]]:
-    if dialect == "postgres":
-        return sql, args
-    text, order = _to_question_marks(sql)
-    return (text, args) if order is None else (text, [args[place] for place in order])
-
-
-_PARAMETER = re.compile(r"\$([0-9]+)")
-
-
-@lru_cache(maxsize=2048)
-def _to_question_marks(sql: str) -> tuple[str, tuple[int, ...] | None]:
-    order = tuple(int(number) - 1 for number in _PARAMETER.findall(sql))
-    return _PARAMETER.sub("?", sql), None if order == tuple(range(len(order))) else order

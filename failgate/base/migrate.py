@@ -14,7 +14,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from failgate.base.clock import Clock, SystemClock
-from failgate.base.db import Database, Dialect, Transaction
+from failgate.base.db import Database, Transaction
+from failgate.base.dialect import Dialect
 from failgate.base.errors import StartRefused
 
 _NAME = re.compile(r"(?P<number>[0-9]{4})_[a-z0-9_]+", re.ASCII)

@@ -19,6 +19,7 @@ MAX_ARGV_BYTES = 64 * 1024  # UTF-8 bytes of all arguments together, unless the 
 MAX_REST_BYTES = 128 * 1024  # canonical bytes of everything else
 LONGEST_ESCAPE = 6  # bytes of JSON for one byte of an argument
 MAX_ENV_ENTRIES = 512
+SMALL_BYTES = 7 * MAX_ENV_ENTRIES  # no member of so small a command is too many or too long: an entry has 7 at least
 MAX_REASON_CHARACTERS = 4096
 MIN_TTL_SECONDS = 1
 MAX_TTL_SECONDS = 86_400
@@ -52,10 +53,14 @@ def parse_command(raw: dict[str, Any], argv_bytes: int = MAX_ARGV_BYTES) -> Pars
         raise Unprocessable(
             f"The command is not usable: {_pointed(error)}.", hint="See `command` in the API description."
         ) from error
+    octets = _canonical(raw)
+    if octets is not None and len(octets) <= min(SMALL_BYTES, argv_bytes) and _is_inert(octets):
+        _check_small(command)
+        return ParsedCommand(command, octets.decode(), digest_of_body(octets))
     check_argv(command.argv, argv_bytes)
     _check_env(command.env)
     _check_rest(command)
-    octets = _encode(raw)  # canonical: all of it was checked, so integers are exact and names ASCII
+    assert octets is not None  # each of its texts was checked
     limit_bytes = MAX_REST_BYTES + LONGEST_ESCAPE * argv_bytes
     if len(octets) > limit_bytes:
         raise TooLarge(
@@ -64,6 +69,31 @@ def parse_command(raw: dict[str, Any], argv_bytes: int = MAX_ARGV_BYTES) -> Pars
             limit_bytes=limit_bytes,
         )
     return ParsedCommand(command, octets.decode(), digest_of_body(octets))
+
+
+def _canonical(raw: dict[str, Any]) -> bytes | None:
+    """Return the RFC 8785 bytes of a command whose members were converted: its integers are exact, its names ASCII.
+
+    Of one that holds half a character there are none.
+    """
+    try:
+        return _encode(raw)
+    except UnicodeEncodeError:
+        return None
+
+
+def _is_inert(octets: bytes) -> bool:
+    """Tell whether no text in these bytes of JSON can hold NUL or anything beyond ASCII."""
+    return octets.isascii() and b"\\u0000" not in octets
+
+
+def _check_small(command: Command) -> None:
+    """Check what neither the size of a command nor its bytes rule out."""
+    if not command.argv or not command.argv[0]:
+        check_argv(command.argv)
+    if not all(map(str.isidentifier, command.env)):
+        _check_env(command.env)
+    _check_places(command)
 
 
 def digest_of_body(octets: bytes) -> str:
@@ -157,15 +187,20 @@ def _check_env(env: dict[str, str]) -> None:
 
 
 def _check_rest(command: Command) -> None:
-    if not command.cwd.startswith("/"):
-        raise Unprocessable(f"cwd is {command.cwd[:80]!a}, which is not absolute.", hint="Send the real path from /.")
-    if not _HOST.fullmatch(command.host):
-        raise Unprocessable("host is not a host name.", hint="Send 1 to 253 printable ASCII characters.")
     check_text("cwd", command.cwd)
     check_text("cwd_dev_ino", command.cwd_dev_ino)
     check_text("nonce", command.nonce)
     if command.exe is not None:
         check_text("exe.path", command.exe.path)
+    _check_places(command)
+
+
+def _check_places(command: Command) -> None:
+    if not command.cwd.startswith("/"):
+        raise Unprocessable(f"cwd is {command.cwd[:80]!a}, which is not absolute.", hint="Send the real path from /.")
+    if not _HOST.fullmatch(command.host):
+        raise Unprocessable("host is not a host name.", hint="Send 1 to 253 printable ASCII characters.")
+    if command.exe is not None:
         _check_sha256("exe.sha256", command.exe.sha256)
     if command.stdin_sha256 is not None:
         _check_sha256("stdin_sha256", command.stdin_sha256)

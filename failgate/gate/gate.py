@@ -113,12 +113,25 @@ class Gate:
         """
         return self._view(await self._submitting.submit(principal, workspace_id, submission, idempotency_key))
 
-    async def ask(self, principal: Principal, workspace_id: str, submission: Submission) -> Receipt:
-        """Take a command in as `submit` does; return only what its agent has to know, which costs far less.
+    async def ask(
+        self,
+        principal: Principal,
+        workspace_id: str,
+        submission: Submission,
+        answered: Callable[[Receipt | Exception], None],
+    ) -> None:
+        """Take a command in as `submit` does, without a wait; only what its agent has to know is told, to `answered`.
 
-        Raises: as `submit`.
+        `answered` is called once, later, from the loop: with the receipt of a command that is durable, or with the
+        error why it was not kept. It costs far less than a task that waits.
+
+        Raises: as `submit`, when nothing was begun; then `answered` is not called.
         """
-        return receipt_of(await self._submitting.submit(principal, workspace_id, submission, None), self._time.now_us())
+
+        def kept(stored: Stored, error: Exception | None) -> None:
+            answered(receipt_of(stored, self._time.now_us()) if error is None else error)
+
+        await self._submitting.hand_in(principal, workspace_id, submission, kept)
 
     async def explain(self, principal: Principal, workspace_id: str, command: dict[str, Any]) -> Explanation:
         """Return what the policies would say of the raw `command` now; nothing is kept.

@@ -26,8 +26,8 @@ Write = Callable[[Callable[[Transaction], Awaitable[Stored]]], Awaitable[Stored]
 """How a verb is written: `Database.write`, or one that claims an idempotency key in the same transaction."""
 
 
-Asked = Callable[[Transaction, str], Awaitable[None]]
-"""`(tx, workspace_id)`: a command is asked for: counts it, or refuses it when the workspace may ask for no more."""
+Asked = Callable[[Transaction, str, int], Awaitable[None]]
+"""`(tx, workspace_id, number)`: so many commands are asked for: counts them, or refuses when it may ask for fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +75,10 @@ class Parts:
 
     def tell(self, tx: Transaction, stored: Stored, happened: Happened) -> None:
         """Let queue, waiters and feed know of `stored` as it is now, once the transaction is durable."""
-        tx.after_commit(partial(self._tell_now, stored, happened))
+        tx.after_commit(partial(self.tell_now, stored, happened))
 
-    def _tell_now(self, stored: Stored, happened: Happened) -> None:
+    def tell_now(self, stored: Stored, happened: Happened) -> None:
+        """Let queue, waiters and feed know of `stored`, which is durable."""
         self.queue.put(stored)
         if self.feed.has_readers(stored.workspace_id):
             self.feed.publish(stored.workspace_id, happened, view_of(stored, self.time.now_us()))

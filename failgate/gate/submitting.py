@@ -1,6 +1,7 @@
 """A command is asked for: parsed, judged, kept and audited in one transaction. The hottest verb of the product."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -13,19 +14,23 @@ from failgate.base.db import Transaction
 from failgate.base.errors import FailgateError, Unprocessable
 from failgate.base.idempotency import Repeated, RequestKey, request_key
 from failgate.base.ids import new_id
-from failgate.base.log import get_logger
+from failgate.base.log import get_logger, request_context
 from failgate.gate import lifecycle as life
 from failgate.gate.command import ParsedCommand, check_text, check_ttl, parse_command
 from failgate.gate.feed import Happened
+from failgate.gate.journal import record_event
 from failgate.gate.judging import Snapshots, Unfinished, begin, findings_text, judge_all, to_wire
+from failgate.gate.keeping import Judged, Keeping
 from failgate.gate.parts import Parts
 from failgate.gate.policy import Combined, CommandContext, Finding, combine, without_allowing
-from failgate.gate.stored import INSERT, Stored, load, not_found, texts_text, values_of
+from failgate.gate.stored import Stored, load, not_found, texts_text
 from failgate.wire.gate import Command, Explanation, Submission
 
 REJUDGE: Final = 3  # how often a rule that was spent meanwhile leads to asking the policies again
 _log = get_logger("failgate.gate")
 _HAPPENED: Mapping[str, Happened] = {"allow": "allowed", "ask": "created", "deny": "refused"}
+HandedIn = Callable[[Stored, Exception | None], None]
+"""Learns of the command that it is durable, or by the error why it was not kept."""
 
 
 class _Asking(msgspec.Struct, frozen=True):
@@ -43,11 +48,38 @@ class Submitting:
         """Work with `parts`."""
         self._parts = parts
         self._snapshots = Snapshots(parts.policies)
+        self._keeping = Keeping(parts)
 
     async def submit(
         self, principal: Principal, workspace_id: str, submission: Submission, idempotency_key: str | None
     ) -> Stored:
         """Keep the command as allowed, refused or pending, durably and audited, and return it."""
+        asking = self._asking(principal, workspace_id, submission)
+        if idempotency_key is None:
+            judged = await self._judge(asking)
+            await self._keeping.keep(judged)
+            return judged.stored
+        body = [submission.digest, submission.reason, submission.ttl_seconds]
+        key = request_key(idempotency_key, principal.id, ("commands.submit", workspace_id), body)
+        first = await self._parts.answers.answer(key, str)
+        if first is None:
+            try:
+                return await self._keep_once(await self._judge(asking), key)
+            except Repeated:
+                first = await self._parts.answers.repeated(key, str)
+        return await self._first(workspace_id, first)
+
+    async def hand_in(
+        self, principal: Principal, workspace_id: str, submission: Submission, answered: HandedIn
+    ) -> None:
+        """Judge the command, then keep it as `submit` does; `answered` is called when that has ended.
+
+        Raises: what `submit` raises of a command that is not usable, and of a queue that is full.
+        """
+        judged = await self._judge(self._asking(principal, workspace_id, submission))
+        self._keeping.put(judged, partial(answered, judged.stored))
+
+    def _asking(self, principal: Principal, workspace_id: str, submission: Submission) -> _Asking:
         parsed = parse_command(submission.command, self._parts.limits.argv_bytes)
         if submission.digest != parsed.digest:
             raise Unprocessable(
@@ -56,18 +88,7 @@ class Submitting:
                 expected=parsed.digest,
             )
         check_text("reason", submission.reason)
-        asking = _Asking(principal, workspace_id, parsed, submission.reason, self._ttl_us(submission.ttl_seconds))
-        if idempotency_key is None:
-            return await self._take_in(asking, None)
-        body = [submission.digest, submission.reason, submission.ttl_seconds]
-        key = request_key(idempotency_key, principal.id, ("commands.submit", workspace_id), body)
-        first = await self._parts.answers.answer(key, str)
-        if first is None:
-            try:
-                return await self._take_in(asking, key)
-            except Repeated:
-                first = await self._parts.answers.repeated(key, str)
-        return await self._first(workspace_id, first)
+        return _Asking(principal, workspace_id, parsed, submission.reason, self._ttl_us(submission.ttl_seconds))
 
     async def _first(self, workspace_id: str, command_id: str) -> Stored:
         """Return the command that the key made, as it is now."""
@@ -76,7 +97,17 @@ class Submitting:
             raise not_found()
         return stored
 
-    async def _take_in(self, asking: _Asking, key: RequestKey | None) -> Stored:
+    async def _keep_once(self, judged: Judged, key: RequestKey) -> Stored:
+        stored = judged.stored
+
+        async def keep(tx: Transaction) -> None:
+            await self._parts.answers.claim(tx, key, stored.id)
+            await self._keeping.keep_all(tx, stored.workspace_id, (judged,))
+
+        await self._parts.db.write(keep)
+        return stored
+
+    async def _judge(self, asking: _Asking) -> Judged:
         snapshot, policy = self._snapshots.take(asking.workspace_id)
         combined = await self._decide(asking.parsed.command, asking.principal, asking.workspace_id)
         if combined.decision == "ask":
@@ -85,8 +116,14 @@ class Submitting:
         event = self._event(asking, combined, policy, now_us)
         frozen = (snapshot, findings_text(to_wire(combined.findings)))
         stored = _stored(asking, life.apply(None, event), combined, frozen, now_us)
-        await self._keep(asking, stored, event, combined, key)
-        return stored
+        record = record_event(
+            event,
+            workspace_id=asking.workspace_id,
+            command_id=stored.id,
+            actor=Actor.of(asking.principal),
+            facts=_rule_facts(combined),
+        )
+        return Judged(stored, record, _HAPPENED[combined.decision], request_context.get())
 
     async def explain(self, principal: Principal, workspace_id: str, raw: dict[str, Any]) -> Explanation:
         """Return what the policies would say of the command now; nothing is kept and no use of a rule is counted."""
@@ -153,23 +190,6 @@ class Submitting:
         accounts = (asking.principal.account_id, asking.principal.owner_account_id)
         excluded = frozenset(account for account in accounts if account is not None)
         return life.Asked(command_id, digest, now_us + asking.ttl_us, combined.need, policy, requester, excluded)
-
-    async def _keep(
-        self, asking: _Asking, stored: Stored, event: life.Event, combined: Combined, key: RequestKey | None
-    ) -> None:
-        parts, actor, values = self._parts, Actor.of(asking.principal), values_of(stored)
-        facts, happened = _rule_facts(combined), _HAPPENED[combined.decision]
-
-        async def keep(tx: Transaction) -> None:
-            if key is not None:
-                await parts.answers.claim(tx, key, stored.id)
-            if parts.asked is not None:
-                await parts.asked(tx, stored.workspace_id)
-            await parts.append(tx, stored, event, actor, facts)
-            tx.put_off(INSERT, *values)
-            parts.tell(tx, stored, happened)
-
-        await parts.db.write(keep)
 
 
 def _stored(asking: _Asking, request: life.Request, combined: Combined, frozen: tuple[str, str], now_us: int) -> Stored:

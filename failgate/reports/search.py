@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from failgate.base.db import Dialect
+from failgate.base.dialect import Dialect
 from failgate.base.errors import BadInput
 from failgate.reports.life import DAY_US
 from failgate.reports.words import asked_words, postgres_match, sqlite_match, term

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from failgate.access.role import Role
     from failgate.accounts.session import Session
     from failgate.roster import Services
-    from failgate.web.asgi import Receive, Send
     from failgate.web.door import Door
     from failgate.web.peer import PeerCertificate
+    from failgate.web.socket_protocol import SocketProtocol
     from failgate.web.stop import Stop
     from failgate.workspaces.workspaces import Workspace
 
@@ -33,7 +33,7 @@ SCOPE_KEY = "failgate"
 class Visit:
     """One request or one socket: filled by the middlewares and the guard, read by handlers and templates.
 
-    `wire` is what the server below reads a socket from and writes it to, without the layers in between. `peer` is the
+    `wire` is the socket itself, to be read and written without the layers in between. `peer` is the
     client certificate of the connection, `certificate_id` which registered name of it says who speaks.
     """
 
@@ -51,7 +51,7 @@ class Visit:
     form_key: str | None = None
     set_cookies: list[str] = field(default_factory=list[str])
     refusal: Exception | None = None
-    wire: tuple[Receive, Send] | None = None
+    wire: SocketProtocol | None = None
     peer: PeerCertificate | None = None
     certificate_id: str | None = None
 

@@ -129,6 +129,20 @@ def is_stepped_up(principal: Principal, now_us: int) -> bool:
     return proven_us is not None and not is_backup_code and 0 <= now_us - proven_us <= STEP_UP_SECONDS * MICROSECONDS
 
 
+def may_at_once(visit: Visit, permission: Permission, services: Services) -> bool:
+    """Tell of an agent whose token is in memory that it has `permission` now; otherwise `may_still` has to be asked.
+
+    It is what `may_still` says of such a one, at a tenth of the cost: an agent has one role, in one workspace.
+    """
+    if visit.certificate_id is not None or visit.credential is None or not visit.credential.startswith("fg_agt_"):
+        return False
+    principal = services.tokens.recall(visit.credential, visit.ip)
+    if principal is None or visit.workspace is None or principal.workspace_id != visit.workspace.id:
+        return False
+    visit.principal, visit.role = principal, Role.AGENT
+    return decide(principal, permission, workspace_id=visit.workspace.id, role=Role.AGENT).allowed
+
+
 async def may_still(visit: Visit, permission: Permission, services: Services) -> bool:
     """Tell whether the visitor of an open socket has `permission` now: asked again for every message.
 

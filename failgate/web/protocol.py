@@ -1,6 +1,6 @@
-"""The connection, below the application: how slow and how large headers may be, how a socket ends.
+"""The connection, below the application: how slow and how large headers may be.
 
-uvicorn has no limit of its own for either, so both protocol classes are subclassed here.
+uvicorn has no limit of its own for either, so its protocol class is subclassed here; sockets: `socket_protocol.py`.
 Measured: 300 of 300 connections that dripped one header byte every 6 s stayed open for as long as they liked.
 """
 
@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.protocol import State
 
 from failgate.base.ids import new_id
 from failgate.web.errors import OtherStatus, problem_body, problem_of
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
 
 HEADER_BYTES = 65_536
 WHOLE_BYTES = 16_384  # a piece of a body of this size is worth the way around a copy
-GOING_AWAY = 1001
-NOT_TEXT = 1007
-SWITCHING = 101
 PEER = "failgate.peer"  # the client certificate in an ASGI scope: a PeerCertificate
 
 
@@ -191,65 +186,6 @@ class HttpProtocol(HttpToolsProtocol):
             if not current.response_started:
                 self.transport.write(answer)
         self.transport.close()
-
-
-class SocketProtocol(WebSocketsSansIOProtocol):
-    """Ends its socket with 1001 (going away) when the server stops."""
-
-    peer: "PeerCertificate | None" = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take over from the protocol of the handshake, which has read the certificate of the peer."""
-        before = cast("asyncio.Transport", transport).get_protocol()
-        if isinstance(before, HttpProtocol):
-            self.peer = before.peer
-        super().connection_made(transport)
-
-    def handle_connect(self, event: Any) -> None:
-        """Begin the visit; its scope says which certificate it came with."""
-        super().handle_connect(event)
-        if self.peer is not None and self.response.status_code == SWITCHING:
-            cast("dict[str, Any]", self.scope)[PEER] = self.peer  # the visit itself begins at the loop's next turn
-
-    def send_receive_event_to_app(self) -> None:
-        """Hand a message over; text that is not UTF-8 ends the socket with 1007, which uvicorn would log as its own."""
-        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
-            self.frames = []
-            if self.conn.state is State.OPEN and not self.close_sent:
-                self.conn.send_close(NOT_TEXT)
-                self.handle_parser_exception()
-            return
-        super().send_receive_event_to_app()
-
-    def cut(self) -> None:
-        """End the connection without a further byte."""
-        self.transport.abort()
-
-    async def send(self, message: Any) -> None:
-        """Do what `message` says."""
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
-            self.handshake_complete = True  # by a refusal; uvicorn would log it as an error of ours
-
-    def shutdown(self) -> None:
-        """Say 1001 to the peer and to the handler, and close."""
-        if self.handshake_complete and not self.close_sent:
-            self.stop_keepalive()
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": GOING_AWAY})
-            self.conn.send_close(GOING_AWAY)
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.close_sent = True
-            self.transport.close()
-            return
-        super().shutdown()
-
-
-def _is_utf8(octets: bytes) -> bool:
-    try:
-        octets.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _fault_of(version: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> str | None:

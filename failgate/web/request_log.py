@@ -19,6 +19,7 @@ from failgate.web.headers import check_host, new_nonce, sending_headers
 from failgate.web.metrics import Metrics
 from failgate.web.protocol import PEER
 from failgate.web.proxies import TrustedProxies, is_https_said
+from failgate.web.socket_protocol import WIRE
 
 log = get_logger(__name__)
 
@@ -54,7 +55,7 @@ class RequestLog:
         visit = Visit(request_id=new_id(), ip=ip, nonce=new_nonce(), is_https=is_https, peer=scope.get(PEER))
         scope[SCOPE_KEY] = visit
         if scope["type"] == "websocket":
-            visit.wire = receive, send
+            visit.wire = scope[WIRE]
         token = request_context.set(RequestContext(visit.request_id, ip))
         room = workspace_scope.set(None)
         answer = _Answer(scope, sending_headers(scope, visit, send))

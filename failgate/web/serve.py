@@ -19,8 +19,9 @@ from failgate.base.log import get_logger
 from failgate.web.app import Application
 from failgate.web.door import Door
 from failgate.web.listening import BACKLOG
-from failgate.web.protocol import HttpProtocol, SocketProtocol
+from failgate.web.protocol import HttpProtocol
 from failgate.web.routes import DOORS
+from failgate.web.socket_protocol import SocketProtocol
 
 if TYPE_CHECKING:
     from failgate.config.tls import TlsSection

@@ -85,13 +85,13 @@ class Usage:
         self._defaults = defaults
         self._own: dict[str, dict[str, int | None]] | None = None  # few: read once, then kept as they change
 
-    async def asked(self, tx: Transaction, workspace_id: str) -> None:
-        """Count a command that is asked for.
+    async def asked(self, tx: Transaction, workspace_id: str, number: int) -> None:
+        """Count `number` commands that are asked for.
 
         Raises: TooManyRequests.
         """
-        await self.check(tx, workspace_id, "commands_per_day", 1)
-        self.count(tx, workspace_id, "commands", 1)
+        await self.check(tx, workspace_id, "commands_per_day", number)
+        self.count(tx, workspace_id, "commands", number)
 
     def count(self, tx: Transaction, workspace_id: str, column: str, amount: int) -> None:
         """Add `amount` to today's `reports`, `commands`, `recording_ms`, `bytes_added` or `bytes_removed`."""

@@ -1,6 +1,10 @@
 """What is a command, and what is refused with which words. E8."""
 
+from unittest.mock import patch
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from failgate.base.canonical import digest_of
 from failgate.base.errors import FailgateError, TooLarge, Unprocessable
@@ -113,3 +117,40 @@ def test_a_stored_text_that_is_no_command_is_an_error_of_ours(text):
 @pytest.mark.parametrize("seconds", [1, 60, 86_400])
 def test_a_time_to_live_within_a_day_passes(seconds):
     check_ttl(seconds)
+
+
+TEXTS = st.text(alphabet='aZ_9/ -\x00\x7f\ud800é\\"u0', max_size=6)
+NAMES = st.one_of(st.sampled_from(["HOME", "_x", "9a", "é", "", "A-B"]), TEXTS)
+COMMANDS = st.fixed_dictionaries(
+    {
+        "v": st.just(1),
+        "argv": st.lists(st.one_of(st.just("make"), TEXTS), max_size=3),
+        "cwd": st.one_of(st.just("/srv"), TEXTS),
+        "env": st.dictionaries(NAMES, TEXTS, max_size=3),
+        "host": st.one_of(st.just("h"), TEXTS),
+    },
+    optional={
+        "nonce": TEXTS,
+        "cwd_dev_ino": TEXTS,
+        "uid": st.sampled_from([0, -1, 2**32]),
+        "stdin_sha256": st.sampled_from(["0" * 64, "0" * 63]),
+        "exe": st.builds(
+            lambda path, digest: {"path": path, "sha256": digest}, TEXTS, st.sampled_from(["f" * 64, "F"])
+        ),
+    },
+)
+
+
+def outcome_of(raw):
+    try:
+        return parse_command(raw)
+    except FailgateError as error:
+        return type(error)
+
+
+@settings(max_examples=300)
+@given(COMMANDS)
+def test_a_small_command_is_judged_as_a_large_one_is(raw):
+    with patch("failgate.gate.command.SMALL_BYTES", 0):
+        thorough = outcome_of(raw)
+    assert outcome_of(raw) == thorough

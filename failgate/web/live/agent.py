@@ -1,12 +1,14 @@
 """The agent's socket: ask, hear the verdict, use it, tell how it ended. The hottest path of the server.
 
 Frames of one socket are done one after another, in their order; verdicts come between them. Each frame is authorized
-anew. It works on ASGI messages directly: a wrapper for each message would cost more than the decision.
+anew. It works on the socket's own protocol: a wrapper for each message would cost more than the decision. What is asked
+for is answered from the commit that made it durable, without a task that waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -17,13 +19,14 @@ from failgate.base.errors import BadInput, FailgateError, NotFound, NotSignedIn,
 from failgate.base.ids import is_id
 from failgate.web.context import services_of, visit_of
 from failgate.web.errors import note_error, problem_of
-from failgate.web.guard import may_still
+from failgate.web.guard import may_at_once, may_still
 from failgate.web.live.frames import Cancel, Decided, Done, Finish, Incoming, Ref, Refused, Submit, Submitted, Use
 from failgate.web.live.sockets import CREDENTIAL_ENDED, OpenSockets
 from failgate.web.metrics import Metrics
 from failgate.web.strict_json import convert, decode
 
 if TYPE_CHECKING:
+    from failgate.gate.stored import Receipt
     from failgate.wire.gate import CommandView
 
 FRAME_BYTES = 65_536
@@ -42,10 +45,9 @@ async def agent_socket(socket: WebSocket[Any, Any, Any]) -> None:
     metrics: Metrics = socket.app.state.metrics
     with sockets.register(visit_of(socket), speaking.end):
         await socket.accept()
-        speaking.take_wire()
         metrics.socket_opened("live.agent")
         try:
-            await speaking.listen()
+            await asyncio.create_task(speaking.listen())  # by itself: each wake would pass through all layers
         finally:
             metrics.socket_closed("live.agent")
             await speaking.forget()
@@ -54,41 +56,50 @@ async def agent_socket(socket: WebSocket[Any, Any, Any]) -> None:
 class _Agent:
     """One agent's open socket."""
 
-    __slots__ = ("_gate", "_is_ended", "_receive", "_send", "_services", "_tasks", "_visit", "_workspace_id")
+    __slots__ = (
+        "_context", "_gate", "_is_asking", "_is_ended", "_is_gone", "_services", "_tasks", "_turn", "_visit", "_wire",
+        "_workspace_id",
+    )  # fmt: skip
 
     def __init__(self, socket: WebSocket[Any, Any, Any]) -> None:
         self._visit = visit_of(socket)
         self._services = services_of(socket)
         self._gate = self._services.gate
         self._workspace_id = self._visit.here().id
-        self._receive = socket.receive
-        self._send = socket.send
+        assert self._visit.wire is not None
+        self._wire = self._visit.wire
+        self._context = contextvars.copy_context()  # of this request, for what the commit calls
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_asking = False  # a submission is on its way to the disk
+        self._turn: asyncio.Future[None] | None = None  # of the frame after it, when that is here already
         self._is_ended = False
-
-    def take_wire(self) -> None:
-        """Speak below all layers: an open socket needs none of them, and each costs at every message."""
-        if self._visit.wire is not None:
-            self._receive, self._send = cast("Any", self._visit.wire)
+        self._is_gone = False
 
     async def listen(self) -> None:
         """Do frame after frame until the socket is closed."""
         while True:
-            message = cast("dict[str, Any]", await self._receive())
+            message = await self._wire.receive()
             if message["type"] != "websocket.receive":
                 return
             text = message.get("text")
             if text is None:
                 await self._close(UNSUPPORTED, "send text")
                 return
-            answer = await self._answer(text)
-            if answer is None:
+            if self._is_asking:  # the frame before is not answered yet
+                self._turn = asyncio.get_running_loop().create_future()
+                await self._turn
+            await self._wire.until_written()
+            try:
+                answer = await self._answer(text)
+            except NotSignedIn:
                 await self._close(CREDENTIAL_ENDED, "the token is not valid any more")
                 return
-            await self._tell(answer)
+            if answer is not None:
+                self._wire.say(answer)
 
     async def forget(self) -> None:
         """Watch nothing any more."""
+        self._is_gone = True
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -102,30 +113,35 @@ class _Agent:
             self._spawn(self._close(CREDENTIAL_ENDED, "the token is not valid any more"))
 
     async def _answer(self, text: str) -> bytes | None:
-        """Do one frame; return the answer, or None when its sender may not speak any more."""
+        """Do one frame; return the answer, or None when the commit will give it.
+
+        Raises: NotSignedIn (who sent it may not speak any more).
+        """
         ref: Ref | None = None
         try:
             value = decode(text, FRAME_BYTES)
             ref = _ref(value)
             return await self._do(convert(value, _kind(value)))
         except NotSignedIn:
-            return None
-        except FailgateError as error:
-            return self._refused(error, ref)
+            raise
         except Exception as error:  # noqa: BLE001 - one frame that fails does not end the socket
-            note_error(error)
-            return self._refused(error, ref)
+            return self._failed(error, ref)
 
-    async def _do(self, frame: Incoming) -> bytes:
+    async def _do(self, frame: Incoming) -> bytes | None:
         gate, workspace_id = self._gate, self._workspace_id
         if isinstance(frame, Submit):
             await self._authorize(Permission.WORKSPACE_COMMAND_SUBMIT)
             if len(self._tasks) >= MAX_WATCHED:
                 raise TooManyRequests("This agent waits for too many commands.", retry_after_seconds=1)
-            asked = await gate.ask(self._visit.principal, workspace_id, frame)
-            if asked.state == "pending":
-                self._spawn(self._watch(asked.id, frame.ref))
-            return _encode(Submitted(asked.id, asked.state, asked.digest, asked.expires_at, frame.ref, asked.verdict))
+            ref = frame.ref
+            await gate.ask(
+                self._visit.principal,
+                workspace_id,
+                frame,
+                lambda asked: self._context.run(self._tell_submitted, ref, asked),
+            )
+            self._is_asking = True
+            return None
         if isinstance(frame, Cancel):
             await self._authorize(Permission.WORKSPACE_COMMAND_SUBMIT)
             view = await gate.cancel(self._visit.principal, workspace_id, _checked(frame.id))
@@ -137,8 +153,23 @@ class _Agent:
         view = await gate.outcome(self._visit.principal, workspace_id, _checked(frame.id), frame)
         return _encode(Done("finished", view.id, view.state, frame.ref))
 
+    def _tell_submitted(self, ref: Ref | None, asked: Receipt | Exception) -> None:
+        """Tell how a submission ended: it is durable, or was not kept."""
+        self._is_asking = False
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
+        if self._is_gone:
+            return
+        if isinstance(asked, Exception):
+            self._wire.say(self._failed(asked, ref))
+            return
+        self._wire.say(_encode(Submitted(asked.id, asked.state, asked.digest, asked.expires_at, ref, asked.verdict)))
+        if asked.state == "pending":
+            self._spawn(self._watch(asked.id, ref))
+
     async def _authorize(self, permission: Permission) -> None:
-        if not await may_still(self._visit, permission, self._services):
+        visit, services = self._visit, self._services
+        if not may_at_once(visit, permission, services) and not await may_still(visit, permission, services):
             raise NotSignedIn("The token is not valid any more.")
 
     async def _watch(self, command_id: str, ref: Ref | None) -> None:
@@ -148,20 +179,19 @@ class _Agent:
             view = await self._gate.wait(self._workspace_id, command_id, self._visit.principal, None)
             if view.state != "pending":
                 break
-        await self._tell(_encode(Decided(view.id, view.state, view.digest, ref, view.verdict)))
-
-    async def _tell(self, octets: bytes) -> None:
-        await self._send({"type": "websocket.send", "text": octets.decode(), "bytes": None})
+        self._wire.say(_encode(Decided(view.id, view.state, view.digest, ref, view.verdict)))
 
     async def _close(self, code: int, reason: str) -> None:
-        await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        await self._wire.send({"type": "websocket.close", "code": code, "reason": reason})
 
     def _spawn(self, work: Any) -> None:
-        task = asyncio.create_task(_quietly(work))
+        task = asyncio.create_task(_quietly(work), context=self._context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _refused(self, error: Exception, ref: Ref | None) -> bytes:
+    def _failed(self, error: Exception, ref: Ref | None) -> bytes:
+        if not isinstance(error, FailgateError):
+            note_error(error)
         _, document, _ = problem_of(error, self._visit.request_id)
         return _encode(Refused(document, ref))
 

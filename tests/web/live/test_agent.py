@@ -197,3 +197,29 @@ async def test_a_role_that_was_lost_refuses_the_next_frame(server, people):
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4401
     assert len(services.gate.pending(people.acme)) == 1
+
+
+async def test_frames_that_come_at_once_are_answered_in_their_order(agent):
+    frames = []
+    for ref in range(40):
+        body = command(ALLOWED if ref % 3 else ["/usr/bin/rm", str(ref)])
+        frames.append(json.dumps({"type": "submit", "ref": ref, "command": body, "digest": digest_of(body)}))
+        if ref % 5 == 0:
+            frames.append(json.dumps({"type": "cancel", "ref": f"c{ref}", "id": "nothing"}))
+    for frame in frames:
+        await agent.say(frame)
+    answers = [await agent.hear() for _ in frames]
+    assert [answer["ref"] for answer in answers] == [json.loads(frame)["ref"] for frame in frames]
+    assert {answer["type"] for answer in answers if isinstance(answer["ref"], int)} == {"submitted"}
+    assert {answer["type"] for answer in answers if isinstance(answer["ref"], str)} == {"error"}
+
+
+async def test_what_an_agent_asked_before_it_left_is_kept(agent, server, people):
+    body = command(["/usr/bin/rm", "left"])
+    await agent.say({"type": "submit", "ref": 1, "command": body, "digest": digest_of(body)})
+    await agent.socket.close()
+    async with asyncio.timeout(5):
+        while not server.services.gate.pending(people.acme):
+            await asyncio.sleep(0.01)
+    (waiting,) = server.services.gate.pending(people.acme)
+    assert waiting.digest == digest_of(body)

@@ -1,0 +1,153 @@
+"""The connection of a WebSocket, below the application: how its messages wait, are answered, and how it ends."""
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, cast
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
+from websockets.protocol import State
+
+from failgate.web.asgi import Message
+from failgate.web.protocol import PEER, HttpProtocol
+
+if TYPE_CHECKING:
+    from failgate.web.peer import PeerCertificate
+
+GOING_AWAY = 1001
+NOT_TEXT = 1007
+SWITCHING = 101
+WIRE = "failgate.wire"  # the socket's own protocol in an ASGI scope: a SocketProtocol
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Hands messages over without detours, and ends its socket with 1001 (going away) when the server stops."""
+
+    peer: "PeerCertificate | None" = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._inbox = _Inbox(self.loop)
+        self.queue = cast("asyncio.Queue[Any]", self._inbox)  # uvicorn only puts into it
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take over from the protocol of the handshake, which has read the certificate of the peer."""
+        before = cast("asyncio.Transport", transport).get_protocol()
+        if isinstance(before, HttpProtocol):
+            self.peer = before.peer
+        super().connection_made(transport)
+
+    def handle_connect(self, event: Any) -> None:
+        """Begin the visit; its scope holds this socket, and which certificate it came with."""
+        super().handle_connect(event)
+        if self.response.status_code == SWITCHING:
+            scope = cast("dict[str, Any]", self.scope)  # the visit itself begins at the loop's next turn
+            scope[WIRE] = self
+            if self.peer is not None:
+                scope[PEER] = self.peer
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message over; text that is not UTF-8 ends the socket with 1007, which uvicorn would log as its own.
+
+        Nothing more is read while a message waits. uvicorn stops reading at each, also at one that is awaited: two
+        system calls a message.
+        """
+        octets = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
+            return  # who has said goodbye is not heard any more
+        message: dict[str, Any] = {"type": "websocket.receive"}
+        if self.curr_msg_data_type == "text":
+            try:
+                message["text"] = octets.decode()
+            except UnicodeDecodeError:
+                if self.conn.state is State.OPEN:
+                    self.conn.send_close(NOT_TEXT)
+                    self.handle_parser_exception()
+                return
+        else:
+            message["bytes"] = bytes(octets)
+        if not self._inbox.is_awaited() and not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+        self._inbox.put_nowait(message)
+
+    async def receive(self) -> Any:
+        """Return the next message of ASGI; wait for it."""
+        message = await self._inbox.get()
+        if self.read_paused and self._inbox.empty():
+            self.read_paused = False
+            self.transport.resume_reading()
+        return message
+
+    def say(self, octets: bytes) -> None:
+        """Send `octets`, which are UTF-8, as a text; nothing happens when the socket has ended."""
+        if self.close_sent or self.disconnected:
+            return
+        try:
+            self.conn.send_text(octets)
+        except InvalidState:
+            return
+        self.transport.write(b"".join(self.conn.data_to_send()))
+
+    async def until_written(self) -> None:
+        """Wait while the peer does not read what it was told."""
+        if not self.writable.is_set():
+            await self.writable.wait()
+
+    def cut(self) -> None:
+        """End the connection without a further byte."""
+        self.transport.abort()
+
+    async def send(self, message: Any) -> None:
+        """Do what `message` says."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True  # by a refusal; uvicorn would log it as an error of ours
+
+    def shutdown(self) -> None:
+        """Say 1001 to the peer and to the handler, and close."""
+        if self.handshake_complete and not self.close_sent:
+            self.stop_keepalive()
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": GOING_AWAY})
+            self.conn.send_close(GOING_AWAY)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+            self.transport.close()
+            return
+        super().shutdown()
+
+
+class _Inbox:
+    """Messages that have come and were not read yet, for one reader. In place of `asyncio.Queue`, at half its cost."""
+
+    __slots__ = ("_loop", "_messages", "_reader")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._messages: deque[Message] = deque()
+        self._reader: asyncio.Future[None] | None = None
+
+    def put_nowait(self, message: Message) -> None:
+        """Let `message` wait, or wake its reader."""
+        self._messages.append(message)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def empty(self) -> bool:
+        """Tell whether nothing waits."""
+        return not self._messages
+
+    def is_awaited(self) -> bool:
+        """Tell whether a reader will take the next message at once."""
+        return self._reader is not None and not self._reader.done()
+
+    async def get(self) -> Message:
+        """Return the oldest message; wait for one."""
+        while not self._messages:
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        return self._messages.popleft()
