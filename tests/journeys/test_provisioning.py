@@ -11,7 +11,7 @@ import pytest
 from failgate.base.ids import new_id
 from tests.journeys import team
 from tests.journeys.harness import NewDatabase, Server, browser
-from tests.journeys.team import PASSWORD, Person, person, sign_in
+from tests.journeys.team import PASSWORD, Person, ask, person, program, sign_in, vote
 from tests.pace import busy
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -21,7 +21,8 @@ PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 @pytest.fixture
 def server(new_database: NewDatabase, tmp_path: Path) -> Iterator[Server]:
-    with team.served(Server(tmp_path / "data", database_url=new_database())) as one:
+    asking = Server(tmp_path / "data", database_url=new_database(), config="[plugins.quorum]\nneed = 2\n")
+    with team.served(asking) as one:
         yield one
 
 
@@ -75,12 +76,17 @@ def test_an_owner_connects_a_provider_and_who_leaves_is_out_within_a_second(serv
         assert idp.post("/Groups", json=body).status_code == 201
         with sign_in(server, Person("ann@corp.example", leaver["user"], leaver["totp_secret"])) as gone:
             assert gone.get("/w/acme/queue").status_code == 200
+            with program(server, team.admin(server, "agent.create", workspace="acme", name="ci")["token"]) as agent:
+                view = ask(agent, ttl_seconds=600)
+            assert vote(gone, view).json()["state"] == "pending", "one of two"
             off = {"schemas": [PATCH], "Operations": [{"op": "Replace", "path": "active", "value": "False"}]}
             began = time.monotonic()
             assert idp.patch(f"/Users/{made.json()['id']}", json=off).status_code == 200
             assert gone.get("/w/acme/queue").status_code in {303, 404}
             assert time.monotonic() - began < busy(1)
             assert gone.get("/api/v1/whoami").status_code == 401
+            assert "vote.voided" in client.get("/w/acme/audit").text
+            assert vote(client, view).json()["state"] == "pending", "the vote of who left does not count"
         text = client.get(page).text
         assert "are deactivated at the provider" in text
         assert "has ended" in team.form(client, page, action="revoke").text
