@@ -136,9 +136,12 @@ def is_issued(_name: bytes, secret: bytes) -> bool:
 
 def is_opaque(name: bytes, secret: bytes) -> bool:
     """Tell whether `secret` looks random: letters and digits mixed, no placeholder, no code, no path."""
-    if not (_digits(secret) or is_varied(secret, 4.2) or _is_scrambled(secret)):  # first, since it is quick
-        return False
-    return is_given(name, secret) and not _is_place(secret)
+    return _is_mixed_up(secret) and is_given(name, secret) and not _is_place(secret)
+
+
+def _is_mixed_up(secret: bytes) -> bool:
+    """Tell whether `secret` has digits, or many letters, or letters that change between cases: no word does."""
+    return _digits(secret) > 0 or is_varied(secret, 4.2) or _is_scrambled(secret)
 
 
 def _is_scrambled(secret: bytes) -> bool:
@@ -249,9 +252,9 @@ def is_in_address(_name: bytes, secret: bytes) -> bool:
 
 def is_assigned(name: bytes, secret: bytes) -> bool:
     """Tell whether `secret` looks random and `name` does not end like that of an identifier, a size or a place."""
-    named = _NAME.match(name)
-    if _is_worded(secret):
+    if not _is_mixed_up(secret) or _is_worded(secret):  # first, since it is quick and few are
         return False
+    named = _NAME.match(name)
     return is_opaque(name, secret) and not (
         named is not None and named[0].lower().rstrip(b" _-.").endswith(_HARMLESS_ENDINGS)
     )

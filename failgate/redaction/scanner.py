@@ -10,15 +10,16 @@ import re
 import secrets
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from failgate.redaction.catalogue import RULES, RULES_VERSION
 from failgate.redaction.judgement import is_varied
 from failgate.redaction.patterns import PatternMatcher
-from failgate.redaction.prefilter import PATIENCE_BYTES, Possible, Prefilter, chosen, engine
+from failgate.redaction.prefilter import PATIENCE_BYTES, Possible, Prefilter, chosen, engine, says_itself
 from failgate.redaction.rules import Rule
-from failgate.redaction.unbroken import Unbroken
-from failgate.redaction.wrapping import breaks, breaks_at, joined_lines
+from failgate.redaction.unbroken import Unbroken, suspicious
+from failgate.redaction.wrapping import Joined, breaks, breaks_at, joined_lines
 
 _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]"
@@ -94,7 +95,7 @@ class Scanner:
         """
         self._key = key if key is not None else secrets.token_bytes(32)
         self._rules = rules
-        self._tokens = frozenset(number for number, rule in enumerate(rules) if rule.group == 0)
+        self._tokens = frozenset(number for number, rule in enumerate(rules) if says_itself(rule))
         self._named = frozenset(range(len(rules))) - self._tokens
         self._matchers: list[Matcher | None] = [None] * len(rules)
         self._keywords = [tuple(word.encode() for word in rule.keywords) for rule in rules]
@@ -138,7 +139,7 @@ class Scanner:
         places = self._places(content, prefilter)
         found = [*self._by_value(content), *self._by_rule(content, places), *self._by_pattern(content)]
         known = {(one.start, one.rule) for one in found}
-        found += self._across_lines(content, self._breaks(content, places, prefilter), known)
+        found += self._across_lines(self._joined(content, places, prefilter), known)
         if found and b"[redacted:" in content:
             tags = [match.span() for match in _TAG.finditer(content)]
             found = [one for one in found if not any(start < one.end and one.start < end for start, end in tags)]
@@ -156,31 +157,26 @@ class Scanner:
             return (Possible(0, len(content), tuple(range(len(self._rules)))),)
         return prefilter.possible(content)
 
-    def _breaks(
-        self, content: bytes, places: Sequence[Possible], prefilter: Prefilter | None
-    ) -> Iterable[tuple[int, int]]:
-        """Return the line breaks that something may lie across, as `joined_lines` takes them.
+    def _joined(self, content: bytes, places: Sequence[Possible], prefilter: Prefilter | None) -> Iterable[Joined]:
+        """Return the lines, joined, that something may lie across.
 
-        A rule's match begins where its opening does: in the line, or across the break, which a search of the text
-        without any line ends shows.
+        A token's match begins where its opening does: in the line, or across the break, which a search of the text
+        without any line ends shows. What a name stands before counts in lines as wide as a terminal, which are few.
         """
         if prefilter is None or self._patterns is not None:
-            return breaks(content)
+            return joined_lines(content, breaks(content))
         unbroken = Unbroken(content)
         if self._has_value(unbroken.content):
-            return breaks(content)
-        glued = prefilter.possible(unbroken.content)
-        tokens, named = (unbroken.suspects(places, glued, rules) for rules in (self._tokens, self._named))
-        return breaks_at(content, tokens, named)
+            return joined_lines(content, breaks(content))
+        tokens = unbroken.suspects(places, prefilter.tokens(unbroken.content), self._tokens)
+        return suspicious(list(joined_lines(content, breaks_at(content, tokens))), prefilter)
 
-    def _across_lines(
-        self, content: bytes, ends: Iterable[tuple[int, int]], known: set[tuple[int, str]]
-    ) -> Iterator[Candidate]:
+    def _across_lines(self, lines: Iterable[Joined], known: set[tuple[int, str]]) -> Iterator[Candidate]:
         """Yield what lies across a line break; in a line of no terminal's width only tokens that say what they are.
 
         `known` are start and rule of what was found in the lines themselves: there the line's end is the secret's.
         """
-        for joined in joined_lines(content, ends):
+        for joined in lines:
             text = joined.content
             places = self._places(text, self._prefilter)
             for one in (*self._by_value(text), *self._by_rule(text, places), *self._by_pattern(text)):
@@ -259,7 +255,7 @@ class Matcher:
         group = match.lastindex if rule.group and match.lastindex else rule.group
         start, end = match.span(group)
         secret = match[group]
-        if not is_varied(secret, rule.entropy) or not rule.judge(content[at:start], secret):
+        if not rule.judge(content[at:start], secret) or not is_varied(secret, rule.entropy):
             return None
         while end < len(content) and content[end] & 0xC0 == 0x80 and end - match.end(group) < 3:
             end += 1  # a pattern counts bytes: the rest of a character goes with its beginning
@@ -274,16 +270,11 @@ def plain_of(content: bytes) -> Plain:
     """Return `content` without terminal escape sequences."""
     if b"\x1b" not in content:
         return Plain(content, [0], [0])
-    pieces: list[bytes] = []
-    here, there = [0], [0]
-    size = at = 0
-    for match in _ESCAPES.finditer(content):
-        pieces.append(content[at : match.start()])
-        size += match.start() - at
-        at = match.end()
-        here.append(size)
-        there.append(at)
-    pieces.append(content[at:])
+    escapes = [match.span() for match in _ESCAPES.finditer(content)]
+    there = [0, *(end for _, end in escapes)]
+    ends = [*(start for start, _ in escapes), len(content)]
+    pieces = [content[start:end] for start, end in zip(there, ends, strict=True)]
+    here = list(accumulate(map(len, pieces[:-1]), initial=0))
     return Plain(b"".join(pieces), here, there)
 
 

@@ -1,5 +1,7 @@
 """Secrets replaced in a stream, whatever the sizes of its chunks."""
 
+from bisect import bisect_right
+
 from failgate.redaction.scanner import Candidate, Finding, Scanner, plain_of, replaced, without_overlaps
 
 HOLD_BYTES = 24 * 1024
@@ -70,9 +72,6 @@ def _uncut(candidates: list[Candidate], cut: int) -> int:
 
 def _offset_in_plain(here: list[int], there: list[int], offset: int) -> int:
     """Return the plain offset of the first byte that comes from `offset` of the original or later."""
-    result = 0
-    for at, origin in zip(here, there, strict=True):
-        if origin <= offset:
-            result = at + offset - origin
-    following = [at for at, origin in zip(here, there, strict=True) if origin > offset]
-    return min([result, *following[:1]])
+    at = bisect_right(there, offset) - 1
+    result = here[at] + offset - there[at]
+    return min([result, *here[at + 1 : at + 2]])

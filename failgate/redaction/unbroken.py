@@ -5,11 +5,23 @@ and then the text without line ends has an opening that the text itself has not.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import accumulate
 
-from failgate.redaction.prefilter import Possible
+from failgate.redaction.prefilter import Possible, Prefilter
+from failgate.redaction.wrapping import Joined
 
 _BLOCK_BYTES = 4096
+
+
+def suspicious(lines: Sequence[Joined], prefilter: Prefilter) -> list[Joined]:
+    """Return those of `lines` in which a rule may find something: all are searched at once."""
+    starts = list(accumulate((len(one.content) + 1 for one in lines), initial=0))
+    marked: set[int] = set()
+    for place in prefilter.possible(b"\n".join([one.content for one in lines])):
+        first = bisect_right(starts, place.start) - 1
+        marked.update(range(max(0, first), bisect_right(starts, place.end)))
+    return [lines[at] for at in sorted(marked) if at < len(lines)]
 
 
 class Unbroken:

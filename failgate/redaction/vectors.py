@@ -1,13 +1,13 @@
 """The prefilter in Hyperscan (Vectorscan), where it is installed: one pass over the text for all rules."""
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import hyperscan
 
 from failgate.redaction.openings import opening_of
-from failgate.redaction.prefilter import Possible
+from failgate.redaction.prefilter import Possible, says_itself
 from failgate.redaction.rules import Rule
 
 PIECE_BYTES: Final = 1024 * 1024
@@ -19,18 +19,8 @@ class Vectors:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         """Compile; that takes up to a second, and other threads go on meanwhile."""
-        openings = [opening_of(rule) for rule in rules]
-        self._reaches = [one.reach for one in openings]
-        self._reach = max(self._reaches, default=0)
-        self._alone = [(number,) for number in range(len(openings))]
-        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        self._database.compile(
-            expressions=[one.pattern.encode("latin-1") for one in openings],
-            ids=list(range(len(openings))),
-            elements=len(openings),
-            flags=[hyperscan.HS_FLAG_DOTALL] * len(openings),
-        )
-        self._threads = threading.local()
+        self._all = _Vectors(dict(enumerate(rules)))
+        self._tokens = _Vectors({number: rule for number, rule in enumerate(rules) if says_itself(rule)})
 
     @property
     def name(self) -> str:
@@ -39,6 +29,34 @@ class Vectors:
 
     def possible(self, content: bytes) -> list[Possible]:
         """Return the places as `Prefilter` says, each as wide as its rule's opening can be long."""
+        return self._all.possible(content)
+
+    def tokens(self, content: bytes) -> list[Possible]:
+        """Return those of the rules that say themselves."""
+        return self._tokens.possible(content)
+
+
+class _Vectors:
+    """One database for rules, by their numbers."""
+
+    def __init__(self, rules: Mapping[int, Rule]) -> None:
+        openings = {number: opening_of(rule) for number, rule in rules.items()}
+        self._reaches = {number: one.reach for number, one in openings.items()}
+        self._reach = max(self._reaches.values(), default=0)
+        self._alone = {number: (number,) for number in openings}
+        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        if openings:
+            self._database.compile(
+                expressions=[one.pattern.encode("latin-1") for one in openings.values()],
+                ids=list(openings),
+                elements=len(openings),
+                flags=[hyperscan.HS_FLAG_DOTALL] * len(openings),
+            )
+        self._threads = threading.local()
+
+    def possible(self, content: bytes) -> list[Possible]:
+        if not self._reaches:
+            return []
         found: list[Possible] = []
         for start in range(0, len(content), PIECE_BYTES):
             found += self._ending(content, start, start + PIECE_BYTES)

@@ -8,6 +8,7 @@ stream decides like the whole.
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import accumulate, compress
 from typing import NamedTuple
 
 _LONGEST_LINE = 1000  # a longer line was not broken by a terminal
@@ -20,7 +21,9 @@ _TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/=.~
 _INSIDE = frozenset(_TOKEN)
 _DIGITS = b"0123456789"
 _KINDS = bytes(97 if byte in _INSIDE else byte if byte in b"\r\n" else 32 for byte in range(256))
+_LAST = _INSIDE | frozenset(b"\r")
 _WIDTHS = frozenset({72, 76, 78, 79, 80, 90, 100, 110, 120, 130, 132, 140, 150, 160, 180, 200, 238, 240})
+_WIDTHS_OR_RETURN = _WIDTHS | {width + 1 for width in _WIDTHS}
 
 
 class Joined(NamedTuple):
@@ -74,21 +77,27 @@ def breaks(content: bytes) -> Iterator[tuple[int, int]]:
             at = kinds.find(ending, at + 1)
 
 
-def breaks_at(content: bytes, anywhere: Iterable[int], wide: Iterable[int]) -> Iterator[tuple[int, int]]:
+def breaks_at(content: bytes, anywhere: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Yield those of `breaks` whose newline is given, or stands before one within one broken word.
 
-    Of `wide` those count whose line is as long as a terminal is wide.
+    So do those of every line that is as long as a terminal is wide.
     """
     newlines = _with_before(content, anywhere)
-    known_wide = [at for at in wide if _is_wide(content, at)]  # all lines of one broken word are as long
-    newlines |= {at for at in _with_before(content, known_wide) if _is_wide(content, at)}
+    newlines.update(_wide_ends(content))
     for newline in sorted(newlines):
         last = newline - 1 - (content[newline - 1 : newline] == b"\r")
-        kinds = content[max(0, last - len(_HALF) + 1) : newline + len(_HALF) + 1].translate(_KINDS)
-        at = min(len(_HALF), last + 1)
-        before, after = kinds[:at], kinds[newline - last + at :]
-        if before.endswith(b"a") and after.startswith(b"a") and _HALF in (before, after):
+        if last < 0 or newline + 1 >= len(content):
+            continue
+        is_inside = content[last] in _INSIDE and content[newline + 1] in _INSIDE
+        if is_inside and (
+            _is_half(content[max(0, last + 1 - len(_HALF)) : last + 1])
+            or _is_half(content[newline + 1 : newline + 1 + len(_HALF)])
+        ):
             yield newline, last
+
+
+def _is_half(piece: bytes) -> bool:
+    return len(piece) == len(_HALF) and not piece.translate(None, _TOKEN)
 
 
 def _with_before(content: bytes, newlines: Iterable[int]) -> set[int]:
@@ -98,10 +107,14 @@ def _with_before(content: bytes, newlines: Iterable[int]) -> set[int]:
     return found
 
 
-def _is_wide(content: bytes, newline: int) -> bool:
-    last = newline - 1 - (content[newline - 1 : newline] == b"\r")
-    start = _line_start(content, last)
-    return start is not None and last + 1 - start in _WIDTHS
+def _wide_ends(content: bytes) -> list[int]:
+    """Return the ends of the lines as long as a terminal is wide (or longer by a return) between parts of tokens."""
+    lengths = list(map(len, content.split(b"\n")))
+    if not lengths.pop():  # nothing follows the last end
+        lengths = lengths[:-1]
+    widths = _WIDTHS_OR_RETURN if b"\r\n" in content else _WIDTHS
+    after = compress(accumulate(map((1).__add__, lengths)), map(widths.__contains__, lengths))
+    return [at - 1 for at in after if content[at] in _INSIDE and content[at - 2] in _LAST]
 
 
 def _before_in_token(content: bytes, newline: int) -> Iterator[int]:
