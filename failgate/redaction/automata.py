@@ -30,7 +30,7 @@ class Automata:
         return "re2"
 
     def possible(self, content: bytes) -> list[Possible]:
-        """Return the places as `Prefilter` says, each one byte wide unless there are too many."""
+        """Return the places as `Prefilter` says, each two bytes wide (see `Opening`) unless there are too many."""
         return self._all.possible(content)
 
     def tokens(self, content: bytes) -> list[Possible]:
@@ -69,7 +69,7 @@ class _Automata:
         for at in self._starts(content, start, end):
             if len(places) == _MOST_PLACES:
                 return None
-            places.append(Possible(at, at + 1, self._rules(self._here, content[at : at + self._reach])))
+            places.append(Possible(at, at + 2, self._rules(self._here, content[at : at + self._reach])))
         return places
 
     def _rules(self, automaton: Any, piece: bytes) -> tuple[int, ...]:

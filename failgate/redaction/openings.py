@@ -21,8 +21,9 @@ _EDGE = ("\\A", "\\Z")
 class Opening(NamedTuple):
     """A simpler pattern: it matches wherever the rule's does, within `reach` bytes from there.
 
-    `least` is the same without what may be repeated at its end, so that it ends as early as it can. `is_cut` says that
-    nothing may follow it.
+    Where the rule's begins with a look at one character before, the opening begins with that character, so it may match
+    one byte earlier. `least` is the same without what may be repeated at its end, so that it ends as early as it can.
+    `is_cut` says that nothing may follow it.
     """
 
     pattern: str
@@ -49,16 +50,20 @@ class _Reader:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._at = 0
+        self._is_first = True  # nothing was read yet that takes a character
 
     def rest(self) -> str:
         return self._pattern[self._at :]
 
     def alternatives(self) -> Opening:
         """Read up to the end of the group (or of the pattern)."""
+        is_first = self._is_first
         choices = [self._sequence()]
         while self.rest().startswith("|"):
             self._at += 1
+            self._is_first = is_first
             choices.append(self._sequence())
+        self._is_first = False
         return Opening(
             "|".join(one.pattern for one in choices),
             "|".join(one.least for one in choices),
@@ -72,6 +77,7 @@ class _Reader:
         is_cut = False
         while self.rest() and self.rest()[0] not in "|)":
             one = self._repeated()
+            self._is_first = self._is_first and one is _NOTHING
             if not is_cut and one is not _NOTHING:
                 pieces.append(one)
                 reach += one.reach
@@ -105,8 +111,12 @@ class _Reader:
         rest = self.rest()
         opened = next((opened for opened in (*_ASSERTIONS, "(?:", "(?i:", "(") if rest.startswith(opened)), "")
         if opened:
+            is_first = self._is_first
             inner = self._group(opened)
+            if opened == "(?<=" and is_first and inner.reach == 1 and not inner.is_cut:
+                return inner._replace(pattern=f"(?:{inner.pattern})", least=f"(?:{inner.least})")
             if opened in _ASSERTIONS:
+                self._is_first = is_first
                 return _NOTHING
             group = "(?:" if opened == "(" else opened
             return inner._replace(pattern=f"{group}{inner.pattern})", least=f"{group}{inner.least})")

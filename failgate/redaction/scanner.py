@@ -18,7 +18,7 @@ from failgate.redaction.judgement import is_varied
 from failgate.redaction.patterns import PatternMatcher
 from failgate.redaction.prefilter import PATIENCE_BYTES, Possible, Prefilter, chosen, engine, says_itself
 from failgate.redaction.rules import Rule
-from failgate.redaction.unbroken import Unbroken, suspicious
+from failgate.redaction.unbroken import Unbroken, across_wide
 from failgate.redaction.wrapping import Joined, breaks, breaks_at, joined_lines
 
 _ESCAPES = re.compile(
@@ -168,8 +168,9 @@ class Scanner:
         unbroken = Unbroken(content)
         if self._has_value(unbroken.content):
             return joined_lines(content, breaks(content))
-        tokens = unbroken.suspects(places, prefilter.tokens(unbroken.content), self._tokens)
-        return suspicious(list(joined_lines(content, breaks_at(content, tokens))), prefilter)
+        newlines = unbroken.suspects(places, prefilter.tokens(unbroken.content), self._tokens)
+        newlines |= across_wide(content, places, prefilter)
+        return joined_lines(content, breaks_at(content, newlines))
 
     def _across_lines(self, lines: Iterable[Joined], known: set[tuple[int, str]]) -> Iterator[Candidate]:
         """Yield what lies across a line break; in a line of no terminal's width only tokens that say what they are.

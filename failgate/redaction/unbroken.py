@@ -5,23 +5,48 @@ and then the text without line ends has an opening that the text itself has not.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator
 from itertools import accumulate
 
 from failgate.redaction.prefilter import Possible, Prefilter
-from failgate.redaction.wrapping import Joined
+from failgate.redaction.wrapping import wide_lines
 
 _BLOCK_BYTES = 4096
 
 
-def suspicious(lines: Sequence[Joined], prefilter: Prefilter) -> list[Joined]:
-    """Return those of `lines` in which a rule may find something: all are searched at once."""
-    starts = list(accumulate((len(one.content) + 1 for one in lines), initial=0))
-    marked: set[int] = set()
-    for place in prefilter.possible(b"\n".join([one.content for one in lines])):
-        first = bisect_right(starts, place.start) - 1
-        marked.update(range(max(0, first), bisect_right(starts, place.end)))
-    return [lines[at] for at in sorted(marked) if at < len(lines)]
+NEAR_BYTES = 192
+"""More than any opening is long (a test measures it): what begins in a line ends as near behind it."""
+
+
+def across_wide(content: bytes, places: Iterable[Possible], prefilter: Prefilter) -> set[int]:
+    """Return the ends of lines as wide as a terminal that a rule may have something across.
+
+    Its opening lies in the line, and then `places` has it, or across the end: those lines, each with what follows it
+    without line ends, are searched at once.
+    """
+    lines = wide_lines(content)
+    near = [content[start : end + NEAR_BYTES].translate(None, b"\r\n") for start, end in lines]
+    starts = list(accumulate(map((1).__add__, map(len, near)), initial=0))
+    found: set[int] = set()
+    for place in prefilter.possible(b"\n".join(near)):
+        for at in range(bisect_right(starts, place.start) - 1, min(bisect_right(starts, place.end), len(lines))):
+            start, end = lines[at]
+            if place.start <= starts[at] + end - start:
+                found.add(end)
+    wide = frozenset(end for _, end in lines)
+    for place in places:
+        found.update(wide.intersection(_ends_around(content, place)))
+    return found
+
+
+def _ends_around(content: bytes, place: Possible) -> Iterator[int]:
+    """Yield the line ends of `content` within `place` and the one that follows."""
+    at = content.find(b"\n", place.start)
+    while at >= 0:
+        yield at
+        if at >= place.end:
+            break
+        at = content.find(b"\n", at + 1)
 
 
 class Unbroken:
@@ -51,7 +76,7 @@ class Unbroken:
         newlines: set[int] = set()
         for place in places:
             if any(rule in rules for rule in place.rules):
-                newlines.update(self._around(place.start, place.end))
+                newlines.update(_ends_around(self._original, place))
         for place in here:
             if any(rule in rules for rule in place.rules):
                 newlines.update(self._within(place))
@@ -59,15 +84,6 @@ class Unbroken:
 
     def _without(self, piece: bytes) -> bytes:
         return (piece.replace(b"\r\n", b"") if self._has_returns else piece).replace(b"\n", b"")
-
-    def _around(self, start: int, end: int) -> Iterator[int]:
-        """Yield the line ends of the original in `start`..`end` and the one that follows."""
-        at = self._original.find(b"\n", start)
-        while at >= 0:
-            yield at
-            if at >= end:
-                break
-            at = self._original.find(b"\n", at + 1)
 
     def _within(self, place: Possible) -> Iterator[int]:
         """Yield the line ends of the original that stood within `place`, and the one on either side."""

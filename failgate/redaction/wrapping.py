@@ -77,14 +77,9 @@ def breaks(content: bytes) -> Iterator[tuple[int, int]]:
             at = kinds.find(ending, at + 1)
 
 
-def breaks_at(content: bytes, anywhere: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield those of `breaks` whose newline is given, or stands before one within one broken word.
-
-    So do those of every line that is as long as a terminal is wide.
-    """
-    newlines = _with_before(content, anywhere)
-    newlines.update(_wide_ends(content))
-    for newline in sorted(newlines):
+def breaks_at(content: bytes, newlines: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield those of `breaks` whose newline is given, or stands before one within one broken word."""
+    for newline in sorted(_with_before(content, newlines)):
         last = newline - 1 - (content[newline - 1 : newline] == b"\r")
         if last < 0 or newline + 1 >= len(content):
             continue
@@ -107,14 +102,18 @@ def _with_before(content: bytes, newlines: Iterable[int]) -> set[int]:
     return found
 
 
-def _wide_ends(content: bytes) -> list[int]:
-    """Return the ends of the lines as long as a terminal is wide (or longer by a return) between parts of tokens."""
+def wide_lines(content: bytes) -> list[tuple[int, int]]:
+    """Return start and end of the lines as long as a terminal is wide that end and go on with parts of tokens."""
     lengths = list(map(len, content.split(b"\n")))
     if not lengths.pop():  # nothing follows the last end
         lengths = lengths[:-1]
     widths = _WIDTHS_OR_RETURN if b"\r\n" in content else _WIDTHS
-    after = compress(accumulate(map((1).__add__, lengths)), map(widths.__contains__, lengths))
-    return [at - 1 for at in after if content[at] in _INSIDE and content[at - 2] in _LAST]
+    after = zip(accumulate(map((1).__add__, lengths)), lengths, strict=True)
+    return [
+        (at - 1 - length, at - 1)
+        for at, length in compress(after, map(widths.__contains__, lengths))
+        if content[at] in _INSIDE and content[at - 2] in _LAST
+    ]
 
 
 def _before_in_token(content: bytes, newline: int) -> Iterator[int]:

@@ -21,6 +21,7 @@ from failgate.redaction import (
 )
 from failgate.redaction.automata import WINDOW_BYTES, Automata
 from failgate.redaction.openings import opening_of
+from failgate.redaction.unbroken import NEAR_BYTES
 
 NAMES = [f"{number}-{rule.id}" for number, rule in enumerate(RULES)]
 EXAMPLES = [text.encode() for rule in RULES for text in (*rule.matches, *rule.rejects)]
@@ -118,8 +119,14 @@ def test_an_opening_matches_wherever_its_rule_does(rule: Rule) -> None:
         assert opening.search(text.encode()), text
 
 
-def test_no_opening_reaches_far_beyond_a_window() -> None:
-    assert max(opening_of(rule).reach for rule in RULES) < 1024
+def test_no_opening_is_longer_than_what_is_looked_at_around_a_line_end() -> None:
+    assert max(opening_of(rule).reach for rule in RULES) < NEAR_BYTES
+
+
+def test_an_opening_begins_with_the_character_that_its_rule_looks_back_at() -> None:
+    assert opening_of(Rule("x", "x", ("key",), r"(?:(?<=[a-z])|(?<![0-9]))key=(?<=[=])1", ("akey=1",))).pattern == (
+        "(?:(?:[a-z])|)key=1"
+    )
 
 
 def test_a_clean_text_is_left_to_no_rule() -> None:
