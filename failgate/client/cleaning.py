@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from failgate.client.output import Gap, Piece
 from failgate.redaction import Finding, RedactingStream, Scanner
-from failgate.redaction.scanner import plain_of
+from failgate.redaction.escapes import kept_escapes
 
 _MOST_WAITING = 512 * 1024
 
@@ -103,7 +103,7 @@ class _Lane:
     def _escapes_in(self, found: Finding) -> int:
         """Return the size of the escape sequences inside a secret, which stay after its tag."""
         raw = bytes(self._raw[found.start - self._given : found.end - self._given])
-        return len(raw) - len(plain_of(raw).content)
+        return len(kept_escapes(raw))
 
 
 def cleaned(pieces: Iterable[Piece | Gap], scanner: Scanner, rules: "Counter[str]") -> Iterator[Clean | Gap]:

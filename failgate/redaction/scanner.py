@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from failgate.redaction.catalogue import RULES, RULES_VERSION
+from failgate.redaction.escapes import Plain, hidden_in, kept_escapes, plain_of, secret_of
 from failgate.redaction.judgement import is_varied
 from failgate.redaction.patterns import PatternMatcher
 from failgate.redaction.prefilter import PATIENCE_BYTES, Possible, Prefilter, chosen, engine, says_itself
@@ -21,15 +22,14 @@ from failgate.redaction.rules import Rule
 from failgate.redaction.unbroken import Unbroken, across_wide
 from failgate.redaction.wrapping import Joined, breaks, breaks_at, joined_lines
 
-_ESCAPES = re.compile(
-    rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]"
-    rb"|\][^\x07\x1b]{0,2048}(?:\x07|\x1b\\)|[PX^_][^\x1b]{0,2048}\x1b\\|[ -/]{0,4}[0-~])"
-)
 _TAG = re.compile(rb"\[redacted:[a-z0-9-]{1,40}:[0-9a-f]{8}\]")
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _LONGEST_KEYWORD = 32
 _FEW_VALUES = 8  # as many are found sooner one by one than by an automaton
+_APART = b"\n\n"
 ENVIRONMENT = "environment"
+HOLD_BYTES = 24 * 1024
+"""More than the longest secret of any rule (a test measures it): how far behind its beginning its end is looked for."""
 
 
 class Finding(NamedTuple):
@@ -49,25 +49,12 @@ class Redacted(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A span of plain bytes that a rule names a secret."""
+    """A span of bytes that a rule names a secret."""
 
     start: int
     end: int
     precedence: int
     rule: str
-
-
-class Plain(NamedTuple):
-    """Bytes without terminal escapes, and where the pieces came from: ascending (offset here, offset there)."""
-
-    content: bytes
-    here: list[int]
-    there: list[int]
-
-    def origin(self, offset: int) -> int:
-        """Return the offset in the original of the byte at `offset`."""
-        at = bisect_right(self.here, offset) - 1
-        return self.there[at] + offset - self.here[at]
 
 
 class Scanner:
@@ -143,8 +130,35 @@ class Scanner:
         if found and b"[redacted:" in content:
             tags = [match.span() for match in _TAG.finditer(content)]
             found = [one for one in found if not any(start < one.end and one.start < end for start, end in tags)]
-        found.sort(key=lambda one: (one.start, one.precedence, -one.end))
+        found.sort(key=_order)
         return found
+
+    def spans(self, content: bytes, plain: Plain) -> list[Candidate]:
+        """Return every span of `content` that is a secret, sorted by start, overlaps included.
+
+        `plain` is `content` without escapes; what those hide is searched too.
+        """
+        found = self.candidates(plain.content)
+        if len(plain.here) == 1:
+            return found
+        found = [one._replace(start=plain.origin(one.start), end=plain.origin(one.end - 1) + 1) for one in found]
+        found += self._hidden(content)
+        found.sort(key=_order)
+        return found
+
+    def _hidden(self, content: bytes) -> Iterator[Candidate]:
+        """Yield the spans of `content` that are secrets and do not stand in what a terminal shows of it."""
+        pieces = list(hidden_in(content, HOLD_BYTES))
+        starts = list(accumulate((len(piece.content) + len(_APART) for piece in pieces), initial=0))
+        for one in self.candidates(_APART.join(piece.content for piece in pieces)):
+            at = bisect_right(starts, one.start) - 1
+            piece, start, end = pieces[at], one.start - starts[at], one.end - starts[at]
+            if end > len(piece.content):
+                continue
+            if piece.swallowed is None:
+                yield one._replace(start=piece.start + start, end=piece.start + end)
+            elif start == 0:
+                yield one._replace(start=piece.swallowed, end=piece.start + end)
 
     def _engine(self, size: int) -> Prefilter | None:
         self._patience -= size
@@ -267,16 +281,8 @@ class Matcher:
         return Candidate(start, end, self._precedence, rule.id)
 
 
-def plain_of(content: bytes) -> Plain:
-    """Return `content` without terminal escape sequences."""
-    if b"\x1b" not in content:
-        return Plain(content, [0], [0])
-    escapes = [match.span() for match in _ESCAPES.finditer(content)]
-    there = [0, *(end for _, end in escapes)]
-    ends = [*(start for start, _ in escapes), len(content)]
-    pieces = [content[start:end] for start, end in zip(there, ends, strict=True)]
-    here = list(accumulate(map(len, pieces[:-1]), initial=0))
-    return Plain(b"".join(pieces), here, there)
+def _order(one: Candidate) -> tuple[int, int, int]:
+    return one.start, one.precedence, -one.end
 
 
 def without_overlaps(candidates: list[Candidate], content: bytes) -> Iterator[Candidate]:
@@ -296,23 +302,21 @@ def without_overlaps(candidates: list[Candidate], content: bytes) -> Iterator[Ca
 
 def redact_bytes(content: bytes, scanner: Scanner) -> tuple[bytes, list[Finding]]:
     """Return `content` with every secret replaced by its tag, and the findings with offsets in bytes of `content`."""
-    plain = plain_of(content)
-    return replaced(content, plain, without_overlaps(scanner.candidates(plain.content), plain.content), scanner)
+    spans = scanner.spans(content, plain_of(content))
+    return replaced(content, without_overlaps(spans, content), scanner)
 
 
-def replaced(
-    content: bytes, plain: Plain, chosen: Iterable[Candidate], scanner: Scanner
-) -> tuple[bytes, list[Finding]]:
-    """Return `content` with the `chosen` spans of `plain` replaced; escapes inside a span stay, after its tag."""
+def replaced(content: bytes, chosen: Iterable[Candidate], scanner: Scanner) -> tuple[bytes, list[Finding]]:
+    """Return `content` with the `chosen` spans replaced; escapes inside a span stay, after its tag."""
     pieces: list[bytes] = []
     findings: list[Finding] = []
     at = 0
     for one in chosen:
-        start, end = plain.origin(one.start), plain.origin(one.end - 1) + 1
-        tag = scanner.tag(one.rule, plain.content[one.start : one.end])
-        pieces += [content[at:start], tag.encode(), *_ESCAPES.findall(content[start:end])]
-        findings.append(Finding(one.rule, start, end, tag))
-        at = end
+        span = content[one.start : one.end]
+        tag = scanner.tag(one.rule, secret_of(span))
+        pieces += [content[at : one.start], tag.encode(), kept_escapes(span)]
+        findings.append(Finding(one.rule, one.start, one.end, tag))
+        at = one.end
     pieces.append(content[at:])
     return b"".join(pieces), findings
 

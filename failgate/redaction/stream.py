@@ -1,11 +1,8 @@
 """Secrets replaced in a stream, whatever the sizes of its chunks."""
 
-from bisect import bisect_right
+from failgate.redaction.escapes import plain_of
+from failgate.redaction.scanner import HOLD_BYTES, Candidate, Finding, Scanner, replaced, without_overlaps
 
-from failgate.redaction.scanner import Candidate, Finding, Scanner, plain_of, replaced, without_overlaps
-
-HOLD_BYTES = 24 * 1024
-"""More than the longest secret of any rule (a test measures it): what is held back until its end was seen."""
 CONTEXT_BYTES = 4096
 """How much of what was let go stays visible to what looks at what stands before: rules, and lines broken in two."""
 
@@ -43,14 +40,13 @@ class RedactingStream:
     def _let_go(self, hold: int) -> bytes:
         held = bytes(self._held)
         plain = plain_of(held)
-        first = _offset_in_plain(plain.here, plain.there, self._context)
-        candidates = [one for one in self._scanner.candidates(plain.content) if one.start >= first]
-        cut = len(plain.content)
+        spans = [one for one in self._scanner.spans(held, plain) if one.start >= self._context]
+        end = len(held)
         if hold:
-            cut = _uncut(candidates, max(first, cut - hold))
-        chosen = list(without_overlaps([one for one in candidates if one.start < cut], plain.content))
-        end = len(held) if not hold else (plain.origin(cut - 1) + 1 if cut > first else self._context)
-        clean, findings = replaced(held[:end], plain, chosen, self._scanner)
+            cut = len(plain.content) - hold
+            end = max(self._context, _uncut(spans, plain.origin(cut - 1) + 1 if cut > 0 else 0))
+        chosen = without_overlaps([one for one in spans if one.start < end], held)
+        clean, findings = replaced(held[:end], chosen, self._scanner)
         if self._context:
             clean = clean[self._context :]
         shift = self._offset - self._context
@@ -68,10 +64,3 @@ def _uncut(candidates: list[Candidate], cut: int) -> int:
         if one.start < cut < one.end:
             cut = one.start
     return cut
-
-
-def _offset_in_plain(here: list[int], there: list[int], offset: int) -> int:
-    """Return the plain offset of the first byte that comes from `offset` of the original or later."""
-    at = bisect_right(there, offset) - 1
-    result = here[at] + offset - there[at]
-    return min([result, *here[at + 1 : at + 2]])

@@ -7,7 +7,7 @@ from re import _parser  # type: ignore[attr-defined]  # measures patterns, only 
 import pytest
 
 from failgate.redaction import ENGINES, RULES, RULES_VERSION, Rule, Scanner, redact
-from failgate.redaction.stream import HOLD_BYTES
+from failgate.redaction.scanner import HOLD_BYTES
 
 NAMES = [f"{number}-{rule.id}" for number, rule in enumerate(RULES)]
 

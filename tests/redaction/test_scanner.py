@@ -62,8 +62,34 @@ def test_what_reaches_beyond_an_earlier_finding_is_replaced_too() -> None:
 def test_a_colour_inside_a_token_does_not_hide_it_and_stays() -> None:
     text = f"{GITHUB[:10]}\x1b[1;31m{GITHUB[10:20]}\x1b]0;title\x07{GITHUB[20:]}!"
     result = redact(text, Scanner())
-    assert result.text == f"{result.findings[0].tag}\x1b[1;31m\x1b]0;title\x07!"
+    assert result.text == f"{result.findings[0].tag}\x1b[1;31m!"  # a title may hold anything: it goes with the token
     assert (result.findings[0].start, result.findings[0].end) == (0, len(text) - 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("\x1b]0;deploy --token=", "\x07"),
+        ("\x1b]8;;https://files.example.org/?key=", "\x1b\\the file\x1b]8;;\x1b\\"),
+        ("\x1bP1$r ", "\x1b\\"),
+        ("\x1b_note ", "\x1b\\ and more"),
+    ],
+)
+def test_the_text_of_an_escape_sequence_is_searched(before: str, after: str) -> None:
+    result = redact(f"x{before}{GITHUB}{after}", Scanner())
+    assert result.text == f"x{before}{result.findings[0].tag}{after}"
+    assert [one.rule for one in result.findings] == ["github-token"]
+    assert redact(result.text, Scanner()).text == result.text
+
+
+@pytest.mark.parametrize("before", ["\x1b", "\x1b[", "\x1b[5;", "\x1b(", "\x1b#", "\x1b[31m\x1b"])
+def test_a_letter_that_a_terminal_takes_for_the_end_of_an_escape_does_not_hide_a_secret(before: str) -> None:
+    for secret, scanner in ((GITHUB, Scanner()), ("customer-4711", Scanner(values={"customer-4711": b"x"}))):
+        result = redact(f"a {before}{secret} b", scanner)
+        assert secret[1:] not in result.text
+        assert result.text.startswith("a ")
+        assert result.text.endswith(f"{result.findings[-1].tag} b")
+        assert redact(result.text, scanner).text == result.text
 
 
 SPELLINGS = {

@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from failgate.redaction import ENGINES, CharacterOffsets, Finding, RedactingStream, Scanner, redact, redact_bytes
-from failgate.redaction.stream import CONTEXT_BYTES, HOLD_BYTES
+from failgate.redaction.scanner import HOLD_BYTES
+from failgate.redaction.stream import CONTEXT_BYTES
 
 GITHUB = b"ghp_" + b"q7Xk2Lm9Zt4Vb8Rn3Wc6Hy1Pd5Gs0JfTa1b2"
 KEY = b"-----BEGIN RSA PRIVATE KEY-----\n" + b"MIIEpAIBAAKCAQEA\n" * 60 + b"-----END RSA PRIVATE KEY-----\n"
@@ -28,6 +29,8 @@ PIECES = [
     b"\xff\xfe\x80",
     b"gr\xc3\xbc\xc3\x9fe ",
     b"\x1b]0;title\x07",
+    b"\x1b]8;;https://x.example/" + GITHUB + b"\x1b\\",
+    b"\x1b" + GITHUB,
     b"\x1b[",
     b"https://me:s3cr3tpw@example.org/ ",
     WEB_TOKEN,
