@@ -168,9 +168,9 @@ class Tokens:
                 return None
         return self._used(live, address)
 
-    def recall(self, text: str, address: str | None) -> Principal | None:
-        """Return what `resolve` says of a token that is in memory; None also when `resolve` has to be asked."""
-        live = self._live.peek(digest_of(text))
+    def recall(self, digest: str, address: str | None) -> Principal | None:
+        """Return what `resolve` says of the token with `digest` if it is in memory; None when it has to be asked."""
+        live = self._live.peek(digest)
         return None if live is None else self._used(live, address)
 
     def _used(self, live: _Live, address: str | None) -> Principal | None:

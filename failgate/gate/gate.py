@@ -113,13 +113,13 @@ class Gate:
         """
         return self._view(await self._submitting.submit(principal, workspace_id, submission, idempotency_key))
 
-    async def ask(
+    def ask(
         self,
         principal: Principal,
         workspace_id: str,
         submission: Submission,
         answered: Callable[[Receipt | Exception], None],
-    ) -> None:
+    ) -> Awaitable[None]:
         """Take a command in as `submit` does, without a wait; only what its agent has to know is told, to `answered`.
 
         `answered` is called once, later, from the loop: with the receipt of a command that is durable, or with the
@@ -131,7 +131,7 @@ class Gate:
         def kept(stored: Stored, error: Exception | None) -> None:
             answered(receipt_of(stored, self._time.now_us()) if error is None else error)
 
-        await self._submitting.hand_in(principal, workspace_id, submission, kept)
+        return self._submitting.hand_in(principal, workspace_id, submission, kept)
 
     async def explain(self, principal: Principal, workspace_id: str, command: dict[str, Any]) -> Explanation:
         """Return what the policies would say of the raw `command` now; nothing is kept.

@@ -2,8 +2,8 @@
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Coroutine, Generator, Mapping
-from functools import partial
+from collections.abc import Awaitable, Coroutine, Generator, Mapping, Sequence
+from functools import lru_cache, partial
 from time import monotonic
 from types import CoroutineType, coroutine
 from typing import Any, Generic, TypeGuard, TypeVar, cast
@@ -14,13 +14,14 @@ from failgate.base.canonical import canonical
 from failgate.base.errors import Unprocessable
 from failgate.base.log import get_logger
 from failgate.gate.command import digest_of_body
-from failgate.gate.policy import ApprovalPolicy, CommandContext, Finding
+from failgate.gate.policy import ApprovalPolicy, Combined, CommandContext, Finding, combine
 from failgate.wire.gate import Command
 from failgate.wire.gate import Finding as WireFinding
 
 T = TypeVar("T")
 JUDGE_SECONDS = 2.0
 MAX_NEED = 100
+_TEXT_OR_NONE = (str, type(None))
 _SAYS = frozenset({"allow", "ask", "deny", "abstain"})
 _log = get_logger("failgate.gate")
 
@@ -57,8 +58,9 @@ def _is_sound(finding: object) -> TypeGuard[Finding]:
     """Tell whether it is a finding, by its members too: a plugin's types are not checked when it runs."""
     if not isinstance(finding, Finding):
         return False
-    says, reason, need = cast("tuple[object, object, object]", (finding.says, finding.reason, finding.need))
-    return says in _SAYS and isinstance(reason, str) and type(need) is int and 0 <= need <= MAX_NEED
+    reason, need, rule_id = cast("tuple[object, object, object]", (finding.reason, finding.need, finding.rule_id))
+    is_text = isinstance(reason, str) and isinstance(rule_id, _TEXT_OR_NONE)
+    return finding.says in _SAYS and is_text and type(need) is int and 0 <= need <= MAX_NEED
 
 
 def _late(seconds: float) -> str:
@@ -158,6 +160,39 @@ def to_wire(findings: tuple[tuple[str, Finding], ...]) -> list[WireFinding]:
 def findings_text(findings: list[WireFinding]) -> str:
     """Return `findings` as the JSON that a row keeps."""
     return _encode_findings(findings).decode()
+
+
+class Conclusion(msgspec.Struct, frozen=True):
+    """What findings come to, and what is written down of that.
+
+    `findings_text` and `deciders` (the names of the policies that decided) are JSON; `rule_id` is the rule's behind it.
+    """
+
+    combined: Combined
+    findings_text: str
+    deciders: str
+    rule_id: str | None
+
+
+def conclude(findings: Sequence[tuple[str, Finding]]) -> Conclusion:
+    """Return what `findings` come to. Most commands meet few rules again and again: the last ones are remembered."""
+    return _concluded(tuple(findings))
+
+
+@lru_cache(maxsize=256)
+def _concluded(findings: tuple[tuple[str, Finding], ...]) -> Conclusion:
+    return conclusion_of(combine(findings))
+
+
+def conclusion_of(combined: Combined) -> Conclusion:
+    """Return what is written down of the law's answer."""
+    deciding = [(name, finding) for name, finding in combined.findings if finding.says == combined.decision]
+    return Conclusion(
+        combined,
+        findings_text(to_wire(combined.findings)),
+        _encode_findings([name for name, _ in deciding]).decode(),
+        next((finding.rule_id for _, finding in deciding if finding.rule_id is not None), None),
+    )
 
 
 def stored_findings(text: str) -> list[WireFinding]:

@@ -8,7 +8,6 @@ import msgspec
 
 from failgate.access.principal import Principal
 from failgate.audit.record import Actor
-from failgate.base.canonical import JSON
 from failgate.base.clock import MICROSECONDS
 from failgate.base.db import Transaction
 from failgate.base.errors import FailgateError, Unprocessable
@@ -19,7 +18,16 @@ from failgate.gate import lifecycle as life
 from failgate.gate.command import ParsedCommand, check_text, check_ttl, parse_command
 from failgate.gate.feed import Happened
 from failgate.gate.journal import record_event
-from failgate.gate.judging import Snapshots, Unfinished, begin, findings_text, judge_all, to_wire
+from failgate.gate.judging import (
+    Conclusion,
+    Snapshots,
+    Unfinished,
+    begin,
+    conclude,
+    conclusion_of,
+    judge_all,
+    to_wire,
+)
 from failgate.gate.keeping import Judged, Keeping
 from failgate.gate.parts import Parts
 from failgate.gate.policy import Combined, CommandContext, Finding, combine, without_allowing
@@ -109,21 +117,21 @@ class Submitting:
 
     async def _judge(self, asking: _Asking) -> Judged:
         snapshot, policy = self._snapshots.take(asking.workspace_id)
-        combined = await self._decide(asking.parsed.command, asking.principal, asking.workspace_id)
-        if combined.decision == "ask":
+        concluded = await self._decide(asking.parsed.command, asking.principal, asking.workspace_id)
+        decision = concluded.combined.decision
+        if decision == "ask":
             self._parts.queue.admit(len(asking.parsed.body))
         now_us = self._parts.time.now_us()
-        event = self._event(asking, combined, policy, now_us)
-        frozen = (snapshot, findings_text(to_wire(combined.findings)))
-        stored = _stored(asking, life.apply(None, event), combined, frozen, now_us)
+        event = self._event(asking, concluded.combined, policy, now_us)
+        stored = _stored(asking, life.apply(None, event), concluded, snapshot, now_us)
         record = record_event(
             event,
             workspace_id=asking.workspace_id,
             command_id=stored.id,
             actor=Actor.of(asking.principal),
-            facts=_rule_facts(combined),
+            facts=None if concluded.rule_id is None else {"rule": concluded.rule_id},
         )
-        return Judged(stored, record, _HAPPENED[combined.decision], request_context.get())
+        return Judged(stored, record, _HAPPENED[decision], request_context.get())
 
     async def explain(self, principal: Principal, workspace_id: str, raw: dict[str, Any]) -> Explanation:
         """Return what the policies would say of the command now; nothing is kept and no use of a rule is counted."""
@@ -150,15 +158,16 @@ class Submitting:
         findings = await judge_all(self._parts.policies, command, context, self._parts.limits.policy_seconds)
         return without_allowing(findings) if self._parts.known_rules.is_closed(workspace_id) else findings
 
-    async def _decide(self, command: Command, principal: Principal, workspace_id: str) -> Combined:
+    async def _decide(self, command: Command, principal: Principal, workspace_id: str) -> Conclusion:
         """Return the law's answer; a rule that lets the command pass has counted this use."""
         findings: list[tuple[str, Finding]] = []
         for _ in range(REJUDGE):
             findings = await self._ask_policies(command, principal, workspace_id)
-            combined = combine(findings)
-            if combined.decision != "allow" or await self._count_uses(workspace_id, combined):
-                return combined
-        return Combined("deny", 0, "the rule that would let it pass cannot be used", tuple(findings))
+            concluded = conclude(findings)
+            if concluded.combined.decision != "allow" or await self._count_uses(workspace_id, concluded.combined):
+                return concluded
+        unusable = "the rule that would let it pass cannot be used"
+        return conclusion_of(Combined("deny", 0, unusable, tuple(findings)))
 
     async def _count_uses(self, workspace_id: str, combined: Combined) -> bool:
         rulebook = self._parts.rulebook
@@ -192,8 +201,8 @@ class Submitting:
         return life.Asked(command_id, digest, now_us + asking.ttl_us, combined.need, policy, requester, excluded)
 
 
-def _stored(asking: _Asking, request: life.Request, combined: Combined, frozen: tuple[str, str], now_us: int) -> Stored:
-    """Return the row of `request`; `frozen` are the texts of the policies' snapshot and findings."""
+def _stored(asking: _Asking, request: life.Request, concluded: Conclusion, snapshot: str, now_us: int) -> Stored:
+    """Return the row of `request`; `snapshot` is the text of what the policies would apply."""
     principal, is_decided = asking.principal, request.state != "pending"
     return Stored(
         id=request.id,
@@ -210,23 +219,12 @@ def _stored(asking: _Asking, request: life.Request, combined: Combined, frozen: 
         excluded=texts_text(sorted(request.excluded)).decode() if request.excluded else "[]",
         need=request.need,
         policy=request.policy,
-        policy_snapshot=frozen[0],
-        findings=frozen[1],
+        policy_snapshot=snapshot,
+        findings=concluded.findings_text,
         created_us=now_us,
         expires_us=request.expires_us,
         decided_us=now_us if is_decided else None,
-        decided_by=_deciders(combined) if is_decided else None,
-        note=combined.reason if combined.decision == "deny" else None,
+        decided_by=concluded.deciders if is_decided else None,
+        note=concluded.combined.reason if concluded.combined.decision == "deny" else None,
         use_by_us=request.use_by_us,
     )
-
-
-def _rule_facts(combined: Combined) -> dict[str, JSON] | None:
-    for _, finding in combined.findings:
-        if finding.rule_id is not None and finding.says == combined.decision:
-            return {"rule": finding.rule_id}
-    return None
-
-
-def _deciders(combined: Combined) -> str:
-    return texts_text([name for name, finding in combined.findings if finding.says == combined.decision]).decode()

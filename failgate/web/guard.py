@@ -18,6 +18,7 @@ from failgate.access.decision import ANY_SIGN_IN, Decision, decide
 from failgate.access.permission import Permission
 from failgate.access.principal import ANONYMOUS, Principal
 from failgate.access.role import Role
+from failgate.accounts.token_text import digest_of
 from failgate.base.clock import MICROSECONDS
 from failgate.base.db import workspace_scope
 from failgate.base.errors import Forbidden, NotFound, NotSignedIn, SsoRequired, StepUpRequired
@@ -129,14 +130,19 @@ def is_stepped_up(principal: Principal, now_us: int) -> bool:
     return proven_us is not None and not is_backup_code and 0 <= now_us - proven_us <= STEP_UP_SECONDS * MICROSECONDS
 
 
-def may_at_once(visit: Visit, permission: Permission, services: Services) -> bool:
+def digest_of_agent(visit: Visit) -> str | None:
+    """Return the digest of the token by which an agent speaks here, for `may_at_once`; None when none does alone."""
+    if visit.certificate_id is not None or visit.credential is None or not visit.credential.startswith("fg_agt_"):
+        return None
+    return digest_of(visit.credential)
+
+
+def may_at_once(visit: Visit, token_digest: str, permission: Permission, services: Services) -> bool:
     """Tell of an agent whose token is in memory that it has `permission` now; otherwise `may_still` has to be asked.
 
     It is what `may_still` says of such a one, at a tenth of the cost: an agent has one role, in one workspace.
     """
-    if visit.certificate_id is not None or visit.credential is None or not visit.credential.startswith("fg_agt_"):
-        return False
-    principal = services.tokens.recall(visit.credential, visit.ip)
+    principal = services.tokens.recall(token_digest, visit.ip)
     if principal is None or visit.workspace is None or principal.workspace_id != visit.workspace.id:
         return False
     visit.principal, visit.role = principal, Role.AGENT

@@ -5,7 +5,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.exceptions import InvalidState
 from websockets.protocol import State
 
 from failgate.web.asgi import Message
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 GOING_AWAY = 1001
 NOT_TEXT = 1007
 SWITCHING = 101
+FINAL_TEXT = 0x81
+LONG_SIZE = 126  # and above: the size stands in the next 2 or 8 bytes
 WIRE = "failgate.wire"  # the socket's own protocol in an ASGI scope: a SocketProtocol
 
 
@@ -74,7 +75,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     async def receive(self) -> Any:
         """Return the next message of ASGI; wait for it."""
-        message = await self._inbox.get()
+        while self._inbox.empty():
+            await self._inbox.coming()
+        message = self._inbox.take()
         if self.read_paused and self._inbox.empty():
             self.read_paused = False
             self.transport.resume_reading()
@@ -82,18 +85,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def say(self, octets: bytes) -> None:
         """Send `octets`, which are UTF-8, as a text; nothing happens when the socket has ended."""
-        if self.close_sent or self.disconnected:
-            return
-        try:
-            self.conn.send_text(octets)
-        except InvalidState:
-            return
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.conn.state is State.OPEN and not self.close_sent and not self.disconnected:
+            self.transport.write(text_frame(octets))
+
+    def is_full(self) -> bool:
+        """Tell whether the peer does not read what it was told; then `until_written` is to be awaited."""
+        return not self.writable.is_set()
 
     async def until_written(self) -> None:
-        """Wait while the peer does not read what it was told."""
-        if not self.writable.is_set():
-            await self.writable.wait()
+        """Return when the peer has read enough of what it was told."""
+        await self.writable.wait()
 
     def cut(self) -> None:
         """End the connection without a further byte."""
@@ -116,6 +117,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
             return
         super().shutdown()
+
+
+def text_frame(octets: bytes) -> bytes:
+    """Return `octets` as one whole text frame of a server. Source: RFC 6455 section 5.2."""
+    size = len(octets)
+    if size < LONG_SIZE:
+        return bytes((FINAL_TEXT, size)) + octets
+    if size < 1 << 16:
+        return bytes((FINAL_TEXT, LONG_SIZE)) + size.to_bytes(2) + octets
+    return bytes((FINAL_TEXT, LONG_SIZE + 1)) + size.to_bytes(8) + octets
 
 
 class _Inbox:
@@ -142,12 +153,11 @@ class _Inbox:
         """Tell whether a reader will take the next message at once."""
         return self._reader is not None and not self._reader.done()
 
-    async def get(self) -> Message:
-        """Return the oldest message; wait for one."""
-        while not self._messages:
-            self._reader = self._loop.create_future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
+    def coming(self) -> "asyncio.Future[None]":
+        """Return what ends when the next message is there."""
+        self._reader = self._loop.create_future()
+        return self._reader
+
+    def take(self) -> Message:
+        """Return the oldest message, which is there."""
         return self._messages.popleft()

@@ -19,7 +19,7 @@ from failgate.base.errors import BadInput, FailgateError, NotFound, NotSignedIn,
 from failgate.base.ids import is_id
 from failgate.web.context import services_of, visit_of
 from failgate.web.errors import note_error, problem_of
-from failgate.web.guard import may_at_once, may_still
+from failgate.web.guard import digest_of_agent, may_at_once, may_still
 from failgate.web.live.frames import Cancel, Decided, Done, Finish, Incoming, Ref, Refused, Submit, Submitted, Use
 from failgate.web.live.sockets import CREDENTIAL_ENDED, OpenSockets
 from failgate.web.metrics import Metrics
@@ -57,8 +57,8 @@ class _Agent:
     """One agent's open socket."""
 
     __slots__ = (
-        "_context", "_gate", "_is_asking", "_is_ended", "_is_gone", "_services", "_tasks", "_turn", "_visit", "_wire",
-        "_workspace_id",
+        "_context", "_gate", "_is_asking", "_is_ended", "_is_gone", "_services", "_tasks", "_token_digest",
+        "_turn", "_visit", "_wire", "_workspace_id",
     )  # fmt: skip
 
     def __init__(self, socket: WebSocket[Any, Any, Any]) -> None:
@@ -68,6 +68,7 @@ class _Agent:
         self._workspace_id = self._visit.here().id
         assert self._visit.wire is not None
         self._wire = self._visit.wire
+        self._token_digest = digest_of_agent(self._visit)
         self._context = contextvars.copy_context()  # of this request, for what the commit calls
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_asking = False  # a submission is on its way to the disk
@@ -88,7 +89,8 @@ class _Agent:
             if self._is_asking:  # the frame before is not answered yet
                 self._turn = asyncio.get_running_loop().create_future()
                 await self._turn
-            await self._wire.until_written()
+            if self._wire.is_full():
+                await self._wire.until_written()
             try:
                 answer = await self._answer(text)
             except NotSignedIn:
@@ -130,7 +132,8 @@ class _Agent:
     async def _do(self, frame: Incoming) -> bytes | None:
         gate, workspace_id = self._gate, self._workspace_id
         if isinstance(frame, Submit):
-            await self._authorize(Permission.WORKSPACE_COMMAND_SUBMIT)
+            if not self._may_at_once(Permission.WORKSPACE_COMMAND_SUBMIT):
+                await self._authorize(Permission.WORKSPACE_COMMAND_SUBMIT)
             if len(self._tasks) >= MAX_WATCHED:
                 raise TooManyRequests("This agent waits for too many commands.", retry_after_seconds=1)
             ref = frame.ref
@@ -167,9 +170,12 @@ class _Agent:
         if asked.state == "pending":
             self._spawn(self._watch(asked.id, ref))
 
+    def _may_at_once(self, permission: Permission) -> bool:
+        digest = self._token_digest
+        return digest is not None and may_at_once(self._visit, digest, permission, self._services)
+
     async def _authorize(self, permission: Permission) -> None:
-        visit, services = self._visit, self._services
-        if not may_at_once(visit, permission, services) and not await may_still(visit, permission, services):
+        if not await may_still(self._visit, permission, self._services):
             raise NotSignedIn("The token is not valid any more.")
 
     async def _watch(self, command_id: str, ref: Ref | None) -> None:
