@@ -183,7 +183,7 @@ class Scanner:
         if self._has_value(unbroken.content):
             return joined_lines(content, breaks(content))
         newlines = unbroken.suspects(places, prefilter.tokens(unbroken.content), self._tokens)
-        newlines |= across_wide(content, places, prefilter)
+        newlines |= across_wide(content, prefilter)
         return joined_lines(content, breaks_at(content, newlines))
 
     def _across_lines(self, lines: Iterable[Joined], known: set[tuple[int, str]]) -> Iterator[Candidate]:

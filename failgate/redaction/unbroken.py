@@ -18,11 +18,10 @@ NEAR_BYTES = 192
 """More than any opening is long (a test measures it): what begins in a line ends as near behind it."""
 
 
-def across_wide(content: bytes, places: Iterable[Possible], prefilter: Prefilter) -> set[int]:
+def across_wide(content: bytes, prefilter: Prefilter) -> set[int]:
     """Return the ends of lines as wide as a terminal that a rule may have something across.
 
-    Its opening lies in the line, and then `places` has it, or across the end: those lines, each with what follows it
-    without line ends, are searched at once.
+    Its opening begins in the line: those lines, each with what follows it without line ends, are searched at once.
     """
     lines = wide_lines(content)
     near = [content[start : end + NEAR_BYTES].translate(None, b"\r\n") for start, end in lines]
@@ -33,9 +32,6 @@ def across_wide(content: bytes, places: Iterable[Possible], prefilter: Prefilter
             start, end = lines[at]
             if place.start <= starts[at] + end - start:
                 found.add(end)
-    wide = frozenset(end for _, end in lines)
-    for place in places:
-        found.update(wide.intersection(_ends_around(content, place)))
     return found
 
 
