@@ -80,6 +80,7 @@ class DueWork:
 
     async def _step(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._is_due.wait(), self.RETRY_SECONDS)
+            async with asyncio.timeout(self.RETRY_SECONDS):  # `wait_for` of 3.11 may swallow the end (cpython 86296)
+                await self._is_due.wait()
         self._is_due.clear()
         await self._run_once()

@@ -48,6 +48,22 @@ async def test_work_is_done_at_the_start_and_when_it_is_woken():
     assert done.empty()
 
 
+async def test_work_that_is_woken_and_closed_at_once_ends():
+    waiting = asyncio.Event()
+
+    async def run_once() -> None:
+        waiting.set()
+
+    work = DueWork("test", run_once)
+    work.start()
+    await asyncio.wait_for(waiting.wait(), 30)
+    await asyncio.sleep(0)  # it waits for the next time
+    work.wake()
+    closing = asyncio.get_running_loop().create_task(work.close())
+    await asyncio.wait([closing], timeout=10)
+    assert closing.done()
+
+
 async def test_a_sweep_that_breaks_stops_no_other():
     swept: list[str] = []
 
