@@ -172,9 +172,7 @@ def _give_way() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             thread = threading.get_native_id()
-            own = os.getpriority(
-                os.PRIO_PROCESS, thread
-            )  # a superuser could take more than the server itself was given
+            own = os.getpriority(os.PRIO_PROCESS, thread)  # a superuser's thread could rise above its own server
             os.setpriority(os.PRIO_PROCESS, thread, max(own, NICENESS))
 
 

@@ -147,8 +147,7 @@ async def _artifacts(services: Services, examination: "Examination") -> list[Fin
 
 async def _emptied(services: Services) -> frozenset[str]:
     """Return the deleted workspaces of which something is left."""
-    rows = await services.db.fetch("SELECT id FROM deleted_workspace WHERE receipt IS NULL")
-    return frozenset(row["id"] for row in rows)
+    return frozenset(one.id for one in await services.deletion.deleted() if one.state == "emptying")
 
 
 def _leaving(compared: Compared) -> list[Finding]:

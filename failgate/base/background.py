@@ -49,7 +49,7 @@ class Background:
             except FailgateError as error:
                 _log.warning("background.failed", work=self._name, reason=str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the next step comes
+            except Exception as error:  # noqa: BLE001  # nobody awaits this task: any other end of it would be unseen
                 _log.exception("background.broke", work=self._name, error=type(error).__name__)
                 await asyncio.sleep(PAUSE_SECONDS)
 

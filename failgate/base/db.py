@@ -274,7 +274,9 @@ class Database:
             return
         wanted = min(self._last_group, GROUP_LIMIT)
         deadline = time.monotonic() + min(LONGEST_GATHERING_SECONDS, self._writer.commit_seconds)
-        while len(self._jobs) + self._joined < wanted and not self._is_closing and time.monotonic() < deadline:  # noqa: ASYNC110 - bounded
+        while (  # noqa: ASYNC110 - until the deadline, one turn of the loop at a time: an event would cost each change
+            len(self._jobs) + self._joined < wanted and not self._is_closing and time.monotonic() < deadline
+        ):
             await asyncio.sleep(0)
 
     async def _commit_group(self, jobs: list[_Job[Any]], group: _Group) -> None:

@@ -76,5 +76,5 @@ class Together(Generic[K, T]):
 def _call(answered: Answered, error: Exception | None) -> None:
     try:
         answered(error)
-    except Exception as failure:  # noqa: BLE001  # the others have to learn it too
-        _log.error("answer.failed", error=type(failure).__name__)
+    except Exception as failure:  # noqa: BLE001  # any fault of one who learns: the others of the batch learn it still
+        _log.exception("answer.failed", error=type(failure).__name__)

@@ -25,13 +25,8 @@ def overview(report: LocalReport) -> Iterator[str]:
     took = f"{manifest.duration_ms / 1000:.1f} s"
     yield f"ended     exit code {manifest.exit_code}{how} after {took}, {inert(manifest.created_at)}"
     if manifest.git is not None:
-        dirty = (
-            f", {manifest.git.changed_files} changed {'file' if manifest.git.changed_files == 1 else 'files'}"
-            if manifest.git.is_dirty
-            else ", clean"
-        )
         head = (manifest.git.head or "no commit yet")[:13]
-        yield f"git       {inert(manifest.git.branch or 'no branch')} {inert(head)}{dirty}"
+        yield f"git       {inert(manifest.git.branch or 'no branch')} {inert(head)}, {manifest.git.changes}"
     names = manifest.environment.names
     values = manifest.environment.values
     yield f"machine   {inert(manifest.environment.platform)}; names of {len(names)} variables, values of {len(values)}"

@@ -108,12 +108,7 @@ def _facts(manifest: Manifest, most: int) -> list[str]:
     lines = [f"ended: {how} after {manifest.duration_ms / 1000:.1f} s, captured {manifest.created_at}"]
     if manifest.git is not None:
         state = manifest.git
-        tree = (
-            f"{state.changed_files} changed {'file' if state.changed_files == 1 else 'files'}"
-            if state.is_dirty
-            else "clean"
-        )
-        lines.append(f"git: commit {state.head or 'none'}, branch {state.branch or 'none'}, {tree}")
+        lines.append(f"git: commit {state.head or 'none'}, branch {state.branch or 'none'}, {state.changes}")
     replaced = sum(found.count for found in manifest.redactions)
     lines.append(f"folder: {manifest.cwd}")
     lines.append(f"secrets replaced: {replaced}")

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 _STRING: Final = rb"(?:\][^\x07\x1b]{0,2048}(?:\x07|\x1b\\)|[PX^_][^\x1b]{0,2048}\x1b\\)"
 _ESCAPES: Final = re.compile(rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|" + _STRING + rb"|[ -/]{0,4}[0-~])")
 _STRINGS: Final = re.compile(rb"\x1b(" + _STRING + rb")")
-_HIDING: Final = re.compile(  # colours are left out: no token begins with what they end with
+_HIDING: Final = re.compile(  # colours are left out: they stand everywhere, and no rule's token begins with their `m`
     rb"\x1b(?:(?P<text>"
     + _STRING
     + rb")|(?!\[[0-?]*m)(?:\[[0-?]{0,64}[ -/]{0,8}[A-Za-z]|[ -/]{0,4}[0-9A-Za-z])(?=[0-9A-Za-z]))"

@@ -77,6 +77,13 @@ class GitState(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     binary_files: int = 0
     folder: str | None = None
 
+    @property
+    def changes(self) -> str:
+        """Return what differs from the commit, in words: `clean`, `1 changed file`, `2 changed files`."""
+        if not self.is_dirty:
+            return "clean"
+        return f"{self.changed_files} changed {'file' if self.changed_files == 1 else 'files'}"
+
 
 class EnvironmentSummary(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Names of all variables that the command got, values of the harmless ones, and what the machine is.

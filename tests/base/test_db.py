@@ -9,15 +9,8 @@ from failgate.base.open_database import open_database
 
 
 @pytest.fixture
-async def numbers(empty_database_url: str):
-    database = await open_database(empty_database_url)
-
-    async def make(tx: Transaction) -> None:
-        await tx.execute("CREATE TABLE number (n BIGINT PRIMARY KEY, label TEXT)")
-
-    await database.write(make)
-    yield database
-    await database.close()
+def numbers(number_table: Database) -> Database:
+    return number_table
 
 
 def insert(n: int):

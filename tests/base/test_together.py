@@ -41,15 +41,8 @@ class Numbers:
 
 
 @pytest.fixture
-async def numbers(empty_database_url: str):
-    database = await open_database(empty_database_url)
-
-    async def make(tx: Transaction) -> None:
-        await tx.execute("CREATE TABLE number (n BIGINT PRIMARY KEY, label TEXT)")
-
-    await database.write(make)
-    yield Numbers(database)
-    await database.close()
+async def numbers(number_table: Database) -> Numbers:
+    return Numbers(number_table)
 
 
 async def test_changes_that_wait_are_one_verb_in_their_order(numbers: Numbers) -> None:

@@ -270,10 +270,8 @@ def _git(manifest: Manifest) -> GitLine | None:
     if manifest.git is None:
         return None
     state = manifest.git
-    count = state.changed_files
-    tree = f"{count} changed {'file' if count == 1 else 'files'}" if state.is_dirty else "clean"
     head = state.head or "no commit yet"
-    return GitLine(head, head[:12] if state.head else head, state.branch or "detached", tree)
+    return GitLine(head, head[:12] if state.head else head, state.branch or "detached", state.changes)
 
 
 def _machine(summary: EnvironmentSummary) -> Machine:
