@@ -10,14 +10,14 @@ from pathlib import Path
 
 from failgate.accounts.directory import Directory
 from failgate.accounts.invitations import Invitations
-from failgate.accounts.mail import Mail, Relay
+from failgate.accounts.mail import Letterbox, Mail, Relay
 from failgate.accounts.room import build_accounts
 from failgate.accounts.setup_links import SetupLinks, SignInLinks
 from failgate.artifacts.room import open_artifacts
 from failgate.audit.follower import Follower
 from failgate.audit.log import AuditLog
 from failgate.base.clock import Clock, SystemClock
-from failgate.base.data_folder import hold_data_folder, hold_database_file
+from failgate.base.data_folder import SECRETS_KEY, hold_data_folder, hold_database_file
 from failgate.base.db import Database
 from failgate.base.idempotency import FirstAnswers
 from failgate.base.outbound import Outbound
@@ -28,10 +28,14 @@ from failgate.gate.feed import Feed
 from failgate.gate.gate import Gate
 from failgate.gate.known_rules import KnownRules
 from failgate.gate.parts import GateLimits
+from failgate.gate.rule_proposals import RuleProposals
 from failgate.gate.rules import Rules
 from failgate.loader.host import HostMaker
 from failgate.loader.opening import open_plugins
 from failgate.loader.slots import OpenedPlugins
+from failgate.notify.room import build_notifications
+from failgate.recordings.reading import RecordingReading
+from failgate.recordings.recordings import Recordings
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.rescanning import Rescanning
 from failgate.reports.room import build_reports
@@ -76,7 +80,9 @@ async def open_services(
         await audit.open(accept_rollback=accept_rollback)
         stack.push_async_callback(audit.close)
         outbound = _outbound(config)
-        plugins = await stack.enter_async_context(open_plugins(config, HostMaker(data_dir, clock, outbound)))
+        plugins = await stack.enter_async_context(
+            open_plugins(config, HostMaker(data_dir, clock, outbound, _letterbox(config, clock)))
+        )
         services = await _build(config, data_dir, clock, db, audit, plugins, outbound, stack, is_demo=is_demo)
         if is_serving:
             await begin_serving(services, stack)
@@ -90,7 +96,7 @@ async def open_plugins_only(config: Config, folder: Path) -> AsyncIterator[Opene
     Raises: StartRefused (another server uses the folder, a plugin does not open) and ConfigRefused.
     """
     with hold_data_folder(folder):
-        async with open_plugins(config, HostMaker(folder, SystemClock(), _outbound(config))) as plugins:
+        async with open_plugins(config, _hosts(config, folder, SystemClock())) as plugins:
             yield plugins
 
 
@@ -106,7 +112,7 @@ async def _build(
     *,
     is_demo: bool,
 ) -> Services:
-    box = SecretBox.open(data_dir / "secrets.key")
+    box = SecretBox.open(data_dir / SECRETS_KEY)
     people = build_accounts(
         db, audit, clock, box,
         section=config.accounts, mail=Mail(_relay(config), clock, audit), base_url=config.server.base_url,
@@ -119,10 +125,12 @@ async def _build(
         max_ttl_seconds=round(config.gate.max_ttl.seconds),
         use_within_seconds=round(config.gate.use_within.seconds),
         argv_bytes=config.limits.argv.bytes,
+        max_pending_each=config.gate.waiting_per_agent,
     )
     feed = Feed()
     artifacts, artifact_keys = await open_artifacts(config, db, audit, clock, plugins.artifact_store)
     redaction_rules = RedactionRules(db, audit, clock, box)
+    rescanning = Rescanning(db, audit, clock, artifacts, redaction_rules)
     known_rules = KnownRules(db)
     usage = Usage(db, audit, clock, config.limits.quotas)
     artifacts.count_by(usage.count)
@@ -142,7 +150,10 @@ async def _build(
         table=config.sso, base_url=config.server.base_url, allow_loopback=config.server.allow_loopback,
         throttle=people.throttle,
     )  # fmt: skip
-    scim = build_scim(db, audit, clock, accounts=accounts, sessions=sessions, workspaces=workspaces, sso=sso)
+    scim = build_scim(
+        db, audit, clock,
+        accounts=accounts, sessions=sessions, devices=people.devices, workspaces=workspaces, sso=sso,
+    )  # fmt: skip
     invitations = Invitations(
         db, audit, clock,
         accounts=accounts, passwords=people.passwords, throttle=people.throttle, joining=workspaces,
@@ -153,15 +164,28 @@ async def _build(
         formats=plugins.report_formats, scanner_of=redaction_rules.scanner_of, command_of=gate.requester_of,
         tell=gate.tell_report, days=config.reports.days, workspace_ids=workspaces.ids,
         document_formats=plugins.document_formats, ingest_per_minute=config.limits.ingest_per_minute,
-        count=usage.count, admit=usage.check,
+        revisit=rescanning.revisit, count=usage.count, admit=usage.check,
+    )  # fmt: skip
+    following = Feed()
+    recordings = Recordings(
+        db, audit, clock, artifacts,
+        scanner_of=redaction_rules.scanner_of, requester_of=gate.requester_of,
+        tell=lambda recording_id: following.hand(recording_id, b"{}"), count=usage.count, admit=usage.check,
     )  # fmt: skip
     rules = Rules(db, audit, clock, plugins.rulebook, known_rules)
+    rule_proposals = RuleProposals(db, audit, clock, rules)
     agents = Agents(
         db, audit, clock,
         disablings=[tokens.end_of_agent, certificates.end_of_agent],
         owner_changes=[tokens.end_at_owner_change, certificates.end_at_owner_change],
     )  # fmt: skip
     sharing = Sharing(db, audit, clock, people.passwords, lambda: config.server.base_url)
+    notifications = build_notifications(
+        db, audit, clock, box,
+        notifiers=plugins.notifiers, workspaces=workspaces, accounts=accounts, scanner_of=redaction_rules.scanner_of,
+        base_url=config.server.base_url,
+    )  # fmt: skip
+    workspaces.also_end(notifications.end_in_workspace)
     emptying = Emptying(
         db, audit, clock,
         rows=ROWS_OF_WORKSPACE, remove_objects=artifacts.remove_objects, forget_rules=rules.forget,
@@ -173,8 +197,8 @@ async def _build(
         endings=(
             gate.end_of_workspace, rules.end_of_workspace, tokens.end_of_workspace, certificates.end_of_workspace,
             agents.end_of_workspace, invitations.end_of_workspace, report_room.ingestion.keys.end_of_workspace,
-            sharing.end_of_workspace, redaction_rules.end_of_workspace, sso.connections.end_of_workspace,
-            sso.enforcements.release_within, artifact_keys.destroy,
+            sharing.end_of_workspace, redaction_rules.end_of_workspace, notifications.end_of_workspace,
+            sso.connections.end_of_workspace, sso.enforcements.release_within, artifact_keys.destroy,
         ),
     )  # fmt: skip
     accounts.also_end(deletion.end_of_account)
@@ -221,19 +245,24 @@ async def _build(
         artifact_keys=artifact_keys,
         reports=report_room.reports,
         report_room=report_room,
+        recordings=recordings,
+        recording_reading=RecordingReading(db, audit, artifacts, gate.views),
+        following=following,
         usage=usage,
         sharing=sharing,
         share_visits=ShareVisits(
             db, audit, clock, box, reading=report_room.reports, passwords=people.passwords, throttle=people.throttle
         ),
         redaction_rules=redaction_rules,
-        rescanning=Rescanning(db, audit, clock, artifacts, redaction_rules.scanner_of),
+        rescanning=rescanning,
         outbound=outbound,
         sso=sso,
         gate=gate,
         rules=rules,
+        rule_proposals=rule_proposals,
         feed=feed,
         plugins=plugins,
+        notifications=notifications,
         followers=tuple(Follower(db, audit, name, exporter, clock) for name, exporter in exporters),
         first_answers=FirstAnswers(db, clock.now_us),
         is_demo=is_demo,
@@ -243,6 +272,15 @@ async def _build(
 
 def _outbound(config: Config) -> Outbound:
     return Outbound(allow_loopback=config.server.allow_loopback, networks=config.server.outbound_networks)
+
+
+def _letterbox(config: Config, clock: Clock) -> Letterbox | None:
+    relay = _relay(config)
+    return None if relay is None else Letterbox(relay, clock)
+
+
+def _hosts(config: Config, folder: Path, clock: Clock) -> HostMaker:
+    return HostMaker(folder, clock, _outbound(config), _letterbox(config, clock))
 
 
 def _relay(config: Config) -> Relay | None:

@@ -14,6 +14,8 @@ from failgate.base.migrate import Migration, core_migrations, migrate, pending_m
 from failgate.base.open_database import open_database, tables_of
 from failgate.config.model import Config
 from failgate.gate import tables as gate_tables
+from failgate.notify import tables as notify_tables
+from failgate.recordings import tables as recording_tables
 from failgate.reports import tables as report_tables
 from failgate.sso import tables as sso_tables
 from failgate.sso.scim import tables as scim_tables
@@ -21,11 +23,15 @@ from failgate.workspaces import tables as workspace_tables
 
 CORE_TABLES = tables_of(
     *(account_tables, artifact_tables, audit_tables, base_tables, gate_tables, report_tables, scim_tables, sso_tables),
+    recording_tables,
     workspace_tables,
+    notify_tables,
 )
 # What goes with a workspace that is deleted; a row goes before what it refers to.
 ROWS_OF_WORKSPACE = (
+    *notify_tables.OF_WORKSPACE,
     *gate_tables.OF_WORKSPACE,
+    *recording_tables.OF_WORKSPACE,
     *report_tables.OF_WORKSPACE,
     *artifact_tables.OF_WORKSPACE,
     *scim_tables.OF_WORKSPACE,

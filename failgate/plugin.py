@@ -27,10 +27,12 @@ from urllib.parse import quote
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from failgate.accounts.mail import Letter, Letterbox, LetterRefused
 from failgate.artifacts.store import ArtifactStore, Incoming
 from failgate.audit.exporter import AuditExporter, ExportedRecord
 from failgate.base.clock import Clock, to_rfc3339
 from failgate.base.db import Database, Row, Transaction
+from failgate.base.destination import OutboundRefused
 from failgate.base.errors import (
     BadInput,
     Conflict,
@@ -49,9 +51,17 @@ from failgate.config.bounds import Between, Fits
 from failgate.config.errors import SettingRefused
 from failgate.config.units import Duration, Size
 from failgate.drafts import DocumentFormat, Draft, DraftArtifact, Reading
+from failgate.gate.calls import Call, call_of, calls_in_line
+from failgate.gate.matching import Matcher, matcher_of
 from failgate.gate.policy import ApprovalPolicy, CommandContext, Finding, Rulebook, rule_digest
+from failgate.gate.programs import is_capable, is_injecting
+from failgate.gate.shell import Uninspectable
+from failgate.gate.terms import Group, Terms
+from failgate.notify.notifier import DeliveryFailed, Destination, Notification, Notifier
+from failgate.notify.posting import post_to
+from failgate.redaction import arguments_without_secrets, without_secrets
 from failgate.reports.format import ReportFormat
-from failgate.wire.gate import Command, Rule, RuleView
+from failgate.wire.gate import Argument, Challenge, Command, Rule, RuleScope, RuleView
 from failgate.wire.reports import Manifest, Tool
 
 __all__ = [
@@ -59,16 +69,21 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "Answer",
     "ApprovalPolicy",
+    "Argument",
     "ArtifactStore",
     "AuditExporter",
     "BadInput",
     "Between",
+    "Call",
+    "Challenge",
     "Clock",
     "Command",
     "CommandContext",
     "Conflict",
     "Database",
     "DatabaseOpener",
+    "DeliveryFailed",
+    "Destination",
     "DocumentFormat",
     "Draft",
     "DraftArtifact",
@@ -77,19 +92,28 @@ __all__ = [
     "FailgateError",
     "Finding",
     "Fits",
+    "Group",
     "Health",
     "Host",
     "Incoming",
+    "Letter",
+    "LetterRefused",
+    "Letterbox",
     "Manifest",
+    "Matcher",
     "NoSettings",
     "NotFound",
+    "Notification",
+    "Notifier",
     "Outbound",
+    "OutboundRefused",
     "Plugin",
     "Provides",
     "Reading",
     "ReportFormat",
     "Row",
     "Rule",
+    "RuleScope",
     "RuleView",
     "Rulebook",
     "Secret",
@@ -97,12 +121,22 @@ __all__ = [
     "Size",
     "StartRefused",
     "StorageUnavailable",
+    "Terms",
     "TooLarge",
     "Tool",
     "Transaction",
+    "Uninspectable",
     "Unprocessable",
+    "arguments_without_secrets",
+    "call_of",
+    "calls_in_line",
+    "is_capable",
+    "is_injecting",
+    "matcher_of",
+    "post_to",
     "rule_digest",
     "to_rfc3339",
+    "without_secrets",
 ]
 
 API_VERSION = 1
@@ -126,8 +160,9 @@ class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Provides:
     """What an opened plugin gives; every slot is typed and a name that is not a slot is an error.
 
-    An `approval_policy`, `artifact_store`, `audit_exporter` or `report_formats` works only for an instance that the
-    config names in `[gate] policies`, `[artifacts] store`, `[audit] exporters` or `[reports] formats`.
+    An `approval_policy`, `artifact_store`, `audit_exporter`, `notifier` or `report_formats` works only for an instance
+    that the config names in `[gate] policies`, `[artifacts] store`, `[audit] exporters`, `[notify] notifiers` or
+    `[reports] formats`.
     """
 
     report_formats: Sequence[ReportFormat | DocumentFormat] = ()
@@ -135,6 +170,7 @@ class Provides:
     approval_policy: ApprovalPolicy | None = None
     rulebook: Rulebook | None = None
     audit_exporter: AuditExporter | None = None
+    notifier: Notifier | None = None
     health: Health | None = None
 
 
@@ -165,7 +201,8 @@ class Host:
     """What Failgate gives to one opened plugin: nothing of another plugin, nothing of the core's database.
 
     `name` is the instance's name in the config; `clock` the only source of time; `log` is bound to the instance;
-    `outbound` the way to addresses that the config names, by the rules of `[server]`.
+    `outbound` the way to addresses that the config names, by the rules of `[server]`; `letterbox` the way to people's
+    mailboxes by `[notify.smtp]`, None without that section.
     """
 
     name: str
@@ -174,6 +211,7 @@ class Host:
     log: FilteringBoundLogger
     database_opener: DatabaseOpener = open_own_database
     outbound: Outbound = field(default_factory=Outbound)
+    letterbox: Letterbox | None = None
 
     @property
     def data_dir(self) -> Path:

@@ -30,8 +30,12 @@ from failgate.base.outbound import Outbound
 from failgate.config.model import Config
 from failgate.gate.feed import Feed
 from failgate.gate.gate import Gate
+from failgate.gate.rule_proposals import RuleProposals
 from failgate.gate.rules import Rules
 from failgate.loader.slots import OpenedPlugins
+from failgate.notify.room import Notifications
+from failgate.recordings.reading import RecordingReading
+from failgate.recordings.recordings import Recordings
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.reports import Reports
 from failgate.reports.rescanning import Rescanning
@@ -88,13 +92,18 @@ class Services:
     redaction_rules: RedactionRules
     rescanning: Rescanning
     report_room: ReportRoom
+    recordings: Recordings
+    recording_reading: RecordingReading
+    following: Feed
     usage: Usage
     outbound: Outbound
     sso: SignOnRoom
     gate: Gate
     rules: Rules
+    rule_proposals: RuleProposals
     feed: Feed
     plugins: OpenedPlugins
+    notifications: Notifications
     followers: tuple[Follower, ...]
     first_answers: FirstAnswers
     is_demo: bool

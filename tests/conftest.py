@@ -115,6 +115,14 @@ def core_tables() -> list:
 _skipped: list[str] = []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes longest first: the journeys, then the command line. With several workers none is left over alone."""
+    slow = ("tests/journeys/", "tests/cli/")
+    items.sort(
+        key=lambda item: next((place for place, name in enumerate(slow) if item.nodeid.startswith(name)), len(slow))
+    )
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail"):
         _skipped.append(report.nodeid)

@@ -4,6 +4,7 @@ import asyncio
 import importlib.abc
 import os
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,7 +97,13 @@ async def test_what_is_installed_and_not_named_is_never_imported(
 
 async def test_the_standard_plugins_open_without_a_config_file(host_for: Callable[[str], Host]) -> None:
     async with open_plugins(load_config(None, {}), host_for) as opened:
-        assert [each.identity.name for each in opened.plugins] == ["filesystem", "allowlist", "quorum", "capture"]
+        assert [each.identity.name for each in opened.plugins] == [
+            "filesystem",
+            "allowlist",
+            "quorum",
+            "capture",
+            "webhook",
+        ]
         assert list(opened.policies) == ["allowlist", "quorum"]
         assert opened.rulebook is opened.plugins[1].provides.rulebook
         assert list(opened.report_formats) == ["failgate"]
@@ -249,6 +256,30 @@ def test_an_unknown_plugin_of_a_section_is_shown_where_it_is_chosen(tmp_path: Pa
 def test_a_plugin_of_ours_that_is_not_installed_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "FIRST_PARTY", (*finding.FIRST_PARTY, "syslog"))
     assert "install it with `pip install failgate-syslog`" in refused(tmp_path, '[audit]\nexporters = ["syslog"]')
+
+
+def test_every_plugin_of_ours_is_known_by_name() -> None:
+    brought = [
+        name
+        for project in Path("plugins").glob("*/pyproject.toml")
+        for name in tomllib.loads(project.read_text())["project"].get("entry-points", {}).get("failgate.plugins.v1", {})
+    ]
+    assert list(finding.FIRST_PARTY) == sorted(brought)
+
+
+async def test_a_notifier_that_only_the_default_names_may_be_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host_for: Callable[[str], Host]
+) -> None:
+    """A server that was installed without it starts and says so; one whose file names it is refused."""
+    installed = [each for each in finding.find_installed() if each.name != "webhook"]
+    monkeypatch.setattr(finding, "find_installed", lambda: installed)
+    with structlog.testing.capture_logs() as logs:
+        async with open_plugins(load_config(None, {}), host_for) as opened:
+            assert dict(opened.notifiers) == {}
+    assert ("plugin.left_out", "webhook", "pip install failgate-webhook") in [
+        (each["event"], each.get("plugin"), each.get("mend")) for each in logs
+    ]
+    assert "pip install failgate-webhook" in refused(tmp_path, '[notify]\nnotifiers = ["webhook"]\n')
 
 
 def test_a_plugin_of_another_api_version_says_so(site: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import rows_client
 import rows_gate
 import rows_identity
 import rows_memory
+import rows_policy
 import rows_redaction
 import rows_reports
 import rows_size
@@ -63,6 +64,7 @@ def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
         *rows_redaction.rows(is_quick=is_quick),
         *rows_identity.rows(is_quick=is_quick, profile=profile),
         *rows_artifacts.rows(is_quick=is_quick, is_full=is_full),
+        *rows_policy.rows(is_quick=is_quick),
         *rows_memory.rows(is_quick=is_quick, is_full=is_full),
         *rows_start.rows(is_quick=is_quick, is_full=is_full),
         *rows_size.rows(is_quick=is_quick, is_full=is_full, profile=profile),

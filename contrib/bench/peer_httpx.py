@@ -4,8 +4,10 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 
@@ -13,12 +15,15 @@ import httpx
 def main() -> int:
     """Carry out the command on the command line; return its exit code."""
     argv = sys.argv[1:]
+    program = Path(shutil.which(argv[0]) or argv[0]).resolve()
     command = {
         "v": 1,
         "argv": argv,
         "cwd": os.getcwd(),
         "env": {"PATH": os.environ["PATH"]},
         "host": "bench",
+        "exe": {"path": str(program), "sha256": hashlib.sha256(program.read_bytes()).hexdigest()},
+        "programs": {},
         "nonce": os.urandom(16).hex(),
     }
     octets = json.dumps(command, sort_keys=True, separators=(",", ":")).encode()

@@ -12,7 +12,7 @@ from harness import peak_memory_mib
 
 from failgate.redaction import RedactingStream, Scanner
 from failgate.redaction.catalogue import RULES
-from failgate.redaction.prefilter import engine
+from failgate.redaction.prefilter import engines_of
 
 CHUNK_BYTES = 1 << 20
 
@@ -42,7 +42,7 @@ def _redacted(name: str, content: bytes) -> int:
 
 
 def _engine_alone(name: str, content: bytes) -> int:
-    prefilter = engine(RULES, name.partition(" ")[0])
+    prefilter = engines_of(RULES).named(name.partition(" ")[0])
     assert prefilter is not None
     return sum(len(prefilter.possible(content[at : at + CHUNK_BYTES])) for at in range(0, len(content), CHUNK_BYTES))
 

@@ -1,5 +1,6 @@
 """Row 9: the client as a whole process, from its start to its end, for a command that a rule allows."""
 
+import json
 import os
 import statistics
 import subprocess
@@ -14,17 +15,28 @@ from harness import Absent, Measure, Row, Sample, Side, peak_memory_mib
 from server import BIN, WORKSPACE, Server, clean_environment, serving
 
 COMMAND = ("true",)
+SHELL = "/bin/bash"
+LINE = "/usr/bin/true"  # `true` alone is of the shell itself, and no rule is made for it
 
 
-def _timed(command: Sequence[str], environment: dict[str, str], number: int, pid: int | None = None) -> Measure:
-    peak_mib = _peak_mib(command, environment)
+def _timed(
+    command: Sequence[str], environment: dict[str, str], number: int, pid: int | None = None, told: bytes | None = None
+) -> Measure:
+    """Time `command` from start to end; `told` is what stands on its standard input."""
+    peak_mib = _peak_mib(command, environment) if told is None else 0.0
 
     def measure() -> Sample:
         seconds, spent = [], 0.0
         for _ in range(number):
             started = time.perf_counter()
-            child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            child = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE if told is not None else None,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            )  # fmt: skip
             assert child.stderr is not None
+            if child.stdin is not None:
+                child.stdin.write(told or b"")
+                child.stdin.close()
             said = child.stderr.read()
             _, status, usage = os.wait4(child.pid, 0)
             seconds.append(time.perf_counter() - started)
@@ -79,12 +91,31 @@ class _Shared:
             )
 
     @contextmanager
+    def hook(self) -> Iterator[Measure]:
+        """Time the command line that `failgate init claude-code` writes, without the shell that the program starts."""
+        from failgate.client.hooks.configuration import LAUNCH
+
+        with serving("hook", None) as server:
+            server.allow((LINE,))
+            event = {
+                "session_id": "bench", "cwd": "/", "hook_event_name": "PreToolUse", "tool_name": "Bash",
+                "tool_input": {"command": LINE}, "tool_use_id": "bench",
+            }  # fmt: skip
+            command = [sys.executable, "-I", "-S", str(LAUNCH), "claude-code"]
+            environment = self._environment(server) | {"SHELL": SHELL}
+            yield _timed(command, environment, self._number, server.pid, json.dumps(event).encode())
+
+    @contextmanager
     def httpx(self) -> Iterator[Measure]:
         if find_spec("httpx") is None:
             raise Absent("not installed; pip install httpx")
         assert self._server is not None
         script = str(Path(__file__).with_name("peer_httpx.py"))
         yield _timed([sys.executable, script, *COMMAND], self._environment(self._server), self._number)
+
+    @contextmanager
+    def help(self) -> Iterator[Measure]:
+        yield _timed([str(BIN / "failgate"), "--help"], clean_environment(), self._number)
 
     @contextmanager
     def bare(self) -> Iterator[Measure]:
@@ -109,5 +140,15 @@ def rows(*, is_quick: bool, profile: Path | None) -> list[Row]:
             9, "`failgate run -- true`, whole process, allowlisted", "median ms",
             Side("failgate", shared.ours), Side("floor: python -I -S -c pass", shared.bare),
             higher_is_better=False, absolute=40.0, is_durable=True, peers=(Side("a client with httpx", shared.httpx),),
-        )
+        ),
+        Row(
+            9, "The hook of Claude Code, whole process, allowlisted", "median ms",
+            Side("failgate", shared.hook), Side("floor: python -I -S -c pass", shared.bare),
+            higher_is_better=False, absolute=20.0, is_durable=True, label="9 hook",
+        ),
+        Row(
+            9, "`failgate --help`, whole process", "median ms",
+            Side("failgate", shared.help), Side("floor: python -I -S -c pass", shared.bare),
+            higher_is_better=False, absolute=120.0, label="9 help",
+        ),
     ]  # fmt: skip

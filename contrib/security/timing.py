@@ -50,12 +50,13 @@ def _pairs(server: Server, samples: int) -> dict[str, tuple[Ask, Ask]]:
     other = person(server, "other")
     team.admin(server, "workspace.create", workspace="other", owner=other.email)
     for number in range(samples):
-        team.sql(
-            server,
-            "INSERT INTO account (id, email, password_hash, password_changed_us, created_us)"
-            " SELECT $1, $2, password_hash, password_changed_us, created_us FROM account WHERE email = $3",
-            new_id(), f"known{number}@acme.example", lead.email,
-        )  # fmt: skip
+        for name, barred_us in (("known", None), ("barred", 1)):
+            team.sql(
+                server,
+                "INSERT INTO account (id, email, password_hash, password_changed_us, created_us, disabled_us)"
+                " SELECT $1, $2, password_hash, password_changed_us, created_us, $4 FROM account WHERE email = $3",
+                new_id(), f"{name}{number}@acme.example", lead.email, barred_us,
+            )  # fmt: skip
     owner, foreign, nobody = sign_in(server, lead), sign_in(server, other), stranger(server, origin=server.url)
     token = team.admin(server, "agent.create", workspace="acme", name="ci", owner=lead.email)["token"]
     agent = program(server, token)
@@ -67,9 +68,9 @@ def _pairs(server: Server, samples: int) -> dict[str, tuple[Ask, Ask]]:
     def elsewhere(number: int) -> dict[str, str]:
         return {"x-forwarded-for": f"198.51.{number >> 8 & 255}.{number & 255}"}
 
-    def signing_in(name: str) -> Ask:
+    def signing_in(name: str, password: str = f"not {PASSWORD}") -> Ask:
         def ask(number: int) -> object:
-            fields = {"csrf_token": csrf[1], "email": f"{name}{number}@acme.example", "password": f"not {PASSWORD}"}
+            fields = {"csrf_token": csrf[1], "email": f"{name}{number}@acme.example", "password": password}
             answer = nobody.post("/signin", data=fields, headers=elsewhere(number))
             assert answer.status_code == 401, answer.text
             return answer
@@ -94,6 +95,10 @@ def _pairs(server: Server, samples: int) -> dict[str, tuple[Ask, Ask]]:
     del owner
     return {
         "sign-in: known or unknown address": (signing_in("known"), signing_in("unknown")),
+        "sign-in, right password: barred or unknown address": (
+            signing_in("barred", PASSWORD),
+            signing_in("nobody", PASSWORD),
+        ),
         "reset: known or unknown address": (resetting("known"), resetting("unknown")),
         "workspace: foreign or absent": (
             reading(lambda: f"{WHERE}/reports"),

@@ -17,6 +17,7 @@ class Permission(StrEnum):
     PUBLIC_PASSWORD_RESET = "public:password:reset"  # noqa: S105  # a permission, not a password
     PUBLIC_SHARE_OPEN = "public:share:open"
     PUBLIC_REPORT_INGEST = "public:report:ingest"
+    PUBLIC_POLICY_REPORT = "public:policy:report"
 
     ACCOUNT_SELF_READ = "account:self:read"
     ACCOUNT_SELF_WRITE = "account:self:write"
@@ -52,7 +53,11 @@ class Permission(StrEnum):
     WORKSPACE_SETTINGS_WRITE = "workspace:settings:write"
     WORKSPACE_REDACTION_READ = "workspace:redaction:read"
     WORKSPACE_REDACTION_WRITE = "workspace:redaction:write"
+    WORKSPACE_NOTIFICATION_READ = "workspace:notification:read"
+    WORKSPACE_NOTIFICATION_WRITE = "workspace:notification:write"
     WORKSPACE_USAGE_READ = "workspace:usage:read"
+    WORKSPACE_RECORDING_CREATE = "workspace:recording:create"
+    WORKSPACE_RECORDING_READ = "workspace:recording:read"
     WORKSPACE_DELETION_WRITE = "workspace:deletion:write"
 
     SCIM_SCHEMA_READ = "scim:schema:read"

@@ -1,9 +1,11 @@
 """The principal: who speaks, proven by which credential."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 PrincipalKind = Literal["anonymous", "user", "api_key", "agent", "scim", "system", "share", "ingest_key"]
+
+_FACTORS: Final = frozenset({"otp", "passkey", "provider"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class Principal:
     that vouches for a visit and not for the account as a whole. `second_factor_us` is when the session last proved a
     second factor, microseconds since 1970, or None. `auth` lists the credential's methods: `pwd`, `otp`, `recovery`,
     `passkey`, `trusted_device`, `link`, `key`, `token`, `cert`, `saml`, `oidc`;
-    `device` is a command line that its person signed in, and `session_id` then its login.
+    `device` is a command line that its person signed in, and `session_id` then its login. The factor that was proven
+    last stands last. `maker_account_id` is who made the credential, where that is known.
     """
 
     kind: PrincipalKind
@@ -36,6 +39,7 @@ class Principal:
     connection_id: str | None = None
     may_change_account: bool = True
     share_id: str | None = None
+    maker_account_id: str | None = None
 
     @property
     def id(self) -> str:
@@ -43,6 +47,17 @@ class Principal:
         if self.kind == "scim":
             return self.connection_id or self.kind
         return self.share_id or self.agent_id or self.account_id or self.kind
+
+    def proved_within(self, now_us: int, seconds: int) -> bool:
+        """Tell whether a second factor that is no backup code was proven in the last `seconds`."""
+        is_backup_code = "recovery" in self.auth and _FACTORS.isdisjoint(self.auth)
+        proven_us = self.second_factor_us
+        return proven_us is not None and not is_backup_code and 0 <= now_us - proven_us <= seconds * 1_000_000
+
+    @property
+    def last_factor(self) -> str | None:
+        """Return by which method the second factor was proven last, or None."""
+        return next((method for method in reversed(self.auth) if method in _FACTORS or method == "recovery"), None)
 
 
 ANONYMOUS = Principal(kind="anonymous")

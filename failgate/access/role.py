@@ -22,6 +22,7 @@ _AGENT = frozenset(
         Permission.WORKSPACE_COMMAND_CONSUME,
         Permission.WORKSPACE_REPORT_CREATE,
         Permission.WORKSPACE_CONTEXT_READ,
+        Permission.WORKSPACE_RECORDING_CREATE,
     }
 )
 _DEVELOPER = _AGENT | {
@@ -36,6 +37,7 @@ _DEVELOPER = _AGENT | {
     Permission.WORKSPACE_KEY_READ,
     Permission.WORKSPACE_KEY_WRITE,
     Permission.WORKSPACE_REPORT_TRIAGE,
+    Permission.WORKSPACE_RECORDING_READ,
 }
 _REVIEWER = _DEVELOPER | {Permission.WORKSPACE_COMMAND_VOTE}
 _ADMIN = _REVIEWER | {
@@ -49,6 +51,9 @@ _ADMIN = _REVIEWER | {
     Permission.WORKSPACE_REDACTION_WRITE,
     Permission.WORKSPACE_REPORT_HOLD,
     Permission.WORKSPACE_USAGE_READ,
+    # What is told goes out of the house: who chooses where to reads how it went, nobody else.
+    Permission.WORKSPACE_NOTIFICATION_READ,
+    Permission.WORKSPACE_NOTIFICATION_WRITE,
 }
 _OWNER = _ADMIN | {
     Permission.WORKSPACE_AUDIT_READ,
@@ -67,6 +72,7 @@ _AUDITOR = frozenset(
         Permission.WORKSPACE_KEY_READ,
         Permission.WORKSPACE_KEY_WRITE,
         Permission.WORKSPACE_USAGE_READ,
+        Permission.WORKSPACE_RECORDING_READ,
     }
 )
 

@@ -212,6 +212,8 @@ class Accounts(AccountFinding):
     async def set_password(self, account_id: str, password: str, actor: Actor, *, keep: str | None = None) -> None:
         """Change the password; every session (but `keep`), API key and trusted device of the account has ended then.
 
+        So have the links for a new password that are still open.
+
         Raises: NotFound; BadInput (the password is not acceptable).
         """
         account = await self.by_id(account_id)
@@ -236,6 +238,7 @@ class Accounts(AccountFinding):
         await self._sessions.end_all(tx, account_id, actor, "password_changed", keep=keep)
         await self._tokens.end_all(tx, account_id, actor, "password_changed", agents_too=False)
         await self._devices.end_all(tx, account_id, actor, "password_changed")
+        await self.void_reset_links(tx, account_id)
 
     async def disable(self, account_id: str, actor: Actor) -> None:
         """Bar the account; what was opened with it has ended when this returns. Twice is as once.
@@ -270,8 +273,14 @@ class Accounts(AccountFinding):
         await self._sessions.end_all(tx, account_id, actor, "account_disabled")
         await self._tokens.end_all(tx, account_id, actor, "account_disabled", agents_too=True)
         await self._devices.end_all(tx, account_id, actor, "account_disabled")
+        await self.void_reset_links(tx, account_id)
         for ending in self._endings:
             await ending(tx, account_id, actor)
+
+    async def void_reset_links(self, tx: Transaction, account_id: str) -> None:
+        """End the links for a new password of the account that are still open."""
+        query = "UPDATE password_reset SET ended_us = $1 WHERE account_id = $2 AND ended_us IS NULL"
+        await tx.execute(query, self._clock.now_us(), account_id)
 
     def also_end(self, ending: Ending) -> None:
         """Have `ending` end too when an account is disabled; for rooms that are built after this one."""

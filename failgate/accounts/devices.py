@@ -29,7 +29,9 @@ MOST_DEVICES: Final = 20  # of one account; the oldest leaves first
 DAY_US: Final = 86_400 * MICROSECONDS
 TOKEN_CHARACTERS: Final = 43  # 32 bytes as unpadded base64url
 METHOD: Final = "trusted_device"
-EndReason = Literal["revoked", "replayed", "password_changed", "factor_changed", "account_disabled", "too_many"]
+EndReason = Literal[
+    "revoked", "replayed", "password_changed", "factor_changed", "account_disabled", "deprovisioned", "too_many"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,9 +130,13 @@ class Logins:
     async def end_through(
         self, tx: Transaction, connection_id: str, actor: Actor, account_id: str | None = None
     ) -> None:
-        """End every login that rests on a session of the connection, or those of one account."""
-        query = "SELECT id, account_id FROM login WHERE connection_id = $1 AND COALESCE($2, account_id) = account_id"
-        rows = await tx.fetch(query, connection_id, account_id)
+        """End every login that rests on a session of the connection, or those of one account.
+
+        What was approved in such a session and not fetched yet opens none.
+        """
+        where = "WHERE connection_id = $1 AND COALESCE($2, account_id) = account_id"
+        await tx.execute(f"DELETE FROM device_request {where}", connection_id, account_id)
+        rows = await tx.fetch(f"SELECT id, account_id FROM login {where}", connection_id, account_id)
         await self._end(tx, rows, "connection_ended", actor)
 
     def on_closed(self, callback: Callable[[str], None]) -> Callable[[], None]:

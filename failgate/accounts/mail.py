@@ -23,7 +23,7 @@ from failgate.audit.log import AuditLog
 from failgate.audit.record import SERVER, SYSTEM, Act, Event
 from failgate.base.canonical import JSON
 from failgate.base.clock import MICROSECONDS, Clock
-from failgate.base.errors import StorageUnavailable
+from failgate.base.errors import FailgateError, StorageUnavailable
 from failgate.base.ids import new_id
 from failgate.base.log import get_logger
 from failgate.base.secret import Secret
@@ -57,6 +57,34 @@ class Letter:
     subject: str
     text: str
     purpose: str
+
+
+class LetterRefused(FailgateError):
+    """A letter was not taken; the sentence holds nothing that the other side wrote. Trying again may help or not."""
+
+    slug = "letter-refused"
+    status = 502
+    title = "The letter was not sent"
+
+    def __init__(self, sentence: str, *, is_final: bool) -> None:
+        """Keep whether trying again is useless."""
+        super().__init__(sentence)
+        self.is_final = is_final
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """Sends a letter now, for whoever keeps it until it is sent."""
+
+    relay: Relay
+    clock: Clock
+
+    async def send(self, letter: Letter) -> None:
+        """Return when the SMTP server has taken `letter`. Raises: LetterRefused."""
+        try:
+            await send_by(self.relay, letter, self.clock.now_us())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the letter was not taken
+            raise LetterRefused(f"The letter was not taken: {_sentence(error)}.", is_final=_is_final(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,20 +192,7 @@ class Mail:
         await self._send(relay, letter)
 
     async def _send(self, relay: Relay, letter: Letter) -> None:
-        import aiosmtplib
-
-        await aiosmtplib.send(
-            message_of(letter, relay.sender, self._clock.now_us()),
-            hostname=relay.host,
-            port=relay.port,
-            username=relay.username,
-            password=relay.password.reveal() if relay.password is not None else None,
-            use_tls=relay.tls == "implicit",
-            # True, not "when offered": who strips the offer on the way must not get the letter in the clear.
-            start_tls=relay.tls == "starttls",
-            tls_context=ssl.create_default_context(cafile=relay.ca_file) if relay.tls != "none" else None,
-            timeout=relay.timeout_seconds,
-        )
+        await send_by(relay, letter, self._clock.now_us())
 
     def _note_failure(self, letter: Letter, sentence: str, reason: str) -> None:
         self._failed += 1
@@ -193,6 +208,24 @@ class Mail:
         facts: dict[str, JSON] = {"purpose": letter.purpose, "reason": reason}
         with contextlib.suppress(StorageUnavailable):  # the log has it
             await audit.record(Event(Act.LETTER_FAILED, SYSTEM, "letter", new_id(), SERVER, facts, out="error"))
+
+
+async def send_by(relay: Relay, letter: Letter, now_us: int) -> None:
+    """Return when `relay` has taken `letter`. Raises: whatever goes wrong on the way, as `_sentence` reads it."""
+    import aiosmtplib
+
+    await aiosmtplib.send(
+        message_of(letter, relay.sender, now_us),
+        hostname=relay.host,
+        port=relay.port,
+        username=relay.username,
+        password=relay.password.reveal() if relay.password is not None else None,
+        use_tls=relay.tls == "implicit",
+        # True, not "when offered": who strips the offer on the way must not get the letter in the clear.
+        start_tls=relay.tls == "starttls",
+        tls_context=ssl.create_default_context(cafile=relay.ca_file) if relay.tls != "none" else None,
+        timeout=relay.timeout_seconds,
+    )
 
 
 def message_of(letter: Letter, sender: str, now_us: int) -> EmailMessage:

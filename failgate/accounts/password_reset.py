@@ -119,7 +119,7 @@ class PasswordReset:
             raise Conflict("Signing in by password is switched off on this server.", hint="Nobody needs a password.")
 
         async def verb(tx: Transaction) -> tuple[Reset, str]:
-            await self._void(tx, account_id)
+            await self._accounts.void_reset_links(tx, account_id)
             return await self._mint_within(tx, account_id, actor, "link")
 
         return await self._database.write(verb)
@@ -167,7 +167,6 @@ class PasswordReset:
         async def verb(tx: Transaction) -> Reset:
             reset = _open(await tx.fetch_one(_LOAD, digest_of(text), self._clock.now_us()))
             actor = Actor(t="password_reset", id=reset.id)
-            await self._void(tx, reset.account_id)
             await self._accounts.change_password_within(tx, reset.account_id, password_hash, actor)
             await self._record(tx, Act.PASSWORD_RESET_FINISHED, reset.account_id, actor, {"reset": reset.id})
             return reset
@@ -211,10 +210,6 @@ class PasswordReset:
         facts: dict[str, JSON] = {"reset": reset_id, "expires_us": expires_us, "method": method}
         await self._record(tx, Act.PASSWORD_RESET_BEGUN, account_id, actor, facts)
         return Reset(reset_id, account_id, account["email"], expires_us), text
-
-    async def _void(self, tx: Transaction, account_id: str) -> None:
-        query = "UPDATE password_reset SET ended_us = $1 WHERE account_id = $2 AND ended_us IS NULL"
-        await tx.execute(query, self._clock.now_us(), account_id)
 
     async def _record(self, tx: Transaction, act: Act, account_id: str, actor: Actor, facts: dict[str, JSON]) -> None:
         event = Event(act=act, ws=SYSTEM, obj_t="account", obj_id=account_id, actor=actor, data=facts)

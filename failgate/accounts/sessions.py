@@ -204,7 +204,7 @@ class Sessions:
         token = secrets.token_urlsafe(32)
         now_us = self._clock.now_us()
         proven_us = now_us if proven_us is None else min(now_us, proven_us)
-        auth = session.auth if method in session.auth else (*session.auth, method)
+        auth = (*(known for known in session.auth if known != method), method)  # the last proof stands last
         is_new = session.is_new_place
         if session.awaits_second_factor:  # who only knew the password was not there yet
             is_new = await is_new_place(tx, session.account_id, session.address, session.user_agent, now_us)

@@ -119,6 +119,7 @@ class TokenRow(Table, tablename="token"):
     revoked_us = BigInt(null=True, default=None)
     networks = Text(null=True, default=None)
     last_used_address = Text(null=True, default=None)
+    minted_by = Text(null=True, default=None)
 
 
 class SetupLinkRow(Table, tablename="setup_link"):

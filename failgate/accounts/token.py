@@ -16,7 +16,8 @@ Kind = Literal["usr", "agt"]
 class Token:
     """A token without its secret. Times are microseconds since 1970.
 
-    `owner_id` is the account of an API key or the agent of an agent token; `account_id` is who answers for it.
+    `owner_id` is the account of an API key or the agent of an agent token; `account_id` is who answers for it;
+    `minted_by` the account that made it, None where that is not known.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Token:
     revoked_us: int | None
     networks: tuple[str, ...] = ()
     last_used_address: str | None = None
+    minted_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,11 @@ def principal_of(token: Token) -> Principal:
     if token.kind == "usr":
         return Principal(
             kind="api_key", account_id=token.account_id, workspace_id=token.workspace_id, auth=("key",),
-            label=token.label, scopes=token.scopes,
+            label=token.label, scopes=token.scopes, maker_account_id=token.minted_by,
         )  # fmt: skip
     return Principal(
         kind="agent", agent_id=token.owner_id, owner_account_id=token.account_id, workspace_id=token.workspace_id,
-        auth=("token",), label=token.label, scopes=token.scopes,
+        auth=("token",), label=token.label, scopes=token.scopes, maker_account_id=token.minted_by,
     )  # fmt: skip
 
 
@@ -78,4 +80,5 @@ def token_of(row: Row) -> Token:
         revoked_us=row["revoked_us"],
         networks=tuple(json.loads(row["networks"])) if row["networks"] else (),
         last_used_address=row["last_used_address"],
+        minted_by=row["minted_by"],
     )

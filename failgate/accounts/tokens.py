@@ -33,8 +33,8 @@ LONGEST_GRACE_SECONDS: Final = 7 * 86_400
 
 _INSERT: Final = """
 INSERT INTO token (id, kind, owner_id, account_id, workspace_id, label, token_sha256, scopes, created_us, expires_us,
-                   networks)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                   networks, minted_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
 # Looks over to the tables of a neighbouring room: who answers for an agent, and in which role a person is, is decided
 # there.
@@ -117,7 +117,7 @@ class Tokens:
         await tx.execute(
             _INSERT, token_id, kind, owner_id, answering, workspace_id, label, digest_of(text),
             None if scopes is None else json.dumps(scopes), now_us, wish.expires_us,
-            json.dumps(networks) if networks else None,
+            json.dumps(networks) if networks else None, actor.account_id,
         )  # fmt: skip
         facts: dict[str, JSON] = {
             "kind": kind, "owner": owner_id, "expires_us": wish.expires_us, "networks": len(networks),

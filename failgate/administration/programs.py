@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from failgate.access.role import Role
 from failgate.accounts.token import Token
 from failgate.accounts.token_text import token_id_of
@@ -9,8 +11,9 @@ from failgate.administration.verb import OPERATOR, Answer, Arguments, OneWorkspa
 from failgate.base.clock import to_rfc3339
 from failgate.base.errors import BadInput, NotFound
 from failgate.base.ids import is_id
+from failgate.gate.rule_words import rule_in_words
 from failgate.roster import Services
-from failgate.wire.gate import Rule
+from failgate.wire.gate import Argument, Rule, RuleExecutable, RuleKind, RuleScope, RuleView
 from failgate.workspaces.agents import Agent
 from failgate.workspaces.certificates import check_san
 from failgate.workspaces.workspaces import Workspace
@@ -52,11 +55,32 @@ class OneToken(Arguments, frozen=True):
 
 
 class NewAllow(Arguments, frozen=True):
-    """Arguments of `allow.add`."""
+    """Arguments of `allow.add`: a rule. For the kinds `re2` and `path`, `argv` holds the pattern alone."""
 
     workspace: str
     argv: list[str]
     note: str | None = None
+    kind: RuleKind | None = "exact"
+    is_denied: bool = False
+    arguments: tuple[str, ...] = ()  # each JSON of an Argument
+    rest: str | None = None
+    executable: str | None = None
+    sha256: str | None = None
+    agents: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    ttl_seconds: int | None = None
+    max_uses: int | None = None
+    owner: str | None = None
+    review_by: str | None = None
+
+
+class StarterRules(OneWorkspace, frozen=True):
+    """Arguments of `allow.starter`: the folders for whose calls the starter rules are taken over."""
+
+    directories: list[str]
+    review_by: str | None = None
 
 
 class OneRule(Arguments, frozen=True):
@@ -101,6 +125,8 @@ class Programs:
             "ingest_key.revoke": (OneIngestKey, self._revoke_ingest_key),
             "allow.add": (NewAllow, self._add_allow),
             "allow.remove": (OneRule, self._remove_allow),
+            "allow.list": (OneWorkspace, self._list_allow),
+            "allow.starter": (StarterRules, self._take_starter),
         }
 
     async def _create_agent(self, new: NewAgent) -> Answer:
@@ -200,13 +226,73 @@ class Programs:
 
     async def _add_allow(self, new: NewAllow) -> Answer:
         workspace = await self._subjects.workspace(new.workspace)
-        rule = Rule(kind="exact", effect="allow", argv=new.argv, note=new.note)
-        view = await self._services.rules.create(OPERATOR, workspace.id, rule)
+        view = await self._services.rules.create(OPERATOR, workspace.id, _rule_of(new))
         return {"rule": view.id}
+
+    async def _list_allow(self, one: OneWorkspace) -> Answer:
+        workspace = await self._subjects.workspace(one.workspace)
+        lines: list[Answer] = []
+        after: str | None = None
+        while True:
+            page = await self._services.rules.page(workspace.id, 200, after)
+            lines += [_rule_line(view) for view in page.items]
+            if (after := page.next) is None:
+                return {"rules": lines}
+
+    async def _take_starter(self, wish: StarterRules) -> Answer:
+        workspace = await self._subjects.workspace(wish.workspace)
+        taken = await self._services.rules.take_starter(OPERATOR, workspace.id, wish.directories, wish.review_by)
+        return {"workspace": workspace.slug, "rules_added": taken}
 
     async def _remove_allow(self, one: OneRule) -> Answer:
         await self._services.rules.revoke_anywhere(OPERATOR, one.rule)
         return {"rule": one.rule}
+
+
+def _rule_of(new: NewAllow) -> Rule:
+    """Return the rule of the command line. Raises: BadInput."""
+    if new.kind is None:
+        raise BadInput("The kind of the rule is missing.", hint="--exact, --prefix, --argument, --re2 or --path.")
+    is_pattern = new.kind in {"re2", "path"}
+    if is_pattern and len(new.argv) != 1:
+        raise BadInput(f"The kind {new.kind} takes one pattern.", hint="Quote it, so that it is one word.")
+    try:
+        arguments = [msgspec.json.decode(text, type=Argument) for text in new.arguments]
+        rest = None if new.rest is None else msgspec.json.decode(new.rest, type=Argument)
+    except msgspec.DecodeError as error:
+        raise BadInput(
+            f"An argument is not usable: {str(error)[:200]}.", hint='Write it as {"one_of": ["-a"], "under": "."}.'
+        ) from error
+    scope = RuleScope(list(new.agents) or None, list(new.hosts) or None, list(new.directories) or None)
+    return Rule(
+        kind=new.kind,
+        effect="deny" if new.is_denied else "allow",
+        argv=[] if is_pattern else new.argv,
+        note=new.note,
+        ttl_seconds=new.ttl_seconds,
+        max_uses=new.max_uses,
+        pattern=new.argv[0] if is_pattern else None,
+        arguments=arguments or None,
+        rest=rest,
+        executable=None if new.executable is None else RuleExecutable(new.executable, new.sha256),
+        scope=None if scope == RuleScope() else scope,
+        env=list(new.env) or None,
+        owner=new.owner,
+        review_by=new.review_by,
+    )
+
+
+def _rule_line(view: RuleView) -> Answer:
+    return {
+        "id": view.id,
+        "effect": view.effect,
+        "kind": view.kind,
+        "says": rule_in_words(view)[0],
+        "uses": view.uses,
+        "owner": view.owner,
+        "review_by": view.review_by,
+        "expires_at": view.expires_at,
+    }
 
 
 def _id_of(text: str) -> str:

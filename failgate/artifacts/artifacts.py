@@ -5,7 +5,7 @@ leaves at worst an object without a row, which nobody can read and which the nex
 """
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -31,6 +31,7 @@ _INSERT = """
 INSERT INTO artifact (id, workspace_id, sha256, size_bytes, findings, scanned_by, created_us, salt)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (workspace_id, sha256) DO NOTHING
 """
+_FOUND = "UPDATE artifact SET findings = $1, scanned_by = $2 WHERE id = $3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class ArtifactLimits:
 
 
 Attach = Callable[[Transaction, Artifact], Awaitable[None]]
+Seen = tuple[Mapping[str, int], str]
 Count = Callable[[Transaction, str, str, int], None]
 """`(tx, workspace_id, "bytes_added" | "bytes_removed", amount)`: adds to the usage of today."""
 
@@ -70,6 +72,11 @@ class Artifacts:
         self._keys = keys
         self.limits = limits or ArtifactLimits()
         self._count: Count = uncounted
+        self._kept_while: list[IsReferenced] = []
+
+    def keep_while(self, is_referenced: IsReferenced) -> None:
+        """Keep every artifact of which `is_referenced` says that a row refers to it."""
+        self._kept_while.append(is_referenced)
 
     def count_by(self, count: Count) -> None:
         """Tell `count` of all bytes that come and go, in the transaction in which they do."""
@@ -87,8 +94,9 @@ class Artifacts:
     ) -> Artifact:
         """Keep the bytes of `stream` as an artifact of the workspace, durably; return it.
 
-        The same content again keeps one object. `attach` runs in the transaction that makes the row. When anything
-        fails, no row exists and no object is readable.
+        The same content again keeps one object; what `inspection` finds in it now, and what was found before, both
+        stand. `attach` runs in the transaction that makes the row. When anything fails, no row exists and no object is
+        readable.
 
         Raises: TooLarge (over the limit, as soon as it is), Unprocessable (another size or digest), StorageUnavailable.
         """
@@ -98,7 +106,8 @@ class Artifacts:
             async with aclosing(self._received(stream, expected_sha256, expected_size, inspection)) as pieces:
                 async for _ in pieces:
                     pass  # the sender proves that it holds the bytes; they are stored already
-            return await self._db.write(lambda tx: self._attach_known(tx, workspace_id, expected_sha256, attach))
+            seen = await inspection.finish() if inspection is not None else ({}, "")
+            return await self._db.write(lambda tx: self._attach_known(tx, workspace_id, expected_sha256, attach, seen))
         key = new_id()
         artifact = Artifact(key, workspace_id, expected_sha256, expected_size)
         data_key = await self._keys.sealing_key(workspace_id) if self._keys is not None else None
@@ -182,14 +191,12 @@ class Artifacts:
         begin = min(max(start, 0), end)
         return self.read(artifact, data_key, begin, end)
 
-    async def unlink(
-        self, tx: Transaction, workspace_id: str, digests: Sequence[str], is_referenced: IsReferenced
-    ) -> list[Artifact]:
+    async def unlink(self, tx: Transaction, workspace_id: str, digests: Sequence[str]) -> list[Artifact]:
         """Remove the rows of artifacts that nothing refers to any more; return them for `discard` after the commit."""
         removed: list[Artifact] = []
         for sha256 in dict.fromkeys(digests):
             artifact = await self.find_in(tx, workspace_id, sha256)
-            if artifact is None or await is_referenced(tx, artifact.id):
+            if artifact is None or any([await is_kept(tx, artifact.id) for is_kept in self._kept_while]):
                 continue
             await tx.execute("DELETE FROM artifact WHERE id = $1", artifact.id)
             self._count(tx, workspace_id, "bytes_removed", artifact.size_bytes)
@@ -266,12 +273,19 @@ class Artifacts:
         )  # fmt: skip
         if inserted == 1:
             self._count(tx, artifact.workspace_id, "bytes_added", artifact.size_bytes)
-        return await self._attach_known(tx, artifact.workspace_id, artifact.sha256, attach)
+        seen = (artifact.findings, artifact.scanned_by)
+        return await self._attach_known(tx, artifact.workspace_id, artifact.sha256, attach, seen)
 
-    async def _attach_known(self, tx: Transaction, workspace_id: str, sha256: str, attach: Attach | None) -> Artifact:
+    async def _attach_known(
+        self, tx: Transaction, workspace_id: str, sha256: str, attach: Attach | None, seen: Seen
+    ) -> Artifact:
         artifact = await self.find_in(tx, workspace_id, sha256)
         if artifact is None:
             raise Conflict("The artifact was removed while it was sent.", hint="Send it again.")
+        findings, scanned_by = seen
+        if findings and not artifact.findings:  # rules came since it was looked through
+            artifact = replace(artifact, findings=findings, scanned_by=scanned_by)
+            await tx.execute(_FOUND, msgspec.json.encode(findings).decode(), scanned_by, artifact.id)
         if attach is not None:
             await attach(tx, artifact)
         return artifact

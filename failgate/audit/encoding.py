@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from failgate.audit.facts import SHAPES
 from failgate.audit.leaf import ActorPart, Leaf, ObjectPart
-from failgate.audit.record import SHAPES, Event
+from failgate.audit.record import Event
 from failgate.base.clock import MICROSECONDS, to_rfc3339
 from failgate.base.errors import FailgateError
 from failgate.base.log import RequestContext
@@ -72,7 +73,7 @@ def leaf_of(event: Event, seq: int, ts_us: int, prev: str, context: RequestConte
     except (msgspec.ValidationError, UnicodeEncodeError, TypeError) as error:
         raise EventRefused(
             f"The audit event {event.act} cannot be recorded: {error}.",
-            hint="Its members are in failgate/audit/record.py.",
+            hint="Its members are in failgate/audit/facts.py.",
         ) from error
     if len(leaf) > LARGEST_LEAF:
         raise EventRefused(f"The audit event {event.act} has {len(leaf)} bytes; a record holds {LARGEST_LEAF}.")

@@ -19,7 +19,8 @@ from failgate.redaction import without_secrets
 MOST_IN_BATCH = 500
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 60.0
-DRAIN_SECONDS = 1.0  # what is committed when the server stops may take this long to leave
+DRAIN_SECONDS = 0.5  # what is committed when the server stops may take this long to leave: a stop takes below a second
+END_SECONDS = 0.25  # an exporter that does not heed that it is over may take this long besides
 _chance = random.SystemRandom()
 _log = logging.getLogger("failgate.audit.follower")
 
@@ -81,12 +82,13 @@ class Follower:
             self._task = asyncio.get_running_loop().create_task(self._run(), name=f"audit-follower-{self.name}")
 
     async def close(self) -> None:
-        """Stop; what is committed now still leaves, if that takes no longer than a second."""
+        """Stop; what is committed now still leaves, if that takes no longer than half a second."""
         self._is_closing = True
         self._grew.set()
         if self._task is not None:
-            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(self._task, DRAIN_SECONDS)
+            await asyncio.wait({self._task}, timeout=DRAIN_SECONDS)
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=END_SECONDS)
             self._task = None
         self._audit.unlisten(self._grew)
 
@@ -156,7 +158,8 @@ class Follower:
         while not self._is_closing and (left := deadline - asyncio.get_running_loop().time()) > 0:
             self._grew.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._grew.wait(), left)
+                async with asyncio.timeout(left):  # `wait_for` of 3.11 may swallow the end (cpython 86296)
+                    await self._grew.wait()
 
 
 def _ts_us(text: str) -> int:

@@ -5,21 +5,25 @@ and integers within ±(2^53-1). No fraction, no exponent. The client starts with
 is slow to load.
 """
 
+from __future__ import annotations
+
 import binascii
-import hashlib
 import sys
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any, TypeAlias, cast
 
 from failgate.base.errors import Unprocessable
+from failgate.base.quick import cast, sha256
+
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeAlias
+
+    JSON: TypeAlias = Mapping[str, "JSON"] | list["JSON"] | tuple["JSON", ...] | str | int | bool | None
 
 try:
     from _json import encode_basestring as _quote  # the C function behind json.dumps, without the rest of json
 except ImportError:  # an interpreter without the accelerator
     from json.encoder import py_encode_basestring as _quote
-
-JSON: TypeAlias = Mapping[str, "JSON"] | list["JSON"] | tuple["JSON", ...] | str | int | bool | None
 
 LARGEST_INTEGER = 2**53 - 1  # what a double holds exactly, RFC 7493 section 2.2
 DEEPEST = 64  # arrays and objects around one value
@@ -27,6 +31,7 @@ DEEPEST = 64  # arrays and objects around one value
 _MEND = "Use objects, arrays, strings, booleans, null and integers within ±(2^53-1), at most 64 deep."
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _TEXT = frozenset({str})
+_encoders: list[Callable[[object], bytes]] = []
 _quoted: Callable[[str], str] = _quote
 
 
@@ -61,12 +66,25 @@ def digest_of(value: object) -> str:
 
     Raises: Unprocessable, as `canonical` does.
     """
-    return base64url(hashlib.sha256(canonical(value)).digest())
+    return base64url(sha256(canonical(value)).digest())
 
 
 def base64url(octets: bytes) -> str:
     """Return `octets` in base64url without padding. Source: RFC 4648 section 5."""
     return binascii.b2a_base64(octets, newline=False).translate(_TO_URL, b"=").decode("ascii")
+
+
+def json_bytes(value: object) -> bytes:
+    """Return `value` as JSON for a program that digests nothing of it: canonical where it can be, which loads no json.
+
+    Raises: what json raises of a value that is none.
+    """
+    try:
+        return canonical(value)
+    except Unprocessable:  # a fraction, a large number
+        import json
+
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def parse_canonical(text: bytes) -> JSON:
@@ -85,12 +103,22 @@ def parse_canonical(text: bytes) -> JSON:
     return cast("JSON", value)
 
 
-@lru_cache(maxsize=1)
 def _fast_encoder() -> Callable[[object], bytes]:
     """Return msgspec's encoder: the same bytes as ours for all that `_is_plain` lets through, several times faster."""
-    import msgspec
+    if not _encoders:
+        import msgspec
 
-    return msgspec.json.Encoder(order="deterministic").encode
+        _encoders.append(msgspec.json.Encoder(order="deterministic").encode)
+    return _encoders[0]
+
+
+def __getattr__(name: str) -> object:
+    """Return `JSON` to who asks for it at run time: building it takes half of typing."""
+    if name != "JSON":
+        raise AttributeError(name)
+    from collections.abc import Mapping
+
+    return Mapping[str, "JSON"] | list["JSON"] | tuple["JSON", ...] | str | int | bool | None
 
 
 def _is_plain(value: object, levels: int) -> bool:

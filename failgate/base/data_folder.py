@@ -11,6 +11,30 @@ from failgate.base.errors import StartRefused
 from failgate.base.open_database import sqlite_path
 
 LOCK_FILE: Final = "server.lock"
+SECRETS_KEY: Final = "secrets.key"
+
+
+def holds_failgate(folder: Path) -> bool:
+    """Tell whether a server or a command has begun in `folder`: it left its lock or its key there.
+
+    Raises: StartRefused (another account's folder).
+    """
+    try:
+        return (folder / LOCK_FILE).exists() or (folder / SECRETS_KEY).exists()
+    except OSError as error:
+        raise _not_usable(f"data folder {folder}", error) from error
+
+
+def require_failgate(folder: Path) -> None:
+    """Return when `folder` holds a Failgate, so that a mistyped name makes no second one.
+
+    Raises: StartRefused.
+    """
+    if not holds_failgate(folder):
+        raise StartRefused(
+            f"There is no Failgate in {folder}.",
+            hint="Name its folder with --data DIR, or begin one: failgate serve, failgate admin bootstrap.",
+        )
 
 
 @contextlib.contextmanager

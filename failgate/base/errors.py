@@ -22,7 +22,11 @@ A sentence says what, where and the mend; present tense, no blame. `facts` becom
 document (RFC 9457), so they hold nothing secret.
 """
 
-from typing import ClassVar
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 
 class FailgateError(Exception):

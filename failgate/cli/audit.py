@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from failgate.base.data_folder import require_failgate
 from failgate.base.errors import BadInput, StartRefused
 from failgate.cli.server import config_option, data_option, read_config, run_loop
 from failgate.config.model import Config
@@ -62,6 +63,10 @@ def verify(
     except sqlite3.DatabaseError as error:
         lines = [f"The database file is damaged: {error}."]
         answer = {"state": "tampered", "exit_code": TAMPERED, "lines": lines}
+    except PermissionError as error:  # unlike a crash, whose exit code would say that somebody tampered
+        raise StartRefused(
+            f"The data folder {data} cannot be read: {error.strerror}.", hint="Run as the account that runs the server."
+        ) from error
     if as_json:
         print(json.dumps(answer))
     else:
@@ -169,6 +174,7 @@ async def _stored_rules(config: Config, data: Path) -> _StoredRules:
 
     answer = await ask_server("rules.stored", {}, data)
     if answer is None:
+        require_failgate(data)
         from failgate.assembly import open_plugins_only
 
         async with open_plugins_only(config, data) as plugins:

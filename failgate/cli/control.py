@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from failgate.base.data_folder import require_failgate
 from failgate.base.errors import (
     BadInput,
     Conflict,
@@ -16,12 +17,19 @@ from failgate.base.errors import (
 )
 from failgate.cli.server import read_config
 
+BEGINNING = "bootstrap"  # the one verb that makes a data folder where none is
+
 
 async def carry_out(verb: str, arguments: dict[str, Any], data: Path, config_path: Path | None) -> dict[str, Any]:
-    """Carry out `verb` through the running server, or over the data folder itself; return the answer."""
+    """Carry out `verb` through the running server, or over the data folder itself; return the answer.
+
+    Raises: StartRefused (there is no Failgate in `data`), whatever the verb refuses.
+    """
     answer = await ask_server(verb, arguments, data)
     if answer is not None:
         return answer
+    if verb != BEGINNING:
+        require_failgate(data)
     from failgate.administration.administration import Administration
     from failgate.assembly import open_services
 
@@ -36,16 +44,16 @@ async def ask_server(verb: str, arguments: dict[str, Any], data: Path) -> dict[s
     """
     from failgate.web.control import LINE_LIMIT, SOCKET, socket_path
 
-    if not (data / SOCKET).exists():
-        return None
     try:
+        if not (data / SOCKET).exists():
+            return None
         with socket_path(data) as path:
             reader, writer = await asyncio.open_unix_connection(path, limit=LINE_LIMIT)
     except (ConnectionRefusedError, FileNotFoundError):
         return None  # a socket that a killed server left behind
     except PermissionError as error:
         raise StartRefused(
-            f"The server's socket in {data} belongs to another account.",
+            f"The data folder {data} belongs to another account.",
             hint="Run as the account that runs the server.",
         ) from error
     try:

@@ -1,6 +1,8 @@
 """Commands that speak with the gate: run a command once it is approved, ask what a policy would say."""
 
 import os
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 
@@ -16,6 +18,24 @@ def run(words: tuple[str, ...]) -> int:
     from failgate.client.run import main
 
     return main(words)
+
+
+@click.command(context_settings={**_REST, "help_option_names": []}, add_help_option=False)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def hook(words: tuple[str, ...]) -> int:
+    """Answer one hook event of an agent program; every failure blocks."""
+    from failgate.client.hooks.hook import main
+
+    return main(words)
+
+
+@click.command()
+@click.option("--title", help="What the session is for; it stands in the list.")
+def shell(title: str | None) -> int:
+    """A recorded shell in which each command is asked for."""
+    from failgate.client.shell import run_shell
+
+    return run_shell(title)
 
 
 @click.group()
@@ -42,8 +62,25 @@ def explain(argv: tuple[str, ...], names: tuple[str, ...], is_json: bool) -> Non
     if is_json:
         print_json(answer)
         return
-    click.echo(inert(str(answer.get("decision"))))
+    for line in _said(answer):
+        click.echo(inert(line))
     for found in answer.get("findings", []):
         click.echo(
             f"  {inert(str(found.get('policy')))}: {inert(str(found.get('says')))}, {inert(str(found.get('reason')))}"
         )
+
+
+def _said(answer: Mapping[str, Any]) -> Iterator[str]:
+    """Give what the law makes of the findings: the decision and why, the risk, what an approval takes."""
+    yield f"{answer.get('decision')}: {answer.get('reason')}" if answer.get("reason") else str(answer.get("decision"))
+    risk: Mapping[str, Any] = answer.get("risk") or {}
+    if risk.get("score") is not None:
+        reasons = ", ".join(str(reason) for reason in risk.get("reasons", []))
+        yield f"  risk {risk['score']}" + (f": {reasons}" if reasons else "")
+    if answer.get("decision") != "ask":
+        return
+    groups = "".join(f", {group}" for group in answer.get("groups", []))
+    yield f"  approvals: {answer.get('need')}{groups}; challenge: {answer.get('challenge')}"
+    for name, word in (("decide_within_seconds", "decide"), ("use_within_seconds", "use")):
+        if answer.get(name) is not None:
+            yield f"  time to {word}: {answer[name]} s at most"

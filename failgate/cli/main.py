@@ -3,13 +3,18 @@
 import sys
 from collections.abc import Sequence
 
-FAST = {"run": "failgate.client.run"}
+FAST = {"run": "failgate.client.run", "hook": "failgate.client.hooks.hook"}
 """Commands that an agent waits for: a module with `main(arguments) -> exit code`, without click."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out the command line `arguments` (default: this process's); return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    code = _carry_out(words)
+    return 2 if words[:1] == ["hook"] and code != 0 else code  # any other code lets the call of an agent through
+
+
+def _carry_out(words: list[str]) -> int:
     try:
         if words and words[0] in FAST:
             from importlib import import_module

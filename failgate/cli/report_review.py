@@ -60,14 +60,15 @@ def review(
     is_told = bool(includes or excludes or words or patterns)
     if is_told and not yes and not _is_agreed(going):
         return 1
+    before = going.report.manifest.id
     if is_told or yes:
-        before = going.report.manifest.id
-        if (after := going.finish().manifest.id) != before:
-            say(f"report {before} is now {after}")
+        going.finish()
+        _say_renamed(before, going)
     elif not is_json and not full and is_interactive() and sys.stdout.isatty():
         done = lead(going)
+        _say_renamed(before, going)
         if done.end == "upload":
-            return send(done.report, None, is_json=False)
+            return send(done.report, None, is_json=False, is_asking=True)
     elif not is_json:
         click.echo("\n".join([*overview(going.report), *content(going.report, is_whole=full)]))
     if is_json:
@@ -85,14 +86,19 @@ def _lead_in_browser(going: "Review", *, is_opening: bool) -> int:
 
     before = going.report.manifest.id
     sent = lead(going, os.environ, say, is_opening=is_opening)
-    if (after := going.report.manifest.id) != before:
-        say(f"report {before} is now {after}")
+    _say_renamed(before, going)
     if sent is None:
-        say(f"not uploaded; to share it: failgate report upload {after}")
+        say(f"not uploaded; to share it: failgate report upload {going.report.manifest.id}")
         return 0
     say(*sent.notice)
     click.echo(sent.page)
     return 1 if sent.notice else 0
+
+
+def _say_renamed(before: str, going: "Review") -> None:
+    """Say under which id a report lies that was made anew."""
+    if (after := going.report.manifest.id) != before:
+        say(f"report {before} is now {after}")
 
 
 def _apply(

@@ -29,7 +29,7 @@ def upload(root: Path, name: str, yes: bool, command_id: str | None, is_json: bo
     After a break it goes on with what is missing; given again, it does the same.
     """
     from failgate.client.report_folder import open_report
-    from failgate.client.review import ask, overview
+    from failgate.client.review import overview
     from failgate.client.settings import is_interactive
 
     one = open_report(root, name)
@@ -37,10 +37,7 @@ def upload(root: Path, name: str, yes: bool, command_id: str | None, is_json: bo
         click.echo("\n".join(overview(one)), err=True)
         if not is_interactive():
             raise click.UsageError("Nobody can be asked here. Look with failgate report review, then give --yes.")
-        if not ask("upload this report to the workspace?"):
-            say("not uploaded")
-            return 1
-    return send(one, command_id, is_json=is_json)
+    return send(one, command_id, is_json=is_json, is_asking=not yes)
 
 
 @click.command()
@@ -76,13 +73,20 @@ def share(
     say(f"the link ends {made.get('expires_at')}; revoke it on the page of the report")
 
 
-def send(report: "LocalReport", command_id: str | None, *, is_json: bool) -> int:
-    """Upload `report`, to which a person agreed; print where it is. Return the exit code: 1 when it is quarantined."""
+def send(report: "LocalReport", command_id: str | None, *, is_json: bool, is_asking: bool) -> int:
+    """Upload `report`, to which a person agreed, or agrees when `is_asking`; print where it is.
+
+    Return the exit code: 1 when it is quarantined, or nobody agreed.
+    """
+    from failgate.client.consent import is_agreed
     from failgate.client.http import Api
     from failgate.client.settings import load_settings
     from failgate.client.upload import page_of, progress_of, quarantine_notice, upload_report
 
     with Api(load_settings(os.environ)) as api:
+        if is_asking and not is_agreed(api, report):
+            say(f"not uploaded; to share it: failgate report upload {report.manifest.id}")
+            return 1
         uploaded = upload_report(api, report, "person", command_id, progress_of(report, is_silent=is_json))
         page = page_of(api, uploaded.id)
         notice = quarantine_notice(api, report, uploaded) if uploaded.is_quarantined else ()

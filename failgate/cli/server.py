@@ -1,4 +1,4 @@
-"""The operator's commands: serve, init, check, migrate, plugins."""
+"""The operator's commands: serve, check, migrate, plugins."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,7 @@ import click
 from failgate.administration.administration import Administration
 from failgate.assembly import open_services
 from failgate.base.data_folder import hold_data_folder
-from failgate.base.errors import StartRefused
-from failgate.base.migrate import core_migrations, migrate, pending_migrations, shipped
+from failgate.base.migrate import core_migrations, migrate, pending_migrations
 from failgate.base.open_database import open_database
 from failgate.cli.links import openable_host
 from failgate.config.addresses import is_wildcard
@@ -151,20 +150,6 @@ async def _run_demo(services: Services, administration: Administration, url: str
     for email, link in team.links.items():
         print(f"failgate: demo: sign in as {email}: {link}", flush=True)
     await DemoAgent(services.data_dir / "agent", url, team.token).run()
-
-
-@click.command()
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_CONFIG)
-def init(path: Path, force: bool) -> None:
-    """Write a commented config file."""
-    if path.exists() and not force:
-        raise StartRefused(f"{path} is there already.", hint="Use --force to replace it.")
-    try:
-        path.write_text(shipped("config/failgate.toml").read_text(encoding="utf-8"), encoding="utf-8")
-    except OSError as error:
-        raise StartRefused(f"{path} cannot be written: {error.strerror}.", hint="Choose another path.") from error
-    print(f"failgate: wrote {path}; every setting in it shows its default.")
 
 
 @click.command()

@@ -1,7 +1,8 @@
 """The server's address, taken apart without the weight of urllib."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
+from failgate.base.quick import NamedTuple
 from failgate.client.exits import NotConfigured
 
 _LOOPBACK = ("localhost", "::1")

@@ -1,10 +1,15 @@
 """What the server answered: its head parsed, its problem documents raised. No socket here."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
 
+from failgate.base.quick import NamedTuple, cast, loads
 from failgate.client.address import Address
 from failgate.client.exits import Refused, Unreachable
 from failgate.client.messages import inert
+
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Answer(NamedTuple):
@@ -72,14 +77,12 @@ def accepted(raw: Raw, address: Address) -> Answer:
 def _parsed_body(raw: Raw, address: Address) -> dict[str, Any]:
     if not raw.body:
         return {}
-    import json
-
     try:
-        content = json.loads(raw.body)
+        content: object = loads(raw.body)
     except (ValueError, RecursionError):
         content = None
     if isinstance(content, dict):
-        return content
+        return cast("dict[str, Any]", content)
     if raw.status >= 500:
         raise Lost(f"{address} answered with status {raw.status}.", hint="Ask whoever runs the server.")
     raise Strange(

@@ -51,6 +51,11 @@ class CastWriter:
         self._at_us = max(self._at_us, at_us)
         self._line([self._at_us / 1e6, "r", f"{columns}x{rows}"])
 
+    def mark(self, at_us: int, text: str) -> None:
+        """Add a marker, for players and for whoever reads what happened."""
+        self._at_us = max(self._at_us, at_us)
+        self._line([self._at_us / 1e6, "m", text])
+
     def note(self, text: str) -> None:
         """Add a line of our own, after what the program began."""
         self.finish()

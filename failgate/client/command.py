@@ -4,17 +4,24 @@ The rule of the environment: a command gets the variables that its reviewer saw 
 `ALWAYS` and `LC_*`, and those that the caller adds by `--env NAME` or the setting `env`. A variable that makes a
 program load foreign code is refused even then, and one that holds a secret too, since its value would be shown.
 """
-# ruff: noqa: PTH109, PTH113, PTH116, PTH118 -- pathlib would slow the start
+# ruff: noqa: PTH109, PTH116 -- pathlib would slow the start
 
-import hashlib
+from __future__ import annotations
+
 import os
-import socket
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
 
 from failgate.base.canonical import base64url, digest_of
-from failgate.client.exits import CANNOT_EXECUTE, NO_PROGRAM, NotConfigured, NotExecutable, Unverified
+from failgate.base.quick import NamedTuple, socket
+from failgate.client.exits import CANNOT_EXECUTE, NotConfigured, NotExecutable, Unverified
 from failgate.client.messages import inert
+from failgate.client.search import digest_of_file, find_executable, interpreter_of, programs_of
+
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    Digesting = Callable[[int], str]
 
 ALWAYS = frozenset(
     (  # noqa: SIM905  # a word a line hides the list
@@ -36,7 +43,6 @@ INJECTING = frozenset(
         "LUA_PATH R_PROFILE RUSTC_WRAPPER MAKEFLAGS GOFLAGS CARGO_BUILD_RUSTC_WRAPPER"
     ).split()
 )
-_PIECE = 1 << 20
 
 
 class Executable(NamedTuple):
@@ -66,33 +72,49 @@ class Call(NamedTuple):
         return dict(self.command["env"])
 
 
-def build_call(argv: Sequence[str], environment: Mapping[str, str], more: Iterable[str] = ()) -> Call:
-    """Return the call of `argv` here and now, with the allowed part of `environment` and the variables named in `more`.
+def build_call(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    more: Iterable[str] = (),
+    folder: str | None = None,
+    held: int | None = None,
+    digesting: Digesting | None = None,
+) -> Call:
+    """Return the call of `argv` now, with the allowed part of `environment` and the variables named in `more`.
+
+    It is of the current folder, or of `folder`. `held` is a descriptor of what it will read by its standard input,
+    `digesting` is as in `open_executable`.
 
     Raises: NotConfigured (a variable that may not be passed, a folder that is gone), NotExecutable.
     """
     _check_arguments(argv)
     try:
-        cwd = os.path.realpath(os.getcwd())
-        folder = os.open(cwd, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        cwd = os.path.realpath(folder or os.getcwd())
+        place = os.open(cwd, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise NotConfigured(
-            f"The current folder is not usable: {error.strerror}.", hint="Change to a folder that exists."
+            f"The folder is not usable: {error.strerror}.", hint="Change to a folder that exists."
         ) from error
     shown = allowed_environment(environment, more) | {"PWD": cwd}
-    executable = open_executable(argv[0], cwd, shown.get("PATH", os.defpath))
+    path = shown.get("PATH", os.defpath)
+    executable = open_executable(argv[0], cwd, path, digesting)
     command: dict[str, Any] = {
         "v": 1,
         "argv": list(argv),
         "cwd": cwd,
-        "cwd_dev_ino": _identity(os.fstat(folder)),
+        "cwd_dev_ino": _identity(os.fstat(place)),
         "env": shown,
         "exe": {"path": executable.path, "sha256": executable.sha256},
         "host": socket.gethostname() or "localhost",
         "uid": os.getuid(),
         "nonce": base64url(os.urandom(32)),
+        "programs": programs_of(argv, cwd, path),
     }
-    return Call(command, digest_of(command), executable, folder)
+    if (interpreter := interpreter_of(executable.descriptor, cwd, path)) is not None:
+        command["exe"]["interpreter"] = interpreter
+    if held is not None:
+        command["stdin_sha256"] = digest_of_file(held)
+    return Call(command, digest_of(command), executable, place)
 
 
 def allowed_environment(environment: Mapping[str, str], more: Iterable[str]) -> dict[str, str]:
@@ -142,50 +164,29 @@ def _check_arguments(argv: Sequence[str]) -> None:
             )
 
 
-def open_executable(name: str, cwd: str, path: str) -> Executable:
+def open_executable(name: str, cwd: str, path: str, digesting: Digesting | None = None) -> Executable:
     """Return the program that `name` means in `cwd` with the search path `path`, opened and digested.
+
+    `digesting` says what the digest of an open file is, in place of `digest_of_file`.
 
     Raises: NotExecutable (127 there is none, 126 it may not be executed or read).
     """
-    refused: str | None = None
-    places = [name] if "/" in name else [os.path.join(place or ".", name) for place in path.split(os.pathsep)]
-    for place in places:
-        candidate = os.path.realpath(os.path.join(cwd, place))
-        if not os.path.isfile(candidate):
-            continue
-        if not os.access(candidate, os.X_OK):
-            refused = candidate
-            continue
-        try:
-            descriptor = os.open(candidate, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise NotExecutable(
-                f"{inert(candidate)} cannot be read, so what would run cannot be named: {error.strerror}.",
-                exit_code=CANNOT_EXECUTE,
-            ) from error
-        return Executable(candidate, digest_of_file(descriptor), descriptor)
-    if refused is not None:
+    found = find_executable(name, cwd, path)
+    try:
+        descriptor = os.open(found, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
         raise NotExecutable(
-            f"{inert(refused)} is not executable.", exit_code=CANNOT_EXECUTE, hint=f"chmod +x {inert(refused)}"
-        )
-    raise NotExecutable(f"There is no program {inert(name)!r}.", exit_code=NO_PROGRAM, hint="Check its name and PATH.")
+            f"{inert(found)} cannot be read, so what would run cannot be named: {error.strerror}.",
+            exit_code=CANNOT_EXECUTE,
+        ) from error
+    return Executable(found, (digesting or digest_of_file)(descriptor), descriptor)
 
 
-def digest_of_file(descriptor: int) -> str:
-    """Return SHA-256 in hex over the bytes of the open file, read from its beginning."""
-    digest = hashlib.sha256()
-    at = 0
-    while piece := os.pread(descriptor, _PIECE, at):
-        digest.update(piece)
-        at += len(piece)
-    return digest.hexdigest()
-
-
-def check_unchanged(call: Call) -> None:
+def check_unchanged(call: Call, digesting: Digesting | None = None) -> None:
     """Return when program and folder are still those that were approved: same file, same bytes, same place.
 
     Raises: Unverified, naming what changed. Stops the swap of a file, a link or a folder between approval and
-    execution.
+    execution. `digesting` is as in `open_executable`.
     """
     argv0, cwd = call.command["argv"][0], call.command["cwd"]
     try:
@@ -198,7 +199,7 @@ def check_unchanged(call: Call) -> None:
     ):
         raise Unverified(f"The folder {inert(cwd)} is another one than when it was approved.", hint="Ask again.")
     try:
-        now = open_executable(argv0, cwd, call.environment.get("PATH", os.defpath))
+        now = open_executable(argv0, cwd, call.environment.get("PATH", os.defpath), digesting)
     except NotExecutable as error:
         raise Unverified(
             f"The program {inert(argv0)} is not what was approved: {error.sentence}", hint="Ask again."
@@ -211,6 +212,14 @@ def check_unchanged(call: Call) -> None:
         os.close(now.descriptor)
     if not is_same or now.sha256 != call.executable.sha256:
         raise Unverified(f"The program {inert(call.executable.path)} changed since it was approved.", hint="Ask again.")
+    path = call.environment.get("PATH", os.defpath)
+    if interpreter_of(call.executable.descriptor, cwd, path) != call.command["exe"].get("interpreter"):
+        raise Unverified("What reads the script is another program than when it was approved.", hint="Ask again.")
+    if programs_of(call.argv, cwd, path) != call.command["programs"]:
+        raise Unverified(
+            "A program of the line, or one that programs start, is another file than when it was approved.",
+            hint="Ask again.",
+        )
 
 
 def is_script(call: Call) -> bool:

@@ -28,14 +28,26 @@ def destination(api: Api) -> Destination:
     return Destination(str(api.address), api.workspace().rpartition("/")[2], speaker)
 
 
+def is_agreed(api: Api, report: LocalReport) -> bool:
+    """Ask the person at the terminal whether exactly this report goes there, and say where, and whose it will be.
+
+    Raises: what `destination` raises.
+    """
+    from failgate.client.review import ask
+
+    where = destination(api)
+    what = f"report {report.manifest.id} (digest {report.manifest_sha256[:12]})"
+    return ask(f"upload {what} to workspace {inert(where.workspace)} at {where.server}, as {where.speaker}?")
+
+
 def offer_upload(
     api: Api, report: LocalReport, settings: Settings, messages: Messages, command_id: str | None
 ) -> str | None:
     """Upload `report` when that is agreed; return its id on the server. What goes wrong is said, nothing is raised."""
-    agreed = _agreed(report, settings, messages)
-    if agreed is None:
-        return None
     try:
+        agreed = _agreed(api, report, settings, messages)
+        if agreed is None:
+            return None
         uploaded = upload_report(api, report, agreed, command_id)
     except FailgateError as error:
         messages.say("upload-failed", f"the report was not uploaded: {inert(str(error))}")
@@ -50,7 +62,7 @@ def offer_upload(
     return uploaded.id
 
 
-def _agreed(report: LocalReport, settings: Settings, messages: Messages) -> Agreed | None:
+def _agreed(api: Api, report: LocalReport, settings: Settings, messages: Messages) -> Agreed | None:
     if settings.upload == "always":
         return "standing"
     if settings.upload == "never":
@@ -58,8 +70,8 @@ def _agreed(report: LocalReport, settings: Settings, messages: Messages) -> Agre
     if not is_interactive():
         messages.say("upload-hint", f"to share it: failgate report upload {report.manifest.id} --yes")
         return None
-    from failgate.client.review import ask, overview
+    from failgate.client.review import overview
 
     for line in overview(report):
         messages.say("review", line)
-    return "person" if ask("upload this report to the workspace?") else None
+    return "person" if is_agreed(api, report) else None

@@ -42,12 +42,14 @@ def execute(
     folder: int | None = None,
     output: Output | None = None,
     way: Way = "shared",
+    prepare: Callable[[], None] | None = None,
 ) -> Ended:
     """Run the program at `path` with exactly `argv` and `environment`; return how it ended.
 
     With `descriptor` (open on that file) a binary is executed by the descriptor, so that no other file can take its
     place; a script by its path. With `folder` (a descriptor) it runs there. With `output`, all of its output is kept
-    there too, and goes the given `way`.
+    there too, and goes the given `way`. `prepare` is called in the new process, the last thing before it becomes the
+    program; its OSError is why it cannot be executed.
 
     Raises: NotExecutable (the system refuses to execute it).
     """
@@ -58,7 +60,7 @@ def execute(
     started = time.monotonic()
 
     def begin() -> NoReturn:
-        _become(argv, path, environment, descriptor, folder, routes, failure, before - set(WATCHED))
+        _become(argv, path, environment, descriptor, folder, routes, failure, before - set(WATCHED), prepare)
 
     try:
         program = _start_own(routes[0], screen, (failing, failure), begin) if screen is not None else _start(begin)
@@ -124,6 +126,7 @@ def _become(
     routes: Sequence[Route],
     reporter: int,
     mask: "set[signal.Signals | int] | set[int]",
+    prepare: Callable[[], None] | None,
 ) -> NoReturn:
     """Turn the forked process into the program, with the signals of `mask` blocked. Never returns."""
     error = 0
@@ -136,6 +139,8 @@ def _become(
         for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; programs expect the default
             signal.signal(ignored, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if prepare is not None:
+            prepare()
         if descriptor is not None and os.execve in os.supports_fd and os.pread(descriptor, 2, 0) != b"#!":
             os.execve(descriptor, list(argv), dict(environment))  # noqa: S606  # running a program is the purpose
         os.execve(path, list(argv), dict(environment))  # noqa: S606  # running a program is the purpose

@@ -4,12 +4,13 @@
 command that an agent runs. Redirects and proxies are refused: whoever could send one would receive the token.
 """
 
-import os
-import socket
-import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Self
+from __future__ import annotations
 
+import os
+import time
+
+from failgate.base.canonical import json_bytes
+from failgate.base.quick import socket
 from failgate.client.address import Address, parse_address
 from failgate.client.answer import Answer, Lost, Raw, Strange, accepted, parsed_head
 from failgate.client.exits import NotConfigured, Refused
@@ -21,9 +22,13 @@ LARGEST_HEAD_BYTES = 64 * 1024
 LARGEST_BODY_BYTES = 16 * 1024 * 1024
 _PIECE = 64 * 1024
 _SENT_BYTES = 256 * 1024
-_VERSION = "failgate-client"
 
-Tick = Callable[[], None]
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import IO, Self
+
+    Tick = Callable[[], None]
 
 
 class Api:
@@ -149,12 +154,9 @@ class Api:
     def _call(
         self, method: str, path: str, body: object, seconds: float, idempotency_key: str | None, tick: Tick | None
     ) -> Answer:
-        content = b""
-        headers = ""
+        content, headers = b"", ""
         if body is not None:
-            import json
-
-            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            content = json_bytes(body)
             headers = "Content-Type: application/json\r\n"
         if idempotency_key is not None:
             headers += f"Idempotency-Key: {idempotency_key}\r\n"
@@ -229,13 +231,13 @@ class Api:
         proof = f"Authorization: Bearer {self._token}\r\n" if self._token is not None else ""
         return (
             f"{method} {self.address.prefix}{path} HTTP/1.1\r\nHost: {self.address.authority}\r\n"
-            f"User-Agent: {_VERSION}\r\nAccept: application/json\r\n{proof}"
+            f"User-Agent: failgate-client\r\nAccept: application/json\r\n{proof}"
             f"{headers}Content-Length: {size}\r\n\r\n"
         ).encode("ascii")
 
     def _exchange(
         self,
-        pieces: "list[bytes] | Iterator[bytes]",
+        pieces: list[bytes] | Iterator[bytes],
         seconds: float,
         tick: Tick | None,
         read: Callable[[socket.socket], tuple[Raw, bool]] | None = None,

@@ -5,14 +5,19 @@ token that gets the next one. The file `token` holds a token and, below it, the 
 """
 # ruff: noqa: PTH100, PTH103, PTH105, PTH108, PTH110, PTH111, PTH118 -- pathlib would slow the start
 
-import contextlib
+from __future__ import annotations
+
 import os
 import stat
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
 
+from failgate.base.quick import NamedTuple, loads
 from failgate.client.exits import NotConfigured
+
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 TOKEN_FILE = "token"  # noqa: S105  # the name of a file, no secret
 LOGINS_FILE = "logins.json"
@@ -95,10 +100,8 @@ def _logins(folder: str) -> dict[str, StoredLogin]:
     text = _read_private(path, "file of logins")
     if text is None:
         return {}
-    import json
-
     try:
-        return {url: _login(url, one) for url, one in json.loads(text).items()}
+        return {url: _login(url, one) for url, one in loads(text).items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise NotConfigured(
             f"The file of logins {path} is damaged.", hint="Remove it and sign in again: failgate login."
@@ -172,8 +175,10 @@ def store_token(folder: str, token: str, url: str) -> str:
     return write_private(folder, TOKEN_FILE, f"{token}\n{url}\n".encode())
 
 
-def write_private(folder: str, name: str, content: bytes) -> str:
+def write_private(folder: str, name: str, content: bytes, *, is_lasting: bool = True) -> str:
     """Put `content` in the place of the file `name` for this user alone (0700, 0600), whole or not; return its path.
+
+    What is not `is_lasting` may be gone after a power cut.
 
     Raises: NotConfigured (the folder takes no file).
     """
@@ -186,11 +191,11 @@ def write_private(folder: str, name: str, content: bytes) -> str:
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(content)
                 stream.flush()
-                os.fsync(descriptor)
+                if is_lasting:
+                    os.fsync(descriptor)
             os.replace(fresh, path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(fresh)  # it holds secrets
+            forget(fresh)  # it holds secrets
             raise
     except OSError as error:
         raise NotConfigured(
@@ -199,10 +204,15 @@ def write_private(folder: str, name: str, content: bytes) -> str:
     return path
 
 
-def forget_token(folder: str) -> bool:
-    """Remove the kept token; tell whether there was one."""
+def forget(path: str) -> bool:
+    """Remove the file; tell whether there was one."""
     try:
-        os.unlink(os.path.join(folder, TOKEN_FILE))
+        os.unlink(path)
     except FileNotFoundError:
         return False
     return True
+
+
+def forget_token(folder: str) -> bool:
+    """Remove the kept token; tell whether there was one."""
+    return forget(os.path.join(folder, TOKEN_FILE))

@@ -26,9 +26,10 @@ def _is_inert(character: str) -> bool:
 class Messages:
     """Writes sentences to stderr; with `is_json`, a JSON object a line: `event`, `message` and facts."""
 
-    def __init__(self, *, is_json: bool = False) -> None:
-        """Look whether stderr is a terminal that can rewrite a line."""
-        self.is_json = is_json
+    def __init__(self, *, is_json: bool = False, descriptor: int | None = None) -> None:
+        """Look whether stderr is a terminal that can rewrite a line; with `descriptor`, write JSON lines there."""
+        self.is_json = is_json = is_json or descriptor is not None
+        self._descriptor = descriptor
         self._has_line = False
         self.is_live = not is_json and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
@@ -60,8 +61,21 @@ class Messages:
             self._write("\r\x1b[K")
             self._has_line = False
 
+    def is_heard(self) -> bool:
+        """Tell whether whoever started us to hear messages on a descriptor of its own is still there."""
+        if self._descriptor is None:
+            return True
+        from select import POLLERR, poll
+
+        place = poll()
+        place.register(self._descriptor, 0)
+        return not any(found & POLLERR for _, found in place.poll(0))
+
     def _write(self, text: str) -> None:
         try:
+            if self._descriptor is not None:
+                os.write(self._descriptor, text.encode())
+                return
             sys.stderr.write(text)
             sys.stderr.flush()
         except (OSError, ValueError):

@@ -1,24 +1,31 @@
 """The options of `failgate run`, read without a library: its start-up is what an agent waits for."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from __future__ import annotations
 
 from failgate.base.errors import BadInput
+from failgate.base.quick import NamedTuple
 
-USAGE = """Usage: failgate run [--reason T] [--ttl 60s] [--env NAME]... [--no-capture] [--json] -- CMD [ARG]...
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+USAGE = """Usage: failgate run [--reason T] [--ttl 60s] [--env NAME]... [--stdin] [--no-capture] [--json] -- CMD ...
 
 Ask for CMD, wait for the verdict, verify it and execute once, without a shell.
 
   --reason T    why, for the reviewers (they see that it is your text)
   --ttl 60s     how long the request may wait: 30s, 15m, 2h (default: the workspace's, 60s)
   --env NAME    pass this variable on too; reviewers see its value (repeatable)
+  --stdin       read standard input before asking, at most 16 MiB; its digest is part of what is approved
   --no-capture  keep no report when CMD fails
   --json        messages on stderr as JSON lines
+  --message-fd N  messages as JSON lines on this descriptor; when its reader is gone, the request is withdrawn
 
 CMD gets the variables that the reviewers see and no others: PATH, HOME, LANG, TERM, USER, CI and the like, and --env.
 Exit codes: CMD's own; with nothing executed 77 denied, 75 expired, 69 server unreachable, 76 verdict could not be
 verified, 78 configuration, 130 withdrawn by Ctrl-C, 127 no such program, 126 not executable.
 """
+_FLAGS = ("--no-capture", "--json", "--stdin")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -31,6 +38,8 @@ class Options(NamedTuple):
     env: tuple[str, ...] = ()
     is_captured: bool = True
     is_json: bool = False
+    message_fd: int | None = None
+    is_input_held: bool = False
 
 
 def parse_options(arguments: Sequence[str]) -> Options | None:
@@ -44,10 +53,10 @@ def parse_options(arguments: Sequence[str]) -> Options | None:
         name, sign, value = rest.pop(0).partition("=")
         if name in ("-h", "--help"):
             return None
-        if name in ("--no-capture", "--json") and not sign:
-            options = options._replace(is_captured=False) if name == "--no-capture" else options._replace(is_json=True)
+        if name in _FLAGS and not sign:
+            options = _flagged(options, name)
             continue
-        if name not in ("--reason", "--ttl", "--env"):
+        if name not in ("--reason", "--ttl", "--env", "--message-fd"):
             raise BadInput(f"failgate run has no option {name!a}.", hint=_nearest(name))
         if not sign:
             if not rest:
@@ -61,31 +70,41 @@ def parse_options(arguments: Sequence[str]) -> Options | None:
     return options._replace(argv=rest)
 
 
+def _flagged(options: Options, name: str) -> Options:
+    if name == "--stdin":
+        return options._replace(is_input_held=True)
+    return options._replace(is_captured=False) if name == "--no-capture" else options._replace(is_json=True)
+
+
 def _with(options: Options, name: str, value: str) -> Options:
     if name == "--reason":
         return options._replace(reason=value)
     if name == "--env":
         return options._replace(env=(*options.env, value))
+    if name == "--message-fd":
+        if not (value.isdecimal() and value.isascii() and 2 < int(value) < 1 << 20):
+            raise BadInput(f"--message-fd is {value!a}, which is no descriptor above 2.")
+        return options._replace(message_fd=int(value))
     return options._replace(ttl_seconds=parse_seconds(value))
 
 
-def parse_seconds(text: str) -> int:
-    """Return the seconds of `90`, `60s`, `15m`, `2h` or `1d`.
+def parse_seconds(text: str, option: str = "--ttl") -> int:
+    """Return the seconds of `90`, `60s`, `15m`, `2h` or `1d`, the value of `option`.
 
     Raises: BadInput (another form, or not between 1 second and 24 hours).
     """
     unit = _UNITS.get(text[-1:], 0)
     digits = text[:-1] if unit else text
     if not (digits.isascii() and digits.isdigit() and len(digits) < 8):
-        raise BadInput(f"--ttl is {text!a}, which is no duration.", hint="Write it like 60s, 15m or 2h.")
+        raise BadInput(f"{option} is {text!a}, which is no duration.", hint="Write it like 60s, 15m or 2h.")
     seconds = int(digits) * (unit or 1)
     if not 1 <= seconds <= 86400:
-        raise BadInput(f"--ttl is {text!a}; it lies between 1s and 24h.")
+        raise BadInput(f"{option} is {text!a}; it lies between 1s and 24h.")
     return seconds
 
 
 def _nearest(name: str) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(name, ("--reason", "--ttl", "--env", "--no-capture", "--json", "--help"), n=1)
+    near = get_close_matches(name, ("--reason", "--ttl", "--env", "--message-fd", "--help", *_FLAGS), n=1)
     return f"Did you mean {near[0]}?" if near else "See: failgate run --help"

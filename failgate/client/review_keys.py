@@ -14,7 +14,7 @@ from failgate.client.reviewing import Review
 End = Literal["upload", "keep", "quit"]
 _HELP = (
     "NUMBER look at it   x NUMBER leave out or take in   r WORDS replace words everywhere   p RE2 replace a pattern\n"
-    "z take the last step back   s save   u save and upload   q quit, nothing is changed"
+    "z take the last step back   s save   u save, then ask for the upload   q quit, nothing is changed"
 )
 
 

@@ -1,11 +1,12 @@
 """What the client is told: by the environment first, then by `client.toml` in its own folder."""
 # ruff: noqa: PTH118, PTH123 -- pathlib would slow the start
 
+from __future__ import annotations
+
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
 
+from failgate.base.quick import NamedTuple, cast
 from failgate.client.address import parse_address
 from failgate.client.exits import NotConfigured
 from failgate.client.keyring import (
@@ -18,13 +19,19 @@ from failgate.client.keyring import (
     write_private,
 )
 
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 DEFAULT_URL = "http://127.0.0.1:8440"
 SETTINGS_FILE = "client.toml"
+HOOK_KEYS = ("ask", "pass", "deny", "shell")
 UPLOAD = ("always", "ask", "never")
 _TLS_FILES = (("FAILGATE_CA", "ca_file"), ("FAILGATE_CERTIFICATE", "certificate"), ("FAILGATE_KEY", "key"))
 _KEYS = {
     "url": str, "workspace": str, "upload": str, "env": list, "insecure_http": bool, "ca_file": str,
-    "certificate": str, "key": str, "capture": dict,
+    "certificate": str, "key": str, "capture": dict, "hook": dict,
 }  # fmt: skip
 
 
@@ -96,6 +103,20 @@ def capture_table(environment: Mapping[str, str]) -> dict[str, Any]:
     return dict(_kept(os.path.join(home(environment), SETTINGS_FILE)).get("capture", {}))
 
 
+def hook_table(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the table `hook` of `client.toml`: lists `ask`, `pass` and `deny` of tools, and `shell`.
+
+    Raises: NotConfigured (also: a member of another name).
+    """
+    table = dict(_kept(os.path.join(home(environment), SETTINGS_FILE)).get("hook", {}))
+    for name in table:
+        if name not in HOOK_KEYS:
+            raise NotConfigured(
+                f"{SETTINGS_FILE}: hook.{name}: no such setting.", hint=f"There are {', '.join(HOOK_KEYS)}."
+            )
+    return table
+
+
 def _token(named: str | None, login: StoredLogin | None, folder: str, url: str) -> str | None:
     """Return the token to speak with: of the environment, of the login at this server, of the token file."""
     if named:
@@ -111,12 +132,14 @@ def _kept(path: str) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise NotConfigured(f"{path} cannot be read: {error.strerror}.") from error
-    import tomllib
+    kept = _plain(content)
+    if kept is None:
+        import tomllib
 
-    try:
-        kept = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise NotConfigured(f"{path} is no TOML: {error}.") from error
+        try:
+            kept = tomllib.loads(content.decode())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise NotConfigured(f"{path} is no TOML: {error}.") from error
     for key, value in kept.items():
         if key not in _KEYS:
             raise NotConfigured(f"{path}: {key}: no such setting.", hint=_nearest(key))
@@ -124,6 +147,30 @@ def _kept(path: str) -> dict[str, Any]:
             isinstance(value, list) and not _are_texts(cast("list[object]", value))
         ):
             raise NotConfigured(f"{path}: {key} is not of the right kind.", hint=f"It is a {_KEYS[key].__name__}.")
+    return kept
+
+
+def _plain(content: bytes) -> dict[str, Any] | None:
+    """Return the settings of a file that has only lines `key = "text"` and `key = true`, as we write them; else None.
+
+    `tomllib` takes longer than the call that the settings are for.
+    """
+    kept: dict[str, Any] = {}
+    for line in content.decode("ascii", "replace").splitlines():
+        name, sign, value = (part.strip() for part in line.partition("="))
+        if not name or name.startswith("#"):
+            if sign and not name:
+                return None
+            continue
+        text = value[1:-1]
+        if not sign or name in kept or not name.replace("_", "").isalpha() or not value.isprintable():
+            return None
+        if value in ("true", "false"):
+            kept[name] = value == "true"
+        elif len(value) > 1 and value[0] == value[-1] == '"' and not any(one in text for one in '"\\\ufffd'):
+            kept[name] = text
+        else:
+            return None
     return kept
 
 

@@ -53,10 +53,18 @@ def wrapped(link: socket, address: Address, files: TlsFiles) -> ssl.SSLSocket:
     """
     context = _context(files)
     try:
-        return context.wrap_socket(link, server_hostname=address.host)
+        return context.wrap_socket(_whole(link), server_hostname=address.host)
     except ssl.SSLCertVerificationError as error:
         fault, mend = _FAULTS.get(error.verify_code, (f"cannot be verified: {error.verify_message}", _CA))
         raise Untrusted(f"The certificate of {address} {fault}.", hint=mend) from error
+
+
+def _whole(link: socket) -> socket:
+    """Return `link` as the library's own kind, which TLS needs; a quick one gives its connection away."""
+    seconds = link.gettimeout()
+    whole = socket(link.family, link.type, link.proto, fileno=link.detach())
+    whole.settimeout(seconds)
+    return whole
 
 
 def explained(error: Exception, link: socket | None) -> str | None:

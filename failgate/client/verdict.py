@@ -1,14 +1,18 @@
 """Whether an answer of the server is a verdict on exactly what was asked. Pure: the time is given."""
 
-from typing import Any, Literal, NamedTuple
+from __future__ import annotations
 
+from failgate.base.quick import NamedTuple, datetime
 from failgate.client.exits import Unverified
 from failgate.client.messages import inert
+
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from typing import Any
 
 SKEW_SECONDS = 30
 """How far this machine's clock may differ from the server's."""
 
-State = Literal["pending", "approved", "denied", "expired", "cancelled", "executed", "quarantined"]
 _STATES = frozenset(("pending", "approved", "denied", "expired", "cancelled", "executed", "quarantined"))
 
 
@@ -72,18 +76,22 @@ def check_approval(standing: Standing, digest: str, now: float) -> float:
 
 
 def note_of(standing: Standing) -> str:
-    """Return the reviewer's note and names as inert text, or an empty text."""
+    """Return the reviewers' names, whether they want changes, and their note, as inert text; or an empty text."""
     verdict = standing.verdict or {}
     note, by = verdict.get("note"), verdict.get("by")
     who = ", ".join(inert(str(name)[:100]) for name in by[:10]) if isinstance(by, list) else ""
     said = inert(note[:1000]) if isinstance(note, str) and note else ""
-    return (f" by {who}" if who else "") + (f": {said}" if said else "")
+    wish = ", who wants changes" if who and wants_changes(standing) else ""
+    return (f" by {who}{wish}" if who else "") + (f": {said}" if said else "")
+
+
+def wants_changes(standing: Standing) -> bool:
+    """Tell whether the reviewers would take the command in another form, which the note says."""
+    return standing.verdict is not None and standing.verdict.get("wants_changes") is True
 
 
 def _seconds(text: object, name: str) -> float:
     """Return seconds since 1970 of an RFC 3339 text in UTC."""
-    from datetime import datetime
-
     try:
         time = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

@@ -16,6 +16,7 @@ from failgate.config.model import (
     Config,
     GateSection,
     Instance,
+    NotifySection,
     Reference,
     ReportsSection,
     references_of,
@@ -69,7 +70,7 @@ def draft_config(tables: Mapping[str, Any], source: Source) -> Draft:
         sections[name] = reader.read_partly(struct, tables.get(name, {}), (name,), f"[{name}]")
     _refuse_twice(reader, sections)
     instances = _read_instances(reader, tables.get("plugins", {}))
-    instances += _named_by_a_slot_only(instances, sections)
+    instances += _named_by_a_slot_only(instances, sections, says_notifiers=source.has(("notify", "notifiers")))
     return Draft(Config(source=source, instances=tuple(instances), **sections), tuple(reader.mistakes))
 
 
@@ -120,13 +121,16 @@ def _read_instances(reader: Reader, tables: object) -> list[Instance]:
     return instances
 
 
-def _named_by_a_slot_only(instances: list[Instance], sections: Mapping[str, Any]) -> list[Instance]:
+def _named_by_a_slot_only(
+    instances: list[Instance], sections: Mapping[str, Any], *, says_notifiers: bool
+) -> list[Instance]:
     """Return an instance without settings for each name that a slot uses and that has no section of its own."""
     known = {instance.name for instance in instances}
     added: dict[str, Instance] = {}
     for reference in _references(sections):
-        if reference.instance not in known:
-            added.setdefault(reference.instance, Instance(reference.instance, reference.instance, {}, reference.path))
+        name, is_spare = reference.instance, reference.slot == "notifier" and not says_notifiers
+        if name not in known:
+            added.setdefault(name, Instance(name, name, {}, reference.path, is_spare))
     return list(added.values())
 
 
@@ -143,4 +147,5 @@ def _references(sections: Mapping[str, Any]) -> list[Reference]:
     gate: GateSection = sections["gate"]
     reports: ReportsSection = sections["reports"]
     audit: AuditSection = sections["audit"]
-    return references_of(artifacts, gate, reports, audit)
+    notify: NotifySection = sections["notify"]
+    return references_of(artifacts, gate, reports, audit, notify)

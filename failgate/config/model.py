@@ -207,12 +207,13 @@ def _days(length: Duration | None) -> int | None:
 
 
 class GateSection(Section, frozen=True):
-    """`[gate]`: which policies judge, how long a request waits, how long an approval may be used."""
+    """`[gate]`: which policies judge, how long and how many requests wait, how long an approval may be used."""
 
     policies: tuple[InstanceName, ...] = ("allowlist", "quorum")
     default_ttl: Annotated[Duration, Between("1s", "24h")] = Duration("60s")
     max_ttl: Annotated[Duration, Between("1s", "24h")] = Duration("24h")
     use_within: Annotated[Duration, Between("1s", "24h")] = Duration("60s")
+    waiting_per_agent: Annotated[int, Between(1, 20_000)] = 1000
 
     def __post_init__(self) -> None:
         """Refuse a default that no request could be given.
@@ -256,6 +257,7 @@ class SmtpSection(Section, frozen=True):
 class NotifySection(Section, frozen=True):
     """`[notify]`: how people are told."""
 
+    notifiers: tuple[InstanceName, ...] = ("webhook",)
     smtp: SmtpSection | None = None
 
 
@@ -289,13 +291,15 @@ class LimitsSection(Section, frozen=True):
 class Instance:
     """One plugin instance that the config names.
 
-    `use` is the plugin, `settings` the instance's own table, `path` where the plugin is named.
+    `use` is the plugin, `settings` the instance's own table, `path` where the plugin is named. Without an
+    `is_spare` one the server works too: only a default names it, and where it is not installed it is left out.
     """
 
     name: str
     use: str
     settings: Mapping[str, Any]
     path: tuple[str | int, ...]
+    is_spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,21 +307,23 @@ class Reference:
     """A place that names an instance: the slot it must provide, the setting, the path of the name."""
 
     instance: str
-    slot: Literal["artifact_store", "approval_policy", "report_formats", "audit_exporter"]
+    slot: Literal["artifact_store", "approval_policy", "report_formats", "audit_exporter", "notifier"]
     setting: str
     path: tuple[str | int, ...]
 
 
 def references_of(
-    artifacts: ArtifactsSection, gate: GateSection, reports: ReportsSection, audit: AuditSection
+    artifacts: ArtifactsSection, gate: GateSection, reports: ReportsSection, audit: AuditSection, notify: NotifySection
 ) -> list[Reference]:
     """Return the references of these sections, in the order in which their instances are opened."""
     lists: tuple[
-        tuple[Literal["approval_policy", "report_formats", "audit_exporter"], str, str, tuple[str, ...]], ...
+        tuple[Literal["approval_policy", "report_formats", "audit_exporter", "notifier"], str, str, tuple[str, ...]],
+        ...,
     ] = (
         ("approval_policy", "gate", "policies", gate.policies),
         ("report_formats", "reports", "formats", reports.formats),
         ("audit_exporter", "audit", "exporters", audit.exporters),
+        ("notifier", "notify", "notifiers", notify.notifiers),
     )
     found = [Reference(artifacts.store, "artifact_store", "[artifacts] store", ("artifacts", "store"))]
     for slot, section, key, names in lists:
@@ -347,7 +353,7 @@ class Config:
     @property
     def references(self) -> tuple["Reference", ...]:
         """Return every place where the config names an instance for a slot."""
-        return tuple(references_of(self.artifacts, self.gate, self.reports, self.audit))
+        return tuple(references_of(self.artifacts, self.gate, self.reports, self.audit, self.notify))
 
     def with_listen(self, listen: str) -> "Config":
         """Return this config listening at `listen` (HOST:PORT) instead.

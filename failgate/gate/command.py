@@ -12,13 +12,14 @@ import msgspec
 
 from failgate.base.canonical import base64url
 from failgate.base.errors import TooLarge, Unprocessable
-from failgate.wire.gate import Command
+from failgate.wire.gate import Command, FoundProgram
 
 MAX_TOKENS = 4096
 MAX_ARGV_BYTES = 64 * 1024  # UTF-8 bytes of all arguments together, unless the operator says otherwise
 MAX_REST_BYTES = 128 * 1024  # canonical bytes of everything else
 LONGEST_ESCAPE = 6  # bytes of JSON for one byte of an argument
 MAX_ENV_ENTRIES = 512
+MAX_PROGRAMS = 64  # names of a line whose files are told
 SMALL_BYTES = 7 * MAX_ENV_ENTRIES  # no member of so small a command is too many or too long: an entry has 7 at least
 MAX_REASON_CHARACTERS = 4096
 MIN_TTL_SECONDS = 1
@@ -192,6 +193,11 @@ def _check_rest(command: Command) -> None:
     check_text("nonce", command.nonce)
     if command.exe is not None:
         check_text("exe.path", command.exe.path)
+        check_text("exe.interpreter", command.exe.interpreter)
+    for name, found in (command.programs or {}).items():
+        check_text("programs", name)
+        check_text(f"programs[{name[:80]!a}].path", found.path)
+        check_text(f"programs[{name[:80]!a}].interpreter", found.interpreter)
     _check_places(command)
 
 
@@ -202,10 +208,24 @@ def _check_places(command: Command) -> None:
         raise Unprocessable("host is not a host name.", hint="Send 1 to 253 printable ASCII characters.")
     if command.exe is not None:
         _check_sha256("exe.sha256", command.exe.sha256)
+    if command.programs is not None:
+        _check_programs(command.programs)
     if command.stdin_sha256 is not None:
         _check_sha256("stdin_sha256", command.stdin_sha256)
     if command.uid is not None and not 0 <= command.uid < 2**32:
         raise Unprocessable(f"uid is {command.uid}, which is no user id.", hint="Send the numeric user id.")
+
+
+def _check_programs(programs: dict[str, FoundProgram]) -> None:
+    if len(programs) > MAX_PROGRAMS:
+        raise TooLarge(
+            f"programs has {len(programs)} entries; the limit is {MAX_PROGRAMS}.",
+            hint="Tell the files of the programs that the line names, no others.",
+            limit_entries=MAX_PROGRAMS,
+        )
+    for name, found in programs.items():
+        if found.sha256 is not None:
+            _check_sha256(f"programs[{name[:80]!a}].sha256", found.sha256)
 
 
 def _check_sha256(name: str, text: str) -> None:

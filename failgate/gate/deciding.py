@@ -12,16 +12,17 @@ from msgspec.structs import replace
 from failgate.access.principal import Principal
 from failgate.audit.record import SERVER, Actor
 from failgate.base.canonical import JSON
-from failgate.base.clock import MICROSECONDS
 from failgate.base.db import Transaction
-from failgate.base.errors import Conflict, Forbidden, StepUpRequired
+from failgate.base.errors import Conflict, Forbidden, StepUpRequired, Unprocessable
 from failgate.base.ids import new_id
 from failgate.base.log import get_logger
 from failgate.gate import lifecycle as life
+from failgate.gate.challenge import check_challenge
 from failgate.gate.command import check_text, digest_of_body
 from failgate.gate.evidence import NoEvidence, proven_in
 from failgate.gate.parts import Overdue, Parts, Write, conflict, foreign_digest
 from failgate.gate.stored import Stored, StoredVote, load, load_locked, not_found, request_of, texts_text
+from failgate.gate.terms import Person, is_complete, mailbox, stored_terms
 from failgate.wire.gate import State, Vote
 
 _log = get_logger("failgate.gate")
@@ -38,8 +39,8 @@ _APPROVE = (
     " WHERE id = $5 AND state = 'pending' AND digest = $6 AND expires_us > $1"
 )
 _DENY = (
-    "UPDATE gate_command SET state = 'denied', decided_us = $1, decided_by = $2, note = $3"
-    " WHERE id = $4 AND state = 'pending' AND digest = $5 AND expires_us > $1"
+    "UPDATE gate_command SET state = 'denied', decided_us = $1, decided_by = $2, note = $3, wants_changes = $4"
+    " WHERE id = $5 AND state = 'pending' AND digest = $6 AND expires_us > $1"
 )
 _EXPIRE = "UPDATE gate_command SET state = 'expired' WHERE id = $1 AND state = 'pending' AND expires_us <= $2"
 _QUARANTINE = "UPDATE gate_command SET state = 'quarantined' WHERE id = $1 AND state = 'pending'"
@@ -57,12 +58,17 @@ class Contradicted(Exception):  # internal: tells the caller to quarantine it fi
 
 @dataclass(frozen=True, slots=True)
 class _Ballot:
-    """A vote on its way: who, what, as which audit actor."""
+    """A vote on its way: whose, what, as which audit actor."""
 
+    principal: Principal
     account_id: str
-    label: str
     actor: Actor
     vote: Vote
+
+    @property
+    def label(self) -> str:
+        """Return how the person is shown."""
+        return self.principal.label
 
 
 class Deciding:
@@ -75,11 +81,13 @@ class Deciding:
     async def vote(self, principal: Principal, workspace_id: str, command_id: str, vote: Vote, write: Write) -> Stored:
         """Count the person's decision; return the request as it is then.
 
-        A denial ends the request; an approval does once `need` people who may still vote have approved. Voting the same
-        again counts once; an approval can be turned into a denial.
+        A denial ends the request, or as many as its terms say; an approval does once `need` people who may still vote
+        have approved and its terms are met. Voting the same again counts once; an approval can be turned into a denial.
 
-        Raises: NotFound, Forbidden (no person, the requester, the agent's owner, without the role or a second factor),
-        StepUpRequired, Conflict (foreign digest; decided already, with the stored `state`; the clock went back).
+        Raises: NotFound, Forbidden (no person, the requester, the agent's owner or who shares their mailbox, whom the
+        terms exclude, without the role or a second factor), StepUpRequired and Unprocessable (the challenge is not
+        met), Conflict (foreign digest; decided already, with the stored `state`; the clock went back), Unprocessable
+        (a wish for changes that does not deny, or does not say which).
         """
         if principal.kind != "user" or principal.account_id is None:
             raise Forbidden("Only a person decides.", hint="Sign in and use the queue page.")
@@ -87,7 +95,8 @@ class Deciding:
             raise StepUpRequired("A decision needs a second factor.", hint="Prove it, then decide again.")
         check_text("note", vote.note)
         check_text("signature", vote.signature)
-        ballot = _Ballot(principal.account_id, principal.label, Actor.of(principal), vote)
+        _check_wish(vote)
+        ballot = _Ballot(principal, principal.account_id, Actor.of(principal), vote)
 
         async def cast(tx: Transaction) -> Stored:
             return await self._cast(tx, workspace_id, command_id, ballot)
@@ -115,7 +124,7 @@ class Deciding:
 
     async def _cast(self, tx: Transaction, workspace_id: str, command_id: str, ballot: _Ballot) -> Stored:
         stored = await load_locked(tx, workspace_id, command_id)
-        await self._check_voter(tx, stored, ballot)
+        voter = await self._check_voter(tx, stored, ballot)
         try:
             request = await proven_in(self._parts.audit, tx, stored)
         except NoEvidence as error:
@@ -142,28 +151,37 @@ class Deciding:
         )
         if not is_repeated:
             stored = await self._keep_vote(tx, stored, ballot, at_us)
-        if ballot.vote.decision == "deny":
+        if ballot.vote.decision == "approve":
+            return await self._approve_when_complete(tx, stored, request, ballot, voter)
+        if len(request.denials) >= request.deny_after:
             return await self._deny(tx, stored, request, ballot)
-        return await self._approve_when_complete(tx, stored, request, ballot)
+        self._parts.tell(tx, stored, "voted")
+        return stored
 
-    async def _check_voter(self, tx: Transaction, stored: Stored, ballot: _Ballot) -> None:
-        request = request_of(stored)
+    async def _check_voter(self, tx: Transaction, stored: Stored, ballot: _Ballot) -> Person:
+        request, terms, electorate = request_of(stored), stored_terms(stored.terms), self._parts.electorate
         own = {stored.requester_id, stored.requester_account_id}
         if ballot.account_id in request.excluded or ballot.account_id in own:
-            raise Forbidden(
-                "Nobody decides on their own request, nor on their own agent's.", hint="Ask another reviewer."
-            )
-        if not await self._parts.electorate.may_vote(tx, stored.workspace_id, ballot.account_id):
+            raise _own_request()
+        voter = await electorate.voter(tx, stored.workspace_id, ballot.account_id)
+        if voter is None:
             raise Forbidden(
                 "Deciding needs a role that may vote and an enrolled second factor.",
                 hint="Ask an admin of the workspace.",
             )
+        if mailbox(voter.email) in await electorate.mailboxes(tx, request.excluded):
+            raise _own_request()
+        if mailbox(voter.email) in map(mailbox, terms.excluded):
+            raise Forbidden("A policy excludes you from deciding on this.", hint="Ask another reviewer.")
         if ballot.vote.digest != stored.digest:
             raise foreign_digest(stored)
         if stored.state != "pending":
             raise conflict(stored.state)
-        if self._parts.time.now_us() >= stored.expires_us:
+        now_us = self._parts.time.now_us()
+        if now_us >= stored.expires_us:
             raise Overdue
+        check_challenge(terms.challenge, ballot.principal, ballot.vote, stored.host, now_us)
+        return voter
 
     async def _keep_vote(self, tx: Transaction, stored: Stored, ballot: _Ballot, at_us: int) -> Stored:
         vote = ballot.vote
@@ -183,12 +201,15 @@ class Deciding:
         return replace(stored, votes=(*others, mine))
 
     async def _deny(self, tx: Transaction, stored: Stored, request: life.Request, ballot: _Ballot) -> Stored:
-        now_us = self._parts.time.now_us()
-        appended = await self._parts.append(tx, stored, life.Denied(now_us), ballot.actor, {"digest": stored.digest})
+        now_us, wants_changes = self._parts.time.now_us(), int(ballot.vote.wants_changes)
+        facts: dict[str, JSON] = {"digest": stored.digest}
+        if wants_changes:
+            facts["reason"] = "wants changes"
+        appended = await self._parts.append(tx, stored, life.Denied(now_us), ballot.actor, facts)
         at_us = max(now_us, appended.ts_us)
         request = self._applied(stored, request, life.Denied(at_us))
         by = texts_text([ballot.label]).decode()
-        if await tx.execute(_DENY, at_us, by, ballot.vote.note, stored.id, stored.digest) != 1:
+        if await tx.execute(_DENY, at_us, by, ballot.vote.note, wants_changes, stored.id, stored.digest) != 1:
             raise conflict(stored.state)
         ended = replace(
             stored,
@@ -196,23 +217,26 @@ class Deciding:
             decided_us=at_us,
             decided_by=by,
             note=ballot.vote.note,
+            wants_changes=wants_changes,
         )
         self._parts.tell(tx, ended, "denied")
         return ended
 
     async def _approve_when_complete(
-        self, tx: Transaction, stored: Stored, request: life.Request, ballot: _Ballot
+        self, tx: Transaction, stored: Stored, request: life.Request, ballot: _Ballot, voter: Person
     ) -> Stored:
-        counted = [
-            account
-            for account in request.approvals
-            if account == ballot.account_id or await self._parts.electorate.may_vote(tx, stored.workspace_id, account)
-        ]
-        if len(counted) < stored.need:
+        approvers = [voter]
+        for account in request.approvals:
+            if account != voter.account_id:
+                other = await self._parts.electorate.voter(tx, stored.workspace_id, account)
+                approvers += [] if other is None else [other]
+        terms = stored_terms(stored.terms)
+        if not is_complete(terms, stored.need, approvers):
             self._parts.tell(tx, stored, "voted")
             return stored
+        counted = {person.account_id for person in approvers}
         now_us = self._parts.time.now_us()
-        use_by_us = now_us + self._parts.limits.use_within_seconds * MICROSECONDS
+        use_by_us = now_us + self._parts.use_within_us(terms)
         event = life.Approved(stored.digest, now_us, use_by_us, len(counted))
         appended = await self._parts.append(tx, stored, event, ballot.actor)
         at_us = max(now_us, appended.ts_us)
@@ -307,3 +331,19 @@ class Deciding:
         stored = await self._parts.db.write(expire)
         state: State = "expired" if stored.state == "pending" else stored.state
         return conflict(state)
+
+
+def _check_wish(vote: Vote) -> None:
+    """Accept a vote that says what it wants. Raises: Unprocessable."""
+    if not vote.wants_changes:
+        return
+    if vote.decision != "deny":
+        raise Unprocessable(
+            "An approval wants no changes: it is about the call as it is.", hint="Send deny with wants_changes."
+        )
+    if vote.note is None or not vote.note.strip():
+        raise Unprocessable("The wish for changes does not say which.", hint="Write them into the note.")
+
+
+def _own_request() -> Forbidden:
+    return Forbidden("Nobody decides on their own request, nor on their own agent's.", hint="Ask another reviewer.")

@@ -1,17 +1,19 @@
 """Who may decide, asked inside the transaction that decides: what was lost a moment ago counts already."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from failgate.access.permission import Permission
 from failgate.access.role import GRANTS
 from failgate.base.db import Transaction
+from failgate.gate.terms import Person, mailbox
 
 _VOTING_ROLES = tuple(
     sorted(role.value for role, grants in GRANTS.items() if Permission.WORKSPACE_COMMAND_VOTE in grants)
 )
 _PLACES = ", ".join(f"${place}" for place in range(3, 3 + len(_VOTING_ROLES)))
 _MAY_VOTE = (
-    "SELECT membership.id FROM membership JOIN account ON account.id = membership.account_id"
+    "SELECT membership.role, account.email FROM membership JOIN account ON account.id = membership.account_id"
     f" WHERE membership.workspace_id = $1 AND membership.account_id = $2 AND membership.role IN ({_PLACES})"
     " AND account.disabled_us IS NULL AND (EXISTS (SELECT 1 FROM totp_secret"
     " WHERE totp_secret.account_id = account.id AND totp_secret.confirmed_us IS NOT NULL)"
@@ -25,16 +27,29 @@ _MAY_VOTE = (
 
 
 class Electorate(Protocol):
-    """Answers whether a person may decide in a workspace, now."""
+    """Knows who may decide in a workspace, now, from what `tx` sees; awaits nothing but `tx`."""
 
-    async def may_vote(self, tx: Transaction, workspace_id: str, account_id: str) -> bool:
-        """Tell it from what `tx` sees; await nothing but `tx`."""
+    async def voter(self, tx: Transaction, workspace_id: str, account_id: str) -> Person | None:
+        """Return the person who may decide, or None."""
+        ...
+
+    async def mailboxes(self, tx: Transaction, account_ids: Collection[str]) -> frozenset[str]:
+        """Return where the mail of these accounts goes: another account of the same mailbox is the same person."""
         ...
 
 
 class Members:
     """The members whose role may vote and whose account is enabled, with a second factor here or at their provider."""
 
-    async def may_vote(self, tx: Transaction, workspace_id: str, account_id: str) -> bool:
+    async def voter(self, tx: Transaction, workspace_id: str, account_id: str) -> Person | None:
         """Tell it from the tables of accounts and workspaces."""
-        return await tx.fetch_one(_MAY_VOTE, workspace_id, account_id, *_VOTING_ROLES) is not None
+        row = await tx.fetch_one(_MAY_VOTE, workspace_id, account_id, *_VOTING_ROLES)
+        return None if row is None else Person(account_id, row["role"], row["email"])
+
+    async def mailboxes(self, tx: Transaction, account_ids: Collection[str]) -> frozenset[str]:
+        """Tell it from the table of accounts."""
+        if not account_ids:
+            return frozenset()
+        places = ", ".join(f"${place}" for place in range(1, len(account_ids) + 1))
+        rows = await tx.fetch(f"SELECT email FROM account WHERE id IN ({places})", *sorted(account_ids))
+        return frozenset(mailbox(row["email"]) for row in rows)

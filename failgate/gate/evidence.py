@@ -10,6 +10,10 @@ from failgate.gate.command import digest_of_body
 from failgate.gate.journal import event_of
 from failgate.gate.stored import Stored, request_of
 
+_COMPARED: Final = (
+    "digest", "expires_us", "need", "policy", "requester", "excluded", "use_by_us", "is_finished", "terms",
+    "deny_after",
+)  # fmt: skip
 MOST_RECORDS: Final = 1000  # of one request; a person adds two at most
 
 
@@ -67,9 +71,7 @@ def differences(stored: Stored, request: life.Request) -> list[str]:
     if row.state != request.state:
         faults.append(f"the row is {row.state}, the records say {request.state}")
     faults.extend(
-        f"{name} differs from the record"
-        for name in ("digest", "expires_us", "need", "policy", "requester", "excluded", "use_by_us", "is_finished")
-        if getattr(row, name) != getattr(request, name)
+        f"{name} differs from the record" for name in _COMPARED if getattr(row, name) != getattr(request, name)
     )
     if set(row.approvals) != set(request.approvals) or set(row.denials) != set(request.denials):
         faults.append("the votes differ from the records")

@@ -126,11 +126,12 @@ class Feed:
 
     def publish(self, workspace_id: str, event: Happened, command: CommandView) -> None:
         """Hand the event to every subscriber of the workspace, encoded once."""
-        readers = self._subscribers.get(workspace_id)
-        if not readers:
-            return
-        octets = _encode(FeedEvent(event, command))
-        for reader in tuple(readers):
+        if self.has_readers(workspace_id):
+            self.hand(workspace_id, _encode(FeedEvent(event, command)))
+
+    def hand(self, key: str, octets: bytes) -> None:
+        """Hand a message to every subscriber of `key`."""
+        for reader in tuple(self._subscribers.get(key, ())):
             reader.offer(octets)
 
     def reader_count(self) -> int:

@@ -6,8 +6,10 @@ waits and keeps time.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from failgate.access.principal import Principal
 from failgate.audit.log import AuditLog
@@ -15,20 +17,28 @@ from failgate.audit.record import Actor
 from failgate.base.background import Background
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Transaction
-from failgate.base.errors import BadInput
+from failgate.base.errors import BadInput, Conflict, NotFound
 from failgate.base.idempotency import FirstAnswers, Repeated, RequestKey
 from failgate.base.ids import is_id
+from failgate.gate.answering import Answered, answered_by
+from failgate.gate.command import stored_command
 from failgate.gate.deciding import Deciding
 from failgate.gate.electorate import Electorate, Members
+from failgate.gate.familiar import Familiar
 from failgate.gate.feed import Feed
+from failgate.gate.further import Wish, rule_for
+from failgate.gate.history import history_of
 from failgate.gate.known_rules import KnownRules
+from failgate.gate.likeness import program_of
 from failgate.gate.parts import Asked, GateLimits, Parts, Write
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.gate.queue import Queue
 from failgate.gate.recovery import Rebuilt, rebuild
+from failgate.gate.runs import Run, commands_of, run_of, runs_of
 from failgate.gate.steady import SteadyTime
 from failgate.gate.stored import MAX_PAGE, Receipt, Stored, load, load_page, not_found, receipt_of, view_of
 from failgate.gate.submitting import Submitting
+from failgate.gate.suggesting import Suggestions, suggested
 from failgate.gate.using import Using
 from failgate.gate.voiding import cancel_all, void_votes
 from failgate.wire.gate import (
@@ -37,10 +47,12 @@ from failgate.wire.gate import (
     Consume,
     Explanation,
     Outcome,
+    Rule,
     State,
     Submission,
     Vote,
 )
+from failgate.wire.history import CommandHistory
 
 MAX_WAIT_SECONDS: Final = 55.0
 TICK_SECONDS: Final = 1.0  # how long a jump of the wall clock may go unnoticed
@@ -69,7 +81,7 @@ class Gate:
         """
         limits = limits or GateLimits()
         self.feed = feed or Feed()
-        self._queue = Queue(limits.max_pending, limits.max_pending_bytes)
+        self._queue = Queue(limits.max_pending, limits.max_pending_bytes, limits.max_pending_each)
         self._time = SteadyTime(clock)
         self._parts = Parts(
             db,
@@ -83,6 +95,7 @@ class Gate:
             rulebook,
             known_rules or KnownRules(db),
             FirstAnswers(db, self._time.now_us),
+            Familiar(db),
             asked,
         )
         self._submitting = Submitting(self._parts)
@@ -147,6 +160,27 @@ class Gate:
         """
         return self._view(await self._read(workspace_id, command_id, principal), with_command=True)
 
+    async def history(self, workspace_id: str, command_id: str, principal: Principal) -> CommandHistory:
+        """Return what was known beside the request when it was asked for. Raises: NotFound."""
+        stored = await self._read(workspace_id, command_id, principal)
+        return await history_of(self._parts.db, stored, self._time.now_us())
+
+    async def further(
+        self, workspace_id: str, command_id: str, principal: Principal, wish: Wish
+    ) -> tuple[Rule, Answered]:
+        """Return the rule that `wish` makes of the request, and what it would have answered; nothing is made.
+
+        Raises: NotFound, and as `rule_for`.
+        """
+        stored = await self._read(workspace_id, command_id, principal)
+        rule = rule_for(stored, wish)
+        program = stored.program or program_of(stored_command(stored.body))
+        return rule, await answered_by(self._parts.db, workspace_id, program, rule)
+
+    async def suggestions(self, workspace_id: str) -> Suggestions:
+        """Return the few rules that would have answered most of what people were asked in the last week."""
+        return await suggested(self._parts.db, workspace_id, self._time.now_us())
+
     async def wait(
         self, workspace_id: str, command_id: str, principal: Principal, seconds: float | None
     ) -> CommandView:
@@ -187,12 +221,22 @@ class Gate:
         now_us = self._time.now_us()
         return [self._view(each) for each in self._queue.of_workspace(workspace_id) if now_us < each.expires_us]
 
+    def alike(self, workspace_id: str) -> dict[str, str]:
+        """Return of each pending request, by its id, who asks for which command: equal for what can be folded."""
+        waiting = self._queue.of_workspace(workspace_id)
+        return {each.id: f"{each.requester_id} {each.alike}" for each in waiting if each.alike is not None}
+
     async def tell_report(self, workspace_id: str, command_id: str) -> None:
         """Let those who watch know that the command's run has a report now."""
         if self.feed.has_readers(workspace_id):
             stored = await load(self._parts.db, workspace_id, command_id)
             if stored is not None:
                 self.feed.publish(workspace_id, "reported", view_of(stored, self._time.now_us()))
+
+    async def views(self, workspace_id: str, command_ids: Sequence[str]) -> dict[str, CommandView]:
+        """Return those of the workspace's requests that `command_ids` name, by id."""
+        found = [await load(self._parts.db, workspace_id, command_id) for command_id in command_ids]
+        return {stored.id: self._view(stored) for stored in found if stored is not None}
 
     async def requester_of(self, workspace_id: str, command_id: str) -> str | None:
         """Return the id of the principal that asked for the command, or None when the workspace has no such one."""
@@ -209,6 +253,35 @@ class Gate:
         return await self._once(
             key, lambda write: self._deciding.vote(principal, workspace_id, command_id, vote, write)
         )
+
+    async def runs(self, workspace_id: str, requester_id: str, limit: int, before_us: int | None = None) -> list[Run]:
+        """Return the runs of a requester; see `runs_of`."""
+        return await runs_of(self._parts.db, workspace_id, requester_id, limit, before_us)
+
+    async def run_commands(
+        self, workspace_id: str, requester_id: str, run_id: str, limit: int, before: str | None = None
+    ) -> tuple[Run, list[tuple[CommandView, str | None]]]:
+        """Return a run and its newest commands, each with the tool it is for. Raises: NotFound."""
+        found = await run_of(self._parts.db, workspace_id, requester_id, run_id)
+        commands = await commands_of(self._parts.db, workspace_id, run_id, limit, before)
+        return found, [(self._view(one.stored), one.tool) for one in commands]
+
+    async def deny_alike(self, principal: Principal, workspace_id: str, command_id: str, vote: Vote) -> int:
+        """Deny the request with `vote`, and all that its agent asks the same of; return how many were denied.
+
+        Raises: as `vote`, when the request itself could not be denied. Of the others, what was decided meanwhile stays.
+        """
+        alike = self.alike(workspace_id)
+        same = [each for each, key in alike.items() if key == alike.get(command_id) and each != command_id]
+        await self.vote(principal, workspace_id, command_id, vote)
+        denied = 1
+        for each in same:
+            stored = self._queue.get(each)
+            if stored is not None:
+                with contextlib.suppress(Conflict, NotFound):
+                    await self.vote(principal, workspace_id, each, replace(vote, digest=stored.digest))
+                    denied += 1
+        return denied
 
     async def cancel(
         self, principal: Principal, workspace_id: str, command_id: str, key: RequestKey | None = None
@@ -243,6 +316,7 @@ class Gate:
     async def end_of_workspace(self, tx: Transaction, workspace_id: str, actor: Actor) -> None:
         """Cancel what is pending in a workspace that is deleted, inside that transaction."""
         await cancel_all(self._parts, tx, workspace_id, actor)
+        tx.after_commit(lambda: self._parts.familiar.end_of_workspace(workspace_id))
 
     async def expire_due(self) -> int:
         """Expire every pending request whose time has gone by; return how many."""

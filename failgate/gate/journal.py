@@ -54,6 +54,7 @@ def _members(event: life.Event) -> dict[str, JSON]:
             "excluded": tuple(sorted(event.excluded)),
             "policy": event.policy,
             "state": "pending",
+            **_terms(event),
         }
     if isinstance(event, life.Refused):
         return {"digest": event.digest, "policy": event.policy}
@@ -68,6 +69,11 @@ def _members(event: life.Event) -> dict[str, JSON]:
     if isinstance(event, life.Lapsed):
         return {"reason": LAPSED}
     return {}
+
+
+def _terms(event: life.Asked) -> dict[str, JSON]:
+    terms: dict[str, JSON] = {} if event.terms is None else {"terms": event.terms}
+    return terms if event.deny_after == 1 else terms | {"deny_after": event.deny_after}
 
 
 def event_of(record: Mapping[str, Any]) -> life.Event | None:
@@ -94,6 +100,8 @@ def _asked(record: Mapping[str, Any], members: Mapping[str, Any]) -> life.Event:
         members["policy"],
         members.get("requester"),
         frozenset(members["excluded"]),
+        members.get("terms"),
+        members.get("deny_after", 1),
     )
 
 

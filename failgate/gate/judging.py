@@ -13,14 +13,16 @@ import msgspec
 from failgate.base.canonical import canonical
 from failgate.base.errors import Unprocessable
 from failgate.base.log import get_logger
-from failgate.gate.command import digest_of_body
+from failgate.gate.command import MAX_TTL_SECONDS, digest_of_body
 from failgate.gate.policy import ApprovalPolicy, Combined, CommandContext, Finding, combine
+from failgate.gate.terms import NO_TERMS, Terms, people_needed
 from failgate.wire.gate import Command
 from failgate.wire.gate import Finding as WireFinding
 
 T = TypeVar("T")
 JUDGE_SECONDS = 2.0
 MAX_NEED = 100
+MAX_SCORE = 100
 _TEXT_OR_NONE = (str, type(None))
 _SAYS = frozenset({"allow", "ask", "deny", "abstain"})
 _log = get_logger("failgate.gate")
@@ -59,8 +61,38 @@ def _is_sound(finding: object) -> TypeGuard[Finding]:
     if not isinstance(finding, Finding):
         return False
     reason, need, rule_id = cast("tuple[object, object, object]", (finding.reason, finding.need, finding.rule_id))
-    is_text = isinstance(reason, str) and isinstance(rule_id, _TEXT_OR_NONE)
-    return finding.says in _SAYS and is_text and type(need) is int and 0 <= need <= MAX_NEED
+    is_text = isinstance(reason, str) and isinstance(rule_id, _TEXT_OR_NONE) and _are_texts(finding.more_rule_ids)
+    is_number = type(need) is int and 0 <= need <= MAX_NEED
+    return finding.says in _SAYS and is_text and is_number and _is_rated(finding) and _are_terms(finding.terms)
+
+
+def _are_texts(more: object) -> bool:
+    return more == () or (
+        isinstance(more, tuple) and all(isinstance(one, str) for one in cast("tuple[object, ...]", more))
+    )
+
+
+def _is_rated(finding: Finding) -> bool:
+    score = cast("object", finding.score)
+    is_score = score is None or (type(score) is int and 0 <= score <= MAX_SCORE)
+    return is_score and _are_texts(finding.reasons)
+
+
+def _are_terms(terms: object) -> bool:
+    """Tell whether they are terms that can be met, by their members too."""
+    if terms is NO_TERMS:
+        return True
+    try:
+        checked = msgspec.convert(msgspec.to_builtins(terms), Terms) if isinstance(terms, Terms) else None
+    except (msgspec.MsgspecError, TypeError, ValueError):
+        return False
+    if checked is None:
+        return False
+    seconds = (checked.decide_within_seconds, checked.use_within_seconds)
+    is_time = all(limit is None or 1 <= limit <= MAX_TTL_SECONDS for limit in seconds)
+    is_met = all(group.need >= 1 and (group.roles or group.members) for group in checked.groups)
+    denials = checked.deny_after
+    return is_time and is_met and people_needed(checked) <= MAX_NEED and (denials is None or 1 <= denials <= MAX_NEED)
 
 
 def _late(seconds: float) -> str:
@@ -154,7 +186,10 @@ _decode_findings = msgspec.json.Decoder(list[WireFinding]).decode
 
 def to_wire(findings: tuple[tuple[str, Finding], ...]) -> list[WireFinding]:
     """Return `findings` as the API shows them."""
-    return [WireFinding(name, finding.says, finding.reason, finding.need) for name, finding in findings]
+    return [
+        WireFinding(name, finding.says, finding.reason, finding.need, finding.score, list(finding.reasons))
+        for name, finding in findings
+    ]
 
 
 def findings_text(findings: list[WireFinding]) -> str:

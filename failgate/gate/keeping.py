@@ -12,16 +12,19 @@ from failgate.base.log import RequestContext
 from failgate.base.together import Answered, Together
 from failgate.gate.feed import Happened
 from failgate.gate.parts import Parts
+from failgate.gate.runs import note_origin
 from failgate.gate.stored import INSERT, Stored, values_of
+from failgate.wire.gate import Origin
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
-    """A command as the policies judged it: its row, its record, and the request that asked."""
+    """A command as the policies judged it: its row, its record, the request that asked, where it says it is from."""
 
     stored: Stored
     record: Event
     happened: Happened
     context: RequestContext | None
+    origin: Origin | None = None
 
 
 class Keeping:
@@ -52,6 +55,9 @@ class Keeping:
             await parts.asked(tx, workspace_id, len(judged))
         await parts.audit.append_all(tx, workspace_id, [(one.record, one.context) for one in judged])
         tx.put_off_rows(INSERT, [values_of(one.stored) for one in judged])
+        for one in judged:
+            if one.origin is not None:
+                await note_origin(tx, one.stored, one.origin)
         tx.after_commit(partial(self._tell, judged))
 
     def _tell(self, judged: Sequence[Judged]) -> None:

@@ -42,7 +42,8 @@ class Request(msgspec.Struct, frozen=True):
     """A command request as its events made it. Times are microseconds since 1970.
 
     `approvals` and `denials` are account ids in the order of their votes; nobody is in both. `need` is 0 when a policy
-    decided; what a policy refused has no `expires_us` (0).
+    decided; what a policy refused has no `expires_us` (0). `terms` is the digest of what was demanded of those who
+    decide, None when nothing was; `deny_after` denials end it.
     """
 
     id: str
@@ -57,10 +58,12 @@ class Request(msgspec.Struct, frozen=True):
     denials: tuple[str, ...] = ()
     use_by_us: int | None = None
     is_finished: bool = False
+    terms: str | None = None
+    deny_after: int = 1
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """People are asked: `need` distinct accounts, none of `excluded`, before `expires_us`."""
+    """People are asked: `need` distinct accounts, none of `excluded`, before `expires_us`; the rest as in `Request`."""
 
     id: str
     digest: str
@@ -69,6 +72,8 @@ class Asked(msgspec.Struct, frozen=True):
     policy: str
     requester: str | None
     excluded: frozenset[str]
+    terms: str | None = None
+    deny_after: int = 1
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -115,7 +120,7 @@ class Approved(msgspec.Struct, frozen=True):
 
 
 class Denied(msgspec.Struct, frozen=True):
-    """Somebody denied it."""
+    """Enough people denied it."""
 
     at_us: int
 
@@ -187,7 +192,7 @@ def apply(request: Request | None, event: Event) -> Request:
 
 def _begin(event: Beginning) -> Request:
     if isinstance(event, Asked):
-        if event.need < 1:
+        if event.need < 1 or event.deny_after < 1:
             raise IllegalTransition("a request that asks needs at least one person", None)
         return Request(
             event.id,
@@ -198,6 +203,8 @@ def _begin(event: Beginning) -> Request:
             event.policy,
             event.requester,
             event.excluded,
+            terms=event.terms,
+            deny_after=event.deny_after,
         )
     if isinstance(event, Allowed):
         return Request(
@@ -254,7 +261,7 @@ def _approve(request: Request, event: Approved) -> Request:
     _require_digest(request, event.digest)
     if event.at_us >= request.expires_us:
         raise IllegalTransition("nothing is approved after its expiry", request.state)
-    if request.denials:
+    if len(request.denials) >= request.deny_after:
         raise IllegalTransition("a denial wins", request.state)
     if not request.need <= event.approvals <= len(request.approvals):
         raise IllegalTransition("the quorum is not complete", request.state)
@@ -263,8 +270,8 @@ def _approve(request: Request, event: Approved) -> Request:
 
 def _deny(request: Request, event: Denied) -> Request:
     _require(request, "pending")
-    if not request.denials:
-        raise IllegalTransition("nobody denied it", request.state)
+    if len(request.denials) < request.deny_after:
+        raise IllegalTransition("too few denied it", request.state)
     if event.at_us >= request.expires_us:
         raise IllegalTransition("the time to decide has gone by", request.state)
     return replace(request, state="denied")

@@ -7,12 +7,14 @@ from functools import partial
 from failgate.audit.log import Appended, AuditLog
 from failgate.audit.record import Actor
 from failgate.base.canonical import JSON
+from failgate.base.clock import MICROSECONDS
 from failgate.base.db import Database, Transaction
 from failgate.base.errors import Conflict
 from failgate.base.idempotency import FirstAnswers
 from failgate.gate import lifecycle as life
 from failgate.gate.command import MAX_ARGV_BYTES
 from failgate.gate.electorate import Electorate
+from failgate.gate.familiar import Familiar
 from failgate.gate.feed import Feed, Happened
 from failgate.gate.journal import record_event
 from failgate.gate.known_rules import KnownRules
@@ -20,6 +22,7 @@ from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.gate.queue import Queue
 from failgate.gate.steady import SteadyTime
 from failgate.gate.stored import Stored, view_of
+from failgate.gate.terms import Terms
 from failgate.wire.gate import State
 
 Write = Callable[[Callable[[Transaction], Awaitable[Stored]]], Awaitable[Stored]]
@@ -35,7 +38,8 @@ class GateLimits:
     """What the operator may set. Seconds, counts and bytes.
 
     `default_ttl_seconds` is how long a request waits when it does not say; `max_ttl_seconds` shortens a longer wish;
-    `use_within_seconds` is how long an approval may wait to be used; `argv_bytes` bounds all arguments together.
+    `use_within_seconds` is how long an approval may wait to be used; `argv_bytes` bounds all arguments together. Of
+    `max_pending` requests that wait, `max_pending_each` may be of one requester.
     """
 
     default_ttl_seconds: int = 60
@@ -44,6 +48,7 @@ class GateLimits:
     argv_bytes: int = MAX_ARGV_BYTES
     policy_seconds: float = 2.0
     max_pending: int = 20_000
+    max_pending_each: int = 1000
     max_pending_bytes: int = 256 * 1024 * 1024
 
 
@@ -62,7 +67,15 @@ class Parts:
     rulebook: Rulebook | None
     known_rules: KnownRules
     answers: FirstAnswers
+    familiar: Familiar
     asked: Asked | None = None
+
+    def use_within_us(self, terms: Terms) -> int:
+        """Return how long an approval on `terms` may wait to be used."""
+        seconds = self.limits.use_within_seconds
+        if terms.use_within_seconds is not None:
+            seconds = min(seconds, terms.use_within_seconds)
+        return seconds * MICROSECONDS
 
     async def append(
         self, tx: Transaction, stored: Stored, event: life.Event, actor: Actor, facts: Mapping[str, JSON] | None = None
@@ -93,9 +106,13 @@ def conflict(state: State) -> Conflict:
     return Conflict(f"The command is {state}.", hint="Submit it again if it is still wanted.", state=state)
 
 
-def foreign_digest(stored: Stored) -> Conflict:
+class ForeignDigest(Conflict):
+    """The digest is that of another call."""
+
+
+def foreign_digest(stored: Stored) -> ForeignDigest:
     """Return the answer to a digest of another call."""
-    return Conflict(
+    return ForeignDigest(
         "The digest is not the digest of this command: nothing was changed.",
         hint="Read the command again and decide on what it says now.",
         state=stored.state,

@@ -1,10 +1,13 @@
 """The contract of approval policies, and the law by which their findings combine. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from failgate.base.canonical import digest_of
+import msgspec
+
+from failgate.base.canonical import JSON, digest_of
+from failgate.gate.terms import NO_TERMS, Terms, joined, people_needed
 from failgate.wire.gate import Command, Rule, RuleView
 
 Says = Literal["allow", "ask", "deny", "abstain"]
@@ -15,24 +18,38 @@ class Finding:
     """What one policy says of a command.
 
     `ask` demands `need` approvals by distinct people; `deny` ends it; `allow` lets it pass at once; `abstain` says
-    nothing. `rule_id` names the allowlist rule behind an `allow` or a `deny`.
+    nothing. `rule_id` names the allowlist rule behind an `allow` or a `deny`; `more_rule_ids` those that it took
+    besides, one for each further program of a line. `score` rates the danger from 0 to 100, and `reasons` say why;
+    `terms` are what it demands of those who decide, also when it abstains.
     """
 
     says: Says
     reason: str
     need: int = 0
     rule_id: str | None = None
+    more_rule_ids: tuple[str, ...] = ()
+    score: int | None = None
+    reasons: tuple[str, ...] = ()
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What a policy may know of a request besides the command itself."""
+    """What a policy may know of a request besides the command itself.
+
+    `is_known()` tells whether the requester has used an approval for the same program before; None where nobody knows.
+    It may read the database: a policy that does not need it does not ask.
+    """
 
     workspace_id: str
     agent_id: str | None
     requester_account_id: str | None
     now_us: int
+    is_known: Callable[[], Awaitable[bool]] | None = None
 
+
+LATER_MEMBERS: Final = ("pattern", "arguments", "rest", "executable", "scope", "env", "owner", "review_by")
+"""Members of a rule that the first version of `rule_digest` did not know; None in every rule of that time."""
 
 CLOSED: Final = Finding("abstain", "would pass, but a recorded rule is missing here: nothing passes without people")
 
@@ -89,19 +106,22 @@ class Rulebook(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """The law's answer over all findings: `allow`, `ask` with `need` people, or `deny`, and why."""
+    """The law's answer over all findings: `allow`, `ask` with `need` people on `terms`, or `deny`, and why."""
 
     decision: Literal["allow", "ask", "deny"]
     need: int
     reason: str
     findings: tuple[tuple[str, Finding], ...]
+    terms: Terms = NO_TERMS
 
 
 def combine(findings: Sequence[tuple[str, Finding]]) -> Combined:
     """Combine what the policies said: deny beats allow, allow beats ask, and silence is a denial.
 
     `findings` are (policy name, finding) in the order of the config. Among several askers the largest `need` counts, at
-    least one person. The order changes nothing but which of two equal findings gives the sentence: the first.
+    least one person and as many as the terms take; what all of them demand of those who decide holds together, the
+    stricter of each, also what a policy that abstains demands. Of a command that passes at once only the time to use
+    it is left of that. The order changes nothing but which of two equal findings gives the sentence: the first.
     """
     kept = tuple(findings)
     for name, finding in kept:
@@ -109,12 +129,15 @@ def combine(findings: Sequence[tuple[str, Finding]]) -> Combined:
             return Combined("deny", 0, f"{name}: {finding.reason}", kept)
     for name, finding in kept:
         if finding.says == "allow":
-            return Combined("allow", 0, f"{name}: {finding.reason}", kept)
+            within = joined(finding.terms for _, finding in kept).use_within_seconds
+            terms = NO_TERMS if within is None else Terms(use_within_seconds=within)
+            return Combined("allow", 0, f"{name}: {finding.reason}", kept, terms)
     asking = [(name, finding) for name, finding in kept if finding.says == "ask"]
     if not asking:
         return Combined("deny", 0, "no policy asks for anyone", kept)
     name, finding = max(asking, key=lambda asked: asked[1].need)
-    return Combined("ask", max(1, finding.need), f"{name}: {finding.reason}", kept)
+    terms = joined(finding.terms for _, finding in kept)
+    return Combined("ask", max(1, finding.need, people_needed(terms)), f"{name}: {finding.reason}", kept, terms)
 
 
 def without_allowing(findings: Sequence[tuple[str, Finding]]) -> list[tuple[str, Finding]]:
@@ -126,22 +149,27 @@ def rule_digest(workspace_id: str, rule_id: str, rule: Rule, *, created_by: str,
     """Return the digest that binds a rule to its audit record: base64url(SHA-256(RFC 8785 bytes)), unpadded.
 
     It covers everything that decides what the rule lets pass, where and until when; the count of its uses moves and
-    stays outside. A rulebook computes it from what it has stored, the gate from what it was asked to keep.
+    stays outside. A rulebook computes it from what it has stored, the gate from what it was asked to keep. Version 1
+    covers exact rules without any later member, so that those keep their digest; all others have version 2.
 
     Raises: Unprocessable when the rule has no canonical form.
     """
-    return digest_of(
-        {
-            "v": 1,
-            "ws": workspace_id,
-            "id": rule_id,
-            "kind": rule.kind,
-            "effect": rule.effect,
-            "argv": rule.argv,
-            "note": rule.note,
-            "ttl_seconds": rule.ttl_seconds,
-            "max_uses": rule.max_uses,
-            "created_by": created_by,
-            "created_us": created_us,
-        }
-    )
+    covered: dict[str, JSON] = {
+        "v": 1,
+        "ws": workspace_id,
+        "id": rule_id,
+        "kind": rule.kind,
+        "effect": rule.effect,
+        "argv": list[JSON](rule.argv),
+        "note": rule.note,
+        "ttl_seconds": rule.ttl_seconds,
+        "max_uses": rule.max_uses,
+        "created_by": created_by,
+        "created_us": created_us,
+    }
+    later: dict[str, JSON] = {
+        name: msgspec.to_builtins(value) for name in LATER_MEMBERS if (value := getattr(rule, name)) is not None
+    }
+    if later or rule.kind != "exact":
+        covered |= {"v": 2, **later}
+    return digest_of(covered)

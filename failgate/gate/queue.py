@@ -5,19 +5,25 @@ It changes only after a commit, in commit order, and is rebuilt from storage at 
 
 import asyncio
 import heapq
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Final
 
 from failgate.base.errors import TooManyRequests
 from failgate.gate.stored import Stored
+
+KEPT_FREE: Final = 0.1  # share of the room that is kept for requesters of whom nothing waits
 
 
 class Queue:
     """Every pending request of every workspace, by its id."""
 
-    def __init__(self, max_pending: int, max_bytes: int) -> None:
-        """Hold at most `max_pending` requests and `max_bytes` of their commands."""
+    def __init__(self, max_pending: int, max_bytes: int, max_each: int | None = None) -> None:
+        """Hold at most `max_pending` requests and `max_bytes` of their commands; `max_each` of one requester."""
         self._max_pending = max_pending
+        self._max_each = max_pending if max_each is None else max_each
+        self._held: Counter[str] = Counter()  # by requester: how many wait
         self._max_bytes = max_bytes
         self._bytes = 0
         self._pending: dict[str, Stored] = {}
@@ -37,12 +43,23 @@ class Queue:
         """Return the workspace's pending requests, oldest first."""
         return [stored for stored in self._pending.values() if stored.workspace_id == workspace_id]
 
-    def admit(self, size_bytes: int) -> None:
+    def admit(self, requester_id: str, size_bytes: int) -> None:
         """Let one more request of `size_bytes` in.
 
-        Raises: TooManyRequests when the queue is full.
+        The last tenth of the room is for requesters of whom nothing waits: who floods keeps nobody else out.
+
+        Raises: TooManyRequests when so many of the requester wait already, or the queue is full.
         """
-        if len(self._pending) >= self._max_pending or self._bytes + size_bytes > self._max_bytes:
+        held = self._held[requester_id]
+        if held >= self._max_each:
+            raise TooManyRequests(
+                f"{held} of your commands wait for a decision already.",
+                retry_after_seconds=5,
+                hint="Wait for their answers, or withdraw some.",
+            )
+        kept_free = 1 - KEPT_FREE if held else 1
+        is_full = len(self._pending) >= self._max_pending * kept_free
+        if is_full or self._bytes + size_bytes > self._max_bytes * kept_free:
             raise TooManyRequests(
                 f"{len(self._pending)} commands wait for a decision already; the queue is full.",
                 retry_after_seconds=5,
@@ -56,12 +73,16 @@ class Queue:
             self._pending[stored.id] = stored
             if before is None:
                 self._bytes += len(stored.body)
+                self._held[stored.requester_id] += 1
                 heapq.heappush(self._expiries, (stored.expires_us, stored.id))
                 self.changed.set()
             return
         if before is not None:
             del self._pending[stored.id]
             self._bytes -= len(before.body)
+            self._held[before.requester_id] -= 1
+            if not self._held[before.requester_id]:
+                del self._held[before.requester_id]
         for waiter in self._waiters.pop(stored.id, ()):
             if not waiter.done():
                 waiter.set_result(stored)

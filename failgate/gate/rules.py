@@ -5,32 +5,41 @@ comes first. A crash in between leaves a record without a rule: it lets nothing 
 and the next start ends it. A rule that the rulebook had and has no more closes its workspace: `known_rules.py`.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SERVER, Act, Actor, Event
 from failgate.base.canonical import JSON
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Transaction
-from failgate.base.errors import BadInput, Conflict, NotFound, Unprocessable
+from failgate.base.errors import BadInput, Conflict, NotFound, TooLarge, Unprocessable
 from failgate.base.idempotency import FirstAnswers, Repeated, RequestKey
 from failgate.base.ids import is_id, new_id
 from failgate.base.log import get_logger
 from failgate.gate.command import check_argv, check_text
 from failgate.gate.known_rules import KnownRules
+from failgate.gate.matching import check_rule
 from failgate.gate.policy import Rulebook, rule_digest
+from failgate.gate.starter import starter_rules
 from failgate.gate.stored import MAX_PAGE
 from failgate.wire.gate import Rule, RulePage, RuleView
 
 RULE: Final = "rule"
+_OPERATING: Final = frozenset({"operator", "system"})  # whoever holds the machine may edit its files, too
 MAX_TTL_SECONDS: Final = 366 * 86_400
 MAX_USES: Final = 1_000_000_000
+TOGETHER: Final = 64  # rules that are made at once
 _MEND: Final = (
     "Nothing passes in this workspace without people. Put the file of the rulebook back as it was and start again, or"
     " end the rule and make it anew: failgate admin allow remove"
 )
+MAX_RULE_BYTES: Final = 512 * 1024
+encode = msgspec.json.Encoder().encode
 _log = get_logger("failgate.gate")
 
 
@@ -50,6 +59,12 @@ def prove_rule(proven: Proven, record: dict[str, Any]) -> Proven:
     if record["act"] in {Act.RULE_REVOKED, Act.RULE_QUARANTINED}:
         return Proven(proven.digest, is_over=True, expires_us=proven.expires_us)
     return proven
+
+
+async def approvers_of(db: Database, workspace_id: str) -> int:
+    """Return how many others have to approve a rule of the workspace that lets commands pass."""
+    row = await db.fetch_one("SELECT approvers FROM gate_rule_terms WHERE workspace_id = $1", workspace_id)
+    return 0 if row is None else int(row["approvers"])
 
 
 class Rules:
@@ -81,13 +96,29 @@ class Rules:
         """Record `rule`, then make it effective; return it. The same `key` gives the first answer again.
 
         Raises: Unprocessable (an argument list that cannot be executed, a number out of range, a key used for another
-        rule), TooLarge, Conflict (no rulebook, a key whose first request did not come to its end).
+        rule), BadInput (a member that does not go with the kind), TooLarge, Conflict (no rulebook, others have to
+        approve, a key whose first request did not come to its end).
+        """
+        is_free = actor.t in _OPERATING or rule.effect == "deny" or await approvers_of(self._db, workspace_id) == 0
+        if not is_free:
+            raise Conflict(
+                "In this workspace other people approve a rule before it is in effect.",
+                hint="Propose it: on the page of rules, or by POST rule-proposals.",
+            )
+        return await self.create_approved(actor, workspace_id, rule, key)
+
+    async def create_approved(
+        self, actor: Actor, workspace_id: str, rule: Rule, key: RequestKey | None = None
+    ) -> RuleView:
+        """Do what `create` does for a rule that whoever has to approve has approved.
+
+        Raises: as `create`.
         """
         known = None if key is None else await self._answers.answer(key, RuleView)
         if known is not None:
             return known
         book = self._book()
-        _check(rule)
+        self.check_new(rule)
         rule_id, created_us = new_id(), self._clock.now_us()
         digest = rule_digest(workspace_id, rule_id, rule, created_by=actor.id, created_us=created_us)
         facts: dict[str, JSON] = {"digest": digest}
@@ -105,6 +136,40 @@ class Rules:
         if key is not None:
             await self._answers.fill(key, view)
         return view
+
+    async def take_starter(
+        self, actor: Actor, workspace_id: str, directories: Sequence[str], review_by: str | None = None
+    ) -> int:
+        """Take the starter rules over for calls from `directories`; return how many were new.
+
+        Raises: Unprocessable (no folder, or none that is real), Conflict (no rulebook).
+        """
+        new = await self.missing_starter(workspace_id, directories, review_by)
+        for place in range(0, len(new), TOGETHER):  # one commit keeps many
+            made = (self.create(actor, workspace_id, rule) for rule in new[place : place + TOGETHER])
+            for ended in await asyncio.gather(*made, return_exceptions=True):
+                if isinstance(ended, BaseException):
+                    raise ended
+        return len(new)
+
+    async def missing_starter(
+        self, workspace_id: str, directories: Sequence[str], review_by: str | None = None
+    ) -> list[Rule]:
+        """Return those starter rules for `directories` that are not in effect. Raises: as `take_starter`."""
+        if not directories:
+            raise Unprocessable("Starter rules need a folder.", hint="Name the folders of projects that agents read.")
+        wanted = starter_rules(directories, review_by=review_by)
+        self.check_new(wanted[0])
+        known = {_what(view) for view in await self._book().rules(workspace_id)}
+        return [rule for rule in wanted if _what(rule) not in known]
+
+    def check_new(self, rule: Rule) -> None:
+        """Accept a rule that may be made. Raises: BadInput, Unprocessable, TooLarge."""
+        _check(rule)
+
+    async def one(self, workspace_id: str, rule_id: str) -> RuleView:
+        """Return an effective rule. Raises: NotFound, Conflict (no rulebook)."""
+        return await self._effective(workspace_id, rule_id)
 
     async def _begun(self, key: RequestKey | None, event: Event) -> bool:
         """Record `event`, know its rule and claim `key`; False when somebody else claimed it."""
@@ -265,9 +330,19 @@ class Rules:
         )
 
 
+def _what(rule: Rule | RuleView) -> bytes:
+    """Return what a rule says of commands, to tell whether another one says the same."""
+    return encode([rule.kind, rule.effect, rule.argv, rule.pattern, rule.arguments, rule.rest, rule.scope, rule.env])
+
+
 def _check(rule: Rule) -> None:
-    check_argv(rule.argv)
-    check_text("note", rule.note)
+    if rule.kind in {"exact", "prefix", "argument"}:
+        check_argv(rule.argv)
+    for name, text in (("note", rule.note), ("owner", rule.owner), ("pattern", rule.pattern)):
+        check_text(name, text)
+    check_rule(rule)
+    if len(encode(rule)) > MAX_RULE_BYTES:
+        raise TooLarge(f"The rule has more than {MAX_RULE_BYTES} bytes.", hint="Make two of it.")
     if rule.ttl_seconds is not None and not 1 <= rule.ttl_seconds <= MAX_TTL_SECONDS:
         raise Unprocessable(f"ttl_seconds is {rule.ttl_seconds}; it has to lie between 1 and {MAX_TTL_SECONDS}.")
     if rule.max_uses is not None and not 1 <= rule.max_uses <= MAX_USES:

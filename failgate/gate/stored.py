@@ -14,6 +14,7 @@ from failgate.gate import lifecycle as life
 from failgate.gate.command import stored_command
 from failgate.gate.judging import stored_findings
 from failgate.gate.rendering import render, warnings
+from failgate.gate.terms import Terms, stored_terms, terms_digest, words_of
 from failgate.wire.gate import Command, CommandView, Finding, Outcome, Risk, State, Verdict, VoteView
 
 MAX_PAGE = 200
@@ -61,6 +62,10 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     duration_ms: int | None = None
     signal: int | None = None
     report_id: str | None = None
+    terms: str | None = None
+    alike: str | None = None
+    program: str | None = None
+    wants_changes: int = 0
     votes: tuple[StoredVote, ...] = ()
 
 
@@ -78,10 +83,10 @@ COLUMNS = tuple(name for name in Stored.__struct_fields__ if name != "votes")
 INSERT = (
     f"INSERT INTO gate_command ({', '.join(COLUMNS)}) VALUES ({', '.join(f'${n}' for n in range(1, len(COLUMNS) + 1))})"
 )
-_SELECT = f"SELECT {', '.join(COLUMNS)} FROM gate_command"
-SELECT_ONE = f"{_SELECT} WHERE workspace_id = $1 AND id = $2"
-SELECT_PENDING = f"{_SELECT} WHERE state = 'pending' ORDER BY id"
-SELECT_AFTER = f"{_SELECT} WHERE id > $1 ORDER BY id LIMIT $2"
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM gate_command"
+SELECT_ONE = f"{SELECT} WHERE workspace_id = $1 AND id = $2"
+SELECT_PENDING = f"{SELECT} WHERE state = 'pending' ORDER BY id"
+SELECT_AFTER = f"{SELECT} WHERE id > $1 ORDER BY id LIMIT $2"
 _SELECT_VOTES = (
     "SELECT command_id, account_id, label, decision, at_us, note FROM gate_vote"
     " WHERE command_id IN ({}) ORDER BY at_us, id"
@@ -142,7 +147,7 @@ async def load_page(
         values.extend(extra)
     values.append(limit)
     rows = await database.fetch(
-        f"{_SELECT} WHERE {' AND '.join(clauses)} ORDER BY id DESC LIMIT ${len(values)}", *values
+        f"{SELECT} WHERE {' AND '.join(clauses)} ORDER BY id DESC LIMIT ${len(values)}", *values
     )
     return await with_votes(database, rows)
 
@@ -174,6 +179,8 @@ def request_of(stored: Stored) -> life.Request:
         tuple(vote.account_id for vote in stored.votes if vote.decision == "deny"),
         stored.use_by_us,
         stored.finished_us is not None,
+        None if stored.terms is None else terms_digest(stored.terms),
+        stored_terms(stored.terms).deny_after or 1,
     )
 
 
@@ -198,25 +205,36 @@ def view_of(
     known = command or stored_command(stored.body)
     state = state_at(stored, now_us)
     rendering, reasons = _shown(known)
+    known_findings = stored_findings(stored.findings) if findings is None else findings
+    terms = stored_terms(stored.terms)
     return CommandView(
         id=stored.id,
         state=state,
         digest=stored.digest,
         created_at=rfc3339(stored.created_us),
         expires_at=rfc3339(stored.expires_us or stored.created_us),
-        risk=Risk(None, reasons),
+        risk=risk_of(known_findings, reasons),
         rendering=rendering,
         agent=stored.requester_label,
         host=stored.host,
-        waiting_for=_waiting_for(stored) if state == "pending" else "",
+        waiting_for=_waiting_for(stored, terms) if state == "pending" else "",
         need=stored.need,
         votes=[VoteView(vote.label, vote.decision, rfc3339(vote.at_us), vote.note) for vote in stored.votes],
-        findings=stored_findings(stored.findings) if findings is None else findings,
+        findings=known_findings,
         reason=stored.reason,
         verdict=_verdict(stored, state),
         outcome=_outcome(stored),
         command=msgspec.json.decode(stored.body) if with_command else None,
+        challenge=terms.challenge,
+        deny_after=terms.deny_after or 1,
     )
+
+
+def risk_of(findings: Sequence[Finding], seen: Sequence[str] = ()) -> Risk:
+    """Return the highest rating among `findings` with every reason for one, after what is `seen` in the text itself."""
+    scores = [finding.score for finding in findings if finding.score is not None]
+    reasons = dict.fromkeys([*seen, *(reason for finding in findings for reason in finding.reasons)])
+    return Risk(max(scores, default=None), list(reasons))
 
 
 def receipt_of(stored: Stored, now_us: int) -> Receipt:
@@ -239,9 +257,13 @@ def _remembered(argv: tuple[str, ...]) -> tuple[list[str], list[str]]:
     return render(argv), warnings(argv)
 
 
-def _waiting_for(stored: Stored) -> str:
+def _waiting_for(stored: Stored, terms: Terms) -> str:
+    if terms.groups:
+        return "reviewers: " + ", ".join(words_of(terms))
     missing = stored.need - sum(vote.decision == "approve" for vote in stored.votes)
-    return "a reviewer" if missing <= 1 else f"{missing} reviewers"
+    if missing < 1:
+        return "another reviewer"  # those who approved were not enough: they made the credential, or lost their role
+    return "a reviewer" if missing == 1 else f"{missing} reviewers"
 
 
 def _verdict(stored: Stored, state: State) -> Verdict | None:
@@ -256,6 +278,7 @@ def _verdict(stored: Stored, state: State) -> Verdict | None:
         by=_texts(stored.decided_by) if stored.decided_by else [],
         policy=stored.policy,
         note=stored.note,
+        wants_changes=bool(stored.wants_changes),
     )
 
 

@@ -1,6 +1,6 @@
 """A command is asked for: parsed, judged, kept and audited in one transaction. The hottest verb of the product."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -29,10 +29,13 @@ from failgate.gate.judging import (
     to_wire,
 )
 from failgate.gate.keeping import Judged, Keeping
+from failgate.gate.likeness import alike_of, program_of
 from failgate.gate.parts import Parts
 from failgate.gate.policy import Combined, CommandContext, Finding, combine, without_allowing
-from failgate.gate.stored import Stored, load, not_found, texts_text
-from failgate.wire.gate import Command, Explanation, Submission
+from failgate.gate.runs import check_origin
+from failgate.gate.stored import Stored, load, not_found, risk_of, texts_text
+from failgate.gate.terms import Terms, joined, terms_digest, terms_text, words_of
+from failgate.wire.gate import Command, Explanation, Origin, Submission
 
 REJUDGE: Final = 3  # how often a rule that was spent meanwhile leads to asking the policies again
 _log = get_logger("failgate.gate")
@@ -47,6 +50,7 @@ class _Asking(msgspec.Struct, frozen=True):
     parsed: ParsedCommand
     reason: str | None
     ttl_us: int
+    origin: Origin | None
 
 
 class Submitting:
@@ -96,7 +100,9 @@ class Submitting:
                 expected=parsed.digest,
             )
         check_text("reason", submission.reason)
-        return _Asking(principal, workspace_id, parsed, submission.reason, self._ttl_us(submission.ttl_seconds))
+        check_origin(submission.origin)
+        ttl_us = self._ttl_us(submission.ttl_seconds)
+        return _Asking(principal, workspace_id, parsed, submission.reason, ttl_us, submission.origin)
 
     async def _first(self, workspace_id: str, command_id: str) -> Stored:
         """Return the command that the key made, as it is now."""
@@ -120,10 +126,11 @@ class Submitting:
         concluded = await self._decide(asking.parsed.command, asking.principal, asking.workspace_id)
         decision = concluded.combined.decision
         if decision == "ask":
-            self._parts.queue.admit(len(asking.parsed.body))
+            self._parts.queue.admit(asking.principal.id, len(asking.parsed.body))
         now_us = self._parts.time.now_us()
-        event = self._event(asking, concluded.combined, policy, now_us)
-        stored = _stored(asking, life.apply(None, event), concluded, snapshot, now_us)
+        terms = _terms_of(asking.principal, concluded.combined)
+        event = self._event(asking, concluded.combined, policy, now_us, terms)
+        stored = _stored(asking, life.apply(None, event), concluded, snapshot, now_us, terms)
         record = record_event(
             event,
             workspace_id=asking.workspace_id,
@@ -131,13 +138,25 @@ class Submitting:
             actor=Actor.of(asking.principal),
             facts=None if concluded.rule_id is None else {"rule": concluded.rule_id},
         )
-        return Judged(stored, record, _HAPPENED[decision], request_context.get())
+        return Judged(stored, record, _HAPPENED[decision], request_context.get(), asking.origin)
 
     async def explain(self, principal: Principal, workspace_id: str, raw: dict[str, Any]) -> Explanation:
         """Return what the policies would say of the command now; nothing is kept and no use of a rule is counted."""
         parsed = parse_command(raw, self._parts.limits.argv_bytes)
         combined = combine(await self._ask_policies(parsed.command, principal, workspace_id))
-        return Explanation(combined.decision, to_wire(combined.findings))
+        findings, terms = to_wire(combined.findings), combined.terms
+        return Explanation(
+            combined.decision,
+            findings,
+            combined.reason,
+            combined.need,
+            risk_of(findings),
+            terms.challenge,
+            words_of(terms),
+            terms.deny_after or 1,
+            terms.decide_within_seconds,
+            terms.use_within_seconds,
+        )
 
     def _ttl_us(self, wish: int | None) -> int:
         if wish is None:
@@ -154,6 +173,7 @@ class Submitting:
             principal.agent_id,
             principal.account_id or principal.owner_account_id,
             self._parts.time.now_us(),
+            partial(self._parts.familiar.knows, workspace_id, principal.id, command),
         )
         findings = await judge_all(self._parts.policies, command, context, self._parts.limits.policy_seconds)
         return without_allowing(findings) if self._parts.known_rules.is_closed(workspace_id) else findings
@@ -171,13 +191,11 @@ class Submitting:
 
     async def _count_uses(self, workspace_id: str, combined: Combined) -> bool:
         rulebook = self._parts.rulebook
-        for _, finding in combined.findings:
-            if finding.says != "allow" or finding.rule_id is None:
-                continue
+        for rule_id in _rules_used(combined):
             if rulebook is None:
                 return False
             try:
-                is_usable = begin(rulebook.use(workspace_id, finding.rule_id))
+                is_usable = begin(rulebook.use(workspace_id, rule_id))
                 if isinstance(is_usable, Unfinished):
                     is_usable = await is_usable.within(self._parts.limits.policy_seconds)
             except FailgateError:
@@ -189,21 +207,44 @@ class Submitting:
                 return False
         return True
 
-    def _event(self, asking: _Asking, combined: Combined, policy: str, now_us: int) -> life.Beginning:
+    def _event(self, asking: _Asking, combined: Combined, policy: str, now_us: int, terms: Terms) -> life.Beginning:
         command_id, digest, requester = new_id(), asking.parsed.digest, asking.principal.id
         if combined.decision == "allow":
-            use_by_us = now_us + self._parts.limits.use_within_seconds * MICROSECONDS
+            use_by_us = now_us + self._parts.use_within_us(terms)
             return life.Allowed(command_id, digest, policy, requester, use_by_us)
         if combined.decision == "deny":
             return life.Refused(command_id, digest, policy, requester)
         accounts = (asking.principal.account_id, asking.principal.owner_account_id)
         excluded = frozenset(account for account in accounts if account is not None)
-        return life.Asked(command_id, digest, now_us + asking.ttl_us, combined.need, policy, requester, excluded)
+        ttl_us, text = asking.ttl_us, terms_text(terms)
+        if terms.decide_within_seconds is not None:
+            ttl_us = min(ttl_us, terms.decide_within_seconds * MICROSECONDS)
+        return life.Asked(
+            command_id,
+            digest,
+            now_us + ttl_us,
+            combined.need,
+            policy,
+            requester,
+            excluded,
+            None if text is None else terms_digest(text),
+            terms.deny_after or 1,
+        )
 
 
-def _stored(asking: _Asking, request: life.Request, concluded: Conclusion, snapshot: str, now_us: int) -> Stored:
+def _terms_of(principal: Principal, combined: Combined) -> Terms:
+    """Return what is demanded of those who decide: by the policies, and because of who made the credential."""
+    maker = principal.maker_account_id
+    if combined.decision != "ask" or maker is None or maker in {principal.account_id, principal.owner_account_id}:
+        return combined.terms
+    return joined((combined.terms, Terms(makers=(maker,))))
+
+
+def _stored(
+    asking: _Asking, request: life.Request, concluded: Conclusion, snapshot: str, now_us: int, terms: Terms
+) -> Stored:
     """Return the row of `request`; `snapshot` is the text of what the policies would apply."""
-    principal, is_decided = asking.principal, request.state != "pending"
+    principal, is_decided, command = asking.principal, request.state != "pending", asking.parsed.command
     return Stored(
         id=request.id,
         workspace_id=asking.workspace_id,
@@ -215,7 +256,7 @@ def _stored(asking: _Asking, request: life.Request, concluded: Conclusion, snaps
         requester_id=principal.id,
         requester_account_id=principal.account_id or principal.owner_account_id,
         requester_label=principal.label,
-        host=asking.parsed.command.host,
+        host=command.host,
         excluded=texts_text(sorted(request.excluded)).decode() if request.excluded else "[]",
         need=request.need,
         policy=request.policy,
@@ -227,4 +268,15 @@ def _stored(asking: _Asking, request: life.Request, concluded: Conclusion, snaps
         decided_by=concluded.deciders if is_decided else None,
         note=concluded.combined.reason if concluded.combined.decision == "deny" else None,
         use_by_us=request.use_by_us,
+        terms=terms_text(terms) if request.state == "pending" else None,
+        alike=None if is_decided else alike_of(command),
+        program=None if is_decided else program_of(command),
     )
+
+
+def _rules_used(combined: Combined) -> Iterator[str]:
+    """Give the id of each rule that lets the command pass, once for each use."""
+    for _, finding in combined.findings:
+        if finding.says == "allow" and finding.rule_id is not None:
+            yield finding.rule_id
+            yield from finding.more_rule_ids

@@ -12,7 +12,9 @@ class GateCommand(Table, tablename="gate_command"):
     """A command request: the projection of its events in the audit log.
 
     `body` is the canonical text that `digest` covers. `excluded` (account ids), `findings`, `policy_snapshot` and
-    `decided_by` (labels) are JSON. `policy` is the digest of the snapshot.
+    `decided_by` (labels) are JSON, and so are `terms`, null when nothing is demanded. `policy` is the digest of the
+    snapshot. `alike` and `program` (`likeness.py`) are set for what people were asked about. `wants_changes` is 1 for a
+    denial that asks for the command in another form.
     """
 
     id = Text(primary_key=True, default="")
@@ -43,6 +45,10 @@ class GateCommand(Table, tablename="gate_command"):
     duration_ms = BigInt(null=True, default=None)
     signal = Integer(null=True, default=None)
     report_id = Text(null=True, default=None)
+    terms = Text(null=True, default=None)
+    alike = Text(null=True, default=None)
+    program = Text(null=True, default=None)
+    wants_changes = Integer(default=0)
 
 
 class GateVote(Table, tablename="gate_vote"):
@@ -58,6 +64,15 @@ class GateVote(Table, tablename="gate_vote"):
     signature = Text(null=True, default=None)
 
 
+class GateFamiliar(Table, tablename="gate_familiar"):
+    """A program that a requester has used an approval for."""
+
+    workspace_id = Text(primary_key=True, default="")
+    requester_id = Text()
+    program = Text()
+    first_us = BigInt()
+
+
 class GateKnownRule(Table, tablename="gate_known_rule"):
     """A rule that the rulebook has to hold; `is_kept` is 0 until it has taken it."""
 
@@ -66,5 +81,57 @@ class GateKnownRule(Table, tablename="gate_known_rule"):
     is_kept = Integer()
 
 
+class GateRuleProposal(Table, tablename="gate_rule_proposal"):
+    """Rules that wait for others: `rules` and `approvals` are JSON lists."""
+
+    id = Text(primary_key=True, default="")
+    workspace_id = Text()
+    rules = Text()
+    digest = Text()
+    need = Integer()
+    proposed_by = Text()
+    account_id = Text()
+    created_us = BigInt()
+    approvals = Text()
+
+
+class GateRuleTerms(Table, tablename="gate_rule_terms"):
+    """How many others have to approve a rule of the workspace."""
+
+    workspace_id = Text(primary_key=True, default="")
+    approvers = Integer()
+
+
+class GateRun(Table, tablename="gate_run"):
+    """What one session of an agent asked for. Its texts are the agent's own word; `mark` is their digest."""
+
+    id = Text(primary_key=True, default="")
+    workspace_id = Text()
+    requester_id = Text()
+    mark = Text()
+    program = Text(null=True, default=None)
+    model = Text(null=True, default=None)
+    session = Text(null=True, default=None)
+    run = Text(null=True, default=None)
+    began_us = BigInt()
+    last_us = BigInt()
+    commands = BigInt()
+
+
+class GateRunCommand(Table, tablename="gate_run_command"):
+    """Which run a command belongs to, and the tool that it is for."""
+
+    command_id = Text(primary_key=True, default="")
+    run_id = Text()
+    tool = Text(null=True, default=None)
+
+
 # What goes with a workspace that is deleted, in the order in which it goes.
-OF_WORKSPACE: Final = (Rows("gate_command", children=(("gate_vote", "command_id"),)), Rows("gate_known_rule"))
+OF_WORKSPACE: Final = (
+    Rows("gate_run", children=(("gate_run_command", "run_id"),)),
+    Rows("gate_command", children=(("gate_vote", "command_id"),)),
+    Rows("gate_familiar", "workspace_id"),
+    Rows("gate_known_rule"),
+    Rows("gate_rule_proposal"),
+    Rows("gate_rule_terms", "workspace_id"),
+)

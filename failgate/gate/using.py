@@ -1,9 +1,11 @@
 """What happens to an approved command: it is used once, in time, and its outcome is told once."""
 
+import re
+
 from msgspec.structs import replace
 
 from failgate.access.principal import Principal
-from failgate.audit.record import SERVER, Actor
+from failgate.audit.record import SERVER, Act, Actor, Event
 from failgate.base.canonical import JSON, LARGEST_INTEGER
 from failgate.base.db import Transaction
 from failgate.base.errors import Conflict, Unprocessable
@@ -11,7 +13,8 @@ from failgate.base.ids import is_id
 from failgate.base.log import get_logger
 from failgate.gate import lifecycle as life
 from failgate.gate.evidence import NoEvidence, proven_in
-from failgate.gate.parts import Overdue, Parts, Write, conflict, foreign_digest
+from failgate.gate.journal import COMMAND
+from failgate.gate.parts import ForeignDigest, Overdue, Parts, Write, conflict, foreign_digest
 from failgate.gate.stored import Stored, load_locked, not_found, request_of
 from failgate.wire.gate import Consume, Outcome
 
@@ -25,6 +28,7 @@ _FINISH = (
     "UPDATE gate_command SET finished_us = $1, exit_code = $2, duration_ms = $3, signal = $4, report_id = $5"
     " WHERE id = $6 AND state = 'executed' AND finished_us IS NULL"
 )
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _SMALLEST_INT, _LARGEST_INT = -(2**31), 2**31 - 1
 
 
@@ -39,6 +43,8 @@ class Using:
         self, principal: Principal, workspace_id: str, command_id: str, consume: Consume, write: Write
     ) -> Stored:
         """Use the approval, for the only time; the caller executes after this returned, never before.
+
+        A foreign digest changes nothing; that something else was about to be executed is audited, once for a request.
 
         Raises: NotFound (absent, or another requester's), Conflict (foreign digest; not approved, used already or too
         late, with the stored `state`; the clock went back).
@@ -66,6 +72,7 @@ class Using:
             state = life.apply(request, life.Consumed(stored.digest, at_us)).state
             if await tx.execute(_CONSUME, at_us, stored.id, stored.digest) != 1:
                 raise conflict(stored.state)
+            await self._parts.familiar.meet(tx, stored, at_us)
             used = replace(stored, state=state, consumed_us=at_us)
             self._parts.tell(tx, used, "consumed")
             return used
@@ -74,6 +81,23 @@ class Using:
             return await write(use)
         except Overdue:
             raise await self._lapsed(workspace_id, command_id) from None
+        except ForeignDigest:
+            await self._note_mismatch(actor, workspace_id, command_id, consume.digest)
+            raise
+
+    async def _note_mismatch(self, actor: Actor, workspace_id: str, command_id: str, found: str) -> None:
+        async def note(tx: Transaction) -> None:
+            stored = await load_locked(tx, workspace_id, command_id)
+            known = await self._parts.audit.of_object(tx, workspace_id, command_id)
+            if stored.state != "approved" or any(one.record["act"] == Act.COMMAND_MISMATCHED for one in known):
+                return
+            facts: dict[str, JSON] = {"digest": stored.digest}
+            if _DIGEST.fullmatch(found):
+                facts["digest_found"] = found
+            event = Event(Act.COMMAND_MISMATCHED, workspace_id, COMMAND, command_id, actor, facts, out="deny")
+            await self._parts.audit.append(tx, event)
+
+        await self._parts.db.write(note)
 
     async def _proven(self, tx: Transaction, stored: Stored) -> life.Request:
         """Return what the audit records prove: a row that was edited into an approval lets nothing run."""

@@ -65,7 +65,7 @@ async def verify_gate(db: Database, audit: AuditLog, rulebook: StoredRules | Non
             record = stored.record
             if record["act"] in GATE_ACTS:
                 _tell(commands, stored, record)
-            elif record["act"].startswith(_RULE_PREFIX):
+            elif record["act"].startswith(_RULE_PREFIX) and record["obj"]["t"] == RULE:
                 proven = rules.get(record["obj"]["id"], (head.log, 0, Proven()))[2]
                 rules[record["obj"]["id"]] = (head.log, stored.seq, prove_rule(proven, record))
             elif record["act"] == Act.WORKSPACE_CLOSED:  # from then on it is being emptied

@@ -17,7 +17,10 @@ from failgate.config.source import read_source
 from failgate.plugin import API_VERSION, ENTRY_POINT_GROUP, Plugin
 from failgate.redaction import without_secrets
 
-FIRST_PARTY = ("allowlist", "capture", "filesystem", "jsonl", "quorum")
+FIRST_PARTY = (
+    "allowlist", "capture", "filesystem", "http-policy", "jsonl", "junit", "mail", "objectstore", "quorum", "risk",
+    "sarif", "sentry", "slack", "teams", "time-windows", "webhook",
+)  # fmt: skip
 
 
 class PluginIdentity(msgspec.Struct, frozen=True):
@@ -59,6 +62,8 @@ def check_config(path: Path | None, env: Mapping[str, str] = os.environ) -> Conf
 
 def find_plugins(config: Config) -> tuple[ReadyPlugin, ...]:
     """Return the plugins that `config` names, imported, with their settings, in the order of opening.
+
+    A spare one that is not installed is left out.
 
     Raises: ConfigRefused listing every one that is not installed, not importable or has mistakes in its settings.
     """
@@ -109,7 +114,7 @@ def _prepare(config: Config) -> tuple[list[ReadyPlugin], list[Mistake]]:
 
 
 def _choose(instance: Instance, installed: Sequence[InstalledPlugin], reader: Reader) -> InstalledPlugin | None:
-    """Return the one installed plugin that `instance` uses; otherwise keep why there is none."""
+    """Return the one installed plugin that `instance` uses; otherwise keep why there is none, unless it is spare."""
     candidates = [each for each in installed if each.name == instance.use]
     fitting = [each for each in candidates if each.api == str(API_VERSION)]
     if len(fitting) == 1:
@@ -126,7 +131,7 @@ def _choose(instance: Instance, installed: Sequence[InstalledPlugin], reader: Re
         )
         hint = f"install a version of {other.distribution} that registers in {ENTRY_POINT_GROUP}"
         reader.keep(instance.path, sentence, at="value", hint=hint)
-    else:
+    elif not instance.is_spare:
         names = sorted({each.name for each in installed if each.api == str(API_VERSION)})
         sentence = f'no plugin "{instance.use}" is installed'
         reader.keep(instance.path, sentence, at="value", hint=_mend_for_absent(instance, names))

@@ -3,6 +3,7 @@
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from failgate.accounts.mail import Letterbox
 from failgate.base.clock import Clock
 from failgate.base.db import Database
 from failgate.base.log import get_logger
@@ -15,11 +16,12 @@ from failgate.plugin import Host
 class HostMaker:
     """Makes the host of each plugin instance."""
 
-    def __init__(self, data_dir: Path, clock: Clock, outbound: Outbound) -> None:
-        """Give each instance a place in `data_dir`, the time and the way out."""
+    def __init__(self, data_dir: Path, clock: Clock, outbound: Outbound, letterbox: Letterbox | None = None) -> None:
+        """Give each instance a place in `data_dir`, the time and the ways out."""
         self._data_dir = data_dir
         self._clock = clock
         self._outbound = outbound
+        self._letterbox = letterbox
 
     def __call__(self, name: str) -> Host:
         """Return the host of the instance `name`."""
@@ -30,6 +32,7 @@ class HostMaker:
             log=get_logger(f"failgate.plugin.{name}"),
             database_opener=self._open,
             outbound=self._outbound,
+            letterbox=self._letterbox,
         )
 
     async def _open(self, path: Path, migrations: Traversable | Path) -> Database:

@@ -9,22 +9,26 @@ from typing import Any, cast
 from failgate.artifacts.store import ArtifactStore
 from failgate.audit.exporter import AuditExporter
 from failgate.base.errors import FailgateError, StartRefused
+from failgate.base.log import get_logger
 from failgate.config.model import Config
 from failgate.drafts import DocumentFormat
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.loader.finding import ReadyPlugin, find_plugins
 from failgate.loader.slots import OpenedPlugin, OpenedPlugins, fill_slots
+from failgate.notify.notifier import Notifier
 from failgate.plugin import Host, Provides
 from failgate.redaction import without_secrets
 from failgate.reports.format import ReportFormat
 
 CLOSE_SECONDS = 5.0
+_log = get_logger("failgate.loader")
 # What an object in a slot has to have; the contracts say what each is for.
 _CONTRACTS: dict[str, type[Any]] = {
     "artifact_store": ArtifactStore,
     "approval_policy": ApprovalPolicy,
     "rulebook": Rulebook,
     "audit_exporter": AuditExporter,
+    "notifier": Notifier,
     "report_formats": ReportFormat,
 }
 
@@ -38,6 +42,8 @@ async def open_plugins(config: Config, host_for: Callable[[str], Host]) -> Async
     Raises: ConfigRefused as `find_plugins`, or as `fill_slots`; StartRefused naming the plugin that does not open.
     """
     ready = find_plugins(config)
+    for absent in (each for each in config.instances if each.is_spare and each not in [one.instance for one in ready]):
+        _log.warning("plugin.left_out", plugin=absent.use, mend=f"pip install failgate-{absent.use}")
     async with AsyncExitStack() as stack:
         opened: list[OpenedPlugin] = []
         for each in ready:

@@ -11,6 +11,7 @@ from failgate.config.settings import Reader
 from failgate.drafts import DocumentFormat
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.loader.finding import PluginIdentity, ReadyPlugin
+from failgate.notify.notifier import Notifier
 from failgate.plugin import Health, Provides
 from failgate.reports.format import ReportFormat
 
@@ -19,6 +20,7 @@ _SLOT_SETTINGS = {
     "approval_policy": "[gate] policies",
     "report_formats": "[reports] formats",
     "audit_exporter": "[audit] exporters",
+    "notifier": "[notify] notifiers",
 }
 
 
@@ -34,7 +36,7 @@ class OpenedPlugin:
 class OpenedPlugins:
     """Every opened plugin in the order of opening, and what the slots of the config name.
 
-    `policies`, `exporters` and `health` are by instance name, in the order in which the config names them;
+    `policies`, `exporters`, `notifiers` and `health` are by instance name, in the order in which the config names them;
     `report_formats` (manifests) and `document_formats` (what other tools write) by the format's own name.
     """
 
@@ -45,6 +47,7 @@ class OpenedPlugins:
     report_formats: Mapping[str, ReportFormat]
     document_formats: Mapping[str, DocumentFormat]
     exporters: Mapping[str, AuditExporter]
+    notifiers: Mapping[str, Notifier]
     health: Mapping[str, Health]
 
 
@@ -64,7 +67,9 @@ def _check_slots(config: Config, ready: Sequence[ReadyPlugin], opened: Sequence[
     by_name = {each.identity.name: each for each in opened}
     reader = Reader(config.source)
     for reference in config.references:
-        each = by_name[reference.instance]
+        each = by_name.get(reference.instance)
+        if each is None:  # a spare one that is not installed
+            continue
         if not getattr(each.provides, reference.slot):
             sentence = f'"{reference.instance}" ({each.identity}) provides no {reference.slot}'
             reader.keep(reference.path, sentence, at="value", hint=_who_fills(reference, opened))
@@ -104,6 +109,7 @@ def _assemble(config: Config, opened: Sequence[OpenedPlugin]) -> OpenedPlugins:
     assert store is not None, "the slots were checked"
     policies = {name: provided[name].approval_policy for name in config.gate.policies}
     exporters = {name: provided[name].audit_exporter for name in config.audit.exporters}
+    notifiers = {name: provided[name].notifier for name in config.notify.notifiers if name in provided}
     formats = [each for name in config.reports.formats for each in provided[name].report_formats]
     return OpenedPlugins(
         plugins=tuple(opened),
@@ -113,5 +119,6 @@ def _assemble(config: Config, opened: Sequence[OpenedPlugin]) -> OpenedPlugins:
         report_formats={each.name: each for each in formats if not isinstance(each, DocumentFormat)},
         document_formats={each.name: each for each in formats if isinstance(each, DocumentFormat)},
         exporters={name: exporter for name, exporter in exporters.items() if exporter is not None},
+        notifiers={name: notifier for name, notifier in notifiers.items() if notifier is not None},
         health={name: each.health for name, each in provided.items() if each.health is not None},
     )

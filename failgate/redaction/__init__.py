@@ -9,7 +9,7 @@ from failgate.redaction.arguments import redact_arguments
 from failgate.redaction.catalogue import RULES, RULES_VERSION
 from failgate.redaction.environment import environment_secrets, is_sensitive_name
 from failgate.redaction.offsets import CharacterOffsets
-from failgate.redaction.passing import without_secrets
+from failgate.redaction.passing import arguments_without_secrets, without_secrets
 from failgate.redaction.patterns import Pattern, PatternMatcher, UnusablePattern, check_pattern
 from failgate.redaction.prefilter import ENGINES, installed_engines
 from failgate.redaction.rules import Rule
@@ -29,6 +29,7 @@ __all__ = [
     "Rule",
     "Scanner",
     "UnusablePattern",
+    "arguments_without_secrets",
     "check_pattern",
     "environment_secrets",
     "installed_engines",

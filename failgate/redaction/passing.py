@@ -6,8 +6,10 @@ process lives.
 """
 
 import os
+from collections.abc import Sequence
 from functools import cache
 
+from failgate.redaction.arguments import redact_arguments
 from failgate.redaction.environment import environment_secrets
 from failgate.redaction.scanner import Scanner, redact
 
@@ -15,6 +17,11 @@ from failgate.redaction.scanner import Scanner, redact
 def without_secrets(text: str) -> str:
     """Return `text` with every secret in it replaced by its tag, those of this process's environment too."""
     return redact(text, _scanner()).text
+
+
+def arguments_without_secrets(argv: Sequence[str]) -> list[str]:
+    """Return `argv` as `redact_arguments` leaves it, without the secrets of this process's environment too."""
+    return redact_arguments(argv, _scanner())[0]
 
 
 @cache

@@ -1,7 +1,7 @@
 """Which rules can find anything at which places of a text, all at once: what rules out most of a text without Python.
 
 It only rules out: what it points at is searched by the rules themselves, so findings are the same with every engine and
-without one. Engines take a moment to load, so a small text is searched without; `chosen` decides by the amount.
+without one. Engines take a moment to load, so a small text is searched without; `Engines.after` decides by the amount.
 """
 
 import threading
@@ -48,10 +48,11 @@ class Prefilter(Protocol):
         ...
 
 
-class _Engines:
-    """The engines of one set of rules, each made once for the whole process."""
+class Engines:
+    """The engines of one set of rules, each made once for the whole process: `engines_of` returns them."""
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
+        """Keep the rules."""
         self._rules = rules
         self._loading, self._compiling = threading.Lock(), threading.Lock()
         self._automata: Prefilter | None = None
@@ -60,7 +61,7 @@ class _Engines:
         self._bytes = 0
 
     def after(self, size: int) -> Prefilter | None:
-        """Return the best engine that is ready, after `size` more bytes were searched."""
+        """Return the best engine for the next `size` bytes; None where neither is installed."""
         if self._fast is not None:
             return self._fast
         self._bytes += size
@@ -93,6 +94,10 @@ class _Engines:
                     return None
         return self._fast
 
+    def named(self, name: str) -> Prefilter | None:
+        """Return the engine `name` of `ENGINES`, ready; None where it is not installed, and for `re`, which is none."""
+        return self.fast() if name == "hyperscan" else self.automata() if name == "re2" else None
+
     def _begin(self) -> None:
         """Compile in a thread, if it is installed: the compiler does not hold the interpreter's lock."""
         from importlib.util import find_spec
@@ -103,19 +108,9 @@ class _Engines:
 
 
 @cache
-def _engines_of(rules: tuple[Rule, ...]) -> _Engines:
-    return _Engines(rules)
-
-
-def chosen(rules: tuple[Rule, ...], size: int) -> Prefilter | None:
-    """Return the engine for the next `size` bytes; None where neither is installed."""
-    return _engines_of(rules).after(size)
-
-
-def engine(rules: tuple[Rule, ...], name: str) -> Prefilter | None:
-    """Return the engine `name` of `ENGINES`, ready; None where it is not installed, and for `re`, which is none."""
-    engines = _engines_of(rules)
-    return engines.fast() if name == "hyperscan" else engines.automata() if name == "re2" else None
+def engines_of(rules: tuple[Rule, ...]) -> Engines:
+    """Return the engines of `rules`; ask once and keep them: to find them again all rules are hashed."""
+    return Engines(rules)
 
 
 def installed_engines() -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from failgate.redaction.catalogue import RULES, RULES_VERSION
 from failgate.redaction.escapes import Plain, hidden_in, kept_escapes, plain_of, secret_of
 from failgate.redaction.judgement import is_varied
 from failgate.redaction.patterns import PatternMatcher
-from failgate.redaction.prefilter import PATIENCE_BYTES, Possible, Prefilter, chosen, engine, says_itself
+from failgate.redaction.prefilter import PATIENCE_BYTES, Possible, Prefilter, engines_of, says_itself
 from failgate.redaction.rules import Rule
 from failgate.redaction.unbroken import Unbroken, across_wide
 from failgate.redaction.wrapping import Joined, breaks, breaks_at, joined_lines
@@ -89,6 +89,7 @@ class Scanner:
         self._meanings = {spelling.encode(): secret for spelling, secret in (values or {}).items() if spelling}
         self._values = tuple(sorted(self._meanings, key=len, reverse=True))
         self._any_value: Any = None
+        self._engines = engines_of(rules)
         self._prefilter: Prefilter | None = None
         self._is_settled = False
         self._patience = patience_bytes
@@ -103,10 +104,10 @@ class Scanner:
         """Choose the engine `name` (see `ENGINES`) for good, or the best that is ready now; return which it is."""
         if name:
             self._is_settled = True
-            self._prefilter = engine(self._rules, name)
+            self._prefilter = self._engines.named(name)
         else:
             self._patience = 0
-            self._prefilter = chosen(self._rules, 0)
+            self._prefilter = self._engines.after(0)
         return self.engine
 
     @property
@@ -163,7 +164,7 @@ class Scanner:
     def _engine(self, size: int) -> Prefilter | None:
         self._patience -= size
         if self._patience < 0 and not self._is_settled:
-            self._prefilter = chosen(self._rules, size)
+            self._prefilter = self._engines.after(size)
         return self._prefilter
 
     def _places(self, content: bytes, prefilter: Prefilter | None) -> Sequence[Possible]:
@@ -177,6 +178,8 @@ class Scanner:
         A token's match begins where its opening does: in the line, or across the break, which a search of the text
         without any line ends shows. What a name stands before counts in lines as wide as a terminal, which are few.
         """
+        if next(breaks(content), None) is None:
+            return ()
         if prefilter is None or self._patterns is not None:
             return joined_lines(content, breaks(content))
         unbroken = Unbroken(content)

@@ -16,8 +16,9 @@ from failgate.base.clock import Clock
 from failgate.base.db import Transaction
 from failgate.base.errors import Conflict, Forbidden, Unprocessable
 from failgate.base.ids import new_id
+from failgate.redaction import Scanner
 from failgate.reports.format import ReportFormat
-from failgate.reports.inspection import ScannerOf, scan_text
+from failgate.reports.inspection import Revisit, ScannerOf, scan_text
 from failgate.reports.life import Admit, Origin, ReportLife, origin_of
 from failgate.reports.manifest import ManifestLimits, check, is_time, one_line, seal_bytes, texts
 from failgate.reports.reading import SELECT_ENTRIES
@@ -46,7 +47,7 @@ SELECT id, state, manifest_sha256 FROM report WHERE workspace_id = $1 AND upload
 _IS_READABLE = """
 SELECT 1 AS one FROM report_artifact AS entry JOIN report ON report.workspace_id = entry.workspace_id
   AND report.id = entry.report_id
-WHERE entry.artifact_id = $1 AND (report.state = 'sealed' OR report.uploader_id = $2) LIMIT 1
+WHERE entry.artifact_id = $1 AND (report.state = 'sealed' OR report.state = 'begun' AND report.uploader_id = $2) LIMIT 1
 """
 
 
@@ -62,6 +63,7 @@ class Upload:
     manifest_text: str
     manifest_sha256: str
     origin: Origin
+    scanner: Scanner
     findings: Mapping[str, int]
 
 
@@ -78,6 +80,7 @@ class Beginning:
         formats: Mapping[str, ReportFormat],
         scanner_of: ScannerOf,
         command_of: CommandOf,
+        revisit: Revisit,
         admit: Admit,
         limits: ManifestLimits,
     ) -> None:
@@ -89,6 +92,7 @@ class Beginning:
         self._formats = formats
         self._scanner_of = scanner_of
         self._command_of = command_of
+        self._revisit = revisit
         self._admit = admit
         self._limits = limits
 
@@ -104,9 +108,10 @@ class Beginning:
         check(manifest, self._limits)
         if request.command_id is not None:
             await self._check_command(principal, workspace_id, request.command_id)
-        findings = await scan_text(texts(manifest), await self._scanner_of(workspace_id))
+        scanner = await self._scanner_of(workspace_id)
+        findings = await scan_text(texts(manifest), scanner)
         origin = origin_of(manifest, one_line(reader.title(manifest)))
-        return Upload(principal, workspace_id, request, consent, manifest, text, sha256, origin, findings)
+        return Upload(principal, workspace_id, request, consent, manifest, text, sha256, origin, scanner, findings)
 
     async def _check_command(self, principal: Principal, workspace_id: str, command_id: str) -> None:
         requester = await self._command_of(workspace_id, command_id)
@@ -144,8 +149,11 @@ class Beginning:
             facts["command"] = upload.request.command_id
             facts["consent"] = upload.request.consent.by if upload.request.consent is not None else None
         await self._audit.append(tx, event_of(upload.principal, upload.workspace_id, act, report_id, facts))
+        await self._revisit(tx, upload.workspace_id, report_id, upload.scanner)
         if state == "sealed":
-            await self._life.sealed(tx, upload.workspace_id, report_id, upload.origin, upload.principal.id)
+            await self._life.sealed(
+                tx, upload.workspace_id, report_id, upload.origin, upload.principal.id, has_artifacts=bool(wanted)
+            )
         return BegunReport(report_id, state, missing)
 
     async def _insert(self, tx: Transaction, upload: Upload, report_id: str, state: State) -> bool:
@@ -176,7 +184,8 @@ class Beginning:
         """Return those artifacts (digest to size) that need no upload.
 
         Naming a digest must not open bytes that one may not read: what is withheld or belongs to somebody's unfinished
-        report has to be sent again, which proves that the sender holds it.
+        report has to be sent again, which proves that the sender holds it. What is in quarantined reports alone is sent
+        again too: rules that came later never saw it.
         """
         known: dict[str, Artifact] = {}
         for sha256, size_bytes in wanted.items():

@@ -59,6 +59,7 @@ class ReportDeletion:
         self._audit = audit
         self._clock = clock
         self._artifacts = artifacts
+        artifacts.keep_while(_is_referenced)
 
     async def delete(self, actor: Actor, workspace_id: str, report_id: str, reason: str | None = None) -> DeletedReport:
         """Delete a report; return the receipt.
@@ -102,7 +103,7 @@ class ReportDeletion:
 
     async def unlink(self, tx: Transaction, workspace_id: str, digests: list[str]) -> list[Artifact]:
         """Remove the rows of artifacts that no report names any more, and what was kept of their text."""
-        removed = await self._artifacts.unlink(tx, workspace_id, digests, _is_referenced)
+        removed = await self._artifacts.unlink(tx, workspace_id, digests)
         for artifact in removed:
             await tx.execute("DELETE FROM report_excerpt WHERE artifact_id = $1", artifact.id)
         return removed

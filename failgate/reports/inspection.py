@@ -4,13 +4,18 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
+from failgate.base.db import Transaction
 from failgate.redaction import RedactingStream, Scanner
 
 ScannerOf = Callable[[str], Awaitable[Scanner]]
 """A workspace's id to the scanner with its own rules."""
 
+Revisit = Callable[[Transaction, str, str, Scanner | None], Awaitable[None]]
+"""`(tx, workspace_id, report_id, scanner)`: what `scanner` saw of the report may have to be seen again."""
+
 INLINE_BYTES = 64 * 1024  # more than this is scanned off the loop
-_TEXT_KINDS = frozenset({"output", "diff", "environment", "source"})
+# A snapshot is an archive that is not compressed: what its files say stands in it as it is.
+_TEXT_KINDS = frozenset({"output", "diff", "environment", "source", "snapshot"})
 _SNIFF_BYTES = 8192
 
 
@@ -27,6 +32,10 @@ def inspection_for(kind: str, media_type: str, scanner: Scanner) -> "ArtifactIns
     The sender's word alone decides nothing: an output called `application/octet-stream` is scanned all the same.
     """
     return ArtifactInspection(scanner, is_text=kind in _TEXT_KINDS or media_type.startswith("text/"))
+
+
+async def unvisited(tx: Transaction, workspace_id: str, report_id: str, scanner: Scanner | None) -> None:
+    """See nothing again: the rules never change."""
 
 
 class ArtifactInspection:

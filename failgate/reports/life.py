@@ -125,9 +125,12 @@ class ReportLife:
         """Keep what an output said, beside its artifact."""
         await tx.execute(_KEEP_EXCERPT, artifact_id, excerpt.error, excerpt.frame, excerpt.text)
 
-    async def sealed(self, tx: Transaction, workspace_id: str, report_id: str, origin: Origin, uploader_id: str) -> str:
+    async def sealed(
+        self, tx: Transaction, workspace_id: str, report_id: str, origin: Origin, uploader_id: str,
+        *, has_artifacts: bool,
+    ) -> str:  # fmt: skip
         """Let a report that was sealed right now join its group; return the group's id."""
-        row = await tx.fetch_one(_EXCERPT, workspace_id, report_id)
+        row = await tx.fetch_one(_EXCERPT, workspace_id, report_id) if has_artifacts else None
         excerpt = Excerpt(row["error"], row["frame"], row["text"]) if row is not None else Excerpt()
         group_id = await self._joined(tx, workspace_id, report_id, origin, excerpt)
         await tx.execute(_JOIN, group_id, workspace_id, report_id)

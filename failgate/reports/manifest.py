@@ -82,7 +82,7 @@ def is_time(text: str) -> bool:
 
 
 def texts(manifest: Manifest) -> str:
-    """Return every free text of a manifest, one on a line, as the redaction rules read texts.
+    """Return every free text of a manifest, with an empty line between two, as the redaction rules read texts.
 
     Names stand before their values (`NAME=value`), so that the rules that need the name find it. Digests, ids and times
     are left out: they have a fixed form, were checked, and look like secrets to a measure of entropy.
@@ -101,7 +101,7 @@ def texts(manifest: Manifest) -> str:
     lines += [artifact.name for artifact in manifest.artifacts]
     for redaction in manifest.redactions:
         lines += (redaction.rule, redaction.where)
-    return "\n".join(lines)
+    return "\n\n".join(lines)  # a text that ends is no line that a terminal broke
 
 
 def one_line(title: str) -> str:

@@ -1,14 +1,14 @@
 """Rules of redaction that a workspace adds: create, list, revoke; and the scanner that has them.
 
 A rule's text is sealed where it is kept, since it may spell out what it hides; its examples are checked and forgotten.
-Each change raises the workspace's generation, on which every server process sees that its scanner is an old one, and
-begins the scan of what is stored already (`rescanning.py`).
+Each change lets this process, the only one that serves the database, forget the workspace's scanner. It raises the
+workspace's generation and begins the scan of what is stored already (`rescanning.py`).
 """
 
 import json
 import secrets
 from base64 import b64decode, b64encode
-from typing import Final, NamedTuple
+from typing import Final
 
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Act, Actor, Event
@@ -46,11 +46,6 @@ ON CONFLICT (workspace_id, name) DO NOTHING
 """
 
 
-class _Known(NamedTuple):
-    generation: int
-    scanner: Scanner
-
-
 class RedactionRules:
     """Creates, lists and revokes the rules of workspaces; gives each its scanner."""
 
@@ -61,7 +56,8 @@ class RedactionRules:
         self._clock = clock
         self._box = box
         self._answers = FirstAnswers(db, clock.now_us)
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Scanner] = {}
+        self._changes = 0
 
     async def create(
         self, actor: Actor, workspace_id: str, rule: RedactionRule, key: RequestKey | None = None
@@ -85,7 +81,7 @@ class RedactionRules:
             query = "DELETE FROM redaction_rule WHERE workspace_id = $1 AND id = $2"
             if await tx.execute(query, workspace_id, rule_id) != 1:
                 raise NotFound("There is no such redaction rule.")
-            await tx.execute(_CHANGED, workspace_id)
+            await self._changed(tx, workspace_id)
             number = len(await tx.fetch(_RULES, workspace_id))
             event = Event(Act.REDACTION_RULE_REVOKED, workspace_id, "redaction_rule", rule_id, actor, {"rules": number})
             await self._audit.append(tx, event)
@@ -95,11 +91,7 @@ class RedactionRules:
     async def end_of_workspace(self, tx: Transaction, workspace_id: str, _actor: Actor) -> None:
         """Scan nothing more of `workspace_id`, which is deleted, and forget its scanner."""
         await tx.execute("UPDATE redaction_set SET is_scanning = 0 WHERE workspace_id = $1", workspace_id)
-
-        def forget() -> None:
-            self._known.pop(workspace_id, None)
-
-        tx.after_commit(forget)
+        tx.after_commit(lambda: self._forget(workspace_id))
 
     async def page(self, workspace_id: str) -> RedactionRulePage:
         """Return every rule of the workspace, and how far the scan of its reports is."""
@@ -113,16 +105,32 @@ class RedactionRules:
 
     async def scanner_of(self, workspace_id: str) -> Scanner:
         """Return the scanner with the workspace's rules and its own key, the same object until a rule changes."""
+        known = self._known.get(workspace_id)
+        while known is None:
+            changes, scanner = self._changes, await self._made(workspace_id)
+            if changes == self._changes:  # else a rule may have changed while they were read
+                known = self._known[workspace_id] = scanner
+        return known
+
+    def is_current(self, workspace_id: str, scanner: Scanner) -> bool:
+        """Tell, inside a verb, whether no committed change of the workspace's rules is missing in `scanner`."""
+        return self._known.get(workspace_id) is scanner
+
+    async def _made(self, workspace_id: str) -> Scanner:
         one = await self._db.fetch_one(_SET, workspace_id)
         if one is None:
             await self._ensure(workspace_id)
             one = await self._db.fetch_one(_SET, workspace_id)
             assert one is not None
-        known = self._known.get(workspace_id)
-        if known is None or known.generation != one["generation"]:
-            rows = await self._db.fetch(_RULES, workspace_id)
-            known = self._known[workspace_id] = _Known(one["generation"], self._scanner(workspace_id, one, rows))
-        return known.scanner
+        return self._scanner(workspace_id, one, await self._db.fetch(_RULES, workspace_id))
+
+    async def _changed(self, tx: Transaction, workspace_id: str) -> None:
+        await tx.execute(_CHANGED, workspace_id)
+        tx.after_commit(lambda: self._forget(workspace_id))
+
+    def _forget(self, workspace_id: str) -> None:
+        self._changes += 1
+        self._known.pop(workspace_id, None)
 
     def _scanner(self, workspace_id: str, one: Row, rows: list[Row]) -> Scanner:
         views = [self._view(row) for row in rows]
@@ -151,7 +159,7 @@ class RedactionRules:
         sealed = b64encode(self._box.seal(content, purpose=_RULE, owner=rule_id)).decode()
         if await tx.execute(_INSERT, rule_id, workspace_id, rule.name, sealed, actor.id, now_us) != 1:
             raise Conflict(f"There is a redaction rule {rule.name!r} already.", hint="Give this one another name.")
-        await tx.execute(_CHANGED, workspace_id)
+        await self._changed(tx, workspace_id)
         await tx.execute(_SCAN, now_us, workspace_id)
         facts: dict[str, JSON] = {"rules": number, "examples": len(rule.must_match) + len(rule.must_not_match)}
         event = Event(Act.REDACTION_RULE_CREATED, workspace_id, "redaction_rule", rule_id, actor, facts)

@@ -23,11 +23,12 @@ from failgate.base.clock import Clock
 from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import Conflict, NotFound
 from failgate.base.idempotency import FirstAnswers, RequestKey
+from failgate.redaction import Scanner
 from failgate.reports.beginning import Beginning, CommandOf
 from failgate.reports.deletion import ReportDeletion
 from failgate.reports.excerpt import Excerpting
 from failgate.reports.format import ReportFormat
-from failgate.reports.inspection import ScannerOf, inspection_for, merged
+from failgate.reports.inspection import Revisit, ScannerOf, inspection_for, merged, unvisited
 from failgate.reports.life import Admit, Count, ReportLife, origin_in, uncounted, unlimited
 from failgate.reports.manifest import ManifestLimits
 from failgate.reports.reading import SELECT_ENTRIES, SELECT_ONE, ReportReading, no_report
@@ -65,6 +66,7 @@ class Reports(ReportReading):
         scanner_of: ScannerOf,
         command_of: CommandOf,
         tell: TellReport,
+        revisit: Revisit = unvisited,
         count: Count = uncounted,
         admit: Admit = unlimited,
         limits: ManifestLimits | None = None,
@@ -75,11 +77,12 @@ class Reports(ReportReading):
         self._answers = FirstAnswers(db, clock.now_us)
         self._scanner_of = scanner_of
         self._tell = tell
+        self._revisit = revisit
         self._life = ReportLife(audit, clock, count)
         self.deletion = ReportDeletion(db, audit, clock, artifacts)
         self._beginning = Beginning(
             audit, clock, artifacts, self._life,
-            formats=formats, scanner_of=scanner_of, command_of=command_of, admit=admit,
+            formats=formats, scanner_of=scanner_of, command_of=command_of, revisit=revisit, admit=admit,
             limits=limits or replace(ManifestLimits(), artifact_bytes=artifacts.limits.artifact_bytes),
         )  # fmt: skip
 
@@ -118,7 +121,8 @@ class Reports(ReportReading):
         entry = next((one for one in entries if one["sha256"] == sha256), None)
         if entry is None:
             raise NotFound("The report's manifest names no such artifact.")
-        inspection = inspection_for(entry["kind"], entry["media_type"], await self._scanner_of(workspace_id))
+        scanner = await self._scanner_of(workspace_id)
+        inspection = inspection_for(entry["kind"], entry["media_type"], scanner)
         excerpting = Excerpting(inspection) if entry["kind"] == "output" else None
         await self._artifacts.receive(
             workspace_id,
@@ -126,7 +130,7 @@ class Reports(ReportReading):
             entry["size_bytes"],
             stream,
             inspection=excerpting or inspection,
-            attach=lambda tx, artifact: self._attach(tx, principal, row, artifact, excerpting),
+            attach=lambda tx, artifact: self._attach(tx, principal, row, artifact, excerpting, scanner),
         )
         return await self._progress(workspace_id, report_id)
 
@@ -157,13 +161,20 @@ class Reports(ReportReading):
         """
         return await self.deletion.delete(Actor.of(principal), workspace_id, report_id)
 
-    async def _attach(
-        self, tx: Transaction, principal: Principal, report: Row, artifact: Artifact, output: Excerpting | None
+    async def _attach(  # what came, and what saw it
+        self,
+        tx: Transaction,
+        principal: Principal,
+        report: Row,
+        artifact: Artifact,
+        output: Excerpting | None,
+        scanner: Scanner,
     ) -> None:
         workspace_id, report_id = report["workspace_id"], report["id"]
         row = self._own(await tx.fetch_one(SELECT_ONE, workspace_id, report_id), principal)
         _demand_begun(row["state"])
         await tx.execute(_ATTACH, artifact.id, workspace_id, report_id, artifact.sha256)
+        await self._revisit(tx, workspace_id, report_id, scanner)
         if artifact.findings:
             await self._quarantine(tx, principal, row, artifact.findings)
         elif output is not None and output.excerpt is not None:
@@ -187,6 +198,8 @@ class Reports(ReportReading):
             )
         for artifact in known.values():
             await tx.execute(_ATTACH, artifact.id, workspace_id, report_id, artifact.sha256)
+        if known:
+            await self._revisit(tx, workspace_id, report_id, None)
         if await tx.execute(_SEAL, self._clock.now_us(), workspace_id, report_id) != 1:
             raise Conflict("The report changed while it was sealed.", hint="Ask for its state.")
         facts: dict[str, JSON] = {
@@ -195,7 +208,9 @@ class Reports(ReportReading):
             "size_bytes": sum({entry["sha256"]: entry["size_bytes"] for entry in entries}.values()),
         }
         await self._audit.append(tx, event_of(principal, workspace_id, Act.REPORT_SEALED, report_id, facts))
-        await self._life.sealed(tx, workspace_id, report_id, origin_in(row), row["uploader_id"])
+        await self._life.sealed(
+            tx, workspace_id, report_id, origin_in(row), row["uploader_id"], has_artifacts=bool(entries)
+        )
 
     async def _quarantine(self, tx: Transaction, principal: Principal, row: Row, found: Mapping[str, int]) -> None:
         findings = merged(_decode_findings(row["findings"]), found)

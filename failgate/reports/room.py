@@ -13,7 +13,7 @@ from failgate.reports.format import ReportFormat
 from failgate.reports.groups import ReportGroups
 from failgate.reports.ingest_keys import IngestKeys
 from failgate.reports.ingestion import Ingestion
-from failgate.reports.inspection import ScannerOf
+from failgate.reports.inspection import Revisit, ScannerOf, unvisited
 from failgate.reports.life import Admit, Count, uncounted, unlimited
 from failgate.reports.reports import Reports, TellReport
 from failgate.reports.retention import Retention, Terms, WorkspaceIds
@@ -43,6 +43,7 @@ def build_reports(  # the parts that the room works with
     workspace_ids: WorkspaceIds,
     document_formats: Mapping[str, DocumentFormat],
     ingest_per_minute: int,
+    revisit: Revisit = unvisited,
     count: Count = uncounted,
     admit: Admit = unlimited,
 ) -> ReportRoom:
@@ -56,6 +57,7 @@ def build_reports(  # the parts that the room works with
         scanner_of=scanner_of,
         command_of=command_of,
         tell=tell,
+        revisit=revisit,
         count=count,
         admit=admit,
     )

@@ -105,6 +105,11 @@ class Sharing:
             raise no_report()
         return await self._listed(workspace_id, await self._db.fetch(_LIST, workspace_id, report_id))
 
+    async def open_count(self, workspace_id: str, report_id: str) -> int:
+        """Return how many links of a report have not ended."""
+        count = await self._db.fetch_one(_COUNT_OPEN, workspace_id, report_id, self._clock.now_us())
+        return int(count["number"]) if count is not None else 0
+
     async def open_links(self, workspace_id: str) -> SharePage:
         """Return the links of the workspace that have not ended, newest first, at most 200."""
         return await self._listed(workspace_id, await self._db.fetch(_LIST_ALL, workspace_id, self._clock.now_us()))

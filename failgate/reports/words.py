@@ -23,8 +23,10 @@ _WORD = re.compile(r"[^\W_\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3]+")
 
 def words_of(text: str) -> list[str]:
     """Return the words of `text`, in its order, each once."""
-    found = (word[:LONGEST_WORD] for word in _WORD.findall(text.casefold()))
-    return list(dict.fromkeys(found))
+    found = dict.fromkeys(_WORD.findall(text.casefold()))
+    if max(map(len, found), default=0) > LONGEST_WORD:
+        found = dict.fromkeys(word[:LONGEST_WORD] for word in found)
+    return list(found)
 
 
 def asked_words(text: str, member: str) -> list[str]:

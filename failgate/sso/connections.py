@@ -22,6 +22,7 @@ from failgate.sso import stored
 from failgate.sso.connection import Connection, Settings
 from failgate.sso.domains import check_domain
 from failgate.sso.draft import Declared, Draft, connection_of, draft_of
+from failgate.sso.protocol import Refusal
 from failgate.sso.stored import Kept
 from failgate.workspaces.names import check_slug
 
@@ -104,6 +105,16 @@ class Connections:
             " AND sso_domain.domain = $1 AND sso_domain.verified_us IS NOT NULL)"
         )
         return [kept.connection for kept in await stored.load(self._database, self._box, condition, domain)]
+
+    async def enabled_within(self, tx: Transaction, connection: Connection) -> Connection:
+        """Return the connection as `tx` sees it: a provider may take its time with an answer.
+
+        Raises: Refusal (it was switched off or removed meanwhile).
+        """
+        found = await stored.load(tx, self._box, "id = $1 AND is_enabled = 1", connection.id)
+        if not found:
+            raise Refusal("connection_disabled", "The connection is switched off.")
+        return found[0].connection
 
     async def with_metadata_url(self) -> list[Connection]:
         """Return the enabled SAML connections whose metadata is had from an address."""

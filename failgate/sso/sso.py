@@ -248,12 +248,13 @@ class SingleSignOn:
             raise
 
     async def _finish_sign_in(
-        self, connection: Connection, checked: CheckedResponse, begun: Begun | None, client: Client
+        self, asked: Connection, checked: CheckedResponse, begun: Begun | None, client: Client
     ) -> Outcome:
         assertion = checked.assertion
-        factor_us = self._factor_us(connection, assertion)
 
         async def verb(tx: Transaction) -> Outcome:
+            connection = await self._connections.enabled_within(tx, asked)
+            factor_us = self._factor_us(connection, assertion)
             await self._use_assertions(tx, connection, checked)
             verdict = await self._judge(tx, connection, assertion)
             _, steps = await self._linking.plan(tx, connection, assertion, verdict.account_id)
@@ -288,6 +289,7 @@ class SingleSignOn:
         account_id, session_id = begun.account_id or "", begun.session_id or ""
 
         async def verb(tx: Transaction) -> Outcome:
+            await self._connections.enabled_within(tx, connection)
             await self._use_assertions(tx, connection, checked)
             query = "SELECT id FROM session WHERE id = $1 AND account_id = $2 AND awaits_second_factor = 0"
             if await tx.fetch_one(query, session_id, account_id) is None:
@@ -301,6 +303,7 @@ class SingleSignOn:
         self, connection: Connection, fields: Mapping[str, str], begun: Begun, client: Client
     ) -> Outcome:
         async def verb(tx: Transaction) -> Outcome:
+            await self._connections.enabled_within(tx, connection)
             await self._use_assertions(tx, connection, checked)
             asserted = checked.assertion
             token, session = await self._step_ups.confirm(tx, connection, asserted, begun, client.session_id)

@@ -16,22 +16,33 @@ from failgate.base.clock import FrozenClock
 from failgate.testing.document import DocumentContract, cleaned
 from failgate.testing.exporter import ExporterContract, exported
 from failgate.testing.format import FormatContract
+from failgate.testing.notifier import PLANTED, SECRETS, NotifierContract, Other, notification
 from failgate.testing.opening import command, host_at, opened, settings_from
 from failgate.testing.policy import PolicyContract, assert_readable
+from failgate.testing.receiver import Posted, Receiver, Reply, receiving
 from failgate.testing.store import StoreContract
 
 __all__ = [
+    "PLANTED",
+    "SECRETS",
     "DocumentContract",
     "ExporterContract",
     "FormatContract",
     "FrozenClock",
+    "NotifierContract",
+    "Other",
     "PolicyContract",
+    "Posted",
+    "Receiver",
+    "Reply",
     "StoreContract",
     "assert_readable",
     "cleaned",
     "command",
     "exported",
     "host_at",
+    "notification",
     "opened",
+    "receiving",
     "settings_from",
 ]

@@ -13,13 +13,20 @@ from failgate.base.clock import Clock, FrozenClock
 from failgate.config.errors import ConfigRefused
 from failgate.config.settings import Reader
 from failgate.config.source import parse_source
-from failgate.plugin import Host, Outbound, Plugin, Provides
+from failgate.plugin import Host, Letterbox, Outbound, Plugin, Provides
 from failgate.wire.gate import Command
 
 ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
 
 
-def host_at(folder: Path, name: str = "tested", clock: Clock | None = None, *, allow_loopback: bool = False) -> Host:
+def host_at(
+    folder: Path,
+    name: str = "tested",
+    clock: Clock | None = None,
+    *,
+    allow_loopback: bool = False,
+    letterbox: Letterbox | None = None,
+) -> Host:
     """Return a host for the instance `name` whose data lies under `folder`; its clock stands still unless given.
 
     With `allow_loopback` its way out goes to servers on this machine too, as with that setting of `[server]`.
@@ -33,6 +40,7 @@ def host_at(folder: Path, name: str = "tested", clock: Clock | None = None, *, a
         clock=clock or FrozenClock(),
         log=log,
         outbound=Outbound(allow_loopback=allow_loopback),
+        letterbox=letterbox,
     )
 
 

@@ -20,6 +20,7 @@ from litestar.routes import ASGIRoute, HTTPRoute, WebSocketRoute
 from failgate.access.permission import Permission
 from failgate.base.errors import FailgateError, StartRefused
 from failgate.web.api.openapi import openapi_config, operation_of, problem_responses, security_of
+from failgate.web.api.policy_reports import PolicyReports
 from failgate.web.asgi import App, Receive, Scope, Send
 from failgate.web.context import visit_in
 from failgate.web.denials import Denials
@@ -80,6 +81,7 @@ class Application:
                     "denials": self.denials,
                     "sockets": self.sockets,
                     "held_bodies": HeldBodies(),
+                    "policy_reports": PolicyReports(self.metrics, services.clock),
                     "doors": tuple(doors),
                 }
             ),

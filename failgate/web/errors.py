@@ -88,7 +88,8 @@ def _without_secrets(document: Mapping[str, Any]) -> dict[str, Any]:
             continue
         cleaned[key] = masked(value)
         if isinstance(value, str) and key != "detail" and cleaned[key] != value:
-            detail = detail.replace(value, cleaned[key])
+            # Quoted, too: an escape in the place of a line's end hides the secret from rules that read lines.
+            detail = detail.replace(repr(value), repr(cleaned[key])).replace(value, cleaned[key])
     return cleaned | {"detail": masked(detail)}
 
 

@@ -37,7 +37,7 @@ class StrictRequest(Request[Any, Any, Any]):
         known = self._connection_state.body
         if isinstance(known, bytes):
             return known
-        _check_media_type(self, "application/json")
+        check_media_type(self, "application/json")
         body = await read_whole(self, self.app.state.services.config.limits.json_body.bytes)
         if not body:
             raise BadInput("The body is empty.", hint="Send one JSON value.")
@@ -60,7 +60,7 @@ async def read_form(request: Request[Any, Any, Any], limit_bytes: int = FORM_BYT
 
     Raises: WrongMediaType (multipart too), TooLarge, BadInput (a field twice, not UTF-8, over 256 fields, a NUL).
     """
-    _check_media_type(request, "application/x-www-form-urlencoded")
+    check_media_type(request, "application/x-www-form-urlencoded")
     return _fields_in(await read_whole(request, limit_bytes))
 
 
@@ -69,7 +69,7 @@ async def read_own_form(request: Request[Any, Any, Any], limit_bytes: int = FORM
 
     Raises: as `read_form`.
     """
-    _check_media_type(request, "application/x-www-form-urlencoded")
+    check_media_type(request, "application/x-www-form-urlencoded")
     return _fields_in(b"".join([piece async for piece in pieces_of(request, limit_bytes)]))
 
 
@@ -160,7 +160,11 @@ def _too_large(limit_bytes: int) -> TooLarge:
     return TooLarge(f"The body is larger than {limit_bytes} bytes.", hint="Send less.", limit_bytes=limit_bytes)
 
 
-def _check_media_type(request: Request[Any, Any, Any], wanted: str) -> None:
+def check_media_type(request: Request[Any, Any, Any], wanted: str) -> None:
+    """Check that the body is of the media type `wanted`, in UTF-8, and not compressed.
+
+    Raises: WrongMediaType.
+    """
     scope = cast("Scope", request.scope)
     given = header(scope, b"content-type") or ""
     kind, _, parameters = given.partition(";")

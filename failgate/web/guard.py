@@ -19,7 +19,6 @@ from failgate.access.permission import Permission
 from failgate.access.principal import ANONYMOUS, Principal
 from failgate.access.role import Role
 from failgate.accounts.token_text import digest_of
-from failgate.base.clock import MICROSECONDS
 from failgate.base.db import workspace_scope
 from failgate.base.errors import Forbidden, NotFound, NotSignedIn, SsoRequired, StepUpRequired
 from failgate.base.ids import is_id
@@ -49,6 +48,9 @@ _WRITTEN: dict[str, Callable[[str], bool]] = {
     "trial": is_id,
     "token": is_id,
     "link": is_id,
+    "delivery": is_id,
+    "certificate": is_id,
+    "run": is_id,
     "sha256": lambda text: _SHA256.fullmatch(text) is not None,
 }
 _NOT_SIGNED_IN = "The credential is missing or not valid."
@@ -125,9 +127,7 @@ async def check_step_up(visit: Visit, door: Door, services: Services) -> None:
 
 def is_stepped_up(principal: Principal, now_us: int) -> bool:
     """Tell whether the session of `principal` proved a second factor, not a backup code, in the last five minutes."""
-    proven_us, auth = principal.second_factor_us, principal.auth
-    is_backup_code = "recovery" in auth and {"otp", "passkey", "provider"}.isdisjoint(auth)
-    return proven_us is not None and not is_backup_code and 0 <= now_us - proven_us <= STEP_UP_SECONDS * MICROSECONDS
+    return principal.proved_within(now_us, STEP_UP_SECONDS)
 
 
 def digest_of_agent(visit: Visit) -> str | None:

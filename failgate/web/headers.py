@@ -23,6 +23,7 @@ _CSP = (
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'{forms}; frame-ancestors 'none'; "
     "object-src 'none'; require-trusted-types-for 'script'; trusted-types failgate"
 )
+REPORTS_TO = "/csp-reports"
 SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
 _FIXED: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -41,7 +42,9 @@ def new_nonce() -> str:
     return secrets.token_urlsafe(18)
 
 
-def security_headers(nonce: str, *, is_https: bool, is_trustworthy: bool) -> list[tuple[bytes, bytes]]:
+def security_headers(
+    nonce: str, *, is_https: bool, is_trustworthy: bool, reports_to: str | None = REPORTS_TO
+) -> list[tuple[bytes, bytes]]:
     """Return the headers that every answer carries.
 
     `is_trustworthy` tells whether a browser sends Fetch Metadata here (https, or a loopback name). Elsewhere the
@@ -49,15 +52,19 @@ def security_headers(nonce: str, *, is_https: bool, is_trustworthy: bool) -> lis
     """
     headers = [
         *_FIXED,
-        (b"content-security-policy", content_policy(nonce).encode()),
+        (b"content-security-policy", content_policy(nonce, reports_to=reports_to).encode()),
         (b"referrer-policy", b"no-referrer" if is_trustworthy else b"same-origin"),
     ]
     return [*headers, _HSTS] if is_https else headers
 
 
-def content_policy(nonce: str, forms: str = "") -> str:
-    """Return the content security policy of a page; `forms` are further sources to which its forms may be sent."""
-    return _CSP.format(nonce=nonce, forms=f" {forms}" if forms else "")
+def content_policy(nonce: str, forms: str = "", *, reports_to: str | None = REPORTS_TO) -> str:
+    """Return the content security policy of a page; `forms` are further sources to which its forms may be sent.
+
+    Browsers say at the path `reports_to` what it stopped; None: nowhere.
+    """
+    policy = _CSP.format(nonce=nonce, forms=f" {forms}" if forms else "")
+    return policy if reports_to is None else f"{policy}; report-uri {reports_to}"
 
 
 def sending_headers(scope: Scope, visit: Visit, send: Send) -> Send:

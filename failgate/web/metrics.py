@@ -3,7 +3,7 @@
 Labels are names of doors, never paths: an attacker cannot make new series.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -37,6 +37,9 @@ class Metrics:
         self._lag_seconds = Gauge(
             "failgate_audit_lag_seconds", "How long the oldest of them waits.", ("exporter",), registry=self._registry
         )
+        self._notifications = Gauge(
+            "failgate_notifications", "Notifications that wait or were given up.", ("state",), registry=self._registry
+        )
         self._failing = Gauge(
             "failgate_audit_exporter_failing", "1 while delivery fails.", ("exporter",), registry=self._registry
         )
@@ -47,6 +50,17 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
+
+        self._policy = Counter(
+            "failgate_policy_violations",
+            "What browsers say that a content security policy stopped.",
+            ("directive",),
+            registry=self._registry,
+        )
+
+    def policy_broken(self, directive: str) -> None:
+        """Count a report of a browser; `directive` is one of the specification."""
+        self._policy.labels(directive).inc()
 
     def handshake_failed(self, reason: str) -> None:
         """Count a handshake that failed: `certificate`, `plain_http`, `timeout` or `tls`."""
@@ -78,6 +92,11 @@ class Metrics:
         self._lag_records.labels(name).set(records)
         self._lag_seconds.labels(name).set(seconds)
         self._failing.labels(name).set(int(is_failing))
+
+    def notifications(self, states: Mapping[str, int]) -> None:
+        """Note how many notifications stand how."""
+        for state, number in states.items():
+            self._notifications.labels(state).set(number)
 
     def text(self) -> bytes:
         """Return everything in the text format of Prometheus."""

@@ -14,7 +14,8 @@ import threading
 import time
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
@@ -22,6 +23,7 @@ MOST_BYTES: Final = 2 * 1024 * 1024  # of a recording that are played
 MOST_CHARACTERS: Final = 512 * 1024  # given to the emulator
 MOST_SECONDS: Final = 2.0  # of work
 MOST_FRAMES: Final = 600
+MOST_MARKS: Final = 2000
 MOST_RUNS: Final = 60_000  # pieces of text in all frames together
 MOST_COLUMNS, MOST_ROWS = 200, 60
 _PIECE: Final = 64  # the clock is looked at after each: one sequence may paint the whole screen
@@ -43,11 +45,23 @@ _SHADES: Final = (
     (255, 255, 255),
 )  # fmt: skip
 
+# The emulator grows a cell by some of them, and forgets the rest of a text behind the others.
+_UNSHOWN: Final = frozenset({"Mn", "Me", "Mc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_IDENTIFIER: Final = re.compile(r" [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _MOST_KEPT: Final = 8
 _lock = threading.Lock()
+PLAYERS: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="playback")
+"""Plays one recording at a time: each takes a core."""
 
 Run = tuple[str, str]
 """A text and its classes: `f0` to `f15`, `b0` to `b15`, `bold`, `dim`, `italic`, `under`; empty is the default."""
+
+
+class Mark(NamedTuple):
+    """A marker of the recording: when, and its text."""
+
+    at_ms: int
+    text: str
 
 
 class Frame(NamedTuple):
@@ -66,6 +80,7 @@ class Playback:
     frames: tuple[Frame, ...]
     screen: tuple[tuple[Run, ...], ...]
     is_cut: bool
+    marks: tuple[Mark, ...] = ()
 
     @property
     def duration_ms(self) -> int:
@@ -74,10 +89,13 @@ class Playback:
 
     def document(self) -> bytes:
         """Return it as the page's script reads it."""
-        frames = [[frame.at_ms, {str(number): runs for number, runs in frame.rows.items()}] for frame in self.frames]
-        return json.dumps(
-            {"columns": self.columns, "rows": self.rows, "frames": frames}, ensure_ascii=False, separators=(",", ":")
-        ).encode()
+        return frames_document(self.frames, columns=self.columns, rows=self.rows)
+
+
+def frames_document(frames: Iterable[Frame], **members: object) -> bytes:
+    """Return frames, and what else is to be said, as JSON for the page's script."""
+    listed = [[frame.at_ms, {str(number): runs for number, runs in frame.rows.items()}] for frame in frames]
+    return json.dumps({**members, "frames": listed}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 _kept: "OrderedDict[bytes, Playback | None]" = OrderedDict()
@@ -89,32 +107,51 @@ class _Event(NamedTuple):
     text: str
 
 
-def play(content: bytes, *, is_whole: bool = True) -> Playback | None:
+def play(content: bytes, *, is_whole: bool = True, is_at_pace: bool = False, begin_ms: int = 0) -> Playback | None:
     """Return the playback of a recording; None when it is none. `is_whole`: `content` is all of it.
 
+    Long pauses are shortened unless it is `is_at_pace`: then times are those of the recording less `begin_ms`.
     CPU-heavy: call it in a thread. It ends after `MOST_SECONDS`.
     """
     lines = content[:MOST_BYTES].split(b"\n")
-    header = _decoded(lines[0])
-    if not isinstance(header, dict) or header.get("version") != 2:
+    size = _size(_decoded(lines[0]))
+    if size is None:
         return None
-    stage = _Stage(_bounded(header.get("width"), MOST_COLUMNS, 80), _bounded(header.get("height"), MOST_ROWS, 24))
+    stage = _Stage(size.columns, size.rows)
     is_cut = not is_whole or len(content) > MOST_BYTES
-    for event in _events(lines[1:]):
+    pause = None if is_at_pace else _LONGEST_PAUSE
+    for event in _events(lines[1:], is_interval=size.version == 3, longest_pause=pause, begin=begin_ms / 1000):
         if not stage.take(event):
             is_cut = True
             break
     return stage.playback(is_cut=is_cut)
 
 
-def kept_play(content: bytes, *, is_whole: bool) -> Playback | None:
+class LivePlayback:
+    """A recording played while it goes on: what is fed comes back as frames. CPU-heavy: feed it in a thread."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        """Begin with an empty screen."""
+        self.columns, self.rows = _bounded(columns, MOST_COLUMNS, 80), _bounded(rows, MOST_ROWS, 24)
+        self._stage = _Stage(self.columns, self.rows)
+
+    def feed(self, content: bytes) -> tuple[Frame, ...]:
+        """Return the frames of `content`: whole lines of asciicast v2, without the header. Each has limits anew."""
+        self._stage.renew()
+        for event in _events(content.split(b"\n"), is_interval=False, longest_pause=None):
+            if not self._stage.take(event):
+                break
+        return self._stage.drawn()
+
+
+def kept_play(content: bytes, *, is_whole: bool, is_at_pace: bool = False, begin_ms: int = 0) -> Playback | None:
     """Return what `play` does; that of the latest recordings is kept."""
-    key = hashlib.sha256(content).digest() + bytes([is_whole])
+    key = hashlib.sha256(content).digest() + bytes([is_whole, is_at_pace]) + begin_ms.to_bytes(8, "big")
     with _lock:
         if key in _kept:
             _kept.move_to_end(key)
             return _kept[key]
-        played = _kept[key] = play(content, is_whole=is_whole)
+        played = _kept[key] = play(content, is_whole=is_whole, is_at_pace=is_at_pace, begin_ms=begin_ms)
         while len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
         return played
@@ -131,9 +168,35 @@ def _decoded(line: bytes) -> object:
         return None
 
 
-def _events(lines: list[bytes]) -> Iterator[_Event]:
-    """Yield the events that can be read; their times never go back, and a long pause is short."""
-    now = last = 0.0
+class _Size(NamedTuple):
+    version: int
+    columns: int
+    rows: int
+
+
+def _size(header: object) -> _Size | None:
+    """Return version and size of a recording, None for another header. v3 has its size in `term`."""
+    if not isinstance(header, dict):
+        return None
+    named = cast("dict[str, object]", header)
+    if named.get("version") == 2:
+        width, height = named.get("width"), named.get("height")
+    elif named.get("version") == 3 and isinstance(term := named.get("term"), dict):
+        width, height = (cast("dict[str, object]", term).get(name) for name in ("cols", "rows"))
+    else:
+        return None
+    version = 2 if named.get("version") == 2 else 3
+    return _Size(version, _bounded(width, MOST_COLUMNS, 80), _bounded(height, MOST_ROWS, 24))
+
+
+def _events(
+    lines: list[bytes], *, is_interval: bool, longest_pause: float | None, begin: float = 0.0
+) -> Iterator[_Event]:
+    """Yield the events that can be read, with times from `begin` on.
+
+    Times never go back, and a pause is at most `longest_pause` seconds.
+    """
+    now, last = 0.0, begin
     for line in lines:
         found = _decoded(line)
         if not isinstance(found, list):
@@ -141,8 +204,10 @@ def _events(lines: list[bytes]) -> Iterator[_Event]:
         event = cast("list[object]", found)
         if len(event) < 3 or not isinstance(event[0], int | float) or not isinstance(event[2], str):
             continue
-        at = float(event[0]) if 0 <= event[0] < 1e9 else last
-        now += min(max(0.0, at - last), _LONGEST_PAUSE)
+        said = float(event[0]) if 0 <= event[0] < 1e9 else (0.0 if is_interval else last)
+        at = last + said if is_interval else said
+        pause = max(0.0, at - last)
+        now += pause if longest_pause is None else min(pause, longest_pause)
         last = max(last, at)
         yield _Event(now, str(event[1]), event[2])
 
@@ -165,6 +230,8 @@ class _Stage:
         self._held = ""
         self._frames: list[Frame] = []
         self._shown: dict[int, list[Run]] = {}
+        self._marks: list[Mark] = []
+        self._has_drawn = False
         self._drawn_at: float | None = None
         self._now = 0.0
 
@@ -172,6 +239,8 @@ class _Stage:
         """Play `event`; False when a limit is reached."""
         if event.kind == "r":
             return True  # the screen keeps its first size: a browser's does
+        if event.kind == "m" and len(self._marks) < MOST_MARKS:
+            self._marks.append(Mark(round(event.at * 1000), _legible(_IDENTIFIER.sub("", event.text[:500], count=1))))
         if event.kind != "o":
             return True
         if self._drawn_at is not None and event.at - self._drawn_at >= _FRAME_SECONDS and not self._draw():
@@ -189,14 +258,25 @@ class _Stage:
     def playback(self, *, is_cut: bool) -> Playback:
         self._draw(is_last=True)
         screen = tuple(tuple(self._row(number)) for number in range(self._rows))
-        return Playback(self._columns, self._rows, tuple(self._frames), screen, is_cut)
+        return Playback(self._columns, self._rows, tuple(self._frames), screen, is_cut, tuple(self._marks))
+
+    def renew(self) -> None:
+        """Have the limits anew."""
+        self._until = time.monotonic() + MOST_SECONDS
+        self._left, self._runs_left = MOST_CHARACTERS, MOST_RUNS
+
+    def drawn(self) -> tuple[Frame, ...]:
+        """Draw what is not drawn yet; return the frames since the last call."""
+        self._draw(is_last=True)
+        frames, self._frames = tuple(self._frames), []
+        return frames
 
     def _feed(self, text: str) -> None:
         import pyte
 
         text = unicodedata.normalize("NFC", text)
         if not text.isascii():
-            text = "".join(one for one in text if unicodedata.category(one) not in {"Mn", "Me", "Mc", "Cf", "Cs", "Co"})
+            text = "".join(one for one in text if unicodedata.category(one) not in _UNSHOWN)
         try:
             self._stream.feed(text)
         except Exception:  # noqa: BLE001  # whatever a hostile sequence makes of the emulator, the playback goes on
@@ -227,12 +307,13 @@ class _Stage:
     def _draw(self, *, is_last: bool = False) -> bool:
         """Keep a frame of what changed since the one before; False when there are enough."""
         rows: dict[int, list[Run]] = {}
-        for number in self._screen.dirty if self._frames else range(self._rows):
+        for number in self._screen.dirty if self._has_drawn else range(self._rows):
             if 0 <= number < self._rows:
                 row = self._row(number)
                 if self._shown.get(number, []) != row:
                     rows[number] = self._shown[number] = row
         self._screen.dirty.clear()
+        self._has_drawn = True
         if rows:
             self._frames.append(Frame(round(self._now * 1000), rows))
             self._runs_left -= sum(len(row) for row in rows.values())
@@ -264,6 +345,10 @@ def _nothing() -> None:
 def _inert(text: str) -> str:
     """Return a cell's character or a replacement for what would not be seen; behind a wide one it is empty."""
     return text if not text or text == " " or text.isprintable() else "\ufffd"
+
+
+def _legible(text: str) -> str:
+    return "".join(one if one == " " or one.isprintable() else "\ufffd" for one in text)
 
 
 def _style(cell: Any) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -29,15 +29,20 @@ class Stop:
 
     async def first(self, wanted: Awaitable[T]) -> T | None:
         """Return what `wanted` answers, or None when the server stops before it does: `wanted` is cancelled then."""
-        task = asyncio.ensure_future(wanted)
         stopping = asyncio.ensure_future(self._event.wait())
         try:
-            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            return None
+            return await before(wanted, stopping)
         finally:
             stopping.cancel()
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
+
+
+async def before(wanted: Awaitable[T], end: asyncio.Future[Any]) -> T | None:
+    """Return what `wanted` answers, or None when `end` comes before it does: `wanted` is cancelled then."""
+    task = asyncio.ensure_future(wanted)
+    try:
+        await asyncio.wait({task, end}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})

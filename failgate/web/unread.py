@@ -57,7 +57,8 @@ class _Body:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SECONDS):
                 while not self.is_ended and read < BYTES:
-                    message = await asyncio.wait_for(self.receive(), IDLE_SECONDS)
+                    async with asyncio.timeout(IDLE_SECONDS):  # `wait_for` of 3.11 may swallow the end (cpython 86296)
+                        message = await self.receive()
                     read += len(message.get("body", b""))
 
 

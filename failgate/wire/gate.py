@@ -12,14 +12,30 @@ State = Literal["pending", "approved", "denied", "expired", "cancelled", "execut
 
 
 class ExecutableIdentity(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Which file would run: its real path and the SHA-256 of its bytes in lower-case hex."""
+    """Which file would run: its real path and the SHA-256 of its bytes in lower-case hex.
+
+    `interpreter` is the real path of what reads a script; empty when nobody could say.
+    """
 
     path: str
     sha256: str
+    interpreter: str | None = None
+
+
+class FoundProgram(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """The file to which a name leads: its real path, its SHA-256 when not root's alone, what reads it as a script."""
+
+    path: str
+    sha256: str | None = None
+    interpreter: str | None = None
 
 
 class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The exact call. Its canonical bytes are what is digested, shown, approved and run."""
+    """The exact call. Its canonical bytes are what is digested, shown, approved and run.
+
+    `programs` says to which files names lead along PATH: those in a line for a shell, and basic ones that another file
+    than the installed one takes. Without it nobody looked.
+    """
 
     v: Literal[1]
     argv: list[str]
@@ -31,6 +47,20 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     uid: int | None = None
     stdin_sha256: str | None = None
     nonce: str | None = None
+    programs: dict[str, FoundProgram] | None = None
+
+
+class Origin(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where a submission comes from, in the agent's own words: its program, model, session, run and the tool it uses.
+
+    Commands with the same program, session and run are shown together. Nothing is decided by it.
+    """
+
+    program: str | None = None
+    model: str | None = None
+    session: str | None = None
+    run: str | None = None
+    tool: str | None = None
 
 
 class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -40,15 +70,21 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     digest: str
     reason: str | None = None
     ttl_seconds: int | None = None
+    origin: Origin | None = None
 
 
 class Vote(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`POST commands/{id}/votes`."""
+    """`POST commands/{id}/votes`. `confirm` is the name of the host, typed, where the challenge asks for it.
+
+    A denial with `wants_changes` asks for the command in another form, which its `note` says.
+    """
 
     decision: Literal["approve", "deny"]
     digest: str
     note: str | None = None
     signature: str | None = None
+    wants_changes: bool = False
+    confirm: str | None = None
 
 
 class Consume(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -75,12 +111,17 @@ class Risk(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What one policy said and why."""
+    """What one policy said and why; `score` rates the danger from 0 to 100 where the policy does that."""
 
     policy: str
     says: Literal["allow", "ask", "deny", "abstain"]
     reason: str
     need: int = 0
+    score: int | None = None
+    reasons: list[str] = []
+
+
+Challenge = Literal["click", "host", "factor", "passkey", "two"]
 
 
 class VoteView(msgspec.Struct, frozen=True):
@@ -93,7 +134,10 @@ class VoteView(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The terminal answer. An agent acts on it only when `id` and `digest` are its own and `use_by` is ahead."""
+    """The terminal answer. An agent acts on it only when `id` and `digest` are its own and `use_by` is ahead.
+
+    `wants_changes` with a denial: the reviewers would take the command in another form, which `note` says.
+    """
 
     id: str
     digest: str
@@ -103,6 +147,7 @@ class Verdict(msgspec.Struct, frozen=True):
     by: list[str]
     policy: str
     note: str | None = None
+    wants_changes: bool = False
 
 
 class CommandView(msgspec.Struct, frozen=True):
@@ -125,6 +170,8 @@ class CommandView(msgspec.Struct, frozen=True):
     verdict: Verdict | None = None
     outcome: Outcome | None = None
     command: dict[str, Any] | None = None
+    challenge: Challenge = "click"
+    deny_after: int = 1
 
 
 class CommandPage(msgspec.Struct, frozen=True):
@@ -134,22 +181,94 @@ class CommandPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
-class Rule(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`POST rules`. The first kind is `exact`: the whole argv, token by token."""
+class RunView(msgspec.Struct, frozen=True):
+    """What one session of an agent asked for: its own words about itself, times, and what its commands led to."""
 
-    kind: Literal["exact"]
+    id: str
+    program: str | None
+    model: str | None
+    session: str | None
+    run: str | None
+    began_at: str
+    last_at: str
+    commands: int
+    executed: int
+    denied: int
+    failed: int
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """`GET agents/{id}/runs`."""
+
+    items: list[RunView]
+    next: str | None
+
+
+class Argument(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """What an argument may be: one of the members that are given has to fit.
+
+    `re2` fits the whole argument; one that begins with a hyphen only when the pattern does. `under` is a folder, or `.`
+    for the folder of the call: a path in it, without `..`, that does not look like a secret.
+    """
+
+    literal: str | None = None
+    one_of: list[str] | None = None
+    re2: str | None = None
+    under: str | None = None
+
+
+class RuleExecutable(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """The file that has to be attested: its real path and, when given, the SHA-256 of its bytes."""
+
+    path: str
+    sha256: str | None = None
+
+
+class RuleScope(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """Where a rule holds; without a member everywhere. `agents` are ids; in `directories` and below."""
+
+    agents: list[str] | None = None
+    hosts: list[str] | None = None
+    directories: list[str] | None = None
+
+
+RuleKind = Literal["exact", "prefix", "argument", "re2", "path"]
+
+
+class Rule(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`POST rules`. What it compares is up to its kind.
+
+    - `exact`: `argv` is the whole argument list;
+    - `prefix`: `argv` is how the list begins;
+    - `argument`: `argv` is how it begins, `arguments` say what each further one may be, `rest` what all others may;
+    - `re2`: `pattern` fits the arguments joined by single spaces, none of which is empty or holds white space;
+    - `path`: `pattern` is the real path of the program, or with a slash at its end a folder of programs.
+
+    `env` names variables that may be set besides the ordinary ones; `PATH` in it lets the program lie in any folder.
+    `owner` answers for the rule; `review_by` is the day (`2027-01-31`) on which somebody looks at it again.
+    """
+
+    kind: RuleKind
     effect: Literal["allow", "deny"]
-    argv: list[str]
+    argv: list[str] = []
     note: str | None = None
     ttl_seconds: int | None = None
     max_uses: int | None = None
+    pattern: str | None = None
+    arguments: list[Argument] | None = None
+    rest: Argument | None = None
+    executable: RuleExecutable | None = None
+    scope: RuleScope | None = None
+    env: list[str] | None = None
+    owner: str | None = None
+    review_by: str | None = None
 
 
 class RuleView(msgspec.Struct, frozen=True):
     """A rule as the API answers it."""
 
     id: str
-    kind: Literal["exact"]
+    kind: RuleKind
     effect: Literal["allow", "deny"]
     argv: list[str]
     created_at: str
@@ -158,6 +277,15 @@ class RuleView(msgspec.Struct, frozen=True):
     note: str | None = None
     expires_at: str | None = None
     max_uses: int | None = None
+    pattern: str | None = None
+    arguments: list[Argument] | None = None
+    rest: Argument | None = None
+    executable: RuleExecutable | None = None
+    scope: RuleScope | None = None
+    env: list[str] | None = None
+    owner: str | None = None
+    review_by: str | None = None
+    last_used_at: str | None = None
 
 
 class RulePage(msgspec.Struct, frozen=True):
@@ -167,6 +295,58 @@ class RulePage(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class StarterWish(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`POST rules/starter`: the folders for whose calls the shipped rules are taken over."""
+
+    directories: list[str]
+    review_by: str | None = None
+
+
+class StarterTaken(msgspec.Struct, frozen=True):
+    """How many rules were new; where others have to approve, the id of the proposal that holds them."""
+
+    added: int
+    proposal: str | None = None
+
+
+class NewRuleProposal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`POST rule-proposals`."""
+
+    rules: list[Rule]
+
+
+class RuleApproval(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`POST rule-proposals/{id}/approve`: `digest` is that of the rules that were seen."""
+
+    digest: str
+
+
+class RuleProposalView(msgspec.Struct, frozen=True):
+    """Rules that wait for `need` others to approve them; `approvals` are accounts. Nothing waits when `is_made`."""
+
+    id: str
+    rules: list[Rule]
+    digest: str
+    need: int
+    proposed_by: str
+    created_at: str
+    approvals: list[str]
+    is_made: bool = False
+
+
+class RuleProposalPage(msgspec.Struct, frozen=True):
+    """`GET rule-proposals`: what waits, and how many others approve a rule here."""
+
+    items: list[RuleProposalView]
+    approvers: int
+
+
+class RuleTerms(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`PUT rule-terms`: how many others approve a rule that lets commands pass; 0 to 10."""
+
+    approvers: int
+
+
 class ExplainRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """`POST policy/explain`."""
 
@@ -174,7 +354,19 @@ class ExplainRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Which policy would say what, submitting nothing."""
+    """Which policy would say what, submitting nothing; where people are asked, what an approval takes.
+
+    `groups` name whose approval is needed besides (`2 of security`); the seconds are how long they have to decide and
+    the agent to use it, where a policy shortens that.
+    """
 
     decision: Literal["allow", "ask", "deny"]
     findings: list[Finding]
+    reason: str = ""
+    need: int = 0
+    risk: Risk = msgspec.field(default_factory=lambda: Risk(None, []))
+    challenge: Challenge = "click"
+    groups: list[str] = []
+    deny_after: int = 1
+    decide_within_seconds: int | None = None
+    use_within_seconds: int | None = None

@@ -19,9 +19,13 @@ class HoldView(msgspec.Struct, frozen=True):
 
 
 class SetRetention(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`POST retention`: days by subject (`report`, `leftover`, or a kind of artifact); null keeps it for good."""
+    """`POST retention`: days by subject (`report`, `leftover`, or a kind of artifact); null keeps it for good.
+
+    Without `confirm`, days that would delete something at once are refused.
+    """
 
     days: dict[str, int | None]
+    confirm: bool = False
 
 
 class RetentionView(msgspec.Struct, frozen=True):

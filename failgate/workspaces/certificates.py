@@ -32,7 +32,7 @@ _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", re.ASCII)
 _DNS: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.ASCII)
 _EMAIL: Final = re.compile(r"[!-?A-~]+@[!-?A-~]+", re.ASCII)
 _SELECT: Final = """
-SELECT c.id, c.workspace_id, c.agent_id, c.san, c.created_us, agent.name, agent.owner_account_id
+SELECT c.id, c.workspace_id, c.agent_id, c.san, c.created_us, c.registered_by, agent.name, agent.owner_account_id
 FROM agent_certificate AS c JOIN agent ON agent.id = c.agent_id
 JOIN account ON account.id = agent.owner_account_id
 WHERE c.revoked_us IS NULL AND agent.disabled_us IS NULL AND account.disabled_us IS NULL
@@ -84,9 +84,9 @@ class AgentCertificates:
         if await tx.fetch_one(_USABLE, agent_id, workspace_id) is None:
             raise NotFound("There is no such agent.")
         inserted = await tx.execute(
-            "INSERT INTO agent_certificate (id, workspace_id, agent_id, san, created_us)"
-            " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-            certificate_id, workspace_id, agent_id, name, self._clock.now_us(),
+            "INSERT INTO agent_certificate (id, workspace_id, agent_id, san, created_us, registered_by)"
+            " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            certificate_id, workspace_id, agent_id, name, self._clock.now_us(), actor.account_id,
         )  # fmt: skip
         if inserted != 1:
             raise Conflict("This name stands for an agent of the workspace.", hint="Revoke that one first.")
@@ -210,7 +210,7 @@ def _digest(san: str) -> str:
 def _certificate(row: Row) -> AgentCertificate:
     principal = Principal(
         kind="agent", agent_id=row["agent_id"], owner_account_id=row["owner_account_id"],
-        workspace_id=row["workspace_id"], auth=("cert",), label=row["name"],
+        workspace_id=row["workspace_id"], auth=("cert",), label=row["name"], maker_account_id=row["registered_by"],
     )  # fmt: skip
     return AgentCertificate(
         row["id"], row["workspace_id"], row["agent_id"], row["name"], row["san"], row["created_us"], principal

@@ -63,6 +63,7 @@ class AgentCertificateRow(Table, tablename="agent_certificate"):
     san = Text()
     created_us = BigInt()
     revoked_us = BigInt(null=True, default=None)
+    registered_by = Text(null=True, default=None)
 
 
 class AgentRow(Table, tablename="agent"):

@@ -22,6 +22,8 @@ PINNED = {
     P.WORKSPACE_REPORT_TRIAGE: "owner admin reviewer developer",
     P.WORKSPACE_REPORT_HOLD: "owner admin",
     P.WORKSPACE_USAGE_READ: "owner admin auditor",
+    P.WORKSPACE_RECORDING_CREATE: "owner admin reviewer developer agent",
+    P.WORKSPACE_RECORDING_READ: "owner admin reviewer developer auditor",
     P.WORKSPACE_AGENT_READ: "owner admin reviewer developer",
     P.WORKSPACE_AGENT_WRITE: "owner admin",
     P.WORKSPACE_MEMBER_READ: "owner admin reviewer developer auditor",
@@ -31,6 +33,8 @@ PINNED = {
     P.WORKSPACE_AUDIT_READ: "owner auditor",
     P.WORKSPACE_SETTINGS_READ: "owner admin reviewer developer",
     P.WORKSPACE_SETTINGS_WRITE: "owner admin",
+    P.WORKSPACE_NOTIFICATION_READ: "owner admin",
+    P.WORKSPACE_NOTIFICATION_WRITE: "owner admin",
     P.WORKSPACE_REDACTION_READ: "owner admin",
     P.WORKSPACE_REDACTION_WRITE: "owner admin",
     P.WORKSPACE_SIGN_IN_READ: "owner",
@@ -57,6 +61,7 @@ def test_an_agent_neither_votes_nor_reads_nor_writes_rules() -> None:
         P.WORKSPACE_COMMAND_CONSUME,
         P.WORKSPACE_REPORT_CREATE,
         P.WORKSPACE_CONTEXT_READ,  # of its own reports, as Markdown
+        P.WORKSPACE_RECORDING_CREATE,
     }
 
 

@@ -51,6 +51,20 @@ async def test_parallel_polls_open_one_login(room) -> None:
     assert len(await room.logins.list(account.id)) == 1
 
 
+@pytest.mark.parametrize("whose", [None, "the account"])
+async def test_what_was_approved_through_a_connection_opens_nothing_after_its_end(room, whose) -> None:
+    """B1 E24: approved in its session, and fetched when the connection or the link to it had ended."""
+    account, other = await room.account(), await room.account("bob@example.com")
+    codes, kept = await begun(room), await begun(room)
+    await room.device_login.decide(codes.user_code, "approve", browser(account.id, connection_id="idp"))
+    await room.device_login.decide(kept.user_code, "approve", browser(other.id, connection_id="another"))
+    only = account.id if whose else None
+    await room.database.write(lambda tx: room.logins.end_through(tx, "idp", room.operator, only))
+    assert await refused(room, codes.device_code) == "invalid_grant"
+    assert await room.logins.list(account.id) == []
+    assert await room.device_login.poll(kept.device_code, CLIENT, "192.0.2.7")
+
+
 async def test_a_denial_is_told_and_final(room) -> None:
     account = await room.account()
     codes = await begun(room)

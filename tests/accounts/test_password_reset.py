@@ -55,6 +55,20 @@ async def test_the_link_changes_the_password_ends_everything_and_signs_nobody_in
     assert acts.index("password_reset.begun") < acts.index("password_reset.finished")
 
 
+@pytest.mark.parametrize("change", ["password", "disabled and enabled"])
+async def test_a_link_ends_with_the_password_it_would_replace_and_with_the_account(room, change: str) -> None:
+    """Who changed the password in time has closed this door too; enabling an account opens nothing again."""
+    account = await room.account()
+    _, text = await room.password_reset.mint(account.id, room.operator)
+    if change == "password":
+        await room.accounts.set_password(account.id, NEW, room.operator)
+    else:
+        await room.accounts.disable(account.id, room.operator)
+        await room.accounts.enable(account.id, room.operator)
+    with pytest.raises(NotFound):
+        await room.password_reset.complete(text, "yet another passphrase of words")
+
+
 async def test_a_link_lives_fifteen_minutes(room) -> None:
     account = await room.account()
     _, text = await room.password_reset.mint(account.id, room.operator)

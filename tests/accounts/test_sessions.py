@@ -30,6 +30,7 @@ def count_reads(room, monkeypatch) -> list[object]:
 async def test_a_session_is_found_by_its_token_alone(room) -> None:
     # F6 E21
     token, session = await opened(room)
+    assert len(token) == 43  # 256 bits in base64url
     found = await room.sessions.resolve(token)
     assert found is not None
     assert found.id == session.id

@@ -8,6 +8,7 @@ from failgate.access.role import Role
 from failgate.accounts.token import Wish
 from failgate.accounts.token_text import token_id_of, write_token
 from failgate.accounts.tokens import Tokens
+from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, NotFound
 from failgate.base.ids import new_id
 from failgate.base.log import get_logger
@@ -53,6 +54,21 @@ async def test_an_agent_token_names_the_agent_and_who_answers_for_it(room) -> No
         auth=("token",),
         label="build-bot",
     )
+
+
+async def test_a_token_names_the_account_that_made_it_and_none_when_no_person_did(room) -> None:
+    """E5: who made it could speak by it, so the gate has to know them."""
+    owner, admin = await room.account(), await room.account("admin@acme.example")
+    workspace = await workspace_of(room, owner)
+    agent = await room.agents.create(workspace.id, "build-bot", owner.id, room.operator)
+    for actor, maker in (
+        (Actor("user", admin.id), admin.id),
+        (Actor("api_key", admin.id), admin.id),
+        (room.operator, None),
+    ):
+        text = await room.tokens.rotate(agent.id, workspace.id, Wish("bot"), grace_seconds=0, actor=actor)
+        fresh = Tokens(room.database, room.audit, room.clock)
+        assert (await fresh.resolve(text)).maker_account_id == maker
 
 
 async def test_scopes_come_back_as_they_were_given(room) -> None:

@@ -1,6 +1,7 @@
 """The follower against real databases and an exporter that can fail. Delivery is in order and at least once. B11"""
 
 import asyncio
+import contextlib
 import logging
 
 import pytest
@@ -18,12 +19,15 @@ class Shelf:
         self.failures_left = 0
         self.fails_after_keeping = False
         self.is_stuck = False
+        self.is_deaf = False
         self.came = asyncio.Event()
 
     async def deliver(self, batch):
         self.calls += 1
         if self.is_stuck:
             self.came.set()
+            with contextlib.suppress(*[asyncio.CancelledError] * self.is_deaf):
+                await asyncio.Event().wait()
             await asyncio.Event().wait()
         if self.failures_left and not self.fails_after_keeping:
             self.failures_left -= 1
@@ -128,13 +132,16 @@ async def test_closing_drains_what_is_committed(follow, shelf, database, audit):
     assert shelf.seqs() == list(range(700))
 
 
-async def test_closing_does_not_wait_for_an_exporter_that_hangs(follow, shelf, database, audit, monkeypatch):
+@pytest.mark.parametrize("is_deaf", [False, True], ids=["hangs", "does not heed its end either"])
+async def test_closing_does_not_wait_for_an_exporter_that_hangs(follow, shelf, database, audit, monkeypatch, is_deaf):
     monkeypatch.setattr("failgate.audit.follower.DRAIN_SECONDS", 0.01)
-    shelf.is_stuck = True
+    monkeypatch.setattr("failgate.audit.follower.END_SECONDS", 0.01)
+    shelf.is_stuck, shelf.is_deaf = True, is_deaf
     await fill(database, audit, 3)
     follower = follow()
     await shelf.came.wait()
-    await follower.close()
+    async with asyncio.timeout(10):
+        await follower.close()
     assert await cursor(database) is None
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from failgate.access.principal import ANONYMOUS, SYSTEM, Principal
 from failgate.audit.encoding import LARGEST_LEAF, EventRefused, leaf_of, record_of, timestamp
-from failgate.audit.record import MEMBERS, Act, Actor, Event, Maybe
+from failgate.audit.facts import MEMBERS, Maybe
+from failgate.audit.record import Act, Actor, Event
 from failgate.base.canonical import canonical
 from failgate.base.clock import to_rfc3339
 from failgate.base.log import RequestContext

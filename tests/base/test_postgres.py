@@ -13,7 +13,8 @@ from failgate.reports.search import ReportFilter, page_query
 
 WALLED = {
     "gate_command", "gate_vote", "report", "report_artifact", "artifact", "share", "share_view", "artifact_review",
-    "sharing_stop", "artifact_key", "redaction_rule", "redaction_set",
+    "sharing_stop", "artifact_key", "redaction_rule", "redaction_set", "gate_run", "gate_run_command",
+    "recording", "recording_chunk", "recording_mark",
 }  # fmt: skip
 ALSO_WALLED = {
     "report_group",
@@ -21,11 +22,16 @@ ALSO_WALLED = {
     "usage_day",
     "workspace_retention",
     "workspace_deletion",
+    "gate_familiar",
+    "gate_rule_proposal",
+    "gate_rule_terms",
+    "notification",
+    "notify_destination",
 }
 # They name a workspace and stay open to reads of other workspaces' requests, which find out by them who somebody is.
 OF_PEOPLE = {
     "agent", "agent_certificate", "gate_known_rule", "invitation", "membership", "sso_connection", "sso_membership",
-    "token", "ingest_key", "workspace_limit",
+    "token", "ingest_key", "workspace_limit", "notify_preference", "notify_cursor",
 }  # fmt: skip
 
 
@@ -48,6 +54,8 @@ async def fill(database: Database, workspace_id: str) -> None:
     async def verb(tx: Transaction) -> None:
         await insert(tx, "gate_command", id=command_id, workspace_id=workspace_id, state="denied")
         await insert(tx, "gate_vote", id=new_id(), command_id=command_id, decision="deny")
+        await insert(tx, "gate_run", id=report_id, workspace_id=workspace_id)
+        await insert(tx, "gate_run_command", command_id=command_id, run_id=report_id)
         await insert(tx, "artifact", id=artifact_id, workspace_id=workspace_id)
         await insert(tx, "artifact_key", workspace_id=workspace_id)
         await insert(tx, "report", id=report_id, workspace_id=workspace_id)
@@ -58,6 +66,10 @@ async def fill(database: Database, workspace_id: str) -> None:
         await insert(tx, "share_view", id=new_id(), share_id=report_id)
         await insert(tx, "artifact_review", report_id=report_id, workspace_id=workspace_id)
         await insert(tx, "sharing_stop", workspace_id=workspace_id)
+        named = {"recording_id": report_id, "workspace_id": workspace_id}
+        await insert(tx, "recording", id=report_id, workspace_id=workspace_id)
+        await insert(tx, "recording_chunk", **named, artifact_id=artifact_id)
+        await insert(tx, "recording_mark", **named)
 
     await database.write(verb)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyotp
 import pytest
 
+from failgate.base.data_folder import hold_data_folder
 from tests.journeys.harness import Server, failgate
 
 PASSWORD = "a long and plain passphrase"
@@ -76,12 +77,29 @@ def test_a_script_sets_up_a_workspace(place: Path) -> None:
     ],
 )
 def test_a_wrong_argument_is_named_and_changes_nothing(place: Path, words, stdin, says) -> None:
+    if not place.exists():
+        with hold_data_folder(place):
+            pass  # as what was begun and stopped leaves it
     result = admin(place, *words, stdin=stdin)
     assert result.returncode != 0
     assert says in result.stderr
     assert result.stderr.startswith("failgate: ")
     assert "Traceback" not in result.stderr
     assert PASSWORD not in result.stderr
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["absent", "empty"])
+def test_a_mistyped_folder_is_named_and_nothing_is_made_in_it(tmp_path: Path, is_there: bool) -> None:
+    """What would be made there is a second Failgate, whose tokens are good for nothing."""
+    folder = tmp_path / "typo"
+    if is_there:
+        folder.mkdir()
+    created = ("agent", "create", "--workspace", "acme", "--name", "ci")
+    for result in (admin(folder, *created), failgate("audit", "checkpoint", "--data", str(folder))):
+        assert result.returncode == 78, result.stderr
+        assert f"There is no Failgate in {folder}." in result.stderr
+        assert "--data DIR" in result.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["typo"] * is_there
 
 
 def test_a_half_done_bootstrap_leaves_no_account(place: Path) -> None:

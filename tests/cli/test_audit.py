@@ -41,6 +41,15 @@ def test_a_checkpoint_kept_elsewhere_refuses_a_shorter_log(stopped: Server, tmp_
     assert stopped.verify("--against", str(note)).returncode == 1
 
 
+def test_without_what_lies_beside_the_database_the_verdict_is_incomplete(stopped: Server) -> None:
+    """Exit code 3: nothing is wrong in it, and nothing outside it vouches for its length."""
+    (stopped.data / "audit.heads.json").unlink()
+    found = stopped.verify()
+    assert found.returncode == 3
+    assert "audit.heads.json is missing" in found.stdout
+    assert "incomplete" in found.stdout
+
+
 def test_an_edited_rule_is_named(stopped: Server) -> None:
     """E28: the allowlist file was edited while the server was down."""
     database = next((stopped.data / "plugins" / "allowlist").glob("*.sqlite"))

@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+
 GITHUB = "ghp_" + "q7Xk2Lm9Zt4Vb8Rn3Wc6Hy1Pd5Gs0JfTa1b2"
 
 
@@ -37,6 +39,8 @@ def test_redact_streams_its_text_and_writes_sarif_beside_it(failgate: Any, work:
     assert GITHUB not in done.stdout
     assert done.stdout.count("\n") == 3
     log = json.loads((work / "log.sarif").read_text())
+    schema = Path(__file__).parents[1] / "vectors" / "sarif-2.1.0.schema.json"
+    jsonschema.validate(log, json.loads(schema.read_text()))
     (run,) = log["runs"]
     regions = [one["locations"][0]["physicalLocation"]["region"] for one in run["results"]]
     spans = [text[one["charOffset"] : one["charOffset"] + one["charLength"]] for one in regions]

@@ -23,7 +23,7 @@ def test_init_writes_a_config_that_check_accepts(tmp_path: Path) -> None:
     assert "is there already" in again.stderr
 
 
-def test_plugins_tells_name_version_and_hash_of_what_is_enabled() -> None:
+def test_plugins_tells_name_version_and_hash_of_what_is_enabled(tmp_path: Path) -> None:
     """E16: which plugins run, from where, which version and hash."""
     answer = json.loads(failgate("plugins", "--json").stdout)
     assert {plugin["name"] for plugin in answer} >= {"allowlist", "quorum", "capture", "filesystem"}
@@ -31,6 +31,10 @@ def test_plugins_tells_name_version_and_hash_of_what_is_enabled() -> None:
     shown = failgate("plugins").stdout
     for plugin in answer:
         assert all(str(plugin[word]) in shown for word in ("name", "version", "distribution", "location", "hash"))
+    config = tmp_path / "mine.toml"
+    config.write_text('[audit]\nexporters = ["jsonl"]\n')
+    named = json.loads(failgate("plugins", "--json", env={"FAILGATE_CONFIG": str(config)}).stdout)
+    assert {plugin["name"] for plugin in named} - {plugin["name"] for plugin in answer} == {"jsonl"}
 
 
 async def test_postgresql_is_migrated_only_when_told(empty_database_url: str, tmp_path: Path) -> None:
@@ -46,7 +50,10 @@ async def test_postgresql_is_migrated_only_when_told(empty_database_url: str, tm
     assert failgate("migrate", "--check", *place).returncode == 1
     assert "0001_audit" in failgate("migrate", *place).stdout
     assert failgate("migrate", "--check", *place).returncode == 0
+    words = ("bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin", *place)
+    assert failgate("admin", *words, stdin="a long and plain passphrase").returncode == 0  # without a server
     server = Server(tmp_path / "data", database_url=empty_database_url).start()
+    server.admin("agent", "create", "--workspace", "acme", "--name", "ci")  # through it
     assert server.stop() == 0
 
 

@@ -83,6 +83,13 @@ def test_a_denial_executes_nothing_and_shows_the_note_inert(failgate: Any, wire:
     assert not (work / "made").exists()
 
 
+def test_a_request_for_changes_says_so(failgate: Any, wire: Wire) -> None:
+    wire.state, wire.note, wire.tamper = "denied", "without -f", _verdict(wants_changes=True)
+    done = failgate(*runs("touch", "made"))
+    assert done.returncode == 77
+    assert "failgate: denied by rita@example.org, who wants changes: without -f" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("state", "code"), [("expired", 75), ("cancelled", 77), ("quarantined", 76), ("executed", 76), ("brand-new", 76)]
 )
@@ -195,7 +202,7 @@ def test_a_program_that_changed_after_the_question_is_not_executed(
     done = failgate(*runs("./tool"))
     assert done.returncode == 76, done.stderr
     assert not (work / "made").exists()
-    assert not wire.of("/consume")
+    assert [told["digest"] for told in wire.of("/consume")] == ["another-call"]  # for the log
 
 
 def test_a_folder_that_was_swapped_after_the_question_stops_the_execution(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.client.wire_server import ID, Wire
+from tests.client.seat import Seat
+from tests.client.wire_server import ID, Wire, WireServer
 
 
 def captured(failgate: Any) -> None:
@@ -62,3 +63,32 @@ def test_each_upload_has_keys_of_its_own(failgate: Any, wire: Wire, work: Path) 
         assert failgate("report", "upload", "--yes").returncode == 0
     keys = [key for path, key in wire.keys if path.endswith(("/reports", "/seal"))]
     assert len(set(keys)) == len(keys) == 4
+
+
+def test_who_is_asked_reads_where_it_goes_and_as_whom_and_no_is_no(
+    failgate: Any, environment: dict[str, str], wire: Wire, server: WireServer, work: Path
+) -> None:
+    """By the key of the review, by the command, and after a run: the same question, answered for this report alone."""
+    captured(failgate)
+    question = f" to workspace demo at {server.url}, as agent builder? [y/N] ".encode()
+    environment |= {"FAILGATE_UPLOAD": "ask", "HOME": str(work)}
+    with Seat(environment, work) as seat:
+        seat.type("failgate report review latest\n")
+        seat.wait_for(b"review> ")
+        seat.type("r broken\nu\n")
+        asked = seat.wait_for(question)
+        assert b" is now " in asked
+        seat.type("n\n")
+        assert b"not uploaded" in seat.wait_for(b"seat> ")
+        for line in ("failgate report upload latest", "failgate run -- sh -c 'exit 4'"):
+            seat.type(f"{line}\n")
+            seat.wait_for(question)
+            seat.type("\n")
+            seat.wait_for(b"seat> ")
+        assert not wire.begun
+        seat.type("failgate report upload latest\n")
+        (named, digest) = seat.wait_for(question).decode().rpartition("upload report ")[2].split()[0::2][:2]
+        seat.type("y\n")
+        seat.wait_for(f"/w/demo/reports/{ID}".encode())
+    assert wire.begun["manifest"]["id"] == named
+    assert wire.begun["consent"]["manifest_sha256"].startswith(digest.rstrip(")"))

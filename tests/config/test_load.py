@@ -28,7 +28,7 @@ def test_without_a_file_the_standard_plugins_work() -> None:
     assert config.gate.default_ttl == Duration("60s")
     assert config.limits.argv == Size("64KiB")
     assert [(each.name, each.use) for each in config.instances] == [
-        (name, name) for name in ("filesystem", "allowlist", "quorum", "capture")
+        (name, name) for name in ("filesystem", "allowlist", "quorum", "capture", "webhook")
     ]
 
 
@@ -93,7 +93,15 @@ def test_a_slot_names_an_instance_with_settings_or_without() -> None:
         {"host": "h"},
         ("plugins", "siem", "use"),
     )
-    assert [each.name for each in config.instances] == ["siem", "filesystem", "allowlist", "quorum", "capture", "jsonl"]
+    assert [each.name for each in config.instances] == [
+        "siem",
+        "filesystem",
+        "allowlist",
+        "quorum",
+        "capture",
+        "jsonl",
+        "webhook",
+    ]
     assert [(ref.instance, ref.slot) for ref in config.references] == [
         ("filesystem", "artifact_store"),
         ("allowlist", "approval_policy"),
@@ -101,17 +109,20 @@ def test_a_slot_names_an_instance_with_settings_or_without() -> None:
         ("capture", "report_formats"),
         ("siem", "audit_exporter"),
         ("jsonl", "audit_exporter"),
+        ("webhook", "notifier"),
     ]
 
 
 def test_one_instance_may_fill_slots_of_two_kinds() -> None:
-    config = parse_config('[artifacts]\nstore = "both"\n[reports]\nformats = ["both"]\n[gate]\npolicies = []\n')
+    config = parse_config(
+        '[artifacts]\nstore = "both"\n[reports]\nformats = ["both"]\n[gate]\npolicies = []\n[notify]\nnotifiers = []\n'
+    )
     assert [each.name for each in config.instances] == ["both"]
 
 
 def test_instances_are_opened_in_the_order_of_the_file() -> None:
     config = parse_config("[plugins.quorum]\n[plugins.capture]\n[plugins.allowlist]\n")
-    assert [each.name for each in config.instances] == ["quorum", "capture", "allowlist", "filesystem"]
+    assert [each.name for each in config.instances] == ["quorum", "capture", "allowlist", "filesystem", "webhook"]
 
 
 def test_the_reference_file_says_nothing_until_it_is_uncommented() -> None:

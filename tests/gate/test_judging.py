@@ -8,6 +8,7 @@ import pytest
 from failgate.base.errors import Unprocessable
 from failgate.gate.judging import Snapshots, Unfinished, begin, judge_all
 from failgate.gate.policy import CommandContext, Finding
+from failgate.gate.terms import Group, Terms
 from failgate.testing import command
 
 CONTEXT = CommandContext("w", None, None, 0)
@@ -80,6 +81,19 @@ async def test_a_policy_that_does_not_answer_denies(judge):
 @pytest.mark.parametrize("need", [-1, 101, True, "1", 1.0])
 async def test_a_need_that_is_no_number_of_people_denies(need):
     assert (await judged(lambda: Finding("ask", "x", need=need))).says == "deny"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"score": 101}, {"score": -1}, {"score": True}, {"score": "9"}, {"reasons": ["a"]}, {"reasons": (1,)},
+        {"terms": None}, {"terms": {}}, {"terms": Terms(deny_after=0)}, {"terms": Terms(use_within_seconds=0)},
+        {"terms": Terms(challenge="shout")}, {"terms": Terms(decide_within_seconds=90_000)},
+        {"terms": Terms(groups=(Group("nobody"),))}, {"terms": Terms(groups=(Group("all", 101, ("owner",)),))},
+    ],
+)  # fmt: skip
+async def test_a_rating_or_terms_that_cannot_be_met_deny(members):
+    assert (await judged(lambda: Finding("ask", "x", need=1, **members))).says == "deny"
 
 
 async def test_being_cancelled_reaches_the_policy_and_the_caller():

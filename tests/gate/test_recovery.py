@@ -4,6 +4,7 @@ import pytest
 
 from failgate.base.errors import Conflict
 from failgate.base.ids import new_id
+from failgate.gate.stored import COLUMNS
 from failgate.gate.verification import verify_gate
 from tests.gate.conftest import agent
 
@@ -128,10 +129,8 @@ async def test_a_row_without_any_record_is_quarantined(house):
     view = await house.submit(agent())
     forged = new_id()
     await house.sql(
-        "INSERT INTO gate_command SELECT $1, workspace_id, state, digest, body, reason, requester_kind, requester_id,"
-        " requester_account_id, requester_label, host, excluded, need, policy, policy_snapshot, findings, created_us,"
-        " expires_us, decided_us, decided_by, note, use_by_us, consumed_us, finished_us, exit_code, duration_ms, signal,"
-        " report_id FROM gate_command WHERE id = $2",
+        f"INSERT INTO gate_command ({', '.join(COLUMNS)}) SELECT $1, {', '.join(COLUMNS[1:])} FROM gate_command"
+        " WHERE id = $2",
         forged,
         view.id,
     )

@@ -125,6 +125,10 @@ EDITS = {
     "the creator": "UPDATE rule SET created_by = 'me'",
     "the beginning": "UPDATE rule SET created_us = created_us + 1",
     "the id": "UPDATE rule SET id = 'x'",
+    "the kind": "UPDATE rule SET kind = 'prefix'",
+    "a kind that is none": "UPDATE rule SET kind = 'glob'",
+    "the members": """UPDATE rule SET members = '{"env":["APP"]}'""",
+    "members that are none": "UPDATE rule SET members = '[]'",
 }
 
 
@@ -148,7 +152,8 @@ async def test_a_rule_that_was_edited_is_set_apart(house, what):
 async def test_a_rule_that_nobody_recorded_is_set_apart(house):
     await edit(
         house,
-        "INSERT INTO rule VALUES ('0197f0c2-0000-7000-8000-000000000009', ?, 'allow', '[\"rm\"]', NULL, NULL, NULL, 'me', 1, 0, 0)",
+        "INSERT INTO rule (id, workspace_id, effect, argv, note, ttl_seconds, max_uses, created_by, created_us, uses, is_over)"
+        " VALUES ('0197f0c2-0000-7000-8000-000000000009', ?, 'allow', '[\"rm\"]', NULL, NULL, NULL, 'me', 1, 0, 0)",
         house.workspace,
     )
     assert len(await house.rules.check()) == 1

@@ -20,7 +20,7 @@ from tests.journeys.harness import Server
 from tests.journeys.team import WHERE, Visitor, person, sign_in
 from tests.journeys.test_bad_input import consented, manifest
 
-STAYS = frozenset({"command", "agent", "user", "receipt"})
+STAYS = frozenset({"command", "agent", "user", "receipt", "recording"})
 """Is ended, cancelled or disabled, and never deleted."""
 LEAVES_NO_ROW = frozenset({"passkey", "device", "sign_in"})
 """Is deleted with its row, of which nothing is kept: its id is one that never was."""
@@ -50,12 +50,13 @@ class Departed:
 def kind_of(door: Door) -> str:
     """Return what a door's `{id}` names."""
     for part, kind in (
+        ("/recordings/{id}", "recording"), ("/w/{workspace}/sessions/{id}", "recording"),
         ("/reports/{id}", "report"), ("/report-groups/{id}", "group"), ("/commands/{id}", "command"), ("redaction", "redaction"),
-        ("/rules/{id}", "rule"), ("/certificates/{id}", "certificate"), ("/agents/{id}", "agent"), ("/members/{id}", "member"),
+        ("/rules/{id}", "rule"), ("/rule-proposals/{id}", "proposal"), ("/rules/proposals/{id}", "proposal"), ("/certificates/{id}", "certificate"), ("/agents/{id}", "agent"), ("/members/{id}", "member"),
         ("/invitations/{id}", "invitation"), ("/api-keys/{id}", "key"), ("/settings/sign-in/{id}", "connection"),
         ("/sign-ins/{id}", "sign_in"), ("/passkeys/{id}", "passkey"), ("/devices/{id}", "device"), ("/sessions/{id}", "session"),
         ("/deletion/{id}", "deletion"), ("/settings/delete/{id}", "deletion"), ("/deleted-workspaces/{id}", "receipt"),
-        ("/logins/{id}", "login"), ("/platform/users/{id}", "user"), ("/Users/{id}", "scim_user"), ("/Groups/{id}", "scim_group"),
+        ("/logins/{id}", "login"), ("/webhooks/{id}", "webhook"), ("/settings/notifications/{id}", "webhook"), ("/platform/users/{id}", "user"), ("/Users/{id}", "scim_user"), ("/Groups/{id}", "scim_group"),
     ):  # fmt: skip
         if part in door.path:
             return kind
@@ -89,6 +90,11 @@ def departed(
     gone(f"/reports/{ids['report']}")
     ids["rule"] = made(owner, "/rules", {"kind": "exact", "effect": "allow", "argv": ["/bin/gone"]})["id"]
     gone(f"/rules/{ids['rule']}")
+    _good(owner.put(f"{WHERE}/rule-terms", json={"approvers": 1}))
+    proposed = {"rules": [{"kind": "exact", "effect": "allow", "argv": ["/bin/gone"]}]}
+    ids["proposal"] = made(owner, "/rule-proposals", proposed)["id"]
+    gone(f"/rule-proposals/{ids['proposal']}")
+    _good(owner.put(f"{WHERE}/rule-terms", json={"approvers": 0}))
     rule = {"name": "gone", "pattern": "gone-[0-9]+", "must_match": ["gone-1"], "must_not_match": ["gone"]}
     ids["redaction"] = made(owner, "/redaction-rules", rule)["id"]
     gone(f"/redaction-rules/{ids['redaction']}")
@@ -101,6 +107,8 @@ def departed(
     named = {"agent": live["agent"], "san": "spiffe://acme.example/gone"}
     ids["certificate"] = made(owner, "/certificates", named)["id"]
     gone(f"/certificates/{ids['certificate']}")
+    ids["webhook"] = made(owner, "/webhooks", {"url": "https://1.1.1.1/gone", "events": ["report.regressed"]})["id"]
+    gone(f"/webhooks/{ids['webhook']}")
     ids["deletion"] = made(owner, "/deletion", {"name": "acme"})["id"]
     gone(f"/deletion/{ids['deletion']}")
     leaver = person(server, "left", "developer", with_totp=False)

@@ -171,7 +171,8 @@ def test_a_command_goes_from_its_program_to_a_person_and_back(house: House) -> N
     assert finished.json()["outcome"]["signal"] == 9
     assert house.agent.post(f"{place}/outcome", json=outcome | {"exit_code": 0}).status_code == 409
     assert house.acts_about(view) == [
-        "command.created", "vote.cast", "command.approved", "command.consumed", "command.finished",
+        "command.created", "vote.cast", "command.approved", "command.mismatched", "command.consumed",
+        "command.finished",
     ]  # fmt: skip
 
 

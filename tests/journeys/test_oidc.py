@@ -377,6 +377,34 @@ def test_a_logout_token_is_used_once_and_nothing_else_is_one(
         peer.serve(server.url)
 
 
+def test_a_page_whose_session_ends_lets_the_person_go_where_they_are_going(
+    server: Server, peer: OidcProvider, chromium: Any
+) -> None:
+    """The queue loads itself anew when its session ends: not while a person's own way to another page is under way."""
+    context = chromium.new_context()
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.goto(f"{server.url}/signin?next={QUEUE}")
+    page.click("[data-connection=peer]")
+    page.fill("[name=login]", "alice")
+    page.fill("[name=password]", "any")
+    with page.expect_websocket() as opened:
+        page.press("[name=password]", "Enter")
+        page.get_by_role("button", name="Continue").click()
+    token = page.locator('form[action="/signout"] [name=csrf_token]').last.get_attribute("value")
+    held: list[Any] = []
+    page.route(f"{server.url}/account", lambda route: held.append(route))
+    with page.expect_request(f"{server.url}/account"):
+        page.evaluate("location.assign('/account')")
+    with opened.value.expect_event("close"):
+        form = {"csrf_token": token or ""}
+        context.request.post(f"{server.url}/signout", form=form, headers={"origin": server.url}, max_redirects=0)
+    page.wait_for_timeout(300)  # in which a page that goes its own way would have gone
+    held[0].continue_()
+    page.wait_for_url(f"{server.url}/signin?next=/account")
+    context.close()
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_signing_out_in_a_browser_ends_the_providers_session_too(
     server: Server, peer: OidcProvider, chromium: Any, width: int

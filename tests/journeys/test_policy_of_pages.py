@@ -1,8 +1,10 @@
 """Every page in a real browser under its content security policy: nothing of ours breaks it, what is slipped in does (SECURITY 2)."""
 
 import re
+import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Route
 
@@ -94,3 +96,14 @@ def test_no_page_breaks_its_policy_and_what_is_slipped_in_breaks_it_once(
             context.close()
     assert wrong == [], "\n".join(wrong)
     assert seen > 45
+    # And the browser tells the server (CSP 3 section 5.3), in its own time.
+    deadline = time.monotonic() + 20
+    while (told := reported(server)) < seen // 2:
+        assert time.monotonic() < deadline, f"{told} of {seen}"
+        time.sleep(0.1)
+
+
+def reported(server: Server) -> int:
+    text = httpx.get(f"{server.url}/metrics", trust_env=False).text
+    found = re.search(r'failgate_policy_violations_total\{directive="script-src-elem"\} (\S+)', text)
+    return int(float(found[1])) if found else 0

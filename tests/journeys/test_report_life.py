@@ -114,7 +114,9 @@ def test_a_report_is_deleted_on_its_page_with_a_receipt_and_not_while_it_is_held
     assert ("case 13" in asked, "for good</button>" in asked) == (True, False)
     assert form(house.admin, f"{page}/hold", to=f"{page}/delete").status_code == 409
     assert house.key.delete(f"{base}/hold").status_code == 204
-    assert "1 artifact " in house.admin.get(f"{page}/delete").text
+    assert house.key.post(f"{base}/shares", json={"ttl_seconds": 600}).status_code == 201
+    asked = house.admin.get(f"{page}/delete").text
+    assert ("1 artifact " in asked, "1 share link ends" in asked) == (True, True)
     receipt = form(house.admin, f"{page}/delete")
     assert (receipt.status_code, report in receipt.text, "Record " in receipt.text) == (200, True, True)
     digest = hashlib.sha256(b"OSError: to be deleted\n").hexdigest()
@@ -149,6 +151,12 @@ def test_shorter_retention_says_what_it_deletes_and_asks_for_just_that(house: Ho
     assert "Saved." in form(house.admin, page, report="30", confirm=word).text
     assert got(house.key, "retention")["days"]["report"] == 30
     assert "Saved." in form(house.admin, page, report="").text, "longer asks nothing"
+    api = "/api/v1/workspaces/acme/retention"
+    refused = house.key.post(api, json={"days": {"report": 30}})
+    assert (refused.status_code, refused.json()["due"]) == (409, {"report": 1}), "a program is asked too"
+    assert got(house.key, "retention")["days"]["report"] is None
+    confirmed = house.key.post(api, json={"days": {"report": 30}, "confirm": True})
+    assert (confirmed.status_code, confirmed.json()["days"]["report"]) == (200, 30)
 
 
 def test_usage_is_shown_and_what_is_held_stays(house: House) -> None:

@@ -198,7 +198,7 @@ SENSITIVE = [door for door in DOORS if door.is_sensitive]
 
 
 def knock(client: Visitor, door, identifier: str) -> httpx.Response:
-    path = door.path.replace("{workspace}", "acme").replace("{id}", identifier)
+    path = re.sub(r"\{\w+\}", identifier, door.path.replace("{workspace}", "acme"))
     if door.kind == "page" and door.method == "POST":
         return client.post(path, data={"csrf_token": form_token(team.session_of(client))})
     body = {"json": {}} if door.method in {"POST", "PUT"} else {}

@@ -190,6 +190,8 @@ def test_a_command_goes_to_its_reviewer_and_back_and_its_failure_becomes_a_repor
     assert secret not in page.content()
     assert "[redacted:" in text
     assert "not a guarantee" in text
+    for said in ("Branch\nmain", "Commit", "environment\n", "Platform", "Rules "):
+        assert said.lower() in text.lower(), said
     with page.expect_download() as download:
         page.locator("main a[href*='/artifacts/']").first.click()
     assert secret not in Path(download.value.path()).read_text(errors="replace")

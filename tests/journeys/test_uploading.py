@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,20 +17,46 @@ from failgate.base.ids import new_id
 from tests.journeys import team
 from tests.journeys.harness import Server
 from tests.journeys.laptop import LARGE_BYTES, Laptop, Line
-from tests.journeys.team import WHERE, program, stranger
+from tests.journeys.team import WHERE, apart, program, stranger
+from tests.postgres import PostgresServer
 
 GROWTH_KIB = 16 * 1024
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, httpx.Client, Laptop]]:
-    folder = tmp_path_factory.mktemp("uploading")
-    with team.served(Server(folder / "data")) as server:
+Shop = tuple[Server, httpx.Client, Laptop]
+
+
+@contextmanager
+def opened(folder: Path, database_url: str | None) -> Iterator[Shop]:
+    with team.served(Server(folder / "data", database_url=database_url)) as server:
         key = team.found_acme(server)["api_key"]
         line = Line(server)
         with program(server, key) as client:
             yield server, client, Laptop(folder, key, line)
         line.close()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with opened(tmp_path_factory.mktemp("uploading"), None) as shop:
+        yield shop
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def either(
+    request: pytest.FixtureRequest,
+    shop: Shop,
+    postgres_server: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Shop]:
+    """The shop, and another one on the other database: what breaks off there is found again there."""
+    if request.param == "sqlite":
+        yield shop
+        return
+    url = apart(postgres_server.migrated())
+    with opened(tmp_path_factory.mktemp("postgres"), url) as other:
+        yield other
+    apart(postgres_server.drop(url))
 
 
 def sealed(client: httpx.Client, manifest_id: str) -> list[str]:
@@ -42,10 +69,8 @@ def sealed(client: httpx.Client, manifest_id: str) -> list[str]:
     ]
 
 
-def test_an_upload_goes_on_after_the_line_broke_and_sends_nothing_twice(
-    shop: tuple[Server, httpx.Client, Laptop],
-) -> None:
-    _, client, laptop = shop
+def test_an_upload_goes_on_after_the_line_broke_and_sends_nothing_twice(either: Shop) -> None:
+    _, client, laptop = either
     name = laptop.report()
     before = laptop.line.carried
     laptop.line.cut_after = [4 << 20, 8 << 20]
@@ -58,8 +83,8 @@ def test_an_upload_goes_on_after_the_line_broke_and_sends_nothing_twice(
     assert laptop.line.carried - before < LARGE_BYTES + (14 << 20)
 
 
-def test_killed_in_the_middle_and_given_again_makes_one_report(shop: tuple[Server, httpx.Client, Laptop]) -> None:
-    _, client, laptop = shop
+def test_killed_in_the_middle_and_given_again_makes_one_report(either: Shop) -> None:
+    _, client, laptop = either
     name = laptop.report()
     before = laptop.line.carried
     process = laptop.start("upload", name, "--yes")
@@ -75,10 +100,8 @@ def test_killed_in_the_middle_and_given_again_makes_one_report(shop: tuple[Serve
     assert (code, sealed(client, name)) == (0, ["sealed"])
 
 
-def test_a_server_killed_in_the_middle_of_an_upload_takes_the_rest_when_it_is_back(
-    shop: tuple[Server, httpx.Client, Laptop],
-) -> None:
-    server, client, laptop = shop
+def test_a_server_killed_in_the_middle_of_an_upload_takes_the_rest_when_it_is_back(either: Shop) -> None:
+    server, client, laptop = either
     name = laptop.report()
     objects = server.data / "plugins" / "filesystem"
     before = {path.name for path in objects.rglob("*") if path.is_file()}
@@ -100,8 +123,8 @@ def test_a_server_killed_in_the_middle_of_an_upload_takes_the_rest_when_it_is_ba
     assert server.verify().returncode == 0
 
 
-def test_two_uploads_at_once_make_one_report(shop: tuple[Server, httpx.Client, Laptop]) -> None:
-    _, client, laptop = shop
+def test_two_uploads_at_once_make_one_report(either: Shop) -> None:
+    _, client, laptop = either
     name = laptop.report()
     both = [laptop.start("upload", name, "--yes", "--json") for _ in range(2)]
     said = [process.communicate(timeout=120) for process in both]
@@ -110,7 +133,7 @@ def test_two_uploads_at_once_make_one_report(shop: tuple[Server, httpx.Client, L
     assert sealed(client, name) == ["sealed"]
 
 
-def test_what_the_workspace_holds_already_is_not_sent(shop: tuple[Server, httpx.Client, Laptop]) -> None:
+def test_what_the_workspace_holds_already_is_not_sent(shop: Shop) -> None:
     _, client, laptop = shop
     name = laptop.report()
     assert laptop.run("upload", name, "--yes")[0] == 0
@@ -128,7 +151,7 @@ def test_what_the_workspace_holds_already_is_not_sent(shop: tuple[Server, httpx.
     assert sealed(client, again) == ["sealed"]
 
 
-def test_memory_does_not_grow_with_the_artifact(shop: tuple[Server, httpx.Client, Laptop], tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_artifact(shop: Shop, tmp_path: Path) -> None:
     """96 MiB more in the artifact, and less than 16 MiB more in the client, and in the server; so it is coming back."""
     server, client, laptop = shop
     assert server.process is not None
@@ -173,9 +196,7 @@ def peak(pid: int) -> int:
     )
 
 
-def test_a_report_is_reviewed_uploaded_shared_listed_and_deleted_from_the_command_line(
-    shop: tuple[Server, httpx.Client, Laptop],
-) -> None:
+def test_a_report_is_reviewed_uploaded_shared_listed_and_deleted_from_the_command_line(shop: Shop) -> None:
     server, client, laptop = shop
     laptop.report(1 << 16)
     code, said, heard = laptop.run("review", "--exclude", "core.bin", "--redact", "1 failed", "--yes", "--json")

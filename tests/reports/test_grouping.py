@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from failgate.failure.fingerprint import normalized
+from failgate.failure.fingerprint import command_of, normalized
 from failgate.reports.grouping import cause_of, fingerprint, is_older
 
 TELLING = st.text(alphabet="ab01f9xE-_./\\:<>[]() \x1b\t~TZtmpn", max_size=80)
@@ -40,6 +40,12 @@ def test_normalising_twice_changes_nothing_more(text: str):
     once = normalized(text)
     assert normalized(once) == once
     assert len(once) <= 400
+
+
+@given(st.lists(st.one_of(st.text(max_size=60), TELLING), max_size=12))
+@example(["a", "\n1\r\n", "", "[redacted:", "secret:ab12cd34]"])
+def test_the_words_of_a_command_are_normalised_each_for_itself(tokens: list[str]):
+    assert command_of(["make", *tokens]) == " ".join(["make", *map(normalized, tokens)])
 
 
 @given(st.lists(st.sampled_from(["assert", "==", "line", "of", "rows"]), max_size=6), st.data())

@@ -2,8 +2,10 @@
 
 import pytest
 
+from failgate.client.source import write_snapshot
 from failgate.redaction import RULES_VERSION, Scanner
 from failgate.reports.inspection import inspection_for, merged, scan_text, summary
+from tests.client.test_git import git
 
 from .conftest import SECRET
 
@@ -16,11 +18,24 @@ async def inspected(kind: str, media_type: str, *pieces: bytes) -> tuple[dict[st
     return dict(findings), rules
 
 
-@pytest.mark.parametrize("kind", ["output", "diff", "environment", "source"])
+@pytest.mark.parametrize("kind", ["output", "diff", "environment", "source", "snapshot"])
 async def test_text_kinds_are_scanned_whatever_they_hold(kind):
     findings, rules = await inspected(kind, "application/octet-stream", b"\0\n", SECRET.encode())
     assert sum(findings.values()) == 1
     assert rules == RULES_VERSION
+
+
+async def test_the_files_of_a_source_snapshot_are_scanned_and_what_was_redacted_there_is_not_found_again(tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "settings.py").write_text(f"TIMEOUT = 3\nTOKEN = '{SECRET}'\n")
+    (tmp_path / "logo.png").write_bytes(b"\x89PNG\0\0" * 4000)
+    found = []
+    for scanner in (Scanner(rules=()), Scanner()):
+        tar = bytearray()
+        write_snapshot(str(tmp_path), tar.extend, scanner, lambda _: None, limit=1 << 20, file_limit=1 << 20)
+        found.append(await inspected("snapshot", "application/x-tar", bytes(tar)))
+    assert [sum(counts.values()) for counts, _ in found] == [1, 0]
+    assert found[1][1] == RULES_VERSION, "it was looked through"
 
 
 async def test_other_kinds_are_scanned_when_they_begin_like_text():

@@ -174,6 +174,14 @@ async def test_digests_ids_and_times_are_not_taken_for_secrets():
     assert await scan_text(texts(manifest), Scanner()) == {}
 
 
+async def test_two_texts_are_no_broken_line_and_a_broken_line_in_one_text_is():
+    halves = SECRET[:20], SECRET[20:]
+    beside = msgspec.convert(document(cwd=f"/src/of/some/large/project/{halves[0]}", host=halves[1]), Manifest)
+    assert await scan_text(texts(beside), Scanner()) == {}
+    within = msgspec.convert(document(cwd=f"/src/of/some/large/project/{halves[0]}\n{halves[1]}"), Manifest)
+    assert await scan_text(texts(within), Scanner())
+
+
 @pytest.mark.parametrize(
     ("title", "line"),
     [

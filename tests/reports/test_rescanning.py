@@ -1,5 +1,7 @@
 """Stored reports are scanned again after a rule is added, wherever the scan was interrupted. F17 F18."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,11 @@ from failgate.base.clock import FrozenClock
 from failgate.base.errors import NotFound
 from failgate.base.ids import new_id
 from failgate.base.secretbox import SecretBox
+from failgate.redaction import Scanner
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.rescanning import Rescanning
 from failgate.wire.redaction import RedactionRule
-from tests.reports.conftest import Room, sha256, user
+from tests.reports.conftest import SECRET, Room, entry, sha256, user
 
 ACTOR = Actor("user", new_id())
 RULE = RedactionRule("acme", "ACME-[0-9]{4}", must_match=["ACME-4711"], must_not_match=["ACME"])
@@ -22,12 +25,14 @@ FOUND, CLEAN = b"the seat ACME-4711 is taken\n", b"1 failed\n"
 @pytest.fixture
 def rules(room: Room, clock: FrozenClock, tmp_path: Path) -> RedactionRules:
     rules = RedactionRules(room.database, room.audit, clock, SecretBox.open(tmp_path / "secrets.key"))
-    room.reports._scanner_of = rules.scanner_of
+    room.reports._scanner_of = room.reports._beginning._scanner_of = rules.scanner_of
     return rules
 
 
 def rescanning_of(room: Room, rules: RedactionRules) -> Rescanning:
-    return Rescanning(room.database, room.audit, FrozenClock(), room.artifacts, rules.scanner_of)
+    rescanning = Rescanning(room.database, room.audit, FrozenClock(), room.artifacts, rules)
+    room.reports._revisit = room.reports._beginning._revisit = rescanning.revisit
+    return rescanning
 
 
 async def state_of(room: Room, report_id: str) -> str:
@@ -86,8 +91,6 @@ async def test_a_scan_that_was_killed_goes_on_where_it_was(room: Room, rules: Re
 
 
 async def test_two_servers_scan_at_once_and_each_report_is_quarantined_once(room: Room, rules: RedactionRules) -> None:
-    import asyncio
-
     uploader = user()
     for number in range(6):
         await room.sealed(uploader, FOUND + bytes([65 + number]))
@@ -101,3 +104,116 @@ async def test_two_servers_scan_at_once_and_each_report_is_quarantined_once(room
 async def test_new_uploads_meet_the_rule_at_once(room: Room, rules: RedactionRules) -> None:
     await rules.create(ACTOR, room.workspace_id, RULE)
     assert await state_of(room, await room.sealed(user(), FOUND)) == "quarantined"
+
+
+@pytest.mark.parametrize("is_scan_over", [True, False])
+async def test_what_was_sent_while_the_rule_was_added_meets_it_too(
+    room: Room, rules: RedactionRules, *, is_scan_over: bool
+) -> None:
+    """The bytes were looked through by the old rules, and the scan came by before they were kept."""
+    uploader, rescanning = user(), rescanning_of(room, rules)
+    begun = await room.begin(uploader, entry(FOUND))
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield FOUND[:9]
+        await rules.create(ACTOR, room.workspace_id, RULE)
+        if is_scan_over:
+            assert await rescanning.run_once() == 1
+        yield FOUND[9:]
+
+    await room.reports.put_artifact(uploader, room.workspace_id, begun.id, sha256(FOUND), slow())
+    assert (await room.reports.seal(uploader, room.workspace_id, begun.id)).state == "sealed"
+    assert (await rules.page(room.workspace_id)).scan.state == "running"
+    await rescanning.run_once()
+    assert await state_of(room, begun.id) == "quarantined"
+    assert (await rules.page(room.workspace_id)).scan.state == "ended"
+
+
+async def test_a_manifest_that_was_checked_before_the_rule_was_added_meets_it_too(
+    room: Room, rules: RedactionRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rescanning, checked = rescanning_of(room, rules), room.reports._beginning.checked
+
+    async def slow(*given: object) -> object:
+        upload = await checked(*given)
+        await rules.create(ACTOR, room.workspace_id, RULE)
+        assert await rescanning.run_once() == 0
+        return upload
+
+    monkeypatch.setattr(room.reports._beginning, "checked", slow)
+    begun = await room.begin(user(), title="ACME-4711 failed")
+    assert begun.state == "sealed"
+    assert await rescanning.run_once() == 1
+    assert await state_of(room, begun.id) == "quarantined"
+
+
+async def test_the_scan_does_not_pass_what_comes_to_a_report_while_it_looks_there(
+    room: Room, rules: RedactionRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploader, rescanning = user(), rescanning_of(room, rules)
+    begun, scan_artifacts = await room.begin(uploader, entry(FOUND)), rescanning._scan_artifacts
+    has_looked, is_kept, scans = asyncio.Event(), asyncio.Event(), list[asyncio.Task[int]]()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield FOUND[:9]
+        await rules.create(ACTOR, room.workspace_id, RULE)
+        scans.append(asyncio.create_task(rescanning.run_once()))
+        await has_looked.wait()
+        yield FOUND[9:]
+
+    async def interrupted(*given: str | Scanner) -> dict[str, dict[str, int]]:
+        found = await scan_artifacts(*given)
+        has_looked.set()
+        await is_kept.wait()
+        return found
+
+    monkeypatch.setattr(rescanning, "_scan_artifacts", interrupted)
+    await room.reports.put_artifact(uploader, room.workspace_id, begun.id, sha256(FOUND), slow())
+    is_kept.set()
+    await scans[0]
+    assert await state_of(room, begun.id) == "quarantined"
+
+
+@pytest.mark.parametrize("is_uploader", [True, False])
+async def test_bytes_of_a_quarantined_report_are_looked_through_by_the_rules_of_today(
+    room: Room, rules: RedactionRules, *, is_uploader: bool
+) -> None:
+    """No scan comes to a quarantined report; what else was in it may hold what a later rule finds."""
+    uploader, found = user(), entry(FOUND, "2.txt")
+    first = await room.begin(uploader, found, entry(SECRET.encode()))
+    for content in (FOUND, SECRET.encode()):
+        await room.put(uploader, first.id, content)
+    assert await state_of(room, first.id) == "quarantined"
+    await rules.create(ACTOR, room.workspace_id, RULE)
+    await rescanning_of(room, rules).run_once()
+    again = await room.sealed(uploader if is_uploader else user(), FOUND)
+    assert await state_of(room, again) == "quarantined"
+
+
+async def test_what_came_with_another_report_is_not_sealed_behind_the_scan(room: Room, rules: RedactionRules) -> None:
+    rescanning, uploader = rescanning_of(room, rules), user()
+    begun = await room.begin(uploader, entry(FOUND))
+    await room.sealed(user(), FOUND)
+    await rules.create(ACTOR, room.workspace_id, RULE)
+    (due,) = await room.database.fetch("SELECT generation FROM redaction_set WHERE is_scanning = 1")
+    assert await rescanning._step(room.workspace_id, due["generation"])
+    assert (await room.reports.seal(uploader, room.workspace_id, begun.id)).state == "sealed"
+    await rescanning.run_once()
+    assert await state_of(room, begun.id) == "quarantined"
+
+
+async def test_a_step_by_the_rules_of_before_counts_for_nothing(
+    room: Room, rules: RedactionRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another connection sees a new rule a moment before this process forgets its scanner."""
+    report_id, scanner_of = await room.sealed(user(), FOUND), rules.scanner_of
+    given = [await scanner_of(room.workspace_id)]
+    await rules.create(ACTOR, room.workspace_id, RULE)
+
+    async def late(workspace_id: str) -> Scanner:
+        now = await scanner_of(workspace_id)
+        return given.pop() if given else now
+
+    monkeypatch.setattr(rules, "scanner_of", late)
+    await rescanning_of(room, rules).run_once()
+    assert await state_of(room, report_id) == "quarantined"

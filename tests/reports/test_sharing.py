@@ -144,8 +144,12 @@ async def test_open_links_of_one_report_are_bounded(room: Room, sharing: Sharing
         await sharing.create(who, room.workspace_id, report_id, NewShare(ttl_seconds=60))
     with pytest.raises(Conflict):
         await sharing.create(who, room.workspace_id, report_id, NewShare())
+    assert await sharing.open_count(room.workspace_id, report_id) == MAX_OPEN
     clock.advance(61)
-    await sharing.create(who, room.workspace_id, report_id, NewShare())
+    made = await sharing.create(who, room.workspace_id, report_id, NewShare())
+    assert await sharing.open_count(room.workspace_id, report_id) == 1
+    await sharing.revoke(who, room.workspace_id, report_id, made.id)
+    assert await sharing.open_count(room.workspace_id, report_id) == 0
 
 
 async def test_the_sweep_forgets_what_ended_long_ago_and_what_lost_its_report(

@@ -41,6 +41,7 @@ class Place:
     clock: FrozenClock
     accounts: Accounts
     sessions: Sessions
+    devices: Devices
     workspaces: Workspaces
     room: SignOnRoom
     owner: Account
@@ -121,5 +122,5 @@ async def place(database: Database, real_clock: FrozenClock, tmp_path: Path) -> 
     )  # fmt: skip
     owner = await accounts.create("owner@acme.example", PASSWORD, OPERATOR)
     acme = await workspaces.create("acme", "Acme", owner.id, OPERATOR)
-    yield Place(database, audit, clock, accounts, sessions, workspaces, room, owner, acme, texts)
+    yield Place(database, audit, clock, accounts, sessions, devices, workspaces, room, owner, acme, texts)
     passwords.close()

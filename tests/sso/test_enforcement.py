@@ -129,8 +129,8 @@ async def test_what_the_break_glass_owner_has_open_ends_all_the_same(place: Plac
     await place.account("second@x.example", Role.OWNER)
     token, _ = await place.sessions.open(place.owner.id, "127.0.0.1", "t", ("pwd",))
     governing = Governing(
-        place.clock, accounts=place.accounts, sessions=place.sessions, workspaces=place.workspaces,
-        linking=place.room.linking,
+        place.clock, accounts=place.accounts, sessions=place.sessions, devices=place.devices,
+        workspaces=place.workspaces, linking=place.room.linking,
     )  # fmt: skip
     await place.database.write(lambda tx: governing.end(tx, one, place.owner.id))
     assert await place.sessions.resolve(token) is None

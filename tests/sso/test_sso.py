@@ -183,6 +183,26 @@ async def test_a_connection_that_is_off_signs_nobody_in_and_can_be_tested(place:
     assert (await finish(place, await answer_to(place, Errand("test", "/x", place.owner.id, "s")))).trial_id
 
 
+@pytest.mark.parametrize("end", ["disable", "remove"])
+async def test_a_connection_that_ends_while_its_answer_is_looked_at_signs_nobody_in(
+    place: Place, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """The token endpoint of a provider may take seconds: what its owner switched off meanwhile opens nothing."""
+    one = await saml(place)
+    fields = await answer_to(place)
+    look = place.room.speakers.finish
+
+    async def slow(*asked):
+        checked = await look(*asked)
+        await getattr(place.room.connections, end)(place.acme.id, one.id, OPERATOR)
+        return checked
+
+    monkeypatch.setattr(place.room.speakers, "finish", slow)
+    assert await reason(finish(place, fields)) == "connection_disabled"
+    assert await place.accounts.by_email("ada@example.org") is None
+    assert "session.opened" not in await place.acts()
+
+
 async def test_a_trusted_method_counts_as_the_second_factor(place: Place) -> None:
     context = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
     await saml(place, trusted_methods=(context,))

@@ -16,6 +16,7 @@ from failgate.web.cookies import (
     form_cookie,
     read_cookie,
     session_cookie,
+    share_cookie,
 )
 from failgate.web.csrf import form_token
 from failgate.web.routes import DOORS
@@ -32,6 +33,13 @@ def test_under_https_a_cookie_is_bound_to_this_host(make):
     name, *attributes = [part.strip() for part in text.split(";")]
     assert name.startswith("__Host-fg_")
     assert {"Path=/", "HttpOnly", "SameSite=Lax", "Secure"} == set(attributes)
+
+
+def test_under_https_the_cookie_of_a_share_link_stays_below_its_link():
+    """`__Host-` asks for the path `/`: docs/decisions/0031-share-links.md."""
+    name, *attributes = share_cookie("abc", "0198f0c2", 60, is_https=True).split("; ")
+    assert name == "__Secure-fg_share=abc"
+    assert set(attributes) == {"Path=/s/0198f0c2", "HttpOnly", "SameSite=Lax", "Secure", "Max-Age=60"}
 
 
 def test_without_tls_there_is_neither_prefix_nor_secure():
@@ -83,7 +91,7 @@ async def test_every_cookie_of_every_door_is_bound_to_this_host_under_https(serv
             for cookie in ("", f"__Host-fg_session={token}"):
                 for door in (door for door in DOORS if door.method == "GET"):
                     path = door.path.replace("{workspace}", "acme").replace("{connection}", "github")
-                    path = re.sub(r"\{(?:id|token|trial)\}", new_id(), path)
+                    path = re.sub(r"\{(?:id|token|trial|link|delivery)\}", new_id(), path)
                     answer = await client.get(re.sub(r"\{[^}]+\}", "x", path), headers={"cookie": cookie})
                     _note(answer, seen)
             shown = await client.get("/signin")

@@ -20,6 +20,7 @@ from failgate.base.errors import (
 from failgate.sso.draft import Draft
 from failgate.web.csrf import form_token
 from failgate.web.errors import OtherStatus, own_path, problem_body, problem_of, sign_in_path
+from tests.journeys.test_planted_secrets import planted, said
 from tests.web.conftest import OPERATOR, session_of
 from tests.web.test_cookies import GITHUB
 
@@ -72,6 +73,15 @@ def test_errors_of_the_protocol_are_problem_documents_too():
     status, document, headers = problem_of(MethodNotAllowedException(headers={"allow": "GET"}), "r")
     assert (status, document["type"], headers["allow"]) == (405, "urn:failgate:error:method-not-allowed", "GET")
     assert problem_of(OtherStatus(408, "slow"), "r")[1]["title"] == "Request Timeout"
+
+
+def test_no_secret_stands_in_a_problem_whether_it_was_quoted_or_not():
+    """A quoted text has an escape in the place of a line's end, by which rules that read lines find nothing."""
+    assert len(planted()) > 90
+    for text, secrets in planted().items():
+        for sentence in (f"The member {text!r} is not known.", f"The member {text} is not known."):
+            document = json.dumps(problem_of(BadInput(sentence, member=text), None)[1])
+            assert [secret for secret in secrets if said(secret, document)] == [], sentence
 
 
 def test_facts_that_are_no_json_do_not_break_the_answer():

@@ -22,7 +22,7 @@ SHA = "a" * 64
 
 def url_of(door, workspace="acme", identifier=None):
     path = door.path.replace("{workspace}", workspace).replace("{id}", identifier or new_id()).replace("{sha256}", SHA)
-    for name in ("{token}", "{certificate}", "{trial}", "{link}"):
+    for name in ("{token}", "{certificate}", "{trial}", "{link}", "{delivery}"):
         path = path.replace(name, new_id())
     return path.replace("{connection}", "nowhere")
 

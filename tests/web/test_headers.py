@@ -77,7 +77,7 @@ def test_the_policy_allows_nothing_but_what_our_pages_need():
     assert policy == (
         "default-src 'none'; script-src 'nonce-NONCE' 'strict-dynamic'; style-src 'nonce-NONCE'; img-src 'self' data:; "
         "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-        "object-src 'none'; require-trusted-types-for 'script'; trusted-types failgate"
+        "object-src 'none'; require-trusted-types-for 'script'; trusted-types failgate; report-uri /csp-reports"
     )
     assert "unsafe" not in policy
 
@@ -89,7 +89,7 @@ def test_the_other_headers_are_there():
     assert plain["cross-origin-opener-policy"] == plain["cross-origin-resource-policy"] == "same-origin"
     assert plain["cache-control"] == "no-store"
     assert "strict-transport-security" not in plain
-    assert tls["strict-transport-security"].startswith("max-age=31536000")
+    assert tls["strict-transport-security"] == "max-age=31536000; includeSubDomains"
 
 
 def test_where_a_browser_sends_no_fetch_metadata_a_form_may_name_its_origin():

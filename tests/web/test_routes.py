@@ -6,6 +6,7 @@ PINNED = """
 GET /healthz public:page:read operation
 GET /readyz public:page:read operation
 GET /metrics platform:metrics:read operation loopback
+POST /csp-reports public:policy:report operation
 GET /api/openapi.json public:page:read api
 GET /api/docs public:page:read page
 GET /api/schemas/manifest-v1.json public:page:read api
@@ -14,6 +15,8 @@ GET /api/v1/whoami account:self:read api
 POST /commands workspace:command:submit api
 GET /commands workspace:command:read api
 GET /commands/{id} workspace:command:read api own=workspace:command:submit
+GET /commands/{id}/notice workspace:command:read api
+GET /commands/{id}/history workspace:command:read api
 POST /commands/{id}/votes workspace:command:vote api
 POST /commands/{id}/cancel workspace:command:submit api
 POST /commands/{id}/consume workspace:command:consume api
@@ -21,7 +24,13 @@ POST /commands/{id}/outcome workspace:command:consume api
 POST /policy/explain workspace:command:submit api
 GET /rules workspace:rule:read api
 POST /rules workspace:rule:write api sensitive
+POST /rules/starter workspace:rule:write api sensitive
 DELETE /rules/{id} workspace:rule:write api sensitive
+GET /rule-proposals workspace:rule:read api
+POST /rule-proposals workspace:rule:write api sensitive
+POST /rule-proposals/{id}/approve workspace:rule:write api sensitive
+DELETE /rule-proposals/{id} workspace:rule:write api sensitive
+PUT /rule-terms workspace:settings:write api sensitive
 POST /reports workspace:report:create api
 PUT /reports/{id}/artifacts/{sha256} workspace:report:create api
 POST /reports/{id}/seal workspace:report:create api
@@ -64,6 +73,7 @@ GET /agents/{id} workspace:agent:read api
 POST /agents/{id} workspace:agent:write api
 POST /agents/{id}/owner workspace:agent:write api sensitive
 POST /agents/{id}/disable workspace:agent:write api
+GET /agents/{id}/runs workspace:command:read api
 GET /agents/{id}/tokens workspace:agent:read api
 POST /agents/{id}/tokens workspace:agent:write api sensitive
 DELETE /agents/{id}/tokens/{token} workspace:agent:write api
@@ -76,6 +86,23 @@ DELETE /invitations/{id} workspace:member:write api
 GET /api-keys workspace:key:read api
 POST /api-keys workspace:key:write api sensitive
 DELETE /api-keys/{id} workspace:key:write api
+GET /webhooks workspace:notification:read api
+POST /webhooks workspace:notification:write api sensitive
+GET /webhooks/{id} workspace:notification:read api
+POST /webhooks/{id} workspace:notification:write api sensitive
+POST /webhooks/{id}/secret workspace:notification:write api sensitive
+DELETE /webhooks/{id} workspace:notification:write api sensitive
+POST /webhooks/{id}/test workspace:notification:write api
+GET /webhooks/{id}/deliveries workspace:notification:read api
+POST /webhooks/{id}/deliveries/{delivery}/resend workspace:notification:write api
+POST /recordings workspace:recording:create api
+PUT /recordings/{id}/chunks/{number} workspace:recording:create api
+POST /recordings/{id}/heartbeat workspace:recording:create api
+POST /recordings/{id}/end workspace:recording:create api
+GET /recordings workspace:recording:read api
+GET /recordings/{id} workspace:recording:read api
+GET /recordings/{id}/cast workspace:recording:read api
+GET /recordings/{id}/proof workspace:recording:read api
 GET /audit/records workspace:audit:read api
 GET /audit/checkpoint workspace:audit:read api
 GET /audit/proof/inclusion workspace:audit:read api
@@ -87,6 +114,7 @@ POST /oauth/token public:session:open oauth
 POST /oauth/revoke public:session:open oauth
 WS /api/v1/agent workspace:command:submit live bearer credential
 WS /api/v1/live workspace:command:read live query
+WS /recordings/{id}/live workspace:recording:read live
 GET /scim/v2/ServiceProviderConfig scim:schema:read scim bearer
 GET /scim/v2/ResourceTypes scim:schema:read scim bearer
 GET /scim/v2/ResourceTypes/{name} scim:schema:read scim bearer

@@ -81,6 +81,7 @@ async def test_it_names_no_server_software_and_carries_security_headers_on_every
         for path in ("/healthz", "/absent", "/api/v1/whoami", "/api/openapi.json"):
             answer = await client.get(path)
             assert "server" not in answer.headers
+            assert "access-control-allow-origin" not in answer.headers
             assert "'strict-dynamic'" in answer.headers["content-security-policy"]
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["x-request-id"]

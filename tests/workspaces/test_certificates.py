@@ -3,6 +3,7 @@
 import pytest
 
 from failgate.access.role import Role
+from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, NotFound
 from failgate.workspaces.agents import Agents
 from failgate.workspaces.certificates import AgentCertificates, check_san
@@ -49,6 +50,14 @@ async def world(rooms) -> World:
     for account_id in ("ann", "bob"):
         await made.account(account_id)
     return made
+
+
+async def test_a_name_says_which_account_registered_it(world) -> None:
+    """E5: who holds its key could speak as the agent."""
+    place, agent = await world.open("acme")
+    await world.certificates.register(place.id, agent.id, NAME, Actor("user", "bob"))
+    [found] = await world.certificates.resolve([f"uri:{NAME}"])
+    assert found.principal.maker_account_id == "bob"
 
 
 async def test_a_registered_name_is_the_agent_from_then_on_and_recorded_without_the_name(world) -> None:

@@ -65,6 +65,8 @@ CHOSEN = {
 PARENTS = {
     "agent": "agent_id", "sso_connection": "connection_id", "gate_command": "command_id", "artifact": "artifact_id",
     "report": "report_id", "share": "share_id", "scim_resource": "resource_id", "report_group": "group_id",
+    "gate_run": "run_id",
+    "recording": "recording_id",
 }  # fmt: skip
 
 

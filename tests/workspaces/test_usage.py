@@ -1,5 +1,6 @@
 """What a workspace uses is counted by day, shown and bounded. F21."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,17 @@ async def test_a_quota_that_is_used_up_refuses_and_says_which(database: Database
     await database.write(lambda tx: usage.check(tx, here, "reports_per_day", 2))
 
 
+async def test_a_quota_of_commands_holds_also_for_those_that_share_a_commit(
+    database: Database, clock: FrozenClock, tmp_path: Path
+):
+    usage = Usage(database, AuditLog(database, clock, tmp_path), clock, {"commands_per_day": 3})
+    here = await founded(database)
+    asked = [database.write(lambda tx: usage.asked(tx, here, 1)) for _ in range(20)]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(one) for one in outcomes if one is not None] == [TooManyRequests] * 17
+    assert [day.commands for day in (await usage.read(here)).days] == [3]
+
+
 async def test_a_workspace_gets_quotas_of_its_own(database: Database, usage: Usage):
     here, there = await founded(database), await founded(database)
     await usage.set_limit(OPERATOR, here, "seats", 0)
@@ -95,6 +107,6 @@ async def test_the_page_shows_every_quota_and_day(database: Database, usage: Usa
     assert next((one.name, one.total, len(one.spark.bars)) for one in view.charts) == ("Reports", "2", 24)
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\0=1"])
 def test_no_cell_is_a_formula(cell: str):
     assert csv_of([("day", cell, -5)]).lstrip('day,"').startswith("'")

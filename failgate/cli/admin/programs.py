@@ -36,12 +36,45 @@ agent.add(
 
 allow.add(
     "add",
-    "Let one exact command pass at once: failgate admin allow add --workspace W --exact -- CMD.",
+    "Let a command pass at once, or never: failgate admin allow add --workspace W --exact -- CMD.",
     WORKSPACE,
-    click.Option(["--exact"], is_flag=True, required=True, expose_value=False, help="The whole argv, token by token."),
+    click.Option(["--exact", "kind"], flag_value="exact", help="The whole argv, word by word."),
+    click.Option(["--prefix", "kind"], flag_value="prefix", help="How the argv begins; anything may follow."),
+    click.Option(
+        ["--argument", "kind"], flag_value="argument", help="How it begins, and what may follow: --arg, --rest."
+    ),
+    click.Option(["--re2", "kind"], flag_value="re2", help="CMD is one pattern over the words joined by spaces."),
+    click.Option(
+        ["--path", "kind"], flag_value="path", help="CMD is the path of a program, or of a folder with / behind."
+    ),
+    click.Option(["--deny", "is_denied"], is_flag=True, help="Refuse it instead."),
+    click.Option(
+        ["--arg", "arguments"], multiple=True, metavar="JSON", help='The next argument: {"one_of": […]}, {"re2": …}.'
+    ),
+    click.Option(["--rest"], metavar="JSON", help='Every argument behind those: {"one_of": […], "under": "."}.'),
+    click.Option(["--executable"], metavar="PATH", help="The real path of the file that has to be attested."),
+    click.Option(["--sha256"], help="The SHA-256 of that file, in hex."),
+    click.Option(["--agent", "agents"], multiple=True, metavar="ID", help="For this agent alone."),
+    click.Option(["--host", "hosts"], multiple=True, help="On this host alone."),
+    click.Option(["--directory", "directories"], multiple=True, metavar="PATH", help="In this folder and below."),
+    click.Option(["--env"], multiple=True, metavar="NAME", help="A variable that may be set."),
+    click.Option(["--ttl", "ttl_seconds"], type=int, metavar="SECONDS", help="How long the rule holds."),
+    click.Option(["--max-uses"], type=int, help="How many commands it lets pass."),
+    click.Option(["--owner"], help="Who answers for the rule."),
+    click.Option(["--review-by"], metavar="YYYY-MM-DD", help="The day on which somebody looks at it again."),
     click.Option(["--note"], help="Why this command is known to be good."),
-    click.Argument(["argv"], nargs=-1, required=True, type=click.UNPROCESSED),
+    click.Argument(["argv"], nargs=-1, required=True, type=click.UNPROCESSED, metavar="CMD…"),
     context_settings={"ignore_unknown_options": True},
+)
+allow.add("list", "List the rules in effect: what each says, how often it was used.", WORKSPACE)
+allow.add(
+    "starter",
+    "Take over the shipped rules for commands that only read, for calls from the folders that are named.",
+    WORKSPACE,
+    click.Option(
+        ["--directory", "directories"], multiple=True, required=True, metavar="PATH", help="A folder of projects."
+    ),
+    click.Option(["--review-by"], metavar="YYYY-MM-DD", help="The day on which somebody looks at them again."),
 )
 allow.add("remove", "End a rule by its id, also one that the allowlist's file has lost.", click.Argument(["rule"]))
 

@@ -2,9 +2,10 @@
 
 A connection makes accounts for addresses in its verified domains alone. An account that is there already is not taken:
 who owns it links it, or an owner of the workspace allows it. Deactivation through the installation's connection
-disables the account; through a workspace's it ends the membership there. Either way every session of the person ends
-in the same transaction, with what else `Accounts.disable` and `Workspaces.remove_member` end. What keeps a workspace
-from being orphaned stays: the membership of its last owner, the account that may enter without single sign-on.
+disables the account; through a workspace's it ends the membership there. Either way every session and every trusted
+device of the person ends in the same transaction, with what else `Accounts.disable` and `Workspaces.remove_member`
+end. What keeps a workspace from being orphaned stays: the membership of its last owner, the account that may enter
+without single sign-on.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any, Final, cast
 
 from failgate.access.role import Role
 from failgate.accounts.accounts import Accounts
+from failgate.accounts.devices import Devices
 from failgate.accounts.email_address import normalised_or_none
 from failgate.accounts.sessions import Sessions
 from failgate.audit.record import Actor
@@ -45,11 +47,19 @@ class Governing:
     """Makes accounts and memberships what a provider says, and ends them."""
 
     def __init__(
-        self, clock: Clock, *, accounts: Accounts, sessions: Sessions, workspaces: Workspaces, linking: Linking
+        self,
+        clock: Clock,
+        *,
+        accounts: Accounts,
+        sessions: Sessions,
+        devices: Devices,
+        workspaces: Workspaces,
+        linking: Linking,
     ) -> None:
         self._clock = clock
         self._accounts = accounts
         self._sessions = sessions
+        self._devices = devices
         self._workspaces = workspaces
         self._linking = linking
 
@@ -118,6 +128,7 @@ class Governing:
         elif role is not None:
             await self._workspaces.remove_within(tx, workspace_id, account_id, actor)
         await self._sessions.end_all(tx, account_id, actor, "deprovisioned")
+        await self._devices.end_all(tx, account_id, actor, "deprovisioned")
 
     @staticmethod
     async def _stays(tx: Transaction, workspace_id: str, account_id: str, role: Role) -> bool:

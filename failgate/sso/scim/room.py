@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from failgate.accounts.accounts import Accounts
+from failgate.accounts.devices import Devices
 from failgate.accounts.sessions import Sessions
 from failgate.audit.log import AuditLog
 from failgate.base.clock import Clock
@@ -34,11 +35,14 @@ def build_scim(
     *,
     accounts: Accounts,
     sessions: Sessions,
+    devices: Devices,
     workspaces: Workspaces,
     sso: SignOnRoom,
 ) -> ScimRoom:
     """Build the room over what stands below it."""
-    governing = Governing(clock, accounts=accounts, sessions=sessions, workspaces=workspaces, linking=sso.linking)
+    governing = Governing(
+        clock, accounts=accounts, sessions=sessions, devices=devices, workspaces=workspaces, linking=sso.linking
+    )
     tokens = ScimTokens(database, audit, clock)
     sso.connections.also_end(tokens.end_of_connection)
     return ScimRoom(tokens, Directory(database, audit, clock, governing))

@@ -1,20 +1,22 @@
 """Agents and their tokens."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from failgate.accounts.token import Wish
 from failgate.audit.record import Actor
 from failgate.base.clock import to_rfc3339
 from failgate.base.db import Transaction
 from failgate.base.errors import NotFound
+from failgate.gate.runs import Run
 from failgate.roster import Services
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.api.keys import minted, view_of, wish_of, without_token
 from failgate.web.context import services_of, visit_of
+from failgate.wire.gate import RunPage, RunView
 from failgate.wire.people import (
     AgentDescription,
     AgentOwner,
@@ -29,6 +31,8 @@ from failgate.wire.people import (
 from failgate.workspaces.agents import Agent
 
 Asking = Request[Any, Any, Any]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=200, description="How many at most.")]
+After = Annotated[str | None, QueryParameter(name="after", max_length=20, description="The `next` of the page before.")]
 
 
 async def listing(request: Asking) -> AgentPage:
@@ -55,6 +59,20 @@ async def create(request: Asking, data: JSONBody[NewAgent], idempotency_key: Ide
 
     key = key_of(request, idempotency_key, data)
     return await services.first_answers.once(key, MadeAgent, verb, lambda made: MadeAgent(made.id, made.name, None))
+
+
+async def runs(
+    request: Asking,
+    id: FromPath[str],  # noqa: A002 - the path's word
+    limit: Limit = 50,
+    after: After = None,
+) -> RunPage:
+    """List what the agent's sessions asked for, the one that asked last first."""
+    agent = await agent_here(request, id)
+    before_us = int(after) if after is not None and after.isdecimal() else None
+    found = await services_of(request).gate.runs(agent.workspace_id, agent.id, limit + 1, before_us)
+    following = str(found[limit - 1].last_us) if len(found) > limit else None
+    return RunPage([_run_view(run) for run in found[:limit]], following)
 
 
 async def describe(
@@ -162,3 +180,19 @@ async def _views(services: Services, agents: Sequence[Agent]) -> list[AgentView]
         )
         for agent in agents
     ]
+
+
+def _run_view(run: Run) -> RunView:
+    return RunView(
+        id=run.id,
+        program=run.program,
+        model=run.model,
+        session=run.session,
+        run=run.run,
+        began_at=to_rfc3339(run.began_us),
+        last_at=to_rfc3339(run.last_us),
+        commands=run.commands,
+        executed=run.executed,
+        denied=run.denied,
+        failed=run.failed,
+    )

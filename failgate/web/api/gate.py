@@ -1,9 +1,10 @@
 """The gate's doors: ask, watch, decide, use, tell how it ended.
 
-`wait` holds the answer back until the command is decided, up to 55 s; a server that stops answers at once with what
-stands.
+`wait` holds the answer back until the command is decided, up to 55 s; when the server stops, or the credential or the
+role ends meanwhile, what stood is answered at once.
 """
 
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from litestar import Request
@@ -11,6 +12,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.context import Visit, services_of, stop_of, visit_of
+from failgate.web.live.sockets import OpenSockets
 from failgate.wire.gate import (
     CommandPage,
     CommandView,
@@ -22,6 +24,7 @@ from failgate.wire.gate import (
     Submission,
     Vote,
 )
+from failgate.wire.history import CommandHistory
 
 MAX_WAIT_SECONDS = 55
 Wait = Annotated[
@@ -54,6 +57,12 @@ async def one(request: Asking, id: FromPath[str], wait: Wait = 0) -> CommandView
     visit = visit_of(request)
     view = await services_of(request).gate.view(visit.here().id, id, visit.principal)
     return await _decided(request, visit, view, wait)
+
+
+async def history(request: Asking, id: FromPath[str]) -> CommandHistory:  # noqa: A002 - the path's word
+    """Say how often the same command was asked for, how that ended, and what is not as it was."""
+    visit = visit_of(request)
+    return await services_of(request).gate.history(visit.here().id, id, visit.principal)
 
 
 async def vote(
@@ -110,8 +119,13 @@ async def explain(request: Asking, data: JSONBody[ExplainRequest]) -> Explanatio
 
 
 async def _decided(request: Asking, visit: Visit, view: CommandView, seconds: int) -> CommandView:
-    """Return `view`, or what it is once it is decided, the time is over, or the server stops."""
+    """Return `view`, or what it is once it is decided or the time is over: not to who has lost what they asked by."""
     if view.state != "pending" or seconds == 0:
         return view
     gate = services_of(request).gate
-    return await stop_of(request).first(gate.wait(visit.here().id, view.id, visit.principal, seconds)) or view
+    sockets: OpenSockets = request.app.state.sockets
+
+    def decided() -> Awaitable[CommandView]:
+        return gate.wait(visit.here().id, view.id, visit.principal, seconds)
+
+    return await stop_of(request).first(sockets.hold(visit, decided)) or view

@@ -59,6 +59,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     for follower in services_of(request).followers:
         lag = await follower.lag()
         counters.exporter(follower.name, lag.records, lag.seconds, is_failing=follower.failure is not None)
+    counters.notifications(await services_of(request).notifications.outbox.states())
     return Response(counters.text(), media_type=MEDIA_TYPE)
 
 

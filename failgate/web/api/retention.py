@@ -6,6 +6,7 @@ from litestar import Request
 from litestar.params import FromPath, JSONBody
 
 from failgate.base.clock import to_rfc3339
+from failgate.base.errors import Conflict
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.context import services_of, visit_of
 from failgate.wire.life import HoldReport, HoldView, RetentionView, SetRetention
@@ -23,10 +24,18 @@ async def read(request: Asking) -> RetentionView:
 async def change(
     request: Asking, data: JSONBody[SetRetention], idempotency_key: IdempotencyKey = None
 ) -> RetentionView:
-    """Say for how long things are kept; what is named alone changes."""
+    """Say for how long things are kept; what is named alone changes. What would delete something asks for `confirm`."""
     visit, services = visit_of(request), services_of(request)
 
     async def act() -> RetentionView:
+        due = await services.report_room.retention.due(visit.here().id, data.days)
+        if due and not data.confirm:
+            counts = ", ".join(f"{number} x {subject}" for subject, number in due.items())
+            raise Conflict(
+                f"These days would delete at once what is older: {counts}.",
+                hint='Nothing was changed. Send them again with "confirm": true.',
+                due=due,
+            )
         await services.report_room.retention.set_terms(visit.principal, visit.here().id, data.days)
         return await read(request)
 

@@ -17,7 +17,7 @@ from failgate.workspaces.usage import DAY_SECONDS, Day
 Asking = Request[Any, Any, Any]
 CSV_DAYS = 400
 _COLUMNS = ("day", "reports", "commands", "recording_seconds", "bytes_added", "bytes_removed")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
 async def read(request: Asking) -> UsageView:

@@ -6,7 +6,6 @@ Every frame is authorized anew: a role that was lost ends the socket before the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from litestar import WebSocket
@@ -14,7 +13,7 @@ from litestar import WebSocket
 from failgate.access.permission import Permission
 from failgate.web.context import services_of, visit_of
 from failgate.web.guard import may_still
-from failgate.web.live.sockets import CREDENTIAL_ENDED, ROLE_ENDED, OpenSockets
+from failgate.web.live.sockets import CREDENTIAL_ENDED, ROLE_ENDED, OpenSockets, first_of
 from failgate.web.metrics import Metrics
 
 TRY_AGAIN = 1013
@@ -27,10 +26,10 @@ async def reviewer_socket(socket: WebSocket[Any, Any, Any]) -> None:
     sockets: OpenSockets = socket.app.state.sockets
     metrics: Metrics = socket.app.state.metrics
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    with sockets.register(visit, _first(ended)), services.feed.subscribe(visit.here().id) as events:
+    with sockets.register(visit, first_of(ended)), services.feed.subscribe(visit.here().id) as events:
         await socket.accept()
         metrics.socket_opened("live.reviewer")
-        leaving = asyncio.create_task(_until_left(socket))
+        leaving = asyncio.create_task(until_left(socket))
         speaking = asyncio.create_task(_speak(socket, events))
         waited: set[asyncio.Future[Any]] = {leaving, speaking, ended}
         try:
@@ -41,21 +40,11 @@ async def reviewer_socket(socket: WebSocket[Any, Any, Any]) -> None:
             await asyncio.wait({leaving, speaking})
             metrics.socket_closed("live.reviewer")
         if ended.done():
-            await _close(socket, ended.result(), "the session or the role has ended")
+            await close(socket, ended.result(), "the session or the role has ended")
         elif not leaving.cancelled():
             return
         elif speaking.done() and not speaking.cancelled() and speaking.exception() is None:
-            await _close(socket, speaking.result(), "ask again")
-
-
-def _first(ended: asyncio.Future[int]) -> Callable[[int], None]:
-    """Return what keeps the first code with which the socket is to be closed."""
-
-    def end(code: int) -> None:
-        if not ended.done():
-            ended.set_result(code)
-
-    return end
+            await close(socket, speaking.result(), "ask again")
 
 
 async def _speak(socket: WebSocket[Any, Any, Any], events: Any) -> int:
@@ -68,12 +57,14 @@ async def _speak(socket: WebSocket[Any, Any, Any], events: Any) -> int:
     return TRY_AGAIN
 
 
-async def _until_left(socket: WebSocket[Any, Any, Any]) -> None:
+async def until_left(socket: WebSocket[Any, Any, Any]) -> None:
+    """Return when the page left, or said more than a page has to say."""
     for _ in range(_LONGEST_SILENT_INPUT):
         message = await socket.receive()
         if message["type"] != "websocket.receive":
             return
 
 
-async def _close(socket: WebSocket[Any, Any, Any], code: int, reason: str) -> None:
+async def close(socket: WebSocket[Any, Any, Any], code: int, reason: str) -> None:
+    """Close the socket with `code`."""
     await socket.send({"type": "websocket.close", "code": code, "reason": reason})

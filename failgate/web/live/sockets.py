@@ -1,9 +1,14 @@
-"""Which sockets are open under which credential, so that they end when it does, before any further frame."""
+"""Which sockets and long polls are open under which credential, so that they end when it does.
 
-from collections import defaultdict
-from collections.abc import Callable, Generator, Hashable
+A credential may end between the look at it and the moment from which its end is heard: the last ones that ended are
+kept, and open nothing.
+"""
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import Awaitable, Callable, Generator, Hashable
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from failgate.access.permission import Permission
 from failgate.access.role import GRANTS, Role
@@ -11,26 +16,33 @@ from failgate.accounts.logins import Logins
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.token_text import token_id_of
 from failgate.accounts.tokens import Tokens
-from failgate.base.errors import TooManyRequests
+from failgate.base.errors import NotSignedIn, TooManyRequests
 from failgate.sso.enforcement import Enforcements
 from failgate.web.context import Visit
+from failgate.web.stop import before
 from failgate.workspaces.certificates import AgentCertificates
 from failgate.workspaces.workspaces import Workspaces
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+T = TypeVar("T")
 
 CREDENTIAL_ENDED = 4401
 ROLE_ENDED = 4403
 COME_AGAIN = 1013  # try again later: RFC 6455 section 7.4.1, as registered
 MAX_OF_SESSION = 32
+ENDED_KEPT: Final = 10_000  # credentials; a handshake takes milliseconds
 
 Ended = Callable[[int], None]
 """Closes one socket with this code."""
+Open = defaultdict[str, set[Ended]]
 
 
 class OpenSockets:
-    """The open sockets of one server, by the id of the session, login, token or certificate that proved them."""
+    """The open sockets of one server, by the id of the session, login, token or certificate that proved them.
+
+    Beside them the answers that are held back until something happens (long polls).
+    """
 
     def __init__(
         self,
@@ -45,7 +57,9 @@ class OpenSockets:
 
         Also when a workspace begins or ends to demand single sign-on: then its people come in anew, or do not.
         """
-        self._open: defaultdict[str, set[Ended]] = defaultdict(set)
+        self._open: Open = defaultdict(set)
+        self._held: Open = defaultdict(set)
+        self._ended: OrderedDict[str, None] = OrderedDict()
         self._of_member: defaultdict[tuple[str, str], set[tuple[Permission, Ended]]] = defaultdict(set)
         self._undo = (
             sessions.on_closed(self._end),
@@ -60,12 +74,30 @@ class OpenSockets:
     def register(self, visit: Visit, ended: Ended) -> Generator[None]:
         """Have `ended` called in the moment when the credential or the role of `visit` ends, while this is open.
 
-        Raises: TooManyRequests (a session or a login holds 32 sockets).
+        Raises: NotSignedIn (the credential has ended meanwhile); TooManyRequests (a session or a login holds 32).
         """
-        key = _key(visit)
-        if visit.principal.session_id is not None and len(self._open.get(key, ())) >= MAX_OF_SESSION:
+        is_of_session = visit.principal.session_id is not None
+        if is_of_session and len(self._open.get(_key(visit), ())) >= MAX_OF_SESSION:
             raise TooManyRequests("Too many pages of this session are open.", retry_after_seconds=5, hint="Close some.")
-        self._open[key].add(ended)
+        with self._heard(self._open, visit, ended):
+            yield
+
+    async def hold(self, visit: Visit, wanted: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what `wanted` answers, or None when the credential or the role of `visit` ends before it does.
+
+        Raises: NotSignedIn (the credential has ended meanwhile).
+        """
+        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        with self._heard(self._held, visit, first_of(ended)):
+            answered = await before(wanted(), ended)
+        return None if ended.done() else answered
+
+    @contextmanager
+    def _heard(self, among: Open, visit: Visit, ended: Ended) -> Generator[None]:
+        key = _key(visit)
+        if key in self._ended:
+            raise NotSignedIn("The credential is not valid any more.", hint="Sign in again, or use another token.")
+        among[key].add(ended)
         member = _member(visit)
         entry = (visit.door.permission, ended) if visit.door is not None else None
         if member is not None and entry is not None:
@@ -73,7 +105,7 @@ class OpenSockets:
         try:
             yield
         finally:
-            _discard(self._open, key, ended)
+            _discard(among, key, ended)
             if member is not None and entry is not None:
                 _discard(self._of_member, member, entry)
 
@@ -83,7 +115,10 @@ class OpenSockets:
             undo()
 
     def _end(self, credential_id: str) -> None:
-        for ended in tuple(self._open.get(credential_id, ())):
+        self._ended[credential_id] = None
+        if len(self._ended) > ENDED_KEPT:
+            self._ended.popitem(last=False)
+        for ended in (*self._open.get(credential_id, ()), *self._held.get(credential_id, ())):
             ended(CREDENTIAL_ENDED)
 
     def _role_changed(self, workspace_id: str, account_id: str, role: Role | None) -> None:
@@ -96,6 +131,16 @@ class OpenSockets:
             if member[0] == workspace_id:
                 for _, ended in tuple(entries):
                     ended(COME_AGAIN)
+
+
+def first_of(ended: asyncio.Future[int]) -> Ended:
+    """Return what keeps the first code with which the socket is to be closed."""
+
+    def end(code: int) -> None:
+        if not ended.done():
+            ended.set_result(code)
+
+    return end
 
 
 def _discard(kept: defaultdict[K, set[V]], key: K, value: V) -> None:

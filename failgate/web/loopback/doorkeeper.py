@@ -57,7 +57,7 @@ class Doorkeeper:
 
 def _with_headers(nonce: str, send: Send) -> Send:
     """Return a `send` whose every answer carries the security headers; forms of ours name their origin."""
-    ours = security_headers(nonce, is_https=False, is_trustworthy=False)
+    ours = security_headers(nonce, is_https=False, is_trustworthy=False, reports_to=None)
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":

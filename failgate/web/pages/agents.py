@@ -29,6 +29,7 @@ from failgate.web.pages.people_view import (
     token_line,
 )
 from failgate.web.pages.report_view import ReportRow, report_rows
+from failgate.web.pages.runs import runs_on
 from failgate.web.pages.showing import Asking, Page, grants, show
 from failgate.web.pages.text import moment
 from failgate.web.render import redirect
@@ -187,6 +188,7 @@ async def _show_agent(request: Asking, agent: Agent, error: FailgateError | None
         visit.form.get("san", "")[:200],
         str(error) if error else None,
         await _reports(request, agent),
+        await runs_on(request, agent),
     )
     status = error.status if error else 200
     return await show(request, "agent.html", view, title=agent.name, room="agents", status=status)

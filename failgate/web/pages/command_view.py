@@ -9,9 +9,10 @@ from typing import Any, Final, Literal
 
 from failgate.gate.rendering import unrender
 from failgate.gate.rendering import warnings as rendering_warnings
+from failgate.web.pages.history_view import Beside, HistoryView, history_view
 from failgate.web.pages.text import Moment, duration, initials, left, microseconds, moment, moment_of
 from failgate.web.pages.token_view import Text, TokenView, parts_of, preview, texts, token_view
-from failgate.wire.gate import CommandView, Finding
+from failgate.wire.gate import Challenge, CommandView, Finding
 
 Standing = Literal["vote", "enrol", "prove", "role", "own", "voted"]
 
@@ -58,7 +59,7 @@ class VerdictView:
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """A request in a list."""
+    """A request in a list; `same` others of its agent ask for the same and are not listed."""
 
     id: str
     preview: tuple[tuple[Text, ...], ...]
@@ -76,11 +77,12 @@ class RequestRow:
     decided: Moment
     decided_by: str
     exit_code: int | None
+    same: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CommandDetail:
-    """Everything about one request. `version` changes whenever what is shown changes."""
+    """Everything about one request. `version` changes whenever what is shown changes; `same` others can be folded."""
 
     id: str
     version: str
@@ -118,9 +120,14 @@ class CommandDetail:
     waiting_for: str
     if_approved: str
     if_approved_short: str
+    challenge: Challenge
     standing: Standing
     verdict: VerdictView | None
     report_id: str | None
+    past: HistoryView | None
+    differing: frozenset[int]
+    may_go_further: bool
+    same: int = 0
 
 
 def row_of(command: CommandView, now_us: int, viewer: str | None) -> RequestRow:
@@ -165,8 +172,10 @@ def detail_of(
     viewer: str | None,
     is_full: bool,
     report_id: str | None,
+    beside: Beside | None = None,
 ) -> CommandDetail:
     """Return `command` for the page on which it is decided. `is_full` collapses nothing; `report_id` is of its run."""
+    past = None if beside is None else history_view(beside, now_us)
     argv, have = unrender(command.rendering), approvals(command)
     is_pending = command.state == "pending"
     shown = len(argv) if is_full else ARGV_LIMIT
@@ -215,9 +224,13 @@ def detail_of(
         waiting_for=command.waiting_for,
         if_approved=if_approved(command),
         if_approved_short=if_approved_short(command),
+        challenge=command.challenge,
         standing="voted" if standing == "vote" and has_voted else standing,
         verdict=None if is_pending else verdict_of(command, now_us),
         report_id=report_id,
+        past=past,
+        differing=past.compared.places if past and past.compared else frozenset(),
+        may_go_further=beside is not None and beside.may_make_rules and command.need <= 1,
     )
 
 
@@ -233,8 +246,14 @@ def facts_of(command: CommandView) -> tuple[FactView, ...]:
     found: list[FactView] = []
     if isinstance(exe, dict):
         found.append(FactView("Program", texts(str(exe.get("path"))), f"sha256 {str(exe.get('sha256'))[:12]}…"))
+        if exe.get("interpreter") is not None:
+            found.append(FactView("Read by", texts(str(exe["interpreter"])), "the program is a script"))
     else:
         found.append(FactView("Program", (), "the agent did not say which file this would be"))
+    programs = body.get("programs")
+    for name, one in sorted(programs.items()) if isinstance(programs, dict) else ():
+        sha256 = f"sha256 {str(one['sha256'])[:12]}…" if one.get("sha256") else "a file of the system"
+        found.append(FactView("By the search path", texts(f"{name} is {one.get('path')}"), sha256))
     if "cwd" in body:
         known = "the same folder is checked before it runs" if body.get("cwd_dev_ino") else ""
         found.append(FactView("Directory", texts(str(body["cwd"])), known))
@@ -257,8 +276,10 @@ def if_approved(command: CommandView) -> str:
 def if_approved_short(command: CommandView) -> str:
     """Return what an approval brings about, for the bar of the decision."""
     have = approvals(command)
-    if command.need - have <= 1:
+    if command.need - have == 1:
         return f"Your approval decides: it runs once on {command.host}."
+    if command.need - have < 1:
+        return "Those who approved are not enough: another reviewer decides."
     return f"Your approval is {have + 1} of {command.need}."
 
 
@@ -299,5 +320,7 @@ def verdict_of(command: CommandView, now_us: int) -> VerdictView:
             "What is stored differs from its audit record. It cannot be approved.",
         ),
     }
+    if verdict and verdict.wants_changes:
+        return VerdictView("bad", "cross", "Changes requested", f"By {by}.{note} Nothing ran; it may ask anew.", at)
     kind, symbol, headline, sentence = words[command.state]
     return VerdictView(kind, symbol, headline, sentence, at)

@@ -6,7 +6,7 @@ from litestar.params import FromPath, QueryParameter
 
 from failgate.access.permission import Permission
 from failgate.web.context import services_of, visit_of
-from failgate.web.pages.queue import Full, report_of, standing_of
+from failgate.web.pages.queue import Full, beside_of, report_of, standing_of
 from failgate.web.pages.queue_view import command_page_view, commands_view
 from failgate.web.pages.showing import Asking, Page, grants, show
 from failgate.wire.gate import State
@@ -37,5 +37,6 @@ async def one(request: Asking, id: FromPath[str], full: Full = False) -> Page:  
         is_full=full,
         report_id=await report_of(request, visit, command),
         may_read_audit=grants(visit, Permission.WORKSPACE_AUDIT_READ),
+        beside=await beside_of(request, visit, command),
     )
     return await show(request, "command.html", view, title="Command", room="commands")

@@ -11,6 +11,7 @@ from failgate.web.pages import (
     commands,
     device,
     devices,
+    further,
     overview,
     passkeys,
     playing,
@@ -20,7 +21,9 @@ from failgate.web.pages import (
     report_groups,
     reports,
     retention,
+    rules,
     second_factor,
+    sessions,
     setup,
     shared,
     shares,
@@ -32,6 +35,7 @@ from failgate.web.pages import (
     usage,
 )
 from failgate.web.pages.connection_doors import CONNECTIONS
+from failgate.web.pages.notification_doors import NOTIFICATIONS
 from failgate.web.pages.people_doors import PEOPLE, PLATFORM
 
 _ROOM: Final = "/w/{workspace}"
@@ -138,6 +142,11 @@ PAGES: Final[tuple[Door, ...]] = (
     _room("page.vote", "POST", "/commands/{id}/votes", queue.vote, P.WORKSPACE_COMMAND_VOTE),
     _room("page.commands", "GET", "/commands", commands.listing, P.WORKSPACE_COMMAND_READ),
     _room("page.command", "GET", "/commands/{id}", commands.one, P.WORKSPACE_COMMAND_READ),
+    _sensitive("page.further", "GET", f"{_ROOM}/commands/{{id}}/further", further.form, P.WORKSPACE_RULE_WRITE),
+    _sensitive("page.further_make", "POST", f"{_ROOM}/commands/{{id}}/further", further.make, P.WORKSPACE_RULE_WRITE),
+    _sensitive(
+        "page.suggestions", "GET", f"{_ROOM}/settings/rules/suggestions", further.suggestions, P.WORKSPACE_RULE_WRITE
+    ),
     _room("page.reports", "GET", "/reports", reports.listing, P.WORKSPACE_REPORT_READ),
     _sensitive("page.retention", "GET", f"{_ROOM}/settings/retention", retention.terms, P.WORKSPACE_REPORT_DELETE),
     _sensitive(
@@ -190,6 +199,9 @@ PAGES: Final[tuple[Door, ...]] = (
         report_groups.reopen,
         P.WORKSPACE_REPORT_TRIAGE,
     ),
+    _room("page.recordings", "GET", "/sessions", sessions.listing, P.WORKSPACE_RECORDING_READ),
+    _room("page.recording", "GET", "/sessions/{id}", sessions.one, P.WORKSPACE_RECORDING_READ),
+    _room("page.recording_playback", "GET", "/sessions/{id}/playback", sessions.frames, P.WORKSPACE_RECORDING_READ),
     _room("page.report", "GET", "/reports/{id}", reports.one, P.WORKSPACE_REPORT_READ),
     _room("page.report_playback", "GET", "/reports/{id}/playback", playing.frames, P.WORKSPACE_REPORT_READ),
     _room("page.shares", "GET", "/reports/{id}/shares", shares.listing, P.WORKSPACE_SHARE_READ),
@@ -211,12 +223,39 @@ PAGES: Final[tuple[Door, ...]] = (
         redaction.revoke,
         P.WORKSPACE_REDACTION_WRITE,
     ),
+    _room("page.rules", "GET", "/settings/rules", rules.listing, P.WORKSPACE_RULE_READ),
+    _sensitive("page.rules_create", "POST", f"{_ROOM}/settings/rules", rules.create, P.WORKSPACE_RULE_WRITE),
+    _sensitive(
+        "page.rules_starter", "POST", f"{_ROOM}/settings/rules/starter", rules.take_starter, P.WORKSPACE_RULE_WRITE
+    ),
+    _sensitive(
+        "page.rules_terms", "POST", f"{_ROOM}/settings/rules/terms", rules.set_terms, P.WORKSPACE_SETTINGS_WRITE
+    ),
+    _sensitive(
+        "page.rules_approve",
+        "POST",
+        f"{_ROOM}/settings/rules/proposals/{{id}}/approve",
+        rules.approve,
+        P.WORKSPACE_RULE_WRITE,
+    ),
+    _sensitive(
+        "page.rules_withdraw",
+        "POST",
+        f"{_ROOM}/settings/rules/proposals/{{id}}/withdraw",
+        rules.withdraw,
+        P.WORKSPACE_RULE_WRITE,
+    ),
+    _room("page.rule", "GET", "/settings/rules/{id}", rules.one, P.WORKSPACE_RULE_READ),
+    _sensitive(
+        "page.rule_revoke", "POST", f"{_ROOM}/settings/rules/{{id}}/revoke", rules.revoke, P.WORKSPACE_RULE_WRITE
+    ),
     # Of whoever holds a link: no session, no workspace, and nothing of either is asked for.
     _page("page.shared", "GET", "/s/{share}", shared.one, P.PUBLIC_PAGE_READ),
     _page("page.shared_prove", "POST", "/s/{share}", shared.prove, P.PUBLIC_SHARE_OPEN),
     _page("page.shared_artifact", "GET", "/s/{share}/artifacts/{sha256}", shared.artifact, P.PUBLIC_PAGE_READ),
     _page("page.shared_playback", "GET", "/s/{share}/playback", shared.playback, P.PUBLIC_PAGE_READ),
     _room("page.audit", "GET", "/audit", audit.log, P.WORKSPACE_AUDIT_READ),
+    *NOTIFICATIONS,
     *PEOPLE,
     *PLATFORM,
 )

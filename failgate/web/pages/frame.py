@@ -46,6 +46,7 @@ _ROOMS: Final = (
     ("queue", "Queue", Permission.WORKSPACE_COMMAND_READ),
     ("commands", "Commands", Permission.WORKSPACE_COMMAND_READ),
     ("reports", "Reports", Permission.WORKSPACE_REPORT_READ),
+    ("sessions", "Sessions", Permission.WORKSPACE_RECORDING_READ),
     ("agents", "Agents", Permission.WORKSPACE_AGENT_READ),
     ("audit", "Audit", Permission.WORKSPACE_AUDIT_READ),
     ("members", "Members", Permission.WORKSPACE_MEMBER_READ),

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from failgate.access.permission import Permission as P  # noqa: N817 - the table is read in columns
 from failgate.web.door import Door
-from failgate.web.pages import agents, deletion, invite, keys, members, platform, platform_users, reset, settings
+from failgate.web.pages import agents, deletion, invite, keys, members, platform, platform_users, reset, runs, settings
 
 _ROOM: Final = "/w/{workspace}"
 
@@ -57,6 +57,7 @@ PEOPLE: Final = (
     _room("page.agent_new", "GET", "/agents/new", agents.form, P.WORKSPACE_AGENT_WRITE, is_sensitive=True),
     _room("page.agent_create", "POST", "/agents", agents.create, P.WORKSPACE_AGENT_WRITE, is_sensitive=True),
     _room("page.agent", "GET", "/agents/{id}", agents.one, P.WORKSPACE_AGENT_READ),
+    _room("page.agent_run", "GET", "/agents/{id}/runs/{run}", runs.one, P.WORKSPACE_COMMAND_READ),
     _room("page.agent_describe", "POST", "/agents/{id}", agents.describe, P.WORKSPACE_AGENT_WRITE),
     _room("page.agent_owner", "POST", "/agents/{id}/owner", agents.change_owner, P.WORKSPACE_AGENT_WRITE,
           is_sensitive=True),

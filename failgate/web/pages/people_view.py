@@ -33,7 +33,11 @@ _ABOUT: Final = {
     Permission.WORKSPACE_REPORT_HOLD: "put reports under legal hold",
     Permission.WORKSPACE_REDACTION_READ: "read redaction rules",
     Permission.WORKSPACE_REDACTION_WRITE: "change redaction rules",
+    Permission.WORKSPACE_NOTIFICATION_READ: "read destinations of notifications",
+    Permission.WORKSPACE_NOTIFICATION_WRITE: "change destinations of notifications",
     Permission.WORKSPACE_USAGE_READ: "read usage",
+    Permission.WORKSPACE_RECORDING_CREATE: "record terminal sessions",
+    Permission.WORKSPACE_RECORDING_READ: "watch recordings",
     Permission.WORKSPACE_SHARE_READ: "list share links",
     Permission.WORKSPACE_SHARE_WRITE: "make and revoke share links",
     Permission.WORKSPACE_SHARING_WRITE: "switch share links off and on",
@@ -153,6 +157,20 @@ class CertificateLine:
 
 
 @dataclass(frozen=True, slots=True)
+class RunLine:
+    """A run of an agent, in its own words; `led_to` says in words what its commands ended with."""
+
+    id: str
+    name: str
+    model: str | None
+    session: str | None
+    began: Moment
+    last: Moment
+    commands: int
+    led_to: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentView:
     """One agent, its tokens, its names in certificates, and what may be changed of it.
 
@@ -171,6 +189,7 @@ class AgentView:
     san: str = ""
     error: str | None = None
     reports: tuple[ReportRow, ...] | None = None
+    runs: tuple[RunLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +303,8 @@ class SettingsView:
     redaction_href: str | None = None
     may_delete: bool = False
     is_deletion_waiting: bool = False
+    rules_href: str | None = None
+    notifications_href: str | None = None
 
 
 def role_choices(roles: tuple[Role, ...], chosen: Role) -> tuple[Choice, ...]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from litestar import Response
@@ -12,11 +11,10 @@ from failgate.base.errors import NotFound
 from failgate.reports.reading import OpenedArtifact
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.showing import Asking
-from failgate.web.playback import MOST_BYTES, Playback, kept_play
+from failgate.web.playback import MOST_BYTES, PLAYERS, Playback, kept_play
 from failgate.wire.reports import ReportView
 
 Opening = Callable[[str], Awaitable[OpenedArtifact]]
-_PLAYERS = ThreadPoolExecutor(max_workers=1, thread_name_prefix="playback")  # one at a time: it takes a core
 
 
 async def frames(request: Asking, id: FromPath[str]) -> Response[bytes]:  # noqa: A002 - the path's word
@@ -56,4 +54,4 @@ async def playback_of(report: ReportView, opening: Opening) -> Playback | None:
     pieces = await opened.read(0, min(opened.size_bytes, MOST_BYTES))
     content = b"".join([piece async for piece in pieces])
     work = partial(kept_play, content, is_whole=opened.size_bytes <= MOST_BYTES)
-    return await asyncio.get_running_loop().run_in_executor(_PLAYERS, work)
+    return await asyncio.get_running_loop().run_in_executor(PLAYERS, work)

@@ -1,6 +1,6 @@
 """The queue: what waits, the request that is looked at, and the vote of a browser without scripts."""
 
-from typing import Annotated, Literal, cast
+from typing import Annotated
 
 from litestar.params import FromPath, QueryParameter
 
@@ -9,7 +9,8 @@ from failgate.base.errors import BadInput
 from failgate.web.context import Visit, services_of, visit_of
 from failgate.web.pages.command_view import Standing
 from failgate.web.pages.frame import Frame
-from failgate.web.pages.queue_view import QueueView, queue_view
+from failgate.web.pages.history_view import Beside
+from failgate.web.pages.queue_view import QueueView, in_turn, queue_view
 from failgate.web.pages.showing import Asking, Page, frame_of, grants
 from failgate.web.render import page, redirect
 from failgate.wire.gate import CommandView, Vote
@@ -32,26 +33,28 @@ async def vote(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the 
     """Count the vote of a form; the page then says what stands."""
     visit = visit_of(request)
     decision = visit.form.get("decision")
-    if decision not in {"approve", "deny"}:
+    if decision not in {"approve", "deny", "changes", "deny-alike"}:
         raise BadInput("The form says neither approve nor deny.", hint="Use the buttons of the page.")
     cast_vote = Vote(
-        decision=cast("Literal['approve', 'deny']", decision),
+        decision="approve" if decision == "approve" else "deny",
         digest=visit.form.get("digest", ""),
         note=visit.form.get("note", "").strip() or None,
+        wants_changes=decision == "changes",
+        confirm=visit.form.get("confirm", "").strip() or None,
     )
-    await services_of(request).gate.vote(visit.principal, visit.here().id, id, cast_vote)
+    gate = services_of(request).gate
+    cast = gate.deny_alike if decision == "deny-alike" else gate.vote
+    await cast(visit.principal, visit.here().id, id, cast_vote)
     return redirect(f"/w/{visit.here().slug}/queue?c={id}")
 
 
 async def _view(request: Asking, visit: Visit, chosen: str | None, *, is_full: bool) -> QueueView:
     services, workspace_id = services_of(request), visit.here().id
-    waiting = services.gate.pending(workspace_id)
+    waiting, alike = services.gate.pending(workspace_id), services.gate.alike(workspace_id)
     newest = await services.gate.page(workspace_id, None, DECIDED)
-    selected_id = chosen or min(waiting, key=_expiry, default=None)
-    selected: CommandView | None = None
-    if selected_id is not None:
-        number = selected_id if isinstance(selected_id, str) else selected_id.id
-        selected = await services.gate.view(workspace_id, number, visit.principal)
+    turns = in_turn(waiting, alike)
+    number = chosen or (turns[0][0].id if turns else None)
+    selected = None if number is None else await services.gate.view(workspace_id, number, visit.principal)
     return queue_view(
         waiting,
         [command for command in newest.items if command.state != "pending"],
@@ -63,6 +66,8 @@ async def _view(request: Asking, visit: Visit, chosen: str | None, *, is_full: b
         is_full=is_full,
         report_id=await report_of(request, visit, selected),
         server_url=str(request.base_url).rstrip("/"),
+        beside=None if selected is None else await beside_of(request, visit, selected),
+        alike=alike,
     )
 
 
@@ -73,16 +78,20 @@ async def _is_own(request: Asking, visit: Visit, command: CommandView) -> bool:
     return command.agent == visit.principal.label or owners.get(command.agent) == visit.principal.account_id
 
 
-def _expiry(command: CommandView) -> str:
-    return command.expires_at
-
-
 async def report_of(request: Asking, visit: Visit, command: CommandView | None) -> str | None:
     """Return the report of the command's run that the visitor may open, or None."""
     if command is None or command.outcome is None or not grants(visit, Permission.WORKSPACE_REPORT_READ):
         return None
     newest = await services_of(request).reports.of_command(visit.here().id, command.id)
     return newest or command.outcome.report_id
+
+
+async def beside_of(request: Asking, visit: Visit, command: CommandView) -> Beside:
+    """Return what went before `command`, with the reports of earlier runs that the visitor may open."""
+    history = await services_of(request).gate.history(visit.here().id, command.id, visit.principal)
+    found = {one.id: await report_of(request, visit, one) for one in history.last}
+    reports = {number: report_id for number, report_id in found.items() if report_id is not None}
+    return Beside(history, reports, grants(visit, Permission.WORKSPACE_RULE_WRITE))
 
 
 async def standing_of(request: Asking, visit: Visit, command: CommandView | None) -> Standing:

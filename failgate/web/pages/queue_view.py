@@ -1,17 +1,20 @@
 """The queue as its page shows it: who waits, how fast it is decided, and the story of one request. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
 from failgate.web.pages.command_view import CommandDetail, RequestRow, Standing, detail_of, row_of
+from failgate.web.pages.history_view import Beside
 from failgate.web.pages.text import MICROSECONDS, Moment, duration, microseconds, moment, moment_of, span
 from failgate.wire.gate import CommandView
 
 STATES: Final = ("pending", "approved", "executed", "denied", "expired", "cancelled", "quarantined")
 RECENT: Final = 8  # decided requests below those that wait
 BARS: Final = 24
+LISTED: Final = 200  # rows of what waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,16 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """The queue. `pane` is what a phone shows: `list`, or `detail` when a request was chosen."""
+    """The queue. `pane` is what a phone shows: `list`, or `detail` when a request was chosen.
+
+    `count` requests wait; `unlisted` of them are left out of `waiting`, besides those that are folded.
+    """
 
     pane: str
     now_iso: str
     waiting: tuple[RequestRow, ...]
+    count: int
+    unlisted: int
     oldest: str
     recent: tuple[RequestRow, ...]
     pulse: Pulse
@@ -106,24 +114,60 @@ def queue_view(
     is_full: bool,
     report_id: str | None,
     server_url: str,
+    beside: Beside | None = None,
+    alike: Mapping[str, str] | None = None,
 ) -> QueueView:
-    """Return the queue: what expires first stands first; without a chosen request the first is shown."""
-    rows = sorted((row_of(command, now_us, viewer) for command in waiting), key=lambda row: row.expires.us)
-    shown = selected or next((command for command in waiting if rows and command.id == rows[0].id), None)
-    oldest = min((row.created.us for row in rows), default=now_us)
+    """Return the queue, as `in_turn` orders it; without a chosen request the first is shown.
+
+    `alike` tells by their ids which requests are folded.
+    """
+    turns = in_turn(waiting, alike or {})
+    rows = [replace(row_of(command, now_us, viewer), same=same) for command, same in turns[:LISTED]]
+    shown = selected or (turns[0][0] if turns else None)
+    oldest = min((microseconds(command.created_at) for command in waiting), default=now_us)
     detail = None
     if shown is not None:
-        detail = detail_of(shown, now_us, standing=standing, viewer=viewer, is_full=is_full, report_id=report_id)
+        detail = detail_of(
+            shown, now_us, standing=standing, viewer=viewer, is_full=is_full, report_id=report_id, beside=beside
+        )
+        same = _same_as(shown, alike or {})
+        detail = replace(detail, same=same, version=f"{detail.version}-{same}")
     return QueueView(
         pane="detail" if is_chosen and shown else "list",
         now_iso=moment(now_us, now_us).iso,
         waiting=tuple(rows),
+        count=len(waiting),
+        unlisted=sum(1 + same for _, same in turns[LISTED:]),
         oldest=span((now_us - oldest) // MICROSECONDS),
         recent=tuple(row_of(command, now_us, viewer) for command in decided[:RECENT]),
         pulse=pulse_of(decided),
         selected=detail,
         server_url=server_url,
     )
+
+
+def in_turn(waiting: Sequence[CommandView], alike: Mapping[str, str]) -> list[tuple[CommandView, int]]:
+    """Return what waits, each with how many others are folded into it.
+
+    Of what is alike the one that expires first stands for all. Agents take turns: the first of each that expires, then
+    the second of each; so a flood of one leaves the others where they were.
+    """
+    folded: dict[str, list[CommandView]] = {}
+    for command in sorted(waiting, key=lambda one: one.expires_at):
+        folded.setdefault(alike.get(command.id, command.id), []).append(command)
+    turns: Counter[str] = Counter()
+    ordered: list[tuple[int, str, CommandView, int]] = []
+    for same in folded.values():
+        first = same[0]
+        turns[first.agent] += 1
+        ordered.append((turns[first.agent], first.expires_at, first, len(same) - 1))
+    ordered.sort(key=lambda one: one[:2])
+    return [(command, others) for _, _, command, others in ordered]
+
+
+def _same_as(command: CommandView, alike: Mapping[str, str]) -> int:
+    key = alike.get(command.id)
+    return 0 if key is None else sum(other == key for other in alike.values()) - 1
 
 
 def pulse_of(decided: Iterable[CommandView]) -> Pulse:
@@ -175,9 +219,12 @@ def command_page_view(
     is_full: bool,
     report_id: str | None,
     may_read_audit: bool,
+    beside: Beside | None = None,
 ) -> CommandPageView:
     """Return one request with its story."""
-    detail = detail_of(command, now_us, standing=standing, viewer=viewer, is_full=is_full, report_id=report_id)
+    detail = detail_of(
+        command, now_us, standing=standing, viewer=viewer, is_full=is_full, report_id=report_id, beside=beside
+    )
     return CommandPageView(moment(now_us, now_us).iso, detail, timeline_of(command, now_us), may_read_audit)
 
 
@@ -199,7 +246,7 @@ def timeline_of(command: CommandView, now_us: int) -> tuple[Step, ...]:
             if is_yes
             else ""
         )
-        headline = "Approved" if is_yes else "Denied"
+        headline = "Approved" if is_yes else "Changes requested" if verdict.wants_changes else "Denied"
         steps.append(Step(headline, by, moment_of(verdict.decided_at, now_us), "ok" if is_yes else "bad"))
     elif command.state in {"expired", "cancelled", "quarantined"}:
         at = moment(min(microseconds(command.expires_at), now_us), now_us)

@@ -48,14 +48,13 @@ async def _show(request: Asking, report_id: str, status: int = 200) -> Page:
     workspace_id = visit.here().id
     report = await services.reports.view(visit.principal, workspace_id, report_id)
     hold = await services.report_room.retention.hold_on(workspace_id, report_id)
-    links = (await services.sharing.page(workspace_id, report_id)).items if report.state == "sealed" else []
     kept = [one for one in report.artifacts if one.is_present]
     view = DeletionView(
         report_id,
         report.title,
         len(kept),
         size(sum(one.size_bytes for one in kept)),
-        sum(one.state == "open" for one in links),
+        await services.sharing.open_count(workspace_id, report_id) if report.state == "sealed" else 0,
         hold.reason if hold is not None else "",
     )
     return await show(request, "report_delete.html", view, title="Delete a report", room="reports", status=status)

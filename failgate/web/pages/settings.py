@@ -47,6 +47,8 @@ async def _show(request: Asking, error: BadInput | None = None, *, is_saved: boo
         f"/w/{workspace.slug}/settings/redaction" if grants(visit, Permission.WORKSPACE_REDACTION_READ) else None,
         grants(visit, Permission.WORKSPACE_DELETION_WRITE),
         await services.deletion.waiting(workspace.id) is not None,
+        f"/w/{workspace.slug}/settings/rules" if grants(visit, Permission.WORKSPACE_RULE_READ) else None,
+        _notifications_href(visit),
     )
     status = error.status if error else 200
     return await show(request, "settings.html", view, title="Settings", room="settings", status=status)
@@ -57,6 +59,13 @@ def _sign_in_href(visit: Visit) -> str | None:
     if not grants(visit, Permission.WORKSPACE_SIGN_IN_READ):
         return None
     return f"/w/{visit.here().slug}/settings/sign-in"
+
+
+def _notifications_href(visit: Visit) -> str | None:
+    """Return where the workspace's destinations are, for who may look there."""
+    if not grants(visit, Permission.WORKSPACE_NOTIFICATION_READ):
+        return None
+    return f"/w/{visit.here().slug}/settings/notifications"
 
 
 def _sharing_href(visit: Visit) -> str | None:

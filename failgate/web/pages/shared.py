@@ -23,6 +23,7 @@ from failgate.web.api.reports import byte_range, download_headers, until_stopped
 from failgate.web.content import content_of
 from failgate.web.context import services_of, stop_of, visit_of
 from failgate.web.cookies import SHARE, read_cookie, share_cookie
+from failgate.web.headers import REPORTS_TO
 from failgate.web.pages.frame import Frame
 from failgate.web.pages.playing import Opening, frames_of, playback_of
 from failgate.web.pages.report_view import shown_artifacts
@@ -33,7 +34,7 @@ from failgate.web.render import csrf_token, html, page, redirect, render, static
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'; "
-    "trusted-types failgate"
+    f"trusted-types failgate; report-uri {REPORTS_TO}"
 )
 HEADERS: Final = {"x-robots-tag": "noindex, nofollow, noarchive, nosnippet", "referrer-policy": "no-referrer"}
 

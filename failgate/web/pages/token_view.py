@@ -42,6 +42,17 @@ def texts(value: str) -> tuple[Text, ...]:
     return tuple(Text(part.text, part.unusual) for part in render_token(value))
 
 
+def short_texts(value: str) -> tuple[Text, ...]:
+    """Return `value` as inert text, its middle left out when it is long."""
+    parts = render_token(value)
+    length = sum(len(part.text) for part in parts)
+    if length <= TOKEN_LIMIT:
+        return _shown(parts)
+    head, rest = _cut(parts, TOKEN_ENDS)
+    _, tail = _cut(rest, sum(len(part.text) for part in rest) - TOKEN_ENDS)
+    return (*_shown(head), _MORE, *_shown(tail))
+
+
 _WRITTEN_OUT: Final = re.compile(
     "(\N{MATHEMATICAL LEFT ANGLE BRACKET}[^\N{MATHEMATICAL RIGHT ANGLE BRACKET}]*.)", re.DOTALL
 )

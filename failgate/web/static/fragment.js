@@ -1,5 +1,7 @@
 // Pieces of our own pages, fetched and parsed: the only place where text becomes elements.
 
+import { moveOn } from "./leaving.js";
+
 /** @type {{ createHTML: (text: string) => unknown }} */
 const policy = globalThis.trustedTypes?.createPolicy("failgate", { createHTML: (/** @type {string} */ text) => text }) ?? {
   createHTML: (text) => text,
@@ -16,7 +18,7 @@ export async function fetchFragment(path) {
   url.searchParams.set("part", "panes");
   const answer = await fetch(url, { headers: { accept: "text/html" }, credentials: "same-origin", cache: "no-store" });
   if (answer.redirected) {
-    location.assign(answer.url);
+    moveOn(() => location.assign(answer.url));
     return null;
   }
   if (!answer.ok) return null;

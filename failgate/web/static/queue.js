@@ -1,6 +1,7 @@
 // The reviewer's page: choose, read, decide; by mouse or keys; live. It works as plain links and forms without this file.
 import { age, now, setClock, startClocks } from "./countdown.js";
 import { fetchFragment } from "./fragment.js";
+import { moveOn } from "./leaving.js";
 import { connect } from "./live.js";
 import { castVote } from "./vote.js";
 
@@ -102,8 +103,8 @@ async function refresh(path = address(), isAsked = false) {
     const page = await fetchFragment(path);
     // An answer that comes late is for a request that is no longer shown.
     if (page && (isAsked || path === address())) {
+      swapDetail(page, isAsked); // before the rail, which marks the request that is shown
       swapRail(page);
-      swapDetail(page, isAsked);
       age();
     }
   } catch {
@@ -192,7 +193,11 @@ function expand(text) {
   }
 }
 
-/** @param {"approve" | "deny"} decision @param {boolean} byKey */
+/** @typedef {import("./vote.js").Decision} Decision */
+const DOING = { approve: "Approving", deny: "Denying", changes: "Requesting changes" };
+const DONE = { approve: "Your approval counted.", deny: "Your denial counted.", changes: "The agent is told what to change." };
+
+/** @param {Decision} decision @param {boolean} byKey */
 function decide(decision, byKey) {
   const form = $("[data-act]");
   if (!form || isSending || pending) return;
@@ -200,12 +205,25 @@ function decide(decision, byKey) {
     say("Show the collapsed text before you approve: x", "wait");
     return;
   }
-  const note = /** @type {HTMLInputElement} */ ($("[data-note]")).value.trim();
+  const field = /** @type {HTMLInputElement} */ ($("[data-note]"));
+  const note = field.value.trim();
+  if (decision === "changes" && !note) {
+    say("Say what to change, then request it.", "wait");
+    field.focus();
+    return;
+  }
+  const typed = /** @type {HTMLInputElement | null} */ ($("[data-confirm]"));
+  if (decision === "approve" && typed && typed.value.trim() !== typed.dataset.confirm) {
+    say("Type the name of the host as it stands there, then approve.", "wait");
+    typed.focus();
+    return;
+  }
+  const confirm = typed?.value.trim() ?? "";
   const { id = "", digest = "" } = form.dataset;
   const send = () => {
     if (pending) clearTimeout(pending.timer);
     pending = null;
-    vote(id, digest, decision, note);
+    vote(id, digest, decision, note, confirm);
   };
   // A request that has just appeared by itself may be another than the one that the hand meant: its vote can be taken back too.
   const wait = Math.max(byKey ? TAKE_BACK_MS : 0, settledAt - now());
@@ -214,17 +232,17 @@ function decide(decision, byKey) {
     return;
   }
   pending = { timer: window.setTimeout(send, wait), send };
-  say(`${decision === "approve" ? "Approving" : "Denying"} … Esc takes it back`, "wait");
+  say(`${DOING[decision]} … Esc takes it back`, "wait");
 }
 
-/** @param {string} id @param {string} digest @param {"approve" | "deny"} decision @param {string} note */
-async function vote(id, digest, decision, note) {
+/** @param {string} id @param {string} digest @param {Decision} decision @param {string} note @param {string} confirm */
+async function vote(id, digest, decision, note, confirm) {
   isSending = true;
   const isShown = () => detail().dataset.id === id;
   const buttons = /** @type {HTMLButtonElement[]} */ ([...root.querySelectorAll("[data-act] button")]);
   for (const button of buttons) button.disabled = true;
   if (isShown()) say("Sending your vote …");
-  const voted = await castVote(workspace, id, decision, digest, note);
+  const voted = await castVote(workspace, id, decision, digest, note, confirm);
   isSending = false;
   if (!voted.ok && (voted.slug === "step-up-required" || voted.status === 401)) {
     location.assign(`${voted.status === 401 ? "/signin" : "/account/step-up"}?next=${encodeURIComponent(address())}`);
@@ -232,7 +250,7 @@ async function vote(id, digest, decision, note) {
   }
   for (const button of buttons) button.disabled = false;
   if (voted.ok) decidedId = id;
-  if (voted.ok) toast(decision === "approve" ? "Your approval counted." : "Your denial counted.");
+  if (voted.ok) toast(DONE[decision]);
   else if (isShown() && (voted.status !== 409 || voted.state === "pending")) say(voted.sentence, "bad");
   else toast(voted.sentence, true);
   if (voted.ok || voted.status === 404 || (voted.status === 409 && voted.state !== "pending")) await refresh();
@@ -274,10 +292,11 @@ document.addEventListener("click", (event) => {
 document.addEventListener("submit", (event) => {
   const form = event.target instanceof Element ? event.target.closest("[data-act]") : null;
   if (!form) return;
-  event.preventDefault();
   const button = /** @type {SubmitEvent} */ (event).submitter;
+  if (button?.getAttribute("value") === "deny-alike") return; // the page of the answer says what stands
+  event.preventDefault();
   if (!button) return;
-  decide(button.hasAttribute("data-approve") ? "approve" : "deny", false);
+  decide(/** @type {Decision} */ (button.getAttribute("value")), false);
 });
 
 document.addEventListener("keydown", (event) => {
@@ -293,7 +312,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement || event.target instanceof HTMLSelectElement) {
     // Enter in the reason field would press the first button of the form: it decides nothing.
-    if (event.key === "Enter" && event.target === field) event.preventDefault();
+    if (event.key === "Enter" && (event.target === field || event.target.matches("[data-confirm]"))) event.preventDefault();
     return;
   }
   /** @type {Record<string, () => void>} */
@@ -302,6 +321,8 @@ document.addEventListener("keydown", (event) => {
     k: () => isQueue && move(-1),
     a: () => decide("approve", true),
     d: () => decide("deny", true),
+    c: () => decide("changes", true),
+    l: () => $("[data-further]")?.click(),
     r: () => field?.focus(),
     x: expandAll,
     "?": () => keys?.showModal(),
@@ -322,12 +343,15 @@ setClock(root.dataset.now);
 startClocks();
 connect({
   path: `/api/v1/live?workspace=${encodeURIComponent(workspace)}`,
-  onEvent: soon,
+  onEvent(message) {
+    document.dispatchEvent(new CustomEvent("failgate:live", { detail: message }));
+    soon();
+  },
   onState(state) {
     showState(state);
     clearInterval(poll);
     if (state === "live") soon();
     else if (state === "reconnecting") poll = window.setInterval(soon, POLL_MS);
-    else location.reload();
+    else moveOn(() => location.reload());
   },
 });

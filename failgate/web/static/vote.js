@@ -2,11 +2,14 @@
 
 /** @typedef {{ ok: true } | { ok: false, status: number, slug: string, sentence: string, state?: string }} Voted */
 
+/** @typedef {"approve" | "deny" | "changes"} Decision a denial that asks for another form is `changes` */
+
 /**
- * @param {string} workspace @param {string} id @param {"approve" | "deny"} decision @param {string} digest @param {string} note
+ * @param {string} workspace @param {string} id @param {Decision} decision @param {string} digest @param {string} note
+ * @param {string} confirm The name of the host, typed, where the challenge asks for it.
  * @returns {Promise<Voted>}
  */
-export async function castVote(workspace, id, decision, digest, note) {
+export async function castVote(workspace, id, decision, digest, note, confirm = "") {
   const token = document.querySelector('meta[name="csrf-token"]')?.getAttribute("content") ?? "";
   let answer;
   try {
@@ -14,7 +17,13 @@ export async function castVote(workspace, id, decision, digest, note) {
       method: "POST",
       credentials: "same-origin",
       headers: { "content-type": "application/json", accept: "application/json", "x-csrf-token": token },
-      body: JSON.stringify(note ? { decision, digest, note } : { decision, digest }),
+      body: JSON.stringify({
+        decision: decision === "approve" ? "approve" : "deny",
+        digest,
+        ...(note && { note }),
+        ...(confirm && { confirm }),
+        ...(decision === "changes" && { wants_changes: true }),
+      }),
     });
   } catch {
     return { ok: false, status: 0, slug: "unreachable", sentence: "The server cannot be reached. Your vote was not sent." };

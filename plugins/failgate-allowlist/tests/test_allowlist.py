@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from failgate_allowlist import Allowlist, plugin
 
-from failgate.plugin import CommandContext, Conflict, NoSettings, Provides, Rule
+from failgate.plugin import Argument, CommandContext, Conflict, NoSettings, Provides, Rule, RuleScope
 from failgate.testing import FrozenClock, PolicyContract, command, host_at, opened
 
 WS, OTHER = "w1", "w2"
@@ -57,7 +57,8 @@ async def test_it_is_policy_and_rulebook_in_one(tmp_path: Path):
 async def test_exact_is_every_token_and_nothing_else(allowlist, clock):
     await add(allowlist, clock, "r", exact("git", "status", "--short"))
     assert await says(allowlist, clock, "git", "status", "--short") == "allow"
-    assert await says(allowlist, clock, "git", "status", "--short", cwd="/", env={"LD_PRELOAD": "/x"}) == "allow"
+    assert await says(allowlist, clock, "git", "status", "--short", cwd="/", env={"LANG": "C.UTF-8"}) == "allow"
+    assert await says(allowlist, clock, "git", "status", "--short", env={"LD_PRELOAD": "/x"}) == "abstain"
     for other in (
         ["git"],
         ["git", "status"],
@@ -73,9 +74,11 @@ async def test_exact_is_every_token_and_nothing_else(allowlist, clock):
         ["g\u0456t", "status", "--short"],
         ["/usr/bin/git", "status", "--short"],
         ["env", "git", "status", "--short"],
-        ["sh", "-c", "git status --short"],
+        ["sh", "-c", "git status --short; id"],
+        ["sh", "-c", "git status --short > x"],
     ):
         assert await says(allowlist, clock, *other) == "abstain"
+    assert await says(allowlist, clock, "sh", "-c", "git status --short") == "allow"  # it runs the same
     assert await says(allowlist, clock, "git", "status", "--short", workspace=OTHER) == "abstain"
 
 
@@ -215,3 +218,52 @@ async def test_a_deleted_workspace_leaves_no_row_behind(tmp_path: Path, clock: F
         assert (await book.rules(WS), [row[:2] for row in await book.stored()]) == ([], [(OTHER, "r3")])
         assert await says(book, clock, "/bin/a") == await says(book, clock, "/bin/b") != "allow"
         assert await says(book, clock, "/bin/a", workspace=OTHER) == "allow"
+
+
+LATER = [
+    Rule(kind="prefix", effect="deny", argv=["rm"], owner="ann", review_by="2027-01-31"),
+    Rule(
+        kind="argument", effect="allow", argv=["git", "log"], rest=Argument(one_of=["-1"]), scope=RuleScope(hosts=["h"])
+    ),
+    Rule(kind="re2", effect="allow", argv=[], pattern="tool [a-z]+", env=["APP"], max_uses=3),
+    Rule(kind="path", effect="allow", argv=[], pattern="/srv/tools/", note="n"),
+]
+
+
+async def test_rules_of_every_kind_are_the_same_after_a_restart(tmp_path: Path, clock):
+    host = host_at(tmp_path, clock=clock)
+    async with opened(plugin, NoSettings(), host) as provides:
+        for number, rule in enumerate(LATER):
+            await add(provides.rulebook, clock, f"r{number}", rule)
+        assert await provides.rulebook.use(WS, "r2")
+        before, stored = await provides.rulebook.rules(WS), await provides.rulebook.stored()
+    assert [view.last_used_at is not None for view in before] == [False, False, True, False]
+    async with opened(plugin, NoSettings(), host) as provides:
+        assert await provides.rulebook.rules(WS) == before
+        assert await provides.rulebook.stored() == stored
+        assert await says(provides.rulebook, clock, "rm", "x") == "deny"
+        assert await says(provides.rulebook, clock, "tool", "x", env={"APP": "1"}) == "allow"
+
+
+async def test_a_line_uses_the_rule_of_each_of_its_commands(allowlist, clock):
+    await add(allowlist, clock, "r1", exact("a", max_uses=2))
+    await add(allowlist, clock, "r2", exact("b"))
+    finding = await allowlist.judge(command("sh", "-c", "a && b | a"), CommandContext(WS, "bot", "ann", clock.now_us()))
+    assert (finding.says, finding.rule_id, finding.more_rule_ids) == ("allow", "r1", ("r2", "r1"))
+    for rule_id in ("r1", "r2", "r1"):
+        assert await allowlist.use(WS, rule_id)
+    assert await says(allowlist, clock, "sh", "-c", "a && b") == "abstain"
+
+
+async def test_one_refused_command_refuses_the_line_and_too_many_refuse_it_too(allowlist, clock):
+    await add(allowlist, clock, "r1", exact("a"))
+    await add(allowlist, clock, "r2", Rule(kind="prefix", effect="deny", argv=["rm"]))
+    assert await says(allowlist, clock, "sh", "-c", "a; /bin/rm x") == "deny"
+    assert await says(allowlist, clock, "sh", "-c", "a; unknown") == "abstain"
+    assert await says(allowlist, clock, "sh", "-c", "a; $X") == "abstain"
+    assert await says(allowlist, clock, "sh", "-c", ";".join(["a"] * 60)) == "deny"
+
+
+async def test_an_old_rule_of_a_line_that_cannot_be_inspected_lets_nothing_pass(allowlist, clock):
+    await add(allowlist, clock, "r1", exact("sh", "-c", "rm $X"))
+    assert await says(allowlist, clock, "sh", "-c", "rm $X") == "abstain"

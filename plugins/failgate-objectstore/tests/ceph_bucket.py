@@ -3,7 +3,6 @@
 Run it by its name: a gateway takes a quarter of a minute and a quiet machine to start, so it is no part of the suite.
 """
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -24,6 +23,7 @@ from failgate.base.ids import new_id
 from failgate.plugin import Duration, Secret, StartRefused, StorageUnavailable
 from failgate.testing import StoreContract, host_at, opened
 from tests.peers.ceph_rgw.peer import ACCESS_KEY, SECRET_KEY, CephRgw, running
+from tests.peers.relay import Relay
 
 MIB = 1024 * 1024
 BUCKET = "failgate-tests"
@@ -135,56 +135,6 @@ async def test_an_object_of_which_bytes_are_missing_is_refused_and_not_cut_silen
     monkeypatch.setattr(obstore, "get_range_async", short)
     with pytest.raises(StorageUnavailable):
         [piece async for piece in store.open(key)]
-
-
-class Relay:
-    """Passes bytes to the gateway; after `breaks_after` bytes it breaks every connection off; or it falls silent."""
-
-    def __init__(self, target: str) -> None:
-        host, _, port = target.removeprefix("http://").partition(":")
-        self._target = host, int(port)
-        self.breaks_after: int | None = None
-        self.is_speaking = asyncio.Event()
-        self.is_speaking.set()
-        self._passed = 0
-        self._tasks: set[asyncio.Task] = set()
-        self.endpoint = ""
-
-    @contextlib.asynccontextmanager
-    async def listening(self) -> AsyncIterator["Relay"]:
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self._tasks.add(asyncio.create_task(self._serve(reader, writer)))
-
-        server = await asyncio.start_server(accept, "127.0.0.1", 0)
-        self.endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        try:
-            yield self
-        finally:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back, forth = await asyncio.open_connection(*self._target)
-        both = asyncio.gather(self._pass(reader, forth), self._pass(back, writer))
-        try:
-            await both
-        except OSError:
-            both.cancel()
-        finally:
-            writer.close()
-            forth.close()
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while piece := await reader.read(65536):
-            await self.is_speaking.wait()
-            self._passed += len(piece)
-            if self.breaks_after is not None and self._passed > self.breaks_after:
-                raise ConnectionResetError
-            writer.write(piece)
-            await writer.drain()
-        writer.close()
 
 
 async def test_a_store_that_fails_in_the_middle_is_unavailable_and_nothing_is_visible(rgw, prefix, tmp_path):

@@ -1,27 +1,77 @@
-"""Every command asks for the same number of people. E5."""
+"""Every command asks for the same people. E5 B6."""
 
 import pytest
-from failgate_quorum import Quorum, QuorumSettings, plugin
+from failgate_quorum import GroupSettings, Quorum, QuorumSettings, plugin
 
-from failgate.plugin import CommandContext
+from failgate.plugin import CommandContext, Duration, Group, SettingRefused
 from failgate.testing import PolicyContract, command, host_at, opened, settings_from
+
+CONTEXT = CommandContext("w", None, None, 0)
 
 
 class TestQuorumContract(PolicyContract):
-    @pytest.fixture
-    def policy(self) -> Quorum:
-        return Quorum(QuorumSettings(need=2))
+    @pytest.fixture(params=["plain", "groups"])
+    def policy(self, request) -> Quorum:
+        if request.param == "plain":
+            return Quorum(QuorumSettings(need=2))
+        groups = {"lead": GroupSettings(roles=("owner", "admin")), "ops": GroupSettings(members=("ann@acme.example",))}
+        return Quorum(QuorumSettings(groups=groups, deny_after=2, use_within=Duration("30s")))
 
 
 @pytest.mark.parametrize(("toml", "need"), [("", 1), ("need = 1", 1), ("need = 3", 3), ("need = 20", 20)])
 async def test_it_asks_for_as_many_as_it_is_told(tmp_path, toml, need):
     async with opened(plugin, settings_from(plugin, toml), host_at(tmp_path)) as provides:
-        finding = await provides.approval_policy.judge(command("rm"), CommandContext("w", None, None, 0))
+        finding = await provides.approval_policy.judge(command("rm"), CONTEXT)
         assert (finding.says, finding.need) == ("ask", need)
         assert provides.approval_policy.snapshot("w") == {"need": need}
 
 
-@pytest.mark.parametrize("toml", ["need = 0", "need = 21", 'need = "2"', "need = true", "needs = 2"])
+async def test_it_asks_for_groups_with_numbers_of_their_own(tmp_path):
+    toml = """
+need = 2
+deny_after = 2
+exclude = ["eve@acme.example"]
+decide_within = "5m"
+use_within = "30s"
+
+[groups.lead]
+roles = ["owner", "admin"]
+
+[groups.security]
+need = 2
+members = ["ann@acme.example", "bob@acme.example", "cy@acme.example"]
+"""
+    async with opened(plugin, settings_from(plugin, toml), host_at(tmp_path)) as provides:
+        finding = await provides.approval_policy.judge(command("rm"), CONTEXT)
+        assert (finding.need, finding.reason) == (3, "3 people have to approve: 1 of lead, 2 of security")
+        terms = finding.terms
+        assert terms.groups[0] == Group("lead", 1, ("owner", "admin"))
+        assert (terms.deny_after, terms.excluded) == (2, ("eve@acme.example",))
+        assert (terms.decide_within_seconds, terms.use_within_seconds) == (300, 30)
+        assert provides.approval_policy.snapshot("w")["terms"]["groups"][1]["need"] == 2
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        "need = 0", "need = 21", 'need = "2"', "need = true", "needs = 2", "deny_after = 0 # need",
+        "[groups.lead] # need", '[groups.lead]\nroles = ["developer"] # need',
+        '[groups.lead]\nneed = 2\nmembers = ["ann@acme.example", "ANN@acme.example"]',
+    ],
+)  # fmt: skip
 def test_a_number_of_people_that_is_none_stops_the_start(toml):
-    with pytest.raises(Exception, match="need"):
+    with pytest.raises(Exception, match=r"need|deny_after|members|role"):
         settings_from(plugin, toml)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"groups": {"Lead": GroupSettings(roles=("owner",))}},
+        {"groups": {"a": GroupSettings(need=11, roles=("owner",)), "b": GroupSettings(need=10, roles=("owner",))}},
+        {"exclude": ("ann",)},
+    ],
+)
+def test_what_could_not_be_met_is_refused(members):
+    with pytest.raises(SettingRefused):
+        QuorumSettings(**members)

@@ -44,6 +44,7 @@ class Room:
     accounts: Accounts
     sessions: Sessions
     tokens: Tokens
+    devices: Devices
     workspaces: Workspaces
     linking: Linking
     directory: Directory
@@ -120,10 +121,12 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path):
     )
     workspaces = Workspaces(database, audit, clock, leavings=(tokens.end_in_workspace, Linking.forget_membership))
     linking = Linking(database, audit, clock, accounts=accounts, sessions=sessions, workspaces=workspaces)
-    governing = Governing(clock, accounts=accounts, sessions=sessions, workspaces=workspaces, linking=linking)
+    governing = Governing(
+        clock, accounts=accounts, sessions=sessions, devices=devices, workspaces=workspaces, linking=linking
+    )
     directory = Directory(database, audit, clock, governing)
     made = Room(
-        database, audit, clock, accounts, sessions, tokens, workspaces, linking, directory,
+        database, audit, clock, accounts, sessions, tokens, devices, workspaces, linking, directory,
         ScimTokens(database, audit, clock), "", "", Connection("", "", "", SETTINGS),
     )  # fmt: skip
     made.owner = await made.account("owner@acme.example")

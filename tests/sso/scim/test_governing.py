@@ -118,6 +118,28 @@ async def test_deactivation_through_a_workspace_ends_the_membership_and_what_is_
     assert (await room.accounts.by_id(account)).is_enabled  # it may have a life elsewhere
 
 
+@pytest.mark.parametrize("whose", ["workspace", "installation"])
+async def test_deactivation_forgets_the_devices_that_the_person_trusted(room: Room, whose: str):
+    """The next sign-in asks for the code again, wherever it is to; the log says why."""
+    connection, domain = room.connection, "acme.example"
+    if whose == "installation":
+        connection, domain = await room.connect("entra", None, domain="corp.example"), "corp.example"
+    ann = await room.user("ann", at=domain, connection=connection)
+    account = await account_of(room, ann)
+    _, session = await room.sessions.open(account, "127.0.0.1", "t", ("pwd", "otp"), awaits_second_factor=False)
+    proven = await room.sessions.prove_second_factor(session, "otp")
+    device = await room.devices.trust(await room.sessions.resolve(proven), "Firefox")
+    assert await room.devices.is_of(account, device)
+    await room.patch("User", ann["id"], OFF, connection=connection)
+    assert not await room.devices.is_of(account, device)
+    assert await room.devices.list(account) == []
+    await room.patch("User", ann["id"], ON, connection=connection)
+    assert not await room.devices.is_of(account, device)
+    revoked = [record for record in await room.records("system") if record["act"] == "device.revoked"]
+    reason = "deprovisioned" if whose == "workspace" else "account_disabled"
+    assert [record["data"] for record in revoked] == [{"reason": reason}]
+
+
 async def test_reactivation_restores_nothing_by_itself(room: Room):
     ann = await room.user("ann")
     account = await account_of(room, ann)

@@ -2,9 +2,14 @@
 
 import asyncio
 
+import pytest
+
+from failgate.accounts.token_text import token_id_of
+from failgate.audit.record import Actor
 from failgate.base.canonical import digest_of
 from failgate.base.ids import new_id
 from failgate.web.routes import API
+from tests.pace import busy
 from tests.web.conftest import OPERATOR, running, session_of
 
 WHERE = "/api/v1/workspaces/acme"
@@ -122,6 +127,39 @@ async def test_a_long_poll_is_woken_when_the_server_stops(services, people):
         await asyncio.sleep(0.2)
         assert await one.stop() < 1.0
         assert (await waiting).json()["state"] == "pending"
+
+
+@pytest.mark.parametrize("how", ["token revoked", "key revoked", "removed"])
+async def test_a_long_poll_ends_with_what_it_was_opened_by_and_tells_nothing_more(server, people, monkeypatch, how):
+    """B3: it answers what stood, within the second; the verdict that comes then is not for who has left."""
+    services, by = server.services, Actor(t="user", id=people.accounts["owner"])
+    developer = people.accounts["developer"]
+    key = await services.tokens.mint("usr", developer, people.acme, "poll", actor=by)
+    token = people.agent if how == "token revoked" else key
+    wait, waits = services.gate.wait, asyncio.Event()
+
+    async def noted(*asked):
+        waits.set()
+        return await wait(*asked)
+
+    monkeypatch.setattr(services.gate, "wait", noted)
+    async with as_agent(server, people) as agent, await as_reviewer(server, people) as reviewer:
+        view = (await agent.post(f"{WHERE}/commands", json=submission())).json()
+        async with server.client(headers={"authorization": f"Bearer {token}"}) as leaver:
+            waiting = asyncio.create_task(leaver.get(f"{WHERE}/commands/{view['id']}?wait=55", timeout=60))
+            await waits.wait()
+            began = asyncio.get_running_loop().time()
+            if how == "removed":
+                await services.workspaces.remove_member(people.acme, developer, by)
+            else:
+                await services.tokens.revoke(token_id_of(token), by)
+            answer = await waiting
+            assert asyncio.get_running_loop().time() - began < busy(1)
+            assert (answer.status_code, answer.json()["state"]) == (200, "pending")
+            vote = {"decision": "deny", "digest": view["digest"]}
+            assert (await reviewer.post(f"{WHERE}/commands/{view['id']}/votes", json=vote)).status_code == 200
+            again = await leaver.get(f"{WHERE}/commands/{view['id']}?wait=1")
+            assert again.status_code == 401
 
 
 async def test_explaining_submits_nothing(server, people):

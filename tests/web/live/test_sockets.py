@@ -1,13 +1,14 @@
-"""A hundred pages of one person: whatever ends their sessions or their role reaches all of them. # B3"""
+"""A hundred pages of one person: whatever ends their sessions or their role reaches all of them, and nothing slips by. # B3"""
 
 import asyncio
 import contextlib
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from failgate.access.role import Role
+from failgate.accounts.token_text import token_id_of
 from failgate.audit.record import Actor
 from tests.web.conftest import session_of
 from tests.web.live.test_reviewer import submit
@@ -58,3 +59,48 @@ async def test_a_hundred_sockets_are_closed_within_a_second_and_hear_nothing_mor
     assert len(closed) == 100
     assert max(closed) - since < 1
     assert len(frames) == 100
+
+
+def during_the_handshake(services, monkeypatch, end):
+    """Have `end` done once, after it was looked at who knocks and before the socket stands."""
+    entry, done = services.sso.enforcements.entry, []
+
+    async def slow(*asked):
+        found = await entry(*asked)
+        if not done:
+            done.append(True)
+            await end()
+        return found
+
+    monkeypatch.setattr(services.sso.enforcements, "entry", slow)
+
+
+@pytest.mark.parametrize("how", ["account disabled", "signed out", "token revoked", "agent disabled"])
+async def test_what_ends_while_a_socket_is_opened_opens_none(server, people, monkeypatch, how):
+    """Who is let in and ends in the next moment would be heard by nobody any more."""
+    services, account = server.services, people.accounts["reviewer"]
+    by = Actor(t="user", id=people.accounts["owner"])
+    [agent] = await services.agents.list(people.acme)
+    token, session = await services.sessions.open(account, "127.0.0.1", "t", ("pwd",))
+    url = f"ws://{server.host}:{server.port}/api/v1/"
+    if how in {"account disabled", "signed out"}:
+        knock = {"uri": f"{url}live?workspace=acme", "additional_headers": {"cookie": f"fg_session={token}"}}
+    else:
+        knock = {"uri": f"{url}agent", "additional_headers": {"authorization": f"Bearer {people.agent}"}}
+
+    async def end():
+        match how:
+            case "account disabled":
+                await services.accounts.disable(account, by)
+            case "signed out":
+                await services.sessions.close(session)
+            case "token revoked":
+                await services.tokens.revoke(token_id_of(people.agent), by)
+            case _:
+                await services.agents.disable(people.acme, agent.id, by)
+
+    during_the_handshake(services, monkeypatch, end)
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(**knock, origin=server.origin, proxy=None):
+            pass
+    assert refused.value.response.status_code == 401

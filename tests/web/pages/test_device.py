@@ -97,6 +97,7 @@ async def test_the_page_says_who_asks_and_what_nobody_verified(
     assert "not yours" in text
     assert "another network than yours" in text
     assert "failgate-cli" in text
+    assert "30 days" in text
     near = await begun(services)
     page = (await client.post("/device", data=fields(browser, user_code=near.user_code), headers=browser)).text
     assert "yours, too" in page

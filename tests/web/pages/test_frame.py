@@ -9,9 +9,9 @@ def rooms(role: str) -> list[str]:
 
 
 def test_each_role_is_shown_only_the_ways_it_may_go() -> None:
-    assert rooms("owner") == ["queue", "commands", "reports", "agents", "audit", "members", "settings"]
-    assert rooms("reviewer") == ["queue", "commands", "reports", "agents", "members", "settings"]
-    assert rooms("auditor") == ["queue", "commands", "audit", "members"]
+    assert rooms("owner") == ["queue", "commands", "reports", "sessions", "agents", "audit", "members", "settings"]
+    assert rooms("reviewer") == ["queue", "commands", "reports", "sessions", "agents", "members", "settings"]
+    assert rooms("auditor") == ["queue", "commands", "sessions", "audit", "members"]
 
 
 def test_the_way_that_one_is_on_is_marked_once() -> None:

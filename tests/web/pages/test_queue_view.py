@@ -1,6 +1,14 @@
 from typing import Any
 
-from failgate.web.pages.queue_view import QueueView, command_page_view, commands_view, pulse_of, queue_view
+from failgate.web.pages.queue_view import (
+    LISTED,
+    QueueView,
+    command_page_view,
+    commands_view,
+    in_turn,
+    pulse_of,
+    queue_view,
+)
 
 ME = "mara@acme.example"
 
@@ -51,3 +59,20 @@ def test_the_story_of_a_failure_is_told_in_order(make_command: Any, now_us: int)
     headlines = [step.headline for step in view.timeline]
     assert headlines == ["Asked", f"{ME} approved", "Approved", "Failed with exit code 2"]
     assert [step.at.us for step in view.timeline] == sorted(step.at.us for step in view.timeline)
+
+
+def test_a_flood_of_one_agent_leaves_the_others_where_they_were(make_command: Any, now_us: int) -> None:
+    flood = [make_command(["x", str(number)], id=f"flood-{number:03}", agent="noisy") for number in range(300)]
+    quiet = make_command(["deploy"], id="quiet", agent="quiet")
+    view = queue([*flood, quiet], [], None, now_us)
+    assert "quiet" in [row.id for row in view.waiting[:2]]
+    assert (len(view.waiting), view.unlisted, view.count) == (LISTED, 301 - LISTED, 301)
+
+
+def test_what_is_alike_is_one_row_and_the_next_stands_in_when_it_is_decided(make_command: Any) -> None:
+    same = [make_command(["x"], id=f"same-{number}") for number in range(3)]
+    alike = {one.id: "k" for one in same}
+    [(first, others)] = in_turn(same, alike)
+    assert (first.id, others) == ("same-0", 2)
+    assert [(one.id, more) for one, more in in_turn(same[1:], alike)] == [("same-1", 1)]
+    assert len(in_turn(same, {})) == 3

@@ -311,3 +311,31 @@ def test_a_link_preview_does_not_use_the_link_up(pages: Pages) -> None:
 
 def test_a_frame_keeps_its_values(make_frame: Callable[..., Frame]) -> None:
     assert asdict(make_frame())["csrf_token"] == "CSRF"
+
+
+def test_a_password_is_masked_and_a_password_manager_may_fill_it_in() -> None:
+    """ASVS 6.2.6, 6.2.7: every field for the password of an account; no script hears of a paste."""
+    fields: list[str] = []
+    for name in NAMES:
+        source = files("failgate.web").joinpath("templates", name).read_text()
+        fields += re.findall(r'<input[^>]*\bname="(?:password|current)"[^>]*>', source)
+    assert len(fields) >= 6
+    for field in fields:
+        assert 'type="password"' in field, field
+        assert re.search(r'autocomplete="(?:current|new)-password"', field), field
+    for name, text in _scripts().items():
+        assert not re.search(r"[\"']paste[\"']|onpaste", text), name
+
+
+def test_scripts_keep_nothing_of_a_workspace_in_the_browser() -> None:
+    """ASVS 14.3.3: the theme, and whether notifications are on; cookies are the server's."""
+    kept = set()
+    for name, text in _scripts().items():
+        assert not re.search(r"sessionStorage|indexedDB|document\.cookie|\bcaches\.", text), name
+        kept |= {(name, what) for what in re.findall(r"localStorage\.setItem\(([^)]*)\)", text)}
+    assert kept == {("theme.js", "KEY, theme"), ("notify.js", 'KEPT, "off"'), ("notify.js", 'KEPT, "on"')}
+
+
+def _scripts() -> dict[str, str]:
+    folder = files("failgate.web").joinpath("static")
+    return {one.name: one.read_text() for one in folder.iterdir() if one.name.endswith(".js")}

@@ -56,7 +56,6 @@ async def test_wrong_answers_of_one_address_are_bounded_and_lock_nobody_else_out
 
 async def test_departures_of_one_address_are_bounded_and_lock_nobody_else_out(behind_proxy):
     """This provider has no certificate, so that none of them gets further than being counted."""
-    """This provider has no certificate, so that none of them gets further than being counted."""
     assert await statuses(behind_proxy, 4, get("/sso/okta/start", FLOOD)) == [403, 403, 403, 429]
     assert await statuses(behind_proxy, 1, get("/sso/okta/start", OTHER)) == [403]
 

@@ -1,11 +1,10 @@
-"""Exact rules: the whole argument list, token by token. All are in memory; storage is asked only for changes."""
+"""The rules: all are in memory, storage is asked only for changes. What a rule lets pass is `index.py`."""
 
 import asyncio
 import contextlib
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -24,82 +23,27 @@ from failgate.plugin import (
     Rulebook,
     RuleView,
     Transaction,
-    rule_digest,
-    to_rfc3339,
 )
+from failgate_allowlist.entry import Entry
+from failgate_allowlist.index import NO_RULE, Index
 
 SAVE_SECONDS: Final = 5.0  # how often uses of unlimited rules are written
-MICROSECONDS: Final = 1_000_000
 UNREADABLE: Final = "unreadable"  # stands for the digest of a row that is no rule any more
 
 _SELECT = "SELECT * FROM rule WHERE is_over = 0 ORDER BY id"
 _ADD = (
     "INSERT INTO rule"
-    " (id, workspace_id, effect, argv, note, ttl_seconds, max_uses, created_by, created_us, uses, is_over)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0) ON CONFLICT (id) DO NOTHING"
+    " (id, workspace_id, effect, argv, note, ttl_seconds, max_uses, created_by, created_us, uses, is_over, kind,"
+    " members) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11) ON CONFLICT (id) DO NOTHING"
 )
 _END = "UPDATE rule SET is_over = 1 WHERE id = $1 AND is_over = 0"
-_USE = "UPDATE rule SET uses = uses + 1 WHERE id = $1 AND is_over = 0 AND uses < max_uses"
-_SAVE_USES = "UPDATE rule SET uses = $1 WHERE id = $2"
+_USE = "UPDATE rule SET uses = uses + 1, last_used_us = $1 WHERE id = $2 AND is_over = 0 AND uses < max_uses"
+_SAVE_USES = "UPDATE rule SET uses = $1, last_used_us = $2 WHERE id = $3"
+_COLUMNS = ("kind", "effect", "argv", "note", "ttl_seconds", "max_uses")
 
-_Key = tuple[str, tuple[str, ...]]
 _argv_of = msgspec.json.Decoder(list[str]).decode
-_argv_text = msgspec.json.Encoder().encode
-
-
-@dataclass(slots=True)
-class _Entry:
-    """A rule in effect; `uses` moves, the rest stays."""
-
-    workspace_id: str
-    id: str
-    rule: Rule
-    created_by: str
-    created_us: int
-    uses: int
-    expires_us: int | None = field(init=False)
-    finding: Finding = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Work out when it ends and what it says."""
-        ttl = self.rule.ttl_seconds
-        self.expires_us = None if ttl is None else self.created_us + ttl * MICROSECONDS
-        if self.rule.effect == "deny":
-            self.finding = Finding("deny", "a rule refuses exactly this command", rule_id=self.id)
-        else:
-            self.finding = Finding("allow", "a rule allows exactly this command", rule_id=self.id)
-
-    @property
-    def key(self) -> _Key:
-        return self.workspace_id, tuple(self.rule.argv)
-
-    def is_effective(self, now_us: int) -> bool:
-        if self.expires_us is not None and now_us >= self.expires_us:
-            return False
-        return self.rule.max_uses is None or self.uses < self.rule.max_uses
-
-    def digest(self) -> str:
-        return rule_digest(
-            self.workspace_id, self.id, self.rule, created_by=self.created_by, created_us=self.created_us
-        )
-
-    def view(self) -> RuleView:
-        rule = self.rule
-        return RuleView(
-            id=self.id,
-            kind=rule.kind,
-            effect=rule.effect,
-            argv=rule.argv,
-            created_at=to_rfc3339(self.created_us),
-            created_by=self.created_by,
-            uses=self.uses,
-            note=rule.note,
-            expires_at=None if self.expires_us is None else to_rfc3339(self.expires_us),
-            max_uses=rule.max_uses,
-        )
-
-
-_NO_RULE = Finding("abstain", "no rule matches")
+_members_of = msgspec.json.Decoder(dict[str, Any]).decode
+_text_of = msgspec.json.Encoder().encode
 
 
 class Allowlist(Rulebook):
@@ -110,8 +54,8 @@ class Allowlist(Rulebook):
         self._database = database
         self._clock = clock
         self._log = log
-        self._by_id: dict[str, _Entry] = {}
-        self._by_argv: defaultdict[_Key, list[_Entry]] = defaultdict(list)
+        self._by_id: dict[str, Entry] = {}
+        self._indexes: defaultdict[str, Index] = defaultdict(Index)
         self._unreadable: dict[str, str] = {}
         self._digests: dict[str, str] = {}
         self._used: set[str] = set()
@@ -142,22 +86,17 @@ class Allowlist(Rulebook):
     # The policy
 
     async def judge(self, command: Command, context: CommandContext) -> Finding:
-        """Say what the effective rules for exactly these arguments say; a denial beats everything."""
-        answer = _NO_RULE
-        for entry in self._by_argv.get((context.workspace_id, tuple(command.argv)), ()):
-            if entry.is_effective(context.now_us):
-                if entry.rule.effect == "deny":
-                    return entry.finding
-                answer = entry.finding
-        return answer
+        """Say what the workspace's rules say of the command; a denial beats everything."""
+        index = self._indexes.get(context.workspace_id)
+        return NO_RULE if index is None else index.judge(command, context)
 
     def snapshot(self, workspace_id: str) -> dict[str, object]:
         """Return a digest over the workspace's rules: which rules a request met can be told apart afterwards."""
         digest = self._digests.get(workspace_id)
         if digest is None:
-            mine = sorted(entry.digest() for entry in self._by_id.values() if entry.workspace_id == workspace_id)
+            mine = sorted(entry.digest for entry in self._by_id.values() if entry.workspace_id == workspace_id)
             digest = self._digests[workspace_id] = hashlib.sha256("\n".join(mine).encode()).hexdigest()
-        return {"kind": "exact", "rules_sha256": digest}
+        return {"kind": "parsed", "rules_sha256": digest}
 
     # The rulebook
 
@@ -166,18 +105,18 @@ class Allowlist(Rulebook):
 
         Raises: StorageUnavailable (nothing was kept), Conflict (the id belongs to another rule).
         """
-        entry = _Entry(workspace_id, rule_id, rule, created_by, created_us, 0)
+        entry = Entry(workspace_id, rule_id, rule, created_by, created_us)
         known = self._by_id.get(rule_id)
         if known is not None:
-            if known.digest() != entry.digest():
+            if known.digest != entry.digest:
                 raise Conflict("Another rule has this id.")
             return
-        argv = _argv_text(rule.argv).decode()
-        limits = (rule.ttl_seconds, rule.max_uses)
+        argv, limits = _text_of(rule.argv).decode(), (rule.ttl_seconds, rule.max_uses)
+        further = (rule.kind, _members_text(rule))
 
         async def keep(tx: Transaction) -> int:
             added = await tx.execute(
-                _ADD, rule_id, workspace_id, rule.effect, argv, rule.note, *limits, created_by, created_us
+                _ADD, rule_id, workspace_id, rule.effect, argv, rule.note, *limits, created_by, created_us, *further
             )
             if added == 1:
                 tx.after_commit(lambda: self._put(entry))
@@ -202,7 +141,7 @@ class Allowlist(Rulebook):
 
     async def stored(self) -> Sequence[tuple[str, str, str]]:
         """Return `(workspace_id, rule_id, digest)` of every row that is not over, as it was read from storage."""
-        rows = [(entry.workspace_id, entry.id, entry.digest()) for entry in self._by_id.values()]
+        rows = [(entry.workspace_id, entry.id, entry.digest) for entry in self._by_id.values()]
         return rows + [(workspace_id, rule_id, UNREADABLE) for rule_id, workspace_id in self._unreadable.items()]
 
     async def quarantine(self, rule_id: str) -> None:
@@ -224,14 +163,16 @@ class Allowlist(Rulebook):
         Raises: StorageUnavailable (the use is not counted).
         """
         entry = self._by_id.get(rule_id)
-        if entry is None or entry.workspace_id != workspace_id or not entry.is_effective(self._clock.now_us()):
+        now_us = self._clock.now_us()
+        if entry is None or entry.workspace_id != workspace_id or not entry.is_effective(now_us):
             return False
         entry.uses += 1  # before the disk is waited for: others see it at once
+        entry.last_used_us = now_us
         if entry.rule.max_uses is None:
             self._used.add(rule_id)
             return True
         try:
-            return await self._database.write(lambda tx: tx.execute(_USE, rule_id)) == 1
+            return await self._database.write(lambda tx: tx.execute(_USE, now_us, rule_id)) == 1
         except FailgateError:
             entry.uses -= 1
             raise
@@ -241,18 +182,19 @@ class Allowlist(Rulebook):
     def _take(self, row: Row) -> None:
         try:
             rule = _rule_of(row)
-            entry = _Entry(row["workspace_id"], row["id"], rule, row["created_by"], row["created_us"], row["uses"])
-            entry.digest()
+            made = (row["created_by"], row["created_us"], row["uses"], row["last_used_us"])
+            entry = Entry(row["workspace_id"], row["id"], rule, *made)
+            assert entry.digest, "a rule without a canonical form has none"
         except (msgspec.MsgspecError, FailgateError, TypeError, ValueError):
             self._log.error("rule.unreadable", rule=str(row["id"]))
             self._unreadable[row["id"]] = str(row["workspace_id"])
             return
         self._put(entry)
 
-    def _put(self, entry: _Entry) -> None:
+    def _put(self, entry: Entry) -> None:
         if entry.id not in self._by_id:
             self._by_id[entry.id] = entry
-            self._by_argv[entry.key].append(entry)
+            self._indexes[entry.workspace_id].put(entry)
             self._digests.pop(entry.workspace_id, None)
 
     def _drop(self, rule_id: str) -> None:
@@ -260,16 +202,14 @@ class Allowlist(Rulebook):
         self._used.discard(rule_id)
         entry = self._by_id.pop(rule_id, None)
         if entry is not None:
-            same = self._by_argv[entry.key]
-            same.remove(entry)
-            if not same:
-                del self._by_argv[entry.key]
+            self._indexes[entry.workspace_id].drop(entry)
             self._digests.pop(entry.workspace_id, None)
 
     def _drop_all(self, workspace_id: str) -> None:
         mine = [entry.id for entry in self._by_id.values() if entry.workspace_id == workspace_id]
         for rule_id in mine + [each for each, place in self._unreadable.items() if place == workspace_id]:
             self._drop(rule_id)
+        self._indexes.pop(workspace_id, None)
 
     async def _end(self, rule_id: str) -> None:
         async def end(tx: Transaction) -> None:
@@ -294,7 +234,7 @@ class Allowlist(Rulebook):
 
         async def save(tx: Transaction) -> None:
             for entry in used:
-                await tx.execute(_SAVE_USES, entry.uses, entry.id)
+                await tx.execute(_SAVE_USES, entry.uses, entry.last_used_us, entry.id)
 
         try:
             await self._database.write(save)
@@ -303,17 +243,21 @@ class Allowlist(Rulebook):
             raise
 
 
+def _members_text(rule: Rule) -> str | None:
+    """Return what the rule says besides the columns, as JSON; None when that is nothing."""
+    members = {
+        name: value
+        for name, value in msgspec.structs.asdict(rule).items()
+        if name not in _COLUMNS and value is not None
+    }
+    return _text_of(members).decode() if members else None
+
+
 def _rule_of(row: Row) -> Rule:
     """Return the rule of a row.
 
     Raises: msgspec.MsgspecError, TypeError.
     """
-    members: dict[str, Any] = {
-        "kind": "exact",
-        "effect": row["effect"],
-        "argv": _argv_of(row["argv"]),
-        "note": row["note"],
-        "ttl_seconds": row["ttl_seconds"],
-        "max_uses": row["max_uses"],
-    }
-    return msgspec.convert(members, Rule)
+    members = {} if row["members"] is None else _members_of(row["members"])
+    columns = {name: row[name] for name in _COLUMNS} | {"argv": _argv_of(row["argv"])}
+    return msgspec.convert(members | columns, Rule)

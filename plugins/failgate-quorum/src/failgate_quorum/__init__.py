@@ -1,38 +1,117 @@
 """Every command waits for a number of people, unless another policy decides it."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-from failgate.plugin import Between, Command, CommandContext, Finding, Host, Plugin, Provides
+from failgate.plugin import (
+    Between,
+    Command,
+    CommandContext,
+    Duration,
+    Finding,
+    Group,
+    Host,
+    Plugin,
+    Provides,
+    SettingRefused,
+    Terms,
+)
 
-__all__ = ["Quorum", "QuorumSettings", "plugin"]
+__all__ = ["GroupSettings", "Quorum", "QuorumSettings", "plugin"]
+
+MOST: Final = 20
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+VotingRole = Literal["owner", "admin", "reviewer"]
+
+
+class GroupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """People of whom `need` have to approve: by their role in the workspace, or by their address."""
+
+    need: Annotated[int, Between(1, MOST)] = 1
+    roles: tuple[VotingRole, ...] = ()
+    members: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a group that nobody can be in. Raises: SettingRefused."""
+        if not self.roles and not self.members:
+            raise SettingRefused("members", "a group has roles or members, or nobody could approve for it")
+        if not self.roles and len(set(map(str.casefold, self.members))) < self.need:
+            raise SettingRefused("need", "the group has fewer members than have to approve")
+        _check_addresses("members", self.members)
 
 
 class QuorumSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many distinct people have to approve."""
+    """How many distinct people have to approve, of which groups, and how long they have.
 
-    need: Annotated[int, Between(1, 20)] = 1
+    `deny_after` denials end a request; `exclude` names addresses that never decide.
+    """
+
+    need: Annotated[int, Between(1, MOST)] = 1
+    groups: dict[str, GroupSettings] = {}
+    deny_after: Annotated[int, Between(1, MOST)] = 1
+    exclude: tuple[str, ...] = ()
+    decide_within: Annotated[Duration, Between("1s", "24h")] | None = None
+    use_within: Annotated[Duration, Between("1s", "24h")] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be met. Raises: SettingRefused."""
+        if any(not _NAME.fullmatch(name) for name in self.groups):
+            raise SettingRefused("groups", "names of groups are lower-case letters, digits and hyphens")
+        if self.people > MOST:
+            raise SettingRefused(
+                "groups", f"more than {MOST} people would have to approve: nobody stands for two groups"
+            )
+        _check_addresses("exclude", self.exclude)
+
+    @property
+    def people(self) -> int:
+        """Return how many distinct people have to approve."""
+        return max(self.need, sum(group.need for group in self.groups.values()))
 
 
 class Quorum:
-    """Asks for `need` people. Who counts is the gate's law."""
+    """Asks for people. Who counts is the gate's law."""
 
     def __init__(self, settings: QuorumSettings) -> None:
         """Ask as `settings` say."""
-        people = "one person has" if settings.need == 1 else f"{settings.need} people have"
-        self._finding = Finding("ask", f"{people} to approve", need=settings.need)
+        people = "one person has" if settings.people == 1 else f"{settings.people} people have"
+        groups = [f"{group.need} of {name}" for name, group in sorted(settings.groups.items())]
+        reason = f"{people} to approve" + (f": {', '.join(groups)}" if groups else "")
+        self._finding = Finding("ask", reason, need=settings.people, terms=_terms_of(settings))
         self._snapshot: dict[str, object] = {"need": settings.need}
+        if self._finding.terms != Terms():
+            self._snapshot["terms"] = msgspec.to_builtins(self._finding.terms)
 
     async def judge(self, command: Command, context: CommandContext) -> Finding:  # noqa: ARG002 - every command alike
         """Ask for people."""
         return self._finding
 
     def snapshot(self, workspace_id: str) -> dict[str, object]:  # noqa: ARG002 - every workspace alike
-        """Return how many people are asked for."""
+        """Return what is asked for."""
         return dict(self._snapshot)
+
+
+def _terms_of(settings: QuorumSettings) -> Terms:
+    return Terms(
+        groups=tuple(
+            Group(name, group.need, group.roles, group.members) for name, group in sorted(settings.groups.items())
+        ),
+        deny_after=None if settings.deny_after == 1 else settings.deny_after,
+        excluded=settings.exclude,
+        decide_within_seconds=None if settings.decide_within is None else round(settings.decide_within.seconds),
+        use_within_seconds=None if settings.use_within is None else round(settings.use_within.seconds),
+    )
+
+
+def _check_addresses(key: str, addresses: tuple[str, ...]) -> None:
+    for address in addresses:
+        if not _ADDRESS.fullmatch(address):
+            raise SettingRefused(key, "say the addresses of people as their accounts have them: ann@acme.example")
 
 
 @asynccontextmanager

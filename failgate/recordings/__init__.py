@@ -1,0 +1,1 @@
+"""Recordings of shells: received in chained chunks while they run, kept as artifacts, read on record."""

@@ -1,0 +1,121 @@
+"""Deciding in a browser: what went before stands beside the request, changes are requested. # B8 E7"""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.journeys.harness import Server
+from tests.journeys.pictures import picture
+from tests.journeys.team import WHERE, admin, ask, enter, found_acme, person, program, sign_in, vote
+
+
+@pytest.fixture
+def acme(server: Server) -> Server:
+    server.start()
+    found_acme(server)
+    return server
+
+
+def test_history_and_differences_stand_beside_a_request_and_changes_are_requested(acme: Server, chromium) -> None:
+    rita, ben = person(acme, "rita", "reviewer"), person(acme, "ben", "reviewer")
+    bot = program(acme, admin(acme, "agent.create", workspace="acme", name="deploy-bot")["token"])
+
+    argv = ("deploy", "--to", "staging", "--tag", "v1.4.0")
+    with sign_in(acme, ben) as reviewer:
+        for exit_code in (0, 3):
+            before = ask(bot, *argv)
+            assert vote(reviewer, before).status_code == 200
+            place, digest = f"{WHERE}/commands/{before['id']}", before["digest"]
+            assert bot.post(f"{place}/consume", json={"digest": digest}).status_code == 200
+            ended = {"digest": digest, "exit_code": exit_code, "duration_ms": 1200}
+            assert bot.post(f"{place}/outcome", json=ended).status_code == 200
+        again = ask(bot, *argv, ttl_seconds=600)
+        found = reviewer.get(f"{WHERE}/commands/{again['id']}/history").json()
+        assert (found["asked"], found["approved"], found["failed"]) == (2, 2, 1)
+    other = ask(bot, "deploy", "--to", "production", "--force", "--tag", "v1.5.0", ttl_seconds=600)
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page: Page = context.new_page()
+    enter(page, acme, rita)
+    page.wait_for_url(f"{acme.url}/")
+    page.goto(f"{acme.url}/w/acme/queue?c={again['id']}")
+    beside = page.locator("[data-before]")
+    expect(beside).to_contain_text("Asked 2 times before: approved 2, denied 0. Of 2 that ran, 1 failed.")
+    picture(page, "deciding-again")
+    page.goto(f"{acme.url}/w/acme/queue?c={other['id']}")
+    expect(page.locator("[data-argv] .differs")).to_have_text(["production", "--force", "v1.5.0"])
+    expect(page.locator("[data-changes]")).to_contain_text("staging")
+    picture(page, "deciding-other")
+    page.keyboard.press("c")
+    expect(page.locator("[data-say]")).to_contain_text("Say what to change")
+    page.keyboard.type("not with --force")
+    page.get_by_role("button", name="Changes").click()
+    expect(page.locator("[data-verdict]")).to_contain_text("Changes requested")
+    told = bot.get(f"{WHERE}/commands/{other['id']}").json()
+    assert (told["state"], told["verdict"]["wants_changes"]) == ("denied", True)
+    assert told["verdict"]["note"] == "not with --force"
+    context.close()
+    bot.close()
+
+
+def test_a_request_is_approved_for_longer(acme: Server, chromium) -> None:
+    boss = person(acme, "boss", "owner")
+    bot = program(acme, admin(acme, "agent.create", workspace="acme", name="deploy-bot")["token"])
+    view = ask(bot, "ticket", "show", "7", ttl_seconds=600)
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page: Page = context.new_page()
+    enter(page, acme, boss)
+    page.wait_for_url(f"{acme.url}/")
+    page.goto(f"{acme.url}/w/acme/queue?c={view['id']}")
+    page.get_by_role("link", name="Approve for longer").click()
+    page.get_by_label("Commands of its form").check()
+    page.get_by_label("1. show").select_option("exact")
+    page.get_by_label("2. 7").select_option("number")
+    page.get_by_label("Ends after uses").fill("3")
+    page.get_by_role("button", name="Try it").click()
+    expect(page.locator("#trial")).to_contain_text("it would have answered 1")
+    picture(page, "deciding-further")
+    assert bot.get(f"{WHERE}/commands/{view['id']}").json()["state"] == "pending"
+    page.get_by_role("button", name="Approve, and make the rule").click()
+    expect(page.locator("[data-verdict]")).to_contain_text("Approved")
+    assert ask(bot, "ticket", "show", "8")["state"] == "approved"
+    assert ask(bot, "ticket", "close", "8")["state"] == "pending"
+    line = ask(bot, "sh", "-c", "echo $(id)", ttl_seconds=600)
+    page.goto(f"{acme.url}/w/acme/commands/{line['id']}/further")
+    page.get_by_role("button", name="Approve, and make the rule").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nobody can say what this line runs")
+    assert bot.get(f"{WHERE}/commands/{line['id']}").json()["state"] == "pending"
+    context.close()
+    bot.close()
+
+
+def test_suggestions_lead_to_the_rule_and_a_flood_is_one_row(acme: Server, chromium) -> None:
+    boss, ben = person(acme, "boss", "owner"), person(acme, "ben", "reviewer")
+    bot = program(acme, admin(acme, "agent.create", workspace="acme", name="deploy-bot")["token"])
+    with sign_in(acme, ben) as reviewer:
+        for number in range(3):
+            assert vote(reviewer, ask(bot, "ticket", "show", str(number))).status_code == 200
+    for _ in range(3):
+        ask(bot, "rm", "-r", "build", ttl_seconds=600)
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page: Page = context.new_page()
+    enter(page, acme, boss)
+    page.wait_for_url(f"{acme.url}/")
+    page.goto(f"{acme.url}/w/acme/settings/rules/suggestions")
+    expect(page.locator("[data-share]")).to_contain_text("would have answered 50 % of it: 3 of 6 requests")
+    picture(page, "suggestions")
+    page.get_by_role("link", name="Look at the rule").click()
+    expect(page.get_by_label("Commands of its form")).to_be_checked()
+    expect(page.get_by_label("2. 2")).to_have_value("number")
+    page.get_by_role("button", name="Make the rule").click()
+    page.wait_for_url(re.compile("/queue"))
+    assert ask(bot, "ticket", "show", "8")["state"] == "approved"
+    page.goto(f"{acme.url}/w/acme/queue")
+    expect(page.locator("[data-list] [data-id]")).to_have_count(1)
+    expect(page.locator("[data-list]")).to_contain_text("and 2 more like it")
+    picture(page, "queue-folded")
+    page.get_by_role("button", name="Deny all 3").click()
+    expect(page.locator("[data-verdict]")).to_contain_text("Denied")
+    expect(page.locator("[data-list] [data-id]")).to_have_count(0)
+    context.close()
+    bot.close()
