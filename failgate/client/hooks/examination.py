@@ -183,7 +183,7 @@ def _killed(command: str) -> tuple[int | None, str]:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+        process.communicate()
     return process.returncode, heard
 
 
@@ -191,25 +191,19 @@ def _innermost(pid: int) -> int | None:
     """Return the process of the interpreter below `pid`, once it is there."""
     until = time.monotonic() + _SECONDS
     while shutil.which(_PS) and time.monotonic() < until:
-        child, place = None, pid
-        while (below := _child(place)) is not None:
-            child = place = below
-        if child is not None and "launch.py" in _words(child):
-            return child
+        listed = _listed()
+        found, place = None, pid
+        while (below := next((one for one, (parent, _) in listed.items() if parent == place), None)) is not None:
+            found = place = below
+        if found is not None and "launch.py" in (words := listed[found][1]) and not words.startswith("/bin/sh"):
+            return found
         time.sleep(0.01)
     return None
 
 
-def _child(pid: int) -> int | None:
-    pids = _listed("pid=", "--ppid", pid).split()
-    return int(pids[0]) if pids else None
-
-
-def _words(pid: int) -> str:
-    words = _listed("args=", "-p", pid)
-    return "" if words.startswith("/bin/sh") else words
-
-
-def _listed(column: str, by: str, pid: int) -> str:
-    ps = [_PS, "-o", column, by, str(pid)]
-    return subprocess.run(ps, capture_output=True, text=True, check=False).stdout  # noqa: S603 - the machine's own ps
+def _listed() -> dict[int, tuple[int, str]]:
+    """Return the parent and the words of every process; `-ww`: else ps cuts them at COLUMNS, which a shell may export."""
+    ps = [_PS, "-A", "-ww", "-o", "pid=", "-o", "ppid=", "-o", "args="]
+    done = subprocess.run(ps, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - fixed words
+    lines = [line.split(None, 2) for line in done.stdout.splitlines()]
+    return {int(line[0]): (int(line[1]), line[2]) for line in lines if len(line) == 3}

@@ -25,6 +25,14 @@ def test_written_hooks_are_proven_to_block(failgate: Any, settings: Path) -> Non
     assert str(settings) in check["sentence"]
 
 
+def test_a_narrow_terminal_hides_no_process(failgate: Any, settings: Path, environment: dict[str, str]) -> None:
+    """`ps` cuts its lines at an exported COLUMNS, and a shell may export it."""
+    environment["COLUMNS"] = "20"
+    assert failgate("init", "claude-code").returncode == 0
+    done = failgate("doctor", "--hooks")
+    assert done.returncode == 0, done.stdout
+
+
 def _spoil(settings: Path, **changes: Any) -> None:
     content = json.loads(settings.read_text())
     handler = content["hooks"]["PreToolUse"][0]["hooks"][0]
