@@ -109,7 +109,7 @@ class RedactionRules:
         while known is None:
             changes, scanner = self._changes, await self._made(workspace_id)
             if changes == self._changes:  # else a rule may have changed while they were read
-                known = self._known[workspace_id] = scanner
+                known = self._known.setdefault(workspace_id, scanner)  # of many who made one at once, the first's
         return known
 
     def is_current(self, workspace_id: str, scanner: Scanner) -> bool:

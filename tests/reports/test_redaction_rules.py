@@ -1,5 +1,6 @@
 """A workspace's own rules on both databases: checked by examples, sealed, audited, in effect at once. F17 F18."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,14 @@ async def test_a_rule_is_in_effect_when_it_is_created_and_out_when_it_is_revoked
     await rules.revoke(ACTOR, room.workspace_id, view.id)
     assert redact("ACME-4711", await rules.scanner_of(room.workspace_id)).findings == []
     assert await room.acts() == ["redaction_rule.created", "redaction_rule.revoked"]
+
+
+async def test_those_who_ask_at_once_get_one_scanner_which_is_the_current_one(
+    room: Room, rules: RedactionRules
+) -> None:
+    """Else what the first reports of a workspace were looked through with counts as old, and all is scanned again."""
+    scanners = await asyncio.gather(*(rules.scanner_of(room.workspace_id) for _ in range(16)))
+    assert all(rules.is_current(room.workspace_id, scanner) for scanner in scanners)
 
 
 async def test_a_workspace_has_a_key_of_its_own_that_stays(room: Room, rules: RedactionRules, tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def _innermost(pid: int) -> int | None:
 
 
 def _listed() -> dict[int, tuple[int, str]]:
-    """Return the parent and the words of every process; `-ww`: else ps cuts them at COLUMNS, which a shell may export."""
+    """Return the parent and the words of every process; without `-ww` ps cuts at an exported COLUMNS."""
     ps = [_PS, "-A", "-ww", "-o", "pid=", "-o", "ppid=", "-o", "args="]
     done = subprocess.run(ps, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - fixed words
     lines = [line.split(None, 2) for line in done.stdout.splitlines()]

@@ -1,14 +1,26 @@
 """The rules of one workspace, found by how a call begins: a decision looks at few of them, however many there are."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Hashable, Iterator
+from typing import Final, NamedTuple, TypeVar
 
 from failgate.plugin import Call, Command, CommandContext, Finding, Uninspectable, call_of, calls_in_line
 from failgate_allowlist.entry import Entry
 
 Key = TypeVar("Key")
 NO_RULE = Finding("abstain", "no rule matches")
+MOST_MET: Final = 1024
+MET_CHARACTERS: Final = 4000  # a command with longer texts is not remembered
+
+Word = tuple[Entry, str | None]
+"""A rule that speaks of a call, and what keeps it from letting the call pass."""
+
+
+class Met(NamedTuple):
+    """Which rules speak of a command: as a whole, and of each program of its line for a shell."""
+
+    whole: tuple[Word, ...]
+    inner: tuple[tuple[Word, ...], ...] | Uninspectable | None
 
 
 class Index:
@@ -19,9 +31,11 @@ class Index:
         self._by_words: defaultdict[tuple[str, ...], list[Entry]] = defaultdict(list)
         self._by_place: defaultdict[str, list[Entry]] = defaultdict(list)
         self._lengths: defaultdict[int, int] = defaultdict(int)
+        self._known: dict[Hashable, Met] = {}
 
     def put(self, entry: Entry) -> None:
         """Let a rule be found."""
+        self._known.clear()
         if entry.matcher.place is not None:
             self._by_place[entry.matcher.place].append(entry)
         else:
@@ -30,6 +44,7 @@ class Index:
 
     def drop(self, entry: Entry) -> None:
         """Let a rule be found no more."""
+        self._known.clear()
         place, key = entry.matcher.place, entry.matcher.key
         if place is not None:
             _remove(self._by_place, place, entry)
@@ -45,31 +60,38 @@ class Index:
         """
         if not command.argv or not command.argv[0]:
             return NO_RULE
-        call = call_of(command, context.agent_id)
-        inner = calls_in_line(call)
-        whole = self._said_of(call, context.now_us)
-        if whole.says == "deny" or inner is None:
+        met, now_us = self._met(command, context.agent_id), context.now_us
+        whole = _said(met.whole, now_us)
+        if whole.says == "deny" or met.inner is None:
             return whole
-        if isinstance(inner, Uninspectable):
-            reason = f"the line for a shell is not inspectable: {inner.reason}"
-            return Finding("deny" if inner.is_over_limit else "abstain", reason)
+        if isinstance(met.inner, Uninspectable):
+            reason = f"the line for a shell is not inspectable: {met.inner.reason}"
+            return Finding("deny" if met.inner.is_over_limit else "abstain", reason)
         if whole.says == "allow":
             return whole
-        return _joined([self._said_of(each, context.now_us) for each in inner])
+        return _joined([_said(each, now_us) for each in met.inner])
 
-    def _said_of(self, call: Call, now_us: int) -> Finding:
-        answer = NO_RULE
-        for entry in self._candidates(call):
-            if not entry.is_effective(now_us) or not entry.matcher.speaks_of(call):
-                continue
-            if entry.matcher.is_deny:
-                return entry.finding
-            obstacle = entry.matcher.obstacle(call)
-            if obstacle is None:
-                answer = entry.finding
-            elif answer.says != "allow":
-                answer = Finding("abstain", f"a rule would let it pass, but {obstacle}")
-        return answer
+    def _met(self, command: Command, agent_id: str | None) -> Met:
+        """Return which rules speak of the command; of one that comes again it is known, until a rule comes or goes.
+
+        No clock and no count has a part in it: whether a rule is still in effect is asked each time.
+        """
+        key = _key_of(command, agent_id)
+        met = self._known.get(key)
+        if met is None:
+            call = call_of(command, agent_id)
+            inner = calls_in_line(call)
+            parts = tuple(self._words_on(each) for each in inner) if isinstance(inner, list) else inner
+            met = Met(self._words_on(call), parts)
+            if len(repr(key)) <= MET_CHARACTERS:
+                if len(self._known) >= MOST_MET:
+                    del self._known[next(iter(self._known))]
+                self._known[key] = met
+        return met
+
+    def _words_on(self, call: Call) -> tuple[Word, ...]:
+        spoken = (entry for entry in self._candidates(call) if entry.matcher.speaks_of(call))
+        return tuple((entry, entry.matcher.obstacle(call)) for entry in spoken)
 
     def _candidates(self, call: Call) -> Iterator[Entry]:
         for name in call.names():
@@ -82,6 +104,28 @@ class Index:
                 folder = path
                 while folder := folder.rpartition("/")[0]:
                     yield from self._by_place.get(f"{folder}/", ())
+
+
+def _key_of(command: Command, agent_id: str | None) -> Hashable:
+    """Return all that a rule can look at."""
+    programs = None if command.programs is None else tuple(command.programs.items())
+    env = tuple(command.env.items())
+    return tuple(command.argv), command.cwd, env, command.host, agent_id, command.exe, programs
+
+
+def _said(words: tuple[Word, ...], now_us: int) -> Finding:
+    """Return what rules say that speak of a call."""
+    answer = NO_RULE
+    for entry, obstacle in words:
+        if not entry.is_effective(now_us):
+            continue
+        if entry.matcher.is_deny:
+            return entry.finding
+        if obstacle is None:
+            answer = entry.finding
+        elif answer.says != "allow":
+            answer = Finding("abstain", f"a rule would let it pass, but {obstacle}")
+    return answer
 
 
 def _joined(findings: list[Finding]) -> Finding:
