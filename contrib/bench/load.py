@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import payload
 
@@ -179,6 +180,7 @@ async def ping_pong(job: dict) -> dict:
     """Each client sends a frame of its own share, waits for the answer, sends the next; each has one of `tokens`.
 
     With `pause_ms` it waits so long before the next, so that a latency is seen at a rate and not at the highest one.
+    With `beside` it makes that file as soon as it is ready to send, and ends when somebody has taken it away.
     """
     loop, pause = asyncio.get_running_loop(), job.get("pause_ms", 0) / 1000
     messages = payload.made(job["make"])
@@ -188,6 +190,7 @@ async def ping_pong(job: dict) -> dict:
     done: asyncio.Future[None] = loop.create_future()
     expected = job["expect"].encode()
     is_open = [True] * len(sockets)
+    beside = Path(job["beside"]) if "beside" in job else None
 
     def drive(place: int, socket: Socket, mine: Iterator[bytes]) -> None:
         sent = 0.0
@@ -195,7 +198,7 @@ async def ping_pong(job: dict) -> dict:
         def send() -> None:
             nonlocal sent
             text = next(mine, None)
-            if text is not None:
+            if text is not None and (beside is None or beside.exists()):
                 sent = time.perf_counter()
                 socket.transport.write(text)
                 return
@@ -220,6 +223,8 @@ async def ping_pong(job: dict) -> dict:
         send()
 
     shares = [iter([frame(text.encode()) for text in share]) for share in dealt(messages, len(sockets))]
+    if beside is not None:
+        beside.touch()
     started = time.perf_counter()
     for place, (socket, share) in enumerate(zip(sockets, shares, strict=True)):
         drive(place, socket, share)

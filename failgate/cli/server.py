@@ -70,9 +70,11 @@ def serve(config_path: Path | None, data: Path, listen: str | None, demo: bool, 
     start_logging(config.server.log_format)
     log_crashes()
     folder = Path(tempfile.mkdtemp(prefix="failgate-demo-")) if demo else data
+    gc.disable()  # until it listens: what is made by then stays
     try:
         run_loop(_serve(config, folder, is_demo=demo, accept_rollback=accept_rollback))
     finally:
+        gc.enable()
         if demo:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -123,6 +125,7 @@ def _settle_memory() -> None:
     """
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
+    gc.enable()
 
 
 async def _announce(services: Services, administration: Administration, config: Config, host: str, port: int) -> None:

@@ -18,12 +18,14 @@ QUERY_WORDS: Final = 16
 BEGINNING_LETTERS: Final = 3  # with fewer, half of all words would begin so, and all their reports be read
 _SIGNS: Final = 0x2E80  # from here on Unicode has the scripts of East Asia
 # What SQLite takes for no letter (`unicode61` of FTS5) parts words here too: a word is one token of it.
+_ASCII_WORD = re.compile(r"[a-z0-9]+")  # the same of a text that has no other letters, three times as fast
 _WORD = re.compile(r"[^\W_\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3]+")
 
 
 def words_of(text: str) -> list[str]:
     """Return the words of `text`, in its order, each once."""
-    found = dict.fromkeys(_WORD.findall(text.casefold()))
+    folded = text.casefold()
+    found = dict.fromkeys((_ASCII_WORD if folded.isascii() else _WORD).findall(folded))
     if max(map(len, found), default=0) > LONGEST_WORD:
         found = dict.fromkeys(word[:LONGEST_WORD] for word in found)
     return list(found)

@@ -145,10 +145,12 @@ def form(client: httpx.Client, path: str, *, to: str | None = None, **fields: st
 
 
 def codes(secret: str) -> Iterator[str]:
-    """Yield the codes that are good now, each good once."""
+    """Yield the codes that are good now, each good once; then, after a wait, the next one."""
     clock = pyotp.TOTP(secret)
     yield clock.now()
     yield clock.at(int(time.time()) - 30)
+    time.sleep(30.5 - time.time() % 30)
+    yield clock.now()
 
 
 def sign_in(server: Server, who: Person, *, with_factor: bool | None = None) -> Visitor:
@@ -171,9 +173,13 @@ def enter(page: Page, server: Server, who: Person) -> None:
     page.get_by_label("E-mail").fill(who.email)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    page.locator("#code").fill(pyotp.TOTP(who.totp or "").now())
-    page.get_by_role("button", name=re.compile("Continue|Sign in|Confirm")).first.click()
-    page.wait_for_url(f"{server.url}/")
+    for code in codes(who.totp or ""):  # another test of this person may have used one
+        page.locator("#code").fill(code)
+        with page.expect_navigation():
+            page.get_by_role("button", name=re.compile("Continue|Sign in|Confirm")).first.click()
+        if page.url == f"{server.url}/":
+            return
+    raise AssertionError(page.locator("main").inner_text())
 
 
 def session_of(client: httpx.Client) -> str:

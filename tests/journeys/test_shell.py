@@ -99,7 +99,8 @@ class Desk:
 
 @pytest.fixture
 def desk(house: House, tmp_path: Path) -> Iterator[Desk]:
-    with Seat(house.environment, tmp_path) as seat:
+    at_home = house.environment | {"HOME": str(tmp_path)}  # so that the prompt is short, and no line is folded
+    with Seat(at_home, tmp_path) as seat:
         yield Desk(seat, tmp_path)
 
 
