@@ -107,6 +107,7 @@ LET_IN: dict[str, set[int]] = {
     "page.rules_create": {400},
     "page.further_make": {400},  # the form says nothing
     "page.rules_starter": {422},
+    "page.why_explain": {400},  # the form names no command
     "page.rule": {404},
     "page.rule_revoke": {404},
     "page.rules_terms": {422},

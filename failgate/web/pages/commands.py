@@ -21,7 +21,10 @@ async def listing(request: Asking, only: Only = None, after: After = None) -> Pa
     visit, services = visit_of(request), services_of(request)
     found = await services.gate.page(visit.here().id, only, PAGE, after)
     now_us, viewer = services.clock.now_us(), visit.principal.label
-    view = commands_view(found.items, found.next, slug=visit.here().slug, state=only, now_us=now_us, viewer=viewer)
+    view = commands_view(
+        found.items, found.next, slug=visit.here().slug, state=only, now_us=now_us, viewer=viewer,
+        may_ask=grants(visit, Permission.WORKSPACE_COMMAND_SUBMIT),
+    )  # fmt: skip
     return await show(request, "commands.html", view, title="Commands", room="commands")
 
 

@@ -33,6 +33,7 @@ from failgate.web.pages import (
     sso,
     step_up,
     usage,
+    why,
 )
 from failgate.web.pages.connection_doors import CONNECTIONS
 from failgate.web.pages.notification_doors import NOTIFICATIONS
@@ -245,6 +246,8 @@ PAGES: Final[tuple[Door, ...]] = (
         rules.withdraw,
         P.WORKSPACE_RULE_WRITE,
     ),
+    _room("page.why", "GET", "/settings/rules/why", why.form, P.WORKSPACE_COMMAND_SUBMIT),
+    _room("page.why_explain", "POST", "/settings/rules/why", why.explain, P.WORKSPACE_COMMAND_SUBMIT),
     _room("page.rule", "GET", "/settings/rules/{id}", rules.one, P.WORKSPACE_RULE_READ),
     _sensitive(
         "page.rule_revoke", "POST", f"{_ROOM}/settings/rules/{{id}}/revoke", rules.revoke, P.WORKSPACE_RULE_WRITE

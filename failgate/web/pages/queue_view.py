@@ -79,6 +79,7 @@ class CommandsView:
     rows: tuple[RequestRow, ...]
     next_href: str | None
     empty: str
+    may_ask: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ def commands_view(
     state: str | None,
     now_us: int,
     viewer: str | None,
+    may_ask: bool = False,
 ) -> CommandsView:
     """Return a page of the history of the workspace `slug`, filtered by `state` when given."""
     base = f"/w/{slug}/commands"
@@ -207,6 +209,7 @@ def commands_view(
         tuple(row_of(command, now_us, viewer) for command in page),
         f"{base}?{where}after={next_after}" if next_after else None,
         f"No command is {state}" if state else "No agent has asked yet",
+        may_ask,
     )
 
 

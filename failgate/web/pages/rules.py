@@ -144,6 +144,7 @@ async def _show(
         ),
         await services.rule_proposals.approvers(visit.here().id),
         grants(visit, Permission.WORKSPACE_SETTINGS_WRITE),
+        grants(visit, Permission.WORKSPACE_COMMAND_SUBMIT),
     )
     status = error.status if error else 200
     return await show(request, "rules.html", view, title="Rules", room="settings", status=status)

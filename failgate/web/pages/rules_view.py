@@ -77,6 +77,7 @@ class RulesView:
     waiting: tuple[WaitingRow, ...] = ()
     approvers: int = 0
     may_set_terms: bool = False
+    may_ask: bool = False
 
     @property
     def kinds(self) -> Mapping[str, str]:

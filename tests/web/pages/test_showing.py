@@ -20,7 +20,9 @@ from failgate.web.pages.queue_view import command_page_view, commands_view, queu
 from failgate.web.pages.report_view import ReportsView
 from failgate.web.pages.sso_view import RefusedView
 from failgate.web.pages.text import moment
+from failgate.web.pages.why_view import FIELDS, AgentChoice, WhyView, answer_view
 from failgate.web.render import render, templates
+from failgate.wire.gate import Explanation, Finding, Risk
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 NAMES = sorted(name for name in templates().list_templates() if name.endswith(".html"))
@@ -111,6 +113,8 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
     member = people.MemberLine("m", EVIL, "owner", EVIL, False, True, True, at)
     fact = platform.Fact(EVIL, EVIL, EVIL)
     user = platform.UserLine("u", EVIL, at, at, 2, True, True, True, False, False)
+    said = Explanation("ask", [Finding(EVIL, "ask", EVIL, 1, 80, [EVIL])], EVIL, 1, Risk(80, [EVIL]), "two", [EVIL])
+    explained = answer_view({"argv": [EVIL, "\u202e"], "cwd": EVIL, "host": EVIL}, said, EVIL, is_line=True)
     given: dict[str, tuple[str, Any]] = {
         "queue": ("queue.html", queue(evil, "vote", [evil])),
         "queue enrol": ("queue.html", queue(evil, "enrol", [evil])),
@@ -124,6 +128,8 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "command": ("command.html", story),
         "commands": ("commands.html", commands_view([evil, ended], "n", slug="acme", state=None, now_us=now_us, viewer=EVIL)),
         "commands none": ("commands.html", commands_view([], None, slug="acme", state="denied", now_us=now_us, viewer=EVIL)),
+        "why": ("why.html", WhyView("/w/acme/settings/rules", dict.fromkeys(FIELDS, EVIL), (AgentChoice(EVIL, EVIL),), EVIL, EVIL)),
+        "why answered": ("why.html", WhyView("/w/acme/settings/rules", dict.fromkeys(FIELDS, EVIL), (), answer=explained)),
         "reports none": ("reports.html", ReportsView((), None, {"text": EVIL})),
         "audit": ("audit.html", log),
         "signin": ("signin.html", account.SignInView(EVIL, EVIL, EVIL, EVIL)),
