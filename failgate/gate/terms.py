@@ -95,25 +95,29 @@ def people_needed(terms: Terms) -> int:
 def is_complete(terms: Terms, need: int, approvers: Sequence[Person]) -> bool:
     """Tell whether `approvers`, who may still decide, are enough: `need` distinct people who fill every group.
 
-    Accounts of one mailbox are one person.
+    Accounts of one mailbox are one person, who takes one seat, by any of them.
     """
-    people = {mailbox(person.email): person for person in approvers}
+    people: dict[str, list[Person]] = {}
+    for person in approvers:
+        people.setdefault(mailbox(person.email), []).append(person)
     if len(people) < need or (terms.makers and all(person.account_id in terms.makers for person in approvers)):
         return False
     return not missing_in_groups(terms.groups, tuple(people.values()))
 
 
-def missing_in_groups(groups: Sequence[Group], people: Sequence[Person]) -> list[Group]:
+def missing_in_groups(groups: Sequence[Group], people: Sequence[Sequence[Person]]) -> list[Group]:
     """Return the groups that are not full, each as often as it lacks somebody, when as many seats as can be are taken.
 
-    Each person takes one seat. Source: augmenting paths, H. W. Kuhn, The Hungarian Method, 1955.
+    Each of `people`, who is given by the accounts they have, takes one seat.
+
+    Source: augmenting paths, H. W. Kuhn, The Hungarian Method, 1955.
     """
     seats = [group for group in groups for _ in range(group.need)]
     taken: dict[int, int] = {}  # seat -> person
 
     def seat(person: int, tried: set[int]) -> bool:
         for place, group in enumerate(seats):
-            if place in tried or not group.has(people[person]):
+            if place in tried or not any(map(group.has, people[person])):
                 continue
             tried.add(place)
             if place not in taken or seat(taken[place], tried):

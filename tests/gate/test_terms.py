@@ -83,7 +83,7 @@ def test_the_groups_are_full_when_some_seating_fills_them(groups, people):
         all(group.has(person) for group, person in zip(seats, order, strict=True))
         for order in itertools.permutations(people, len(seats))
     )
-    assert (not missing_in_groups(groups, people)) == fills
+    assert (not missing_in_groups(groups, [(person,) for person in people])) == fills
 
 
 def test_nobody_stands_for_two_groups():
@@ -102,6 +102,16 @@ def test_two_accounts_of_one_mailbox_are_one_person():
     assert mailbox(both[0].email) == mailbox(both[1].email)
     assert not is_complete(NO_TERMS, 2, both)
     assert is_complete(NO_TERMS, 2, [*both, Person("3", "admin", "bob@x")])
+
+
+def test_a_second_account_of_a_person_takes_nothing_from_the_first():
+    """Their approval by another account, of a lower role, once put the first one's seat out."""
+    terms = Terms(groups=(Group("lead", 1, ("owner",)),))
+    first, second = Person("1", "owner", "ann@x"), Person("2", "admin", "ann+second@x")
+    assert is_complete(terms, 1, [first, second])
+    assert is_complete(terms, 1, [second, first])
+    two = Terms(groups=(Group("lead", 1, ("owner",)), Group("peer", 1, ("admin",))))
+    assert not is_complete(two, 1, [first, second]), "one person takes one seat"
 
 
 def test_who_made_the_credential_is_not_the_only_approver():
