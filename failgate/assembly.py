@@ -183,7 +183,7 @@ async def _build(
     notifications = build_notifications(
         db, audit, clock, box,
         notifiers=plugins.notifiers, workspaces=workspaces, accounts=accounts, scanner_of=redaction_rules.scanner_of,
-        base_url=config.server.base_url,
+        silent=gate.silent, base_url=config.server.base_url,
     )  # fmt: skip
     workspaces.also_end(notifications.end_in_workspace)
     emptying = Emptying(

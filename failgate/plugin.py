@@ -56,7 +56,7 @@ from failgate.gate.matching import Matcher, matcher_of
 from failgate.gate.policy import ApprovalPolicy, CommandContext, Finding, Rulebook, rule_digest
 from failgate.gate.programs import is_capable, is_injecting
 from failgate.gate.shell import Uninspectable
-from failgate.gate.terms import Group, Terms
+from failgate.gate.terms import Escalation, Group, Terms
 from failgate.notify.notifier import DeliveryFailed, Destination, Notification, Notifier
 from failgate.notify.posting import post_to
 from failgate.redaction import arguments_without_secrets, without_secrets
@@ -88,6 +88,7 @@ __all__ = [
     "Draft",
     "DraftArtifact",
     "Duration",
+    "Escalation",
     "ExportedRecord",
     "FailgateError",
     "Finding",

@@ -84,3 +84,5 @@ def _said(answer: Mapping[str, Any]) -> Iterator[str]:
     for name, word in (("decide_within_seconds", "decide"), ("use_within_seconds", "use")):
         if answer.get(name) is not None:
             yield f"  time to {word}: {answer[name]} s at most"
+    if answer.get("escalations"):
+        yield f"  while nobody decides: {', '.join(map(str, answer['escalations']))}"

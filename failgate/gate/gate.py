@@ -29,6 +29,7 @@ from failgate.gate.feed import Feed
 from failgate.gate.further import Wish, rule_for
 from failgate.gate.history import history_of
 from failgate.gate.known_rules import KnownRules
+from failgate.gate.ladder import Silence, silences
 from failgate.gate.likeness import program_of
 from failgate.gate.parts import Asked, GateLimits, Parts, Write
 from failgate.gate.policy import ApprovalPolicy, Rulebook
@@ -220,6 +221,10 @@ class Gate:
         """Return the workspace's pending requests from memory, oldest first, without those whose time has gone by."""
         now_us = self._time.now_us()
         return [self._view(each) for each in self._queue.of_workspace(workspace_id) if now_us < each.expires_us]
+
+    def silent(self) -> list[Silence]:
+        """Return the pending requests of every workspace of whose ladder a step is due, for nobody decided."""
+        return silences(self._queue.waiting(), self._time.now_us())
 
     def alike(self, workspace_id: str) -> dict[str, str]:
         """Return of each pending request, by its id, who asks for which command: equal for what can be folded."""

@@ -15,13 +15,15 @@ from failgate.base.errors import Unprocessable
 from failgate.base.log import get_logger
 from failgate.gate.command import MAX_TTL_SECONDS, digest_of_body
 from failgate.gate.policy import ApprovalPolicy, Combined, CommandContext, Finding, combine
-from failgate.gate.terms import NO_TERMS, Terms, people_needed
+from failgate.gate.terms import NO_TERMS, Escalation, Terms, people_needed
 from failgate.wire.gate import Command
 from failgate.wire.gate import Finding as WireFinding
 
 T = TypeVar("T")
 JUDGE_SECONDS = 2.0
 MAX_NEED = 100
+MAX_STEPS = 20  # of a ladder
+MAX_NAME = 100  # characters of the name of a step
 MAX_SCORE = 100
 _TEXT_OR_NONE = (str, type(None))
 _SAYS = frozenset({"allow", "ask", "deny", "abstain"})
@@ -92,7 +94,15 @@ def _are_terms(terms: object) -> bool:
     is_time = all(limit is None or 1 <= limit <= MAX_TTL_SECONDS for limit in seconds)
     is_met = all(group.need >= 1 and (group.roles or group.members) for group in checked.groups)
     denials = checked.deny_after
+    if not all(map(_is_step, checked.escalations)) or len(checked.escalations) > MAX_STEPS:
+        return False
     return is_time and is_met and people_needed(checked) <= MAX_NEED and (denials is None or 1 <= denials <= MAX_NEED)
+
+
+def _is_step(step: Escalation) -> bool:
+    """Tell whether a step of the ladder comes in time, names somebody, and has a name that its record can hold."""
+    is_named = 1 <= len(step.name) <= MAX_NAME and step.name.isprintable() and step.name.isascii()
+    return is_named and 1 <= step.after_seconds <= MAX_TTL_SECONDS and bool(step.roles or step.members)
 
 
 def _late(seconds: float) -> str:

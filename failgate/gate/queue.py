@@ -39,6 +39,10 @@ class Queue:
         """Return the pending request, or None when it is not pending."""
         return self._pending.get(command_id)
 
+    def waiting(self) -> list[Stored]:
+        """Return every pending request, oldest first."""
+        return list(self._pending.values())
+
     def of_workspace(self, workspace_id: str) -> list[Stored]:
         """Return the workspace's pending requests, oldest first."""
         return [stored for stored in self._pending.values() if stored.workspace_id == workspace_id]

@@ -34,7 +34,7 @@ from failgate.gate.parts import Parts
 from failgate.gate.policy import Combined, CommandContext, Finding, combine, without_allowing
 from failgate.gate.runs import check_origin
 from failgate.gate.stored import Stored, load, not_found, risk_of, texts_text
-from failgate.gate.terms import Terms, joined, terms_digest, terms_text, words_of
+from failgate.gate.terms import Terms, joined, ladder_of, terms_digest, terms_text, words_of
 from failgate.wire.gate import Command, Explanation, Origin, Submission
 
 REJUDGE: Final = 3  # how often a rule that was spent meanwhile leads to asking the policies again
@@ -156,6 +156,7 @@ class Submitting:
             terms.deny_after or 1,
             terms.decide_within_seconds,
             terms.use_within_seconds,
+            ladder_of(terms),
         )
 
     def _ttl_us(self, wish: int | None) -> int:

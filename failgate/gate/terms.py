@@ -1,4 +1,4 @@
-"""What policies demand of those who decide: groups, challenge, clocks. Pure; frozen into each request that waits.
+"""What policies demand of those who decide: groups, challenge, clocks, ladder. Pure; frozen into a request that waits.
 
 Terms join to the stricter of each member, whatever their order: `joined` is a semilattice, so one more policy never
 loosens what the others demand.
@@ -31,7 +31,23 @@ class Group(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def has(self, person: "Person") -> bool:
         """Tell whether `person` belongs to it."""
-        return person.role in self.roles or mailbox(person.email) in map(mailbox, self.members)
+        return _is_among(person, self.roles, self.members)
+
+
+class Escalation(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
+    """A step of the ladder: who is told when nobody decided for `after_seconds`, by `roles` or addresses `members`.
+
+    It gives nobody a vote and takes none: whoever may decide may do so before and after.
+    """
+
+    after_seconds: int
+    name: str
+    roles: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+
+    def has(self, person: "Person") -> bool:
+        """Tell whether `person` is told."""
+        return _is_among(person, self.roles, self.members)
 
 
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,7 +55,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `deny_after`: how many denials end a request, 1 where nobody says; `excluded`: addresses that do not decide;
     `decide_within_seconds` and `use_within_seconds` shorten the two clocks; `makers`: accounts that made the credential
-    by which it was asked, whose approvals alone do not do.
+    by which it was asked, whose approvals alone do not do; `escalations`: who is told when nobody decides, in turn.
     """
 
     groups: tuple[Group, ...] = ()
@@ -49,11 +65,12 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     use_within_seconds: int | None = None
     challenge: Challenge = "click"
     makers: tuple[str, ...] = ()
+    escalations: tuple[Escalation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A member who may decide."""
+    """A member, as groups know one."""
 
     account_id: str
     role: str
@@ -80,7 +97,16 @@ def joined(all_terms: Iterable[Terms]) -> Terms:
         use_within_seconds=_least(terms.use_within_seconds for terms in known),
         challenge=CHALLENGES[max(CHALLENGES.index(terms.challenge) for terms in known)],
         makers=tuple(sorted({maker for terms in known for maker in terms.makers})),
+        escalations=tuple(sorted({_sorted(step) for terms in known for step in terms.escalations})),
     )
+
+
+def _sorted(step: Escalation) -> Escalation:
+    return Escalation(step.after_seconds, step.name, tuple(sorted(step.roles)), tuple(sorted(step.members)))
+
+
+def _is_among(person: Person, roles: Iterable[str], members: Iterable[str]) -> bool:
+    return person.role in roles or mailbox(person.email) in map(mailbox, members)
 
 
 def _least(numbers: Iterable[int | None]) -> int | None:
@@ -139,6 +165,11 @@ def mailbox(address: str) -> str:
 def words_of(terms: Terms) -> list[str]:
     """Return whose approvals the groups take, as people read it: `2 of security`."""
     return [f"{group.need} of {group.name}" for group in terms.groups]
+
+
+def ladder_of(terms: Terms) -> list[str]:
+    """Return who is told when nobody decides, as people read it: `oncall after 30 s`."""
+    return [f"{step.name} after {step.after_seconds} s" for step in terms.escalations]
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode

@@ -1,4 +1,4 @@
-"""The room of notifications: its services over one outbox, what they do in the background, the hook of escalations."""
+"""The room of notifications: its services over one outbox, what they do in the background."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -7,16 +7,17 @@ from typing import Final
 
 from failgate.accounts.accounts import Accounts
 from failgate.audit.log import AuditLog
-from failgate.audit.record import SERVER, Act, Actor, Event
+from failgate.audit.record import Actor
 from failgate.base.background import Background
-from failgate.base.canonical import JSON
 from failgate.base.clock import Clock
 from failgate.base.db import Database, Transaction
 from failgate.base.secretbox import SecretBox
+from failgate.gate.ladder import Silence
 from failgate.gate.stored import not_found
 from failgate.notify import cursor, outbox
 from failgate.notify.delivering import Delivering
 from failgate.notify.destinations import Destinations
+from failgate.notify.escalating import Escalating
 from failgate.notify.notifier import Notifiers
 from failgate.notify.outbox import Outbox
 from failgate.notify.preferences import Preferences
@@ -43,6 +44,7 @@ class Notifications:
     routing: Routing
     delivering: Delivering
     following: Background
+    escalating: Escalating
 
     @property
     def reaches_members(self) -> bool:
@@ -53,34 +55,13 @@ class Notifications:
         """Tell what is still to be told, then what happens."""
         self.delivering.start()
         self.following.start()
+        self.escalating.start()
 
     async def close(self) -> None:
         """Stop; what is not told yet is told after the next start."""
+        await self.escalating.close()
         await self.following.close()
         await self.delivering.close()
-
-    async def escalate(
-        self,
-        tx: Transaction,
-        workspace_id: str,
-        command_id: str,
-        *,
-        group: str,
-        step: int,
-        accounts: Sequence[str],
-        waited_us: int,
-    ) -> None:
-        """Record, inside `tx`, that nobody decided and the next group is asked: `accounts` and destinations hear of it.
-
-        For the escalation ladder of whoever keeps time over pending commands; `group` is its name, `step` counts from
-        1, `waited_us` is for how long the command has waited. Nobody outside of the workspace is told, whoever is
-        named.
-        """
-        facts: dict[str, JSON] = {
-            "group": group, "step": step, "accounts": tuple(sorted(accounts)), "waited_us": waited_us,
-        }  # fmt: skip
-        event = Event(Act.COMMAND_ESCALATED, workspace_id, "command", command_id, SERVER, facts)
-        await cursor.follow_from(tx, workspace_id, (await self.audit.append(tx, event)).seq)
 
     async def notice(self, workspace_id: str, command_id: str) -> CommandNotice:
         """Return what a browser's own notification says of a command as it stands. Raises: NotFound."""
@@ -111,9 +92,10 @@ def build_notifications(
     workspaces: Workspaces,
     accounts: Accounts,
     scanner_of: ScannerOf,
+    silent: Callable[[], Sequence[Silence]],
     base_url: str,
 ) -> Notifications:
-    """Return the room; nothing runs before `start`."""
+    """Return the room; nothing runs before `start`. `silent` says on which requests nobody decides."""
     kept = Outbox(db, clock)
     destinations = Destinations(db, audit, clock, box, notifiers, kept)
     preferences, subjects = Preferences(db, audit, clock), Subjects(db, scanner_of)
@@ -129,8 +111,9 @@ def build_notifications(
     grew = audit.listen()
     grew.set()  # what was committed before the start is read first
     following = Background("notify-routing", _step(grew, routing))
+    escalating = Escalating(db, audit, workspaces=workspaces, accounts=accounts, silent=silent)
     return Notifications(
-        audit, clock, notifiers, destinations, preferences, subjects, kept, routing, delivering, following
+        audit, clock, notifiers, destinations, preferences, subjects, kept, routing, delivering, following, escalating
     )  # fmt: skip
 
 

@@ -357,7 +357,8 @@ class Explanation(msgspec.Struct, frozen=True):
     """Which policy would say what, submitting nothing; where people are asked, what an approval takes.
 
     `groups` name whose approval is needed besides (`2 of security`); the seconds are how long they have to decide and
-    the agent to use it, where a policy shortens that.
+    the agent to use it, where a policy shortens that; `escalations` say who is told when nobody decides (`oncall after
+    30 s`).
     """
 
     decision: Literal["allow", "ask", "deny"]
@@ -370,3 +371,4 @@ class Explanation(msgspec.Struct, frozen=True):
     deny_after: int = 1
     decide_within_seconds: int | None = None
     use_within_seconds: int | None = None
+    escalations: list[str] = []

@@ -8,7 +8,7 @@ import pytest
 from failgate.base.errors import Unprocessable
 from failgate.gate.judging import Snapshots, Unfinished, begin, judge_all
 from failgate.gate.policy import CommandContext, Finding
-from failgate.gate.terms import Group, Terms
+from failgate.gate.terms import Escalation, Group, Terms
 from failgate.testing import command
 
 CONTEXT = CommandContext("w", None, None, 0)
@@ -89,6 +89,12 @@ async def test_a_need_that_is_no_number_of_people_denies(need):
         {"score": 101}, {"score": -1}, {"score": True}, {"score": "9"}, {"reasons": ["a"]}, {"reasons": (1,)},
         {"terms": None}, {"terms": {}}, {"terms": Terms(deny_after=0)}, {"terms": Terms(use_within_seconds=0)},
         {"terms": Terms(challenge="shout")}, {"terms": Terms(decide_within_seconds=90_000)},
+        {"terms": Terms(escalations=(Escalation(30, "nobody"),))},
+        {"terms": Terms(escalations=(Escalation(0, "now", ("owner",)),))},
+        {"terms": Terms(escalations=(Escalation(30, "", ("owner",)),))},
+        {"terms": Terms(escalations=(Escalation(30, "x" * 101, ("owner",)),))},
+        {"terms": Terms(escalations=(Escalation(30, "a\u202eb", ("owner",)),))},
+        {"terms": Terms(escalations=tuple(Escalation(n, "x", ("owner",)) for n in range(1, 22)))},
         {"terms": Terms(groups=(Group("nobody"),))}, {"terms": Terms(groups=(Group("all", 101, ("owner",)),))},
     ],
 )  # fmt: skip

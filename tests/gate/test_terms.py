@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from failgate.gate.terms import (
     CHALLENGES,
     NO_TERMS,
+    Escalation,
     Group,
     Person,
     Terms,
     is_complete,
     joined,
+    ladder_of,
     mailbox,
     missing_in_groups,
     people_needed,
@@ -40,6 +42,16 @@ TERMS = st.builds(
     use_within_seconds=SECONDS,
     challenge=st.sampled_from(CHALLENGES),
     makers=st.lists(st.sampled_from(["m", "n"])).map(tuple),
+    escalations=st.lists(
+        st.builds(
+            Escalation,
+            after_seconds=st.integers(1, 3),
+            name=st.sampled_from(["near", "far"]),
+            roles=st.sampled_from([(), ("owner", "admin"), ("admin", "owner")]),
+            members=st.sampled_from([(), ("b@x", "a@x")]),
+        ),
+        max_size=3,
+    ).map(tuple),
 )
 PEOPLE = st.lists(
     st.builds(
@@ -126,3 +138,13 @@ def test_terms_are_read_as_they_were_written(terms):
     text = terms_text(joined((terms,)))
     assert stored_terms(text) == joined((terms,))
     assert (text is None) == (joined((terms,)) == NO_TERMS)
+
+
+def test_a_ladder_is_said_in_the_order_of_its_times_and_knows_its_people():
+    near, far = Escalation(30, "near", ("admin",)), Escalation(90, "far", (), ("Ann+x@acme.example",))
+    assert ladder_of(joined((Terms(escalations=(far,)), Terms(escalations=(near,))))) == [
+        "near after 30 s",
+        "far after 90 s",
+    ]
+    ann = Person("1", "reviewer", "ann@acme.example")
+    assert (near.has(ann), far.has(ann), near.has(Person("2", "admin", "b@x"))) == (False, True, True)

@@ -16,6 +16,9 @@ policies = ["allowlist", "risk", "quorum"]
 decide_within = "10m"
 [plugins.quorum.groups.lead]
 roles = ["owner", "admin"]
+[plugins.quorum.escalation.oncall]
+after = "30s"
+roles = ["admin"]
 """
 PLACE = "/w/acme/settings/rules/why"
 
@@ -64,6 +67,7 @@ def test_a_reviewer_asks_which_policy_says_what_and_nothing_is_kept(acme: Server
     expect(answer.locator("[data-policy=quorum]")).to_contain_text("1 of lead")
     expect(answer.locator("[data-terms]")).to_contain_text("the name of the host, typed")
     expect(answer.locator("[data-terms]")).to_contain_text("10 min at most")
+    expect(answer.locator("[data-terms]")).to_contain_text("oncall after 30 s")
     expect(answer.locator(".slate-head")).to_contain_text("on ci-7, asked by deploy-bot")
     expect(page.get_by_label("On the host")).to_have_value("ci-7")
     fits(page)

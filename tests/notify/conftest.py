@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -50,12 +51,26 @@ class House:
     clock: FrozenClock
     receiver: Receiver
     mailbox: Mailbox
+    opening: Callable[[], AbstractAsyncContextManager[Services]]
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     workspace: str = ""
     owner: Principal = field(default_factory=lambda: Principal(kind="anonymous"))
 
     @property
     def room(self):
         return self.services.notifications
+
+    async def close(self) -> None:
+        await self.room.close()
+        await self.services.gate.close()
+        await self.stack.aclose()
+
+    async def restart(self) -> None:
+        """Begin anew over the same database: what was in memory is gone."""
+        await self.close()
+        self.stack = AsyncExitStack()
+        self.services = await self.stack.enter_async_context(self.opening())
+        await self.services.gate.rebuild()
 
     async def person(self, name: str, role: Role | None = Role.REVIEWER) -> Principal:
         account = await self.services.accounts.create(f"{name}@acme.example", "a long and plain passphrase", SERVER)
@@ -139,9 +154,15 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 
 
 @pytest.fixture
+def settings() -> str:
+    """More of the configuration, for a file of tests that wants it."""
+    return ""
+
+
+@pytest.fixture
 async def house(
     database_url: str, tmp_path: Path, clock: FrozenClock, receiver: Receiver, mailbox: Mailbox,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, settings: str,
 ) -> AsyncIterator[House]:  # fmt: skip
     monkeypatch.setattr(room, "Passwords", lambda: Passwords(memory_kib=8, passes=1))  # nobody signs in here
     config = parse_config(f"""
@@ -157,15 +178,20 @@ host = "127.0.0.1"
 port = {mailbox.port}
 sender = "Failgate <f@acme.example>"
 tls = "none"
+{settings}
 """)
-    async with open_services(config, tmp_path / "data", is_serving=False, clock=clock) as services:
+
+    def opening() -> AbstractAsyncContextManager[Services]:
+        return open_services(config, tmp_path / "data", is_serving=False, clock=clock)
+
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(opening())
         await services.gate.rebuild()
-        one = House(services, clock, receiver, mailbox)
+        one = House(services, clock, receiver, mailbox, opening, stack.pop_all())
+    try:
         one.owner = await one.person("owner", None)
-        made = await services.workspaces.create("acme", "Acme", one.owner.account_id or "", SERVER)
+        made = await one.services.workspaces.create("acme", "Acme", one.owner.account_id or "", SERVER)
         one.workspace = made.id
-        try:
-            yield one
-        finally:
-            await one.room.close()
-            await services.gate.close()
+        yield one
+    finally:
+        await one.close()

@@ -152,7 +152,7 @@ async def test_an_escalation_reaches_the_group_that_it_names_and_no_stranger(hou
     named = [bob.account_id or "", stranger.account_id or "", house.owner.account_id or ""]
 
     async def silence(tx):
-        await house.room.escalate(
+        await house.room.escalating.escalate(
             tx, house.workspace, view.id, group="seniors", step=1, accounts=named, waited_us=30_000_000
         )
 
@@ -172,7 +172,7 @@ async def test_an_escalation_is_the_first_thing_that_a_workspace_tells(house: Ho
     view = await house.ask(house.agent(house.owner))
 
     async def silence(tx):
-        await house.room.escalate(
+        await house.room.escalating.escalate(
             tx, house.workspace, view.id, group="seniors", step=1, accounts=[bob.account_id or ""], waited_us=1
         )
 

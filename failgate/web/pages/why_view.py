@@ -163,6 +163,7 @@ def terms_of(said: Explanation) -> tuple[tuple[str, str], ...]:
         ("Ends it", "one denial" if said.deny_after == 1 else f"{said.deny_after} denials"),
         ("Time to decide", _at_most(said.decide_within_seconds)),
         ("Time to use", _at_most(said.use_within_seconds)),
+        ("Told meanwhile", ", ".join(said.escalations)),
     ]
     return tuple((name, words) for name, words in found if words)
 

@@ -3,7 +3,8 @@
 import pytest
 from failgate_quorum import GroupSettings, Quorum, QuorumSettings, plugin
 
-from failgate.plugin import CommandContext, Duration, Group, SettingRefused
+from failgate.config.errors import ConfigRefused
+from failgate.plugin import CommandContext, Duration, Escalation, Group, SettingRefused
 from failgate.testing import PolicyContract, command, host_at, opened, settings_from
 
 CONTEXT = CommandContext("w", None, None, 0)
@@ -49,6 +50,45 @@ members = ["ann@acme.example", "bob@acme.example", "cy@acme.example"]
         assert (terms.deny_after, terms.excluded) == (2, ("eve@acme.example",))
         assert (terms.decide_within_seconds, terms.use_within_seconds) == (300, 30)
         assert provides.approval_policy.snapshot("w")["terms"]["groups"][1]["need"] == 2
+
+
+async def test_it_says_who_is_told_while_nobody_decides(tmp_path):
+    toml = """
+[escalation.leads]
+after = "2m"
+roles = ["owner"]
+[escalation.oncall]
+after = "30s"
+members = ["ann@acme.example"]
+"""
+    async with opened(plugin, settings_from(plugin, toml), host_at(tmp_path)) as provides:
+        terms = (await provides.approval_policy.judge(command("rm"), CONTEXT)).terms
+        assert terms.escalations == (
+            Escalation(30, "oncall", (), ("ann@acme.example",)),
+            Escalation(120, "leads", ("owner",)),
+        )
+        assert provides.approval_policy.snapshot("w")["terms"]["escalations"][0]["name"] == "oncall"
+
+
+LONG = "\n".join(f'[escalation.s{number}]\nafter = "{number + 1}s"\nroles = ["owner"]' for number in range(11))
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ('[escalation.oncall]\nroles = ["owner"]', "oncall.*after"),
+        ('[escalation.oncall]\nafter = "30s"', "oncall.members: a step has roles or members"),
+        ('[escalation.oncall]\nafter = "0s"\nroles = ["owner"]', "oncall.after"),
+        ('[escalation.oncall]\nafter = "30s"\nroles = ["developer"]', "oncall.roles"),
+        ('[escalation.oncall]\nafter = "30s"\nmembers = ["ann"]', "oncall.members: say the addresses"),
+        ('[escalation.On_Call]\nafter = "30s"\nroles = ["owner"]', "names of steps"),
+        ('decide_within = "30s"\n[escalation.a]\nafter = "30s"\nroles = ["owner"]', "before decide_within is over"),
+        (LONG, "at most 10 steps"),
+    ],
+)
+def test_a_ladder_on_which_nobody_would_be_told_is_refused_by_name(toml, says):
+    with pytest.raises(ConfigRefused, match=says):
+        settings_from(plugin, toml)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_without_folder_and_host_the_plainest_are_asked_about() -> None:
 def test_the_answer_says_who_said_what_and_what_an_approval_takes() -> None:
     said = Explanation(
         "ask", [Finding("risk", "ask", "high", 1, 85, ["removes files"])], "two people", 2, Risk(85, ["removes files"]),
-        "two", ["1 of lead"], 3, 600, 60,
+        "two", ["1 of lead"], 3, 600, 60, ["oncall after 30 s"],
     )  # fmt: skip
     command, is_line = command_of(typed("rm \u202ex"))
     view = answer_view(command, said, "bot", is_line=is_line)
@@ -87,5 +87,6 @@ def test_the_answer_says_who_said_what_and_what_an_approval_takes() -> None:
         "Ends it": "3 denials",
         "Time to decide": "10 min at most",
         "Time to use": "60 s at most",
+        "Told meanwhile": "oncall after 30 s",
     }
     assert answer_view(command, Explanation("allow", []), "you", is_line=False).terms == ()

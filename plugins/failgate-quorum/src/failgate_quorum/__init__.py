@@ -12,6 +12,7 @@ from failgate.plugin import (
     Command,
     CommandContext,
     Duration,
+    Escalation,
     Finding,
     Group,
     Host,
@@ -21,9 +22,10 @@ from failgate.plugin import (
     Terms,
 )
 
-__all__ = ["GroupSettings", "Quorum", "QuorumSettings", "plugin"]
+__all__ = ["EscalationSettings", "GroupSettings", "Quorum", "QuorumSettings", "plugin"]
 
 MOST: Final = 20
+MOST_STEPS: Final = 10
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 VotingRole = Literal["owner", "admin", "reviewer"]
@@ -45,10 +47,25 @@ class GroupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _check_addresses("members", self.members)
 
 
+class EscalationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """People who are told when nobody decided for `after`: by their role in the workspace, or by their address."""
+
+    after: Annotated[Duration, Between("1s", "24h")]
+    roles: tuple[VotingRole, ...] = ()
+    members: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a step that names nobody. Raises: SettingRefused."""
+        if not self.roles and not self.members:
+            raise SettingRefused("members", "a step has roles or members, or nobody would be told")
+        _check_addresses("members", self.members)
+
+
 class QuorumSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many distinct people have to approve, of which groups, and how long they have.
 
-    `deny_after` denials end a request; `exclude` names addresses that never decide.
+    `deny_after` denials end a request; `exclude` names addresses that never decide; `escalation` has the steps of the
+    ladder, by their names, taken in the order of their times.
     """
 
     need: Annotated[int, Between(1, MOST)] = 1
@@ -57,6 +74,7 @@ class QuorumSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exclude: tuple[str, ...] = ()
     decide_within: Annotated[Duration, Between("1s", "24h")] | None = None
     use_within: Annotated[Duration, Between("1s", "24h")] | None = None
+    escalation: dict[str, EscalationSettings] = {}
 
     def __post_init__(self) -> None:
         """Refuse what could not be met. Raises: SettingRefused."""
@@ -67,6 +85,13 @@ class QuorumSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "groups", f"more than {MOST} people would have to approve: nobody stands for two groups"
             )
         _check_addresses("exclude", self.exclude)
+        if any(not _NAME.fullmatch(name) for name in self.escalation):
+            raise SettingRefused("escalation", "names of steps are lower-case letters, digits and hyphens")
+        if len(self.escalation) > MOST_STEPS:
+            raise SettingRefused("escalation", f"a ladder has at most {MOST_STEPS} steps")
+        end = self.decide_within
+        if end is not None and any(step.after.seconds >= end.seconds for step in self.escalation.values()):
+            raise SettingRefused("escalation", "a step comes before decide_within is over, or nobody is told by it")
 
     @property
     def people(self) -> int:
@@ -105,6 +130,12 @@ def _terms_of(settings: QuorumSettings) -> Terms:
         excluded=settings.exclude,
         decide_within_seconds=None if settings.decide_within is None else round(settings.decide_within.seconds),
         use_within_seconds=None if settings.use_within is None else round(settings.use_within.seconds),
+        escalations=tuple(
+            sorted(
+                Escalation(round(step.after.seconds), name, step.roles, step.members)
+                for name, step in settings.escalation.items()
+            )
+        ),
     )
 
 
