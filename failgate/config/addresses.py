@@ -1,13 +1,16 @@
 """How the file writes addresses: of hosts, networks, databases, people; what names this machine alone. Pure."""
 
 import ipaddress
+import os
 import re
 import socket
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from failgate.base.secret import Secret
 
 _HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})\Z", re.ASCII)
+_ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})  # of libpq's sslmode: the rest fall back
 _ORIGIN = re.compile(r"[^\s+]{1,200}\Z")
 
 
@@ -72,6 +75,30 @@ def check_database_url(url: str | Secret) -> None:
         raise ValueError('say "sqlite:////absolute/file.sqlite" or "postgresql://user@host/database"')
     if isinstance(url, str) and urlsplit(text).password:
         raise ValueError('a password does not stand in this file: say url = { env = "NAME" }')
+
+
+def is_way_to_database_open(url: str) -> bool:
+    """Tell whether what is said to the database at `url` could travel to another machine in the clear.
+
+    A socket of this machine and its loopback address are no such way; without `sslmode=require` or more the driver
+    falls back to plain TCP where the server has no TLS.
+    """
+    parts = urlsplit(url)
+    if not parts.scheme.startswith("postgres"):
+        return False
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if query.get("sslmode") in _ENCRYPTED:
+        return False
+    # As the driver reads it: the URL's hosts, its `host`, the environment's, else sockets of this machine.
+    named = parts.netloc.rpartition("@")[2] or query.get("host") or os.environ.get("PGHOST", "")
+    hosts = [_without_port(unquote(each)) for each in named.split(",") if each]
+    return "service" in query or any(not (host[:1] in {"/", "@"} or is_loopback_host(host)) for host in hosts)
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host if host.startswith("/") or host.count(":") > 1 else host.partition(":")[0]
 
 
 def check_log_origin(origin: str) -> None:

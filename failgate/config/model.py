@@ -20,6 +20,7 @@ from failgate.config.addresses import (
     check_sender,
     check_web_origin,
     is_loopback_host,
+    is_way_to_database_open,
     is_wildcard,
     machine_name,
     split_listen,
@@ -121,6 +122,20 @@ class DatabaseSection(Section, frozen=True):
     """`[database]`: where the core's tables are."""
 
     url: Annotated[str | Secret, Fits(check_database_url)] | None = None
+    allow_unencrypted: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a way to PostgreSQL on which others could read.
+
+        Raises: SettingRefused.
+        """
+        url = self.url.reveal() if isinstance(self.url, Secret) else self.url
+        if url is not None and not self.allow_unencrypted and is_way_to_database_open(url):
+            raise SettingRefused(
+                "url",
+                "what is said to a database on another machine could be read on the way: append ?sslmode=verify-full"
+                "&sslrootcert=/path/to/authority.pem (or ?sslmode=require, which checks no name), or set allow_unencrypted = true",
+            )
 
     def url_in(self, data_dir: Path) -> str:
         """Return the URL; without one, of the SQLite file `failgate.sqlite` in `data_dir`."""

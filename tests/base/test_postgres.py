@@ -1,13 +1,16 @@
-"""The second wall between workspaces on PostgreSQL: row level security. F4 F5."""
+"""PostgreSQL: the second wall between workspaces, row level security, and the way to it. F4 F5."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
 
 from failgate.base.db import Database, Row, Transaction, workspace_scope
+from failgate.base.errors import StartRefused
 from failgate.base.ids import new_id
 from failgate.base.open_database import open_database
+from failgate.base.postgres import open_postgres
 from failgate.reports.reading import COLUMNS
 from failgate.reports.search import ReportFilter, page_query
 
@@ -149,3 +152,32 @@ async def test_a_search_that_forgot_to_say_where_shows_nothing_of_another_worksp
 
     plan = [row["QUERY PLAN"] for row in await postgres.write(planned)]
     assert any("Bitmap Index Scan on report_text_words" in line for line in plan), plan
+
+
+@pytest.mark.parametrize(("mode", "goes_on"), [("require", False), ("prefer", True)])
+async def test_a_database_without_tls_hears_no_word_where_tls_is_demanded(mode: str, goes_on: bool) -> None:
+    """`prefer` is the driver's own default, which falls back: the config refuses it for another machine."""
+    heard: list[bytes] = []
+    is_over = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.readexactly(8)
+        if first == struct.pack("!ii", 8, 80877103):  # SSLRequest, PostgreSQL manual 54.2.10
+            writer.write(b"N")
+            await writer.drain()
+            first = await reader.read(1024)
+        heard.append(first)
+        writer.close()
+        await writer.wait_closed()
+        is_over.set()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        with pytest.raises(StartRefused, match="PostgreSQL cannot be reached"):
+            await open_postgres(f"postgresql://me:hunter2@127.0.0.1:{port}/db?sslmode={mode}")
+        await asyncio.wait_for(is_over.wait(), 10)
+    finally:
+        server.close()
+        await server.wait_closed()
+    assert bool(b"".join(heard)) == goes_on

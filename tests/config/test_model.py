@@ -112,8 +112,8 @@ def test_without_a_url_the_database_is_a_file_in_the_data_folder() -> None:
 
 
 def test_a_database_url_may_come_from_the_environment() -> None:
-    config = parse_config('[database]\nurl = { env = "DB" }', {"DB": "postgresql://me:hunter2@host/db"})
-    assert config.database.url_in(Path("/x")) == "postgresql://me:hunter2@host/db"
+    config = parse_config('[database]\nurl = { env = "DB" }', {"DB": "postgresql://me:hunter2@localhost/db"})
+    assert config.database.url_in(Path("/x")) == "postgresql://me:hunter2@localhost/db"
     assert "hunter2" not in repr(config)
 
 
@@ -130,6 +130,47 @@ def test_another_database_or_a_password_in_the_file_is_refused(line: str, says: 
     text = mistakes(f"[database]\n{line}", {"BAD": "mysql://me:hunter2@host"})
     assert f"database.url: {says}" in text or says in text
     assert "hunter2" not in text
+
+
+OPEN_WAYS = [
+    "postgresql://me@db.acme.example/db",
+    "postgres://me@10.0.0.5:5432/db?sslmode=prefer",
+    "postgresql://me@127.0.0.1,10.0.0.5/db",
+    "postgresql://me@[2001:db8::5]:5432/db?sslmode=disable",
+    "postgresql:///db?host=db.acme.example",
+    "postgresql:///db?service=elsewhere",
+    "postgresql://me@db.acme.example/db?sslmode=require&sslmode=allow",
+]
+CLOSED_WAYS = [
+    "sqlite:////srv/failgate.sqlite",
+    "postgresql:///db",
+    "postgresql://me@localhost/db",
+    "postgresql://me@127.0.0.1:5432,[::1]:5433/db",
+    "postgresql://me@/db?host=/run/postgresql",
+    "postgresql://me@%2Frun%2Fpostgresql/db",
+    *(f"postgresql://me@db.acme.example/db?sslmode={mode}" for mode in ("require", "verify-ca", "verify-full")),
+]
+
+
+@pytest.mark.parametrize("url", OPEN_WAYS)
+def test_a_database_on_another_machine_is_reached_by_tls_or_not_at_all(url: str) -> None:
+    says = "append ?sslmode=verify-full"
+    assert says in mistakes(f'[database]\nurl = "{url}"')
+    secret = mistakes('[database]\nurl = { env = "DB" }', {"DB": url.replace("//me@", "//me:hunter2@")})
+    assert says in secret
+    assert "hunter2" not in secret
+    parse_config(f'[database]\nurl = "{url}"\nallow_unencrypted = true')
+
+
+@pytest.mark.parametrize("url", CLOSED_WAYS)
+def test_a_database_of_this_machine_or_by_tls_is_taken(url: str) -> None:
+    parse_config(f'[database]\nurl = "{url}"')
+
+
+def test_a_host_that_the_environment_names_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "db.acme.example")
+    assert "append ?sslmode=verify-full" in mistakes('[database]\nurl = "postgresql:///db"')
+    parse_config('[database]\nurl = "postgresql://localhost/db"')
 
 
 @pytest.mark.parametrize(
