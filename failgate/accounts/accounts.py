@@ -4,10 +4,11 @@ An unknown address, a wrong password and a disabled account are one answer after
 account and changing its password end what was opened with it, in the same transaction.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from failgate.accounts.account import Account, account_of
+from failgate.accounts.context_words import ContextWords
 from failgate.accounts.devices import Devices
 from failgate.accounts.email_address import normalise_email, normalised_or_none
 from failgate.accounts.finding import AccountFinding
@@ -52,6 +53,7 @@ class Accounts(AccountFinding):
         tokens: Tokens,
         devices: Devices,
         endings: Sequence[Ending] = (),
+        context: ContextWords | None = None,
         is_password_enabled: bool = True,
     ) -> None:
         """Work on `database`; `endings` are what other rooms end when an account is disabled.
@@ -67,9 +69,26 @@ class Accounts(AccountFinding):
         self._tokens = tokens
         self._devices = devices
         self._endings = list(endings)
+        self._context = context or ContextWords(database, "")
         self.is_password_enabled = is_password_enabled
         self._refusals = Refusals(audit, clock, Act.SESSION_REFUSED)
         self._imported = ImportedHashes(database)
+
+    async def check_password(
+        self,
+        password: str,
+        email: str,
+        *,
+        account_id: str | None = None,
+        workspace_id: str | None = None,
+        names: Iterable[str] = (),
+    ) -> None:
+        """Return when `password` may be that of `email`: whose account, or who joins that workspace, or founds `names`.
+
+        Raises: BadInput.
+        """
+        words = await self._context.of(account_id=account_id, workspace_id=workspace_id, names=names)
+        check_new_password(password, email, words)
 
     async def create(self, email: str, password: str, actor: Actor, *, is_platform_admin: bool = False) -> Account:
         """Make an account.
@@ -96,7 +115,7 @@ class Accounts(AccountFinding):
         Raises: as `create`, and whatever `furnish` raises.
         """
         name = normalise_email(email)
-        check_new_password(password, name)
+        await self.check_password(password, name)
         password_hash = await self._passwords.hash(password)
 
         async def verb(tx: Transaction) -> T:
@@ -199,7 +218,7 @@ class Accounts(AccountFinding):
 
         Raises: NotSignedIn (`current` is not the password); TooManyRequests; BadInput (the new one is not acceptable).
         """
-        check_new_password(password, account.email)
+        await self.check_password(password, account.email, account_id=account.id)
         row = await self.row_of(account.email)
         stored = row["password_hash"] if row is not None else None
         reservation = self._throttle.reserve(account.email, session.address)
@@ -219,7 +238,7 @@ class Accounts(AccountFinding):
         account = await self.by_id(account_id)
         if account is None:
             raise _no_account()
-        check_new_password(password, account.email)
+        await self.check_password(password, account.email, account_id=account_id)
         password_hash = await self._passwords.hash(password)
 
         await self._database.write(

@@ -13,7 +13,7 @@ from failgate.access.role import Role
 from failgate.accounts.account import Account
 from failgate.accounts.accounts import Accounts
 from failgate.accounts.email_address import normalise_email
-from failgate.accounts.password import Passwords, check_new_password
+from failgate.accounts.password import Passwords
 from failgate.accounts.tables import InvitationRow
 from failgate.accounts.throttle import Throttle
 from failgate.accounts.token_text import digest_of, token_id_of, write_token
@@ -215,7 +215,7 @@ class Invitations:
                 hint="Sign in there first, then open the link again.",
             )
         name = normalise_email(email)
-        check_new_password(password, name)
+        await self._accounts.check_password(password, name, workspace_id=found.workspace_id)
         # Who holds an open invitation could ask which addresses have accounts: a few times, then ever more slowly.
         reservation = self._throttle.reserve(f"invitation {found.id}", address)
         password_hash = await self._passwords.hash(password)

@@ -1,8 +1,9 @@
 """Passwords: which are accepted, how they are stored, how one is checked.
 
 Rules: 15 to 1,024 characters after NFC (a password may be the only factor), no rule about kinds of characters, no
-truncation, none that is widely known or made of the account's own name. Stored as Argon2id (19 MiB, two passes, one
-lane), about 0.1 s of one core, computed in two threads of their own so that the event loop never waits.
+truncation, none that is widely known, or made of words of its context (`context_words.py`). Stored as
+Argon2id (19 MiB, two passes, one lane), about 0.1 s of one core, computed in two threads of their own so that the event
+loop never waits.
 
 The list `common_passwords.txt.gz` holds the 30,000 passwords of the frequency lists of zxcvbn (PyPI, 4.5.0; MIT
 licence, Dropbox, Inc. and Daniel Wolf; the notice stands at its head).
@@ -24,7 +25,7 @@ import secrets
 import sys
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,6 +34,7 @@ from typing import Final, TypeVar
 
 import argon2
 
+from failgate.accounts.context_words import LEAST_REST, without, words_of_address
 from failgate.accounts.imported_hash import fits_imported, is_imported_hash
 from failgate.base.errors import BadInput, TooManyRequests
 
@@ -59,10 +61,10 @@ def normalise(password: str) -> str:
     return unicodedata.normalize("NFC", password)
 
 
-def check_new_password(password: str, email: str) -> None:
-    """Return when `password` may become the password of the account `email`.
+def check_new_password(password: str, email: str, words: Collection[str] = ()) -> None:
+    """Return when `password` may become the password of the account `email`; `words` are those of its context.
 
-    Raises: BadInput (too short, too long, not text, widely known, easily guessed, or made of the e-mail address).
+    Raises: BadInput (too short, too long, not text, widely known, easily guessed, made of the address or of `words`).
     """
     if len(password) > MAX_CHARACTERS * 4:  # before any work on it
         raise _too_long()
@@ -77,8 +79,13 @@ def check_new_password(password: str, email: str) -> None:
     if len(text) > MAX_CHARACTERS:
         raise _too_long()
     folded = text.casefold()
-    if _is_made_of_email(folded, email.casefold()):
+    if _is_made_of(folded, words_of_address(email)):
         raise BadInput("The password is made of the e-mail address.", hint="Choose one that has nothing to do with it.")
+    if _is_made_of(folded, {*words, *words_of_address(email)}):
+        raise BadInput(
+            "The password is made of names that belong to this server, your workspace or you.",
+            hint="Put words beside them that have nothing to do with them.",
+        )
     if is_widely_known(folded):
         raise BadInput(
             "The password is one of those that are tried first.", hint="Put several unrelated words together."
@@ -187,13 +194,9 @@ def _is_argon2id(stored: str) -> bool:
     return cost.memory_cost <= memory and cost.time_cost <= passes and cost.parallelism <= lanes
 
 
-def _is_made_of_email(folded: str, email: str) -> bool:
-    name, _, domain = email.partition("@")
-    rest = folded
-    for part in sorted({email, name, domain, domain.partition(".")[0]}, key=len, reverse=True):
-        if len(part) >= 4:
-            rest = rest.replace(part, "")
-    return len(rest) < 8 and rest != folded
+def _is_made_of(folded: str, words: Collection[str]) -> bool:
+    rest = without(folded, words)
+    return rest is not None and (len(rest) < LEAST_REST or rest in _common())
 
 
 def _is_sequence(letters: str) -> bool:

@@ -17,7 +17,7 @@ from failgate.accounts.account import Account
 from failgate.accounts.accounts import Accounts
 from failgate.accounts.email_address import normalised_or_none
 from failgate.accounts.mail import Mail
-from failgate.accounts.password import Passwords, check_new_password
+from failgate.accounts.password import Passwords
 from failgate.accounts.refusals import NOBODY
 from failgate.accounts.throttle import Throttle
 from failgate.accounts.token_text import digest_of, token_id_of, write_token
@@ -161,7 +161,7 @@ class PasswordReset:
         Raises: NotFound (as `check`); BadInput (the password: the link stays usable).
         """
         found = await self.check(text)
-        check_new_password(password, found.email)
+        await self._accounts.check_password(password, found.email, account_id=found.account_id)
         password_hash = await self._passwords.hash(password)
 
         async def verb(tx: Transaction) -> Reset:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from failgate.accounts.access_tokens import AccessTokens
 from failgate.accounts.accounts import Accounts
 from failgate.accounts.challenges import Challenges
+from failgate.accounts.context_words import ContextWords
 from failgate.accounts.device_login import DeviceLogin
 from failgate.accounts.devices import Devices
 from failgate.accounts.logins import Logins
@@ -86,6 +87,7 @@ def build_accounts(
         sessions=sessions,
         tokens=tokens,
         devices=devices,
+        context=ContextWords(database, base_url, section.refused_words),
         is_password_enabled=section.password,
     )
     password_reset = PasswordReset(

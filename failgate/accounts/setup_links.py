@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from failgate.accounts.account import Account
 from failgate.accounts.accounts import Accounts
 from failgate.accounts.email_address import normalise_email
-from failgate.accounts.password import Passwords, check_new_password
+from failgate.accounts.password import Passwords
 from failgate.accounts.token_text import digest_of
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event
@@ -93,7 +93,7 @@ class SetupLinks:
         """
         await self.check(token)
         name = normalise_email(email)
-        check_new_password(password, name)
+        await self._accounts.check_password(password, name, names=(workspace_slug, workspace_name))
         password_hash = await self._passwords.hash(password)
 
         async def verb(tx: Transaction) -> Account:

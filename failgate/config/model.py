@@ -7,25 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from failgate.base.errors import StartRefused
 from failgate.base.secret import Secret, key_of
 from failgate.config.addresses import (
-    check_database_url,
     check_log_origin,
     check_network,
     check_sender,
     check_web_origin,
     is_loopback_host,
-    is_way_to_database_open,
     is_wildcard,
     machine_name,
     split_listen,
 )
 from failgate.config.bounds import Between, Fits
+from failgate.config.database import DatabaseTable
 from failgate.config.errors import SettingRefused
 from failgate.config.source import Source
 from failgate.config.sso import SsoTable
@@ -118,30 +117,8 @@ class ServerSection(Section, frozen=True):
         return bool(self.trusted_proxies) and (self.public_url or "").startswith("https://")
 
 
-class DatabaseSection(Section, frozen=True):
+class DatabaseSection(DatabaseTable, Section, frozen=True):
     """`[database]`: where the core's tables are."""
-
-    url: Annotated[str | Secret, Fits(check_database_url)] | None = None
-    allow_unencrypted: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse a way to PostgreSQL on which others could read.
-
-        Raises: SettingRefused.
-        """
-        url = self.url.reveal() if isinstance(self.url, Secret) else self.url
-        if url is not None and not self.allow_unencrypted and is_way_to_database_open(url):
-            raise SettingRefused(
-                "url",
-                "what is said to a database on another machine could be read on the way: append ?sslmode=verify-full"
-                "&sslrootcert=/path/to/authority.pem (or ?sslmode=require, which checks no name), or set allow_unencrypted = true",
-            )
-
-    def url_in(self, data_dir: Path) -> str:
-        """Return the URL; without one, of the SQLite file `failgate.sqlite` in `data_dir`."""
-        if isinstance(self.url, Secret):
-            return self.url.reveal()
-        return self.url or f"sqlite://{quote(str(data_dir.absolute() / 'failgate.sqlite'))}"
 
 
 class AuditSection(Section, frozen=True):
@@ -158,6 +135,7 @@ class AccountsSection(Section, frozen=True):
     session_lifetime: Annotated[Duration, Between("1m", "90d")] = Duration("12h")
     session_idle: Annotated[Duration, Between("1m", "90d")] = Duration("1h")
     trusted_device_days: Annotated[int, msgspec.Meta(ge=0, le=30)] = 30
+    refused_words: tuple[Annotated[str, msgspec.Meta(min_length=3, max_length=100)], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an idle time that could never end a session.

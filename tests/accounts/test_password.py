@@ -8,6 +8,7 @@ import argon2
 import bcrypt
 import pytest
 
+from failgate.accounts.context_words import words_of
 from failgate.accounts.imported_hash import check_imported_hash
 from failgate.accounts.password import (
     MAX_WAITING,
@@ -70,6 +71,32 @@ def test_a_bad_password_is_refused_with_its_reason(password: str, word: str) -> 
     # F6 E21
     with pytest.raises(BadInput, match=word):
         check_new_password(password, EMAIL)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "failgate-failgate-2026",
+        "FAILGATE acme 12345!",
+        "acmerockets.failgate1",
+        "AcmeRockets+skylark77",
+        "failgate.acme.example:8440",
+        "miller@Acme-Rockets 99",
+        "acme failgate passwort",  # what is left is widely known
+        "skylark skylark sky",
+    ],
+)
+def test_a_password_made_of_words_of_its_context_is_refused(password: str) -> None:
+    words = words_of(["failgate", "failgate.acme.example", "Acme Rockets", "skylark"])
+    with pytest.raises(BadInput, match="names that belong to this server"):
+        check_new_password(password, EMAIL, words)
+
+
+@pytest.mark.parametrize(
+    "password", ["failgate holds my lantern", "acme nightfall trumpets", "a rocket or an acmeist verse"]
+)
+def test_a_password_may_hold_words_of_its_context(password: str) -> None:
+    check_new_password(password, EMAIL, words_of(["failgate", "failgate.acme.example", "Acme Rockets"]))
 
 
 # Alphabets of one to four bytes a character; with NUL, control characters and spaces; of letters that NFC joins.
