@@ -75,6 +75,7 @@ def build_accounts(
         also_ends=[logins.end_all],
         lifetime_seconds=section.session_lifetime.seconds,
         idle_seconds=section.session_idle.seconds,
+        most=section.sessions_at_once,
     )
     tokens = Tokens(database, audit, clock)
     devices = Devices(database, audit, clock, sessions=sessions, lifetime_days=section.trusted_device_days)

@@ -10,7 +10,7 @@ from failgate.base.db import Row
 FactorMethod = Literal["otp", "recovery", "passkey", "provider"]
 EndReason = Literal[
     "signed_out", "closed", "expired", "password_changed", "account_disabled", "second_factor_removed",
-    "provider_signed_out", "connection_ended", "deprovisioned",
+    "provider_signed_out", "connection_ended", "deprovisioned", "too_many",
 ]  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Sessions: who is signed in, in a table of our own.
 
 The token is 256 random bits; only its SHA-256 is stored. A session lives 12 hours at most and one hour without a
-request (unless the config says otherwise), by the wall clock and by the monotonic one, whichever says so first. Its
-token changes when a second factor is proven.
+request (unless the config says otherwise), by the wall clock and by the monotonic one, whichever says so first; of more
+than 25 of an account the one that was opened first ends. Its token changes when a second factor is proven.
 `resolve` answers from memory; what ends a session is forgotten there in the moment of its commit, and open sockets are
 told through `on_closed`.
 
@@ -31,6 +31,7 @@ from failgate.base.ids import new_id
 
 LIFETIME_SECONDS: Final = 12 * 3600
 IDLE_SECONDS: Final = 3600
+MOST: Final = 25  # open sessions of an account, and as many that await a second factor
 TOKEN_CHARACTERS: Final = 43  # 32 bytes as unpadded base64url
 AlsoEnds = Callable[[Transaction, str, Actor, str], Awaitable[None]]
 """What else ends with every session of an account: its id, who ends them, why; inside that transaction."""
@@ -59,13 +60,15 @@ class Sessions:
         *,
         lifetime_seconds: float = LIFETIME_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
+        most: int = MOST,
         also_ends: Sequence[AlsoEnds] = (),
     ) -> None:
-        """Let a session live `lifetime_seconds` at most, and `idle_seconds` without a request.
+        """Let a session live `lifetime_seconds` at most, and `idle_seconds` without a request; `most` of an account.
 
         `also_ends` are called when every session of an account is ended: what was opened by one must not outlive them.
         """
         self._also_ends = tuple(also_ends)
+        self._most = most
         self._limits = Limits(round(lifetime_seconds * MICROSECONDS), round(idle_seconds * MICROSECONDS))
         self._database = database
         self._audit = audit
@@ -150,6 +153,7 @@ class Sessions:
         session = session_of(row)
         facts: dict[str, JSON] = {"method": " ".join(auth), "expires_us": now_us + self._limits.lifetime_us}
         await self._record(tx, Act.SESSION_OPENED, session_id, _actor(session_id, account_id, auth), facts)
+        await self._end_surplus(tx, session_id, account_id, row["awaits_second_factor"])
         tx.after_commit(lambda: self._live.put(session.token_sha256, self._live_of(session)))
         return token, session
 
@@ -218,6 +222,8 @@ class Sessions:
             raise _not_signed_in()
         actor = _actor(session.id, session.account_id, auth)
         await self._record(tx, Act.SESSION_SECOND_FACTOR_PROVEN, session.id, actor, {"method": method})
+        if session.awaits_second_factor:
+            await self._end_surplus(tx, session.id, session.account_id, 0)
         tx.after_commit(lambda: self._rotated(replace(session, is_new_place=is_new), token, auth, proven_us))
         return token
 
@@ -340,6 +346,15 @@ class Sessions:
     async def _load(self, digest: str) -> Live | None:
         row = await self._database.fetch_one(_LOAD, digest)
         return self._live_of(session_of(row)) if row is not None else None
+
+    async def _end_surplus(self, tx: Transaction, kept_id: str, account_id: str, awaits: int) -> None:
+        # Counted apart: who knows the password alone pushes out no session that has shown the second factor.
+        query = (
+            "SELECT id FROM session WHERE account_id = $1 AND awaits_second_factor = $2 AND id <> $3"
+            " ORDER BY opened_us DESC, id DESC"
+        )
+        rows = await tx.fetch(query, account_id, awaits, kept_id)
+        await self.end_these(tx, [row["id"] for row in rows[self._most - 1 :]], SERVER, "too_many")
 
     async def _ended(self, tx: Transaction, rows: Sequence[Row], reason: EndReason, actor: Actor | None) -> None:
         for row in rows:

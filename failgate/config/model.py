@@ -134,6 +134,7 @@ class AccountsSection(Section, frozen=True):
     password: bool = True
     session_lifetime: Annotated[Duration, Between("1m", "90d")] = Duration("12h")
     session_idle: Annotated[Duration, Between("1m", "90d")] = Duration("1h")
+    sessions_at_once: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 25
     trusted_device_days: Annotated[int, msgspec.Meta(ge=0, le=30)] = 30
     refused_words: tuple[Annotated[str, msgspec.Meta(min_length=3, max_length=100)], ...] = ()
 

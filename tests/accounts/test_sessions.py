@@ -4,7 +4,7 @@ import hashlib
 import pytest
 
 from failgate.access.principal import ANONYMOUS
-from failgate.accounts.sessions import Sessions
+from failgate.accounts.sessions import MOST, Sessions
 from failgate.base.errors import NotFound, NotSignedIn, StepUpRequired
 
 HOUR = 3600
@@ -300,3 +300,48 @@ async def test_no_session_of_a_disabled_account_is_found_by_its_id(room) -> None
     await room.database.write(lambda tx: tx.execute(query, session.account_id))
     assert await room.database.write(lambda tx: room.sessions.alive_within(tx, session.id)) is None
     assert await room.database.write(lambda tx: room.sessions.alive_within(tx, "")) is None
+
+
+async def test_of_more_sessions_than_an_account_may_have_the_first_opened_ends(room) -> None:
+    # ASVS 7.1.2
+    ended: list[str] = []
+    room.sessions.on_closed(ended.append)
+    ann, bob = await room.account(), await room.account("bob@example.com")
+    bobs, _ = await room.sessions.open(bob.id, "192.0.2.1", "Browser/1.0", ("pwd",))
+    tokens = []
+    for _ in range(MOST + 2):
+        room.clock.advance(1)
+        tokens.append(await room.sessions.open(ann.id, "192.0.2.1", "Browser/1.0", ("pwd",)))
+    assert ended == [session.id for _, session in tokens[:2]]
+    assert [await room.sessions.resolve(token) is not None for token, _ in tokens] == [False] * 2 + [True] * MOST
+    assert len(await room.sessions.list(ann.id)) == MOST
+    assert await room.sessions.resolve(bobs) is not None
+    closed = [record["data"] for record in await room.records() if record["act"] == "session.closed"]
+    assert closed == [{"reason": "too_many"}] * 2
+
+
+async def test_who_knows_the_password_alone_pushes_out_nobody(room) -> None:
+    ann = await room.account()
+    await room.second_factors.issue(ann.id, room.operator)
+    whole, _ = await room.sessions.open(ann.id, "192.0.2.1", "Browser/1.0", ("pwd", "otp"), awaits_second_factor=False)
+    for _ in range(2 * MOST):
+        room.clock.advance(1)
+        _, session = await room.sessions.open(ann.id, "203.0.113.9", "Guesser/1.0", ("pwd",))
+        assert session.awaits_second_factor
+    assert await room.sessions.resolve(whole) is not None
+    assert len(await room.sessions.list(ann.id)) == MOST + 1
+
+    for _ in range(MOST - 1):
+        await room.sessions.open(ann.id, "192.0.2.1", "Browser/1.0", ("pwd", "otp"), awaits_second_factor=False)
+    assert await room.sessions.resolve(whole) is not None
+    assert await room.sessions.prove_second_factor(session, "otp"), (
+        "the one that has shown the factor counts from now on"
+    )
+    assert await room.sessions.resolve(whole) is None
+
+
+async def test_twenty_sign_ins_at_once_leave_as_many_as_there_may_be(room, database, clock) -> None:
+    ann = await room.account()
+    sessions = Sessions(database, room.audit, clock, most=3)
+    opened = await asyncio.gather(*(sessions.open(ann.id, "192.0.2.1", "ua", ("pwd",)) for _ in range(20)))
+    assert sum([await sessions.resolve(token) is not None for token, _ in opened]) == 3
