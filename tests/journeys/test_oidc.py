@@ -450,3 +450,63 @@ def test_nothing_of_a_sign_in_stands_in_the_log(server: Server) -> None:
     assert code not in text
     assert CLIENT_SECRET not in text
     assert "eyJ" not in text
+
+
+def test_no_token_of_a_provider_is_in_anything_that_a_browser_gets(server: Server, peer: OidcProvider) -> None:
+    """Headers, cookies and bodies of every answer of ours. ASVS 10.1.1.
+
+    At sign-out the ID token, which opens nothing, goes back to the provider that made it, as OpenID Connect
+    RP-Initiated Logout wants it: in that one address.
+    """
+    seen: list[tuple[str, str]] = []
+
+    def note(answer: httpx.Response) -> None:
+        answer.read()
+        if str(answer.url).startswith(server.url):
+            seen.append((str(answer.url), f"{answer.headers.raw!r} {answer.text}"))
+
+    before = len(peer.handed())
+    with stranger(server) as client:
+        client.event_hooks = {"response": [note]}
+        assert enter(client, "alice").url.path == QUEUE
+        pages = ("/", QUEUE, "/account", "/account/sessions", "/account/sign-ins", "/account/logins", "/api/v1/whoami")
+        for path in pages:
+            assert client.get(path).status_code == 200, path
+        enter(client, "alice")  # once more, over the open session
+        token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/account").text)
+        assert token is not None
+        signed_in = len(seen)
+        out = client.post("/signout", data={"csrf_token": token[1]}, headers={"origin": server.url})
+        assert out.is_redirect or out.status_code == 200
+    handed = peer.handed()[before:]
+    assert len(handed) == 2
+    assert all(len(answer["access_token"]) > 20 and answer["id_token"].count(".") == 2 for answer in handed)
+    assert signed_in >= len(pages) + 2
+    for answer in handed:
+        for kind in ("access_token", "refresh_token"):
+            assert [url for url, text in seen if kind in answer and answer[kind] in text] == []
+    # An ID token, whole or in parts, also one of another sign-in.
+    assert [url for url, text in seen[:signed_in] if "eyJ" in text] == []
+    parted = [text for _, text in seen[signed_in:] if "eyJ" in text]
+    hint = re.compile(rf"{re.escape(peer.issuer)}/session/end\?[^\s\"'<>]*id_token_hint=eyJ[\w.-]+")
+    assert parted, "the provider is told who signs out"
+    assert [text for text in parted if "eyJ" in hint.sub("", text)] == []
+
+
+def test_no_token_of_github_is_in_anything_that_a_browser_gets(server: Server, github: GitHub) -> None:
+    seen: list[str] = []
+
+    def note(answer: httpx.Response) -> None:
+        answer.read()
+        if str(answer.url).startswith(server.url):
+            seen.append(f"{answer.headers.raw!r} {answer.text}")
+
+    before = set(github.tokens)
+    with stranger(server) as client:
+        client.event_hooks = {"response": [note]}
+        assert enter(client, "octocat", "github").url.path == QUEUE
+        for path in ("/account", "/account/sessions", "/account/sign-ins", "/api/v1/whoami"):
+            assert client.get(path).status_code == 200, path
+    [token] = set(github.tokens) - before
+    assert token.startswith("gho_")
+    assert [text for text in seen if token in text or "gho_" in text] == []

@@ -1,6 +1,7 @@
 """The certified OpenID provider `oidc-provider`, in a process of its own, and a visitor who fills in its forms."""
 
 import html
+import json
 import os
 import re
 import signal
@@ -100,6 +101,11 @@ class OidcProvider:
     def spoil(self, fault: str) -> None:
         """Spoil the next id token."""
         self._control("fault", name=fault)
+
+    def handed(self) -> list[dict[str, str]]:
+        """Return every answer of the token endpoint: `access_token`, `id_token` and so on."""
+        lines = [line.removeprefix("handed ") for line in list(self.lines) if line.startswith("handed ")]
+        return [json.loads(line) for line in lines]
 
     def rotate(self, *, drop: bool) -> None:
         """Sign with new keys; `drop`: the old ones leave the key set."""

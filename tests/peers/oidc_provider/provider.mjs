@@ -121,6 +121,8 @@ function build() {
       fault = null;
       context.body = { ...context.body, id_token: await spoil(context.body.id_token, name) };
     }
+    // What was handed out, for tests that look where it went.
+    if (context.path === "/token" && context.body?.access_token) console.log(`handed ${JSON.stringify(context.body)}`);
   });
   provider.on("server_error", (_context, error) => console.error(error));
   provider.on("backchannel.error", (_context, error) => console.error("backchannel", error.message));
