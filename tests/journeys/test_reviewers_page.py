@@ -121,6 +121,44 @@ def test_keys_move_explain_and_decide_with_a_reason_and_take_a_vote_back(house: 
     assert [house.state(one) for one in (first, second, third)] == ["pending", "approved", "pending"]
 
 
+def test_names_of_the_languages_own_change_nothing_on_the_page(house: House) -> None:
+    """ASVS 15.3.6: `__proto__` and its like as keys, in answers, in live messages, in what an agent sent."""
+    view = ask(house.agent, "make", "__proto__", reason="constructor", ttl_seconds=600)
+    names = ("__proto__", "constructor", "toString", "valueOf", "hasOwnProperty")
+    hostile = '{"__proto__": {"slipped": 1}, "constructor": {"prototype": {"slipped": 1}}, "prototype": {"slipped": 1}'
+    broken: list[str] = []
+    own = "[Object, Array, Function, String, Map].map((one) => Object.getOwnPropertyNames(one.prototype).join())"
+    with house.page(house.ann) as page:
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        shown(page, view)
+        before = page.evaluate(own)
+        for name in names:
+            page.evaluate("key => document.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}))", name)
+        messages = (
+            f'{hostile}, "type": "command", "event": "__proto__", "command": {{"id": "__proto__"}}}}',
+            f'{hostile}, "type": "__proto__"}}',
+        )
+        for message in messages:
+            say = "text => document.dispatchEvent(new CustomEvent('failgate:live', {detail: JSON.parse(text)}))"
+            page.evaluate(say, message)
+        page.route(
+            "**/votes",
+            lambda route: route.fulfill(
+                status=409,
+                content_type="application/problem+json",
+                body=f'{hostile}, "type": "about:__proto__", "detail": "Not now.", "state": "pending"}}',
+            ),
+        )
+        page.locator("[data-act] button[value=approve]").click()
+        expect(page.locator("[data-say]")).to_have_text("Not now.")
+        assert page.evaluate(
+            "({}).slipped === undefined && [].slipped === undefined && (() => 0).slipped === undefined"
+        )
+        assert page.evaluate(own) == before
+    assert broken == []
+    assert house.state(view) == "pending"
+
+
 def test_every_unusual_character_is_seen_and_the_page_fits_everybody(house: House) -> None:
     hard = ask(house.agent, *HARD, reason="tidy\u202e up", ttl_seconds=600)
     ask(house.agent, "ls", ttl_seconds=1200)

@@ -195,15 +195,17 @@ async function start(root) {
   seek.addEventListener("input", () => go(Number(seek.value)));
   root.addEventListener("keydown", (event) => {
     if (event.target === seek || event.target === speed || event.target === find || event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = /** @type {Record<string, () => void>} */ ({
-      " ": toggle,
-      ArrowLeft: () => go(at - STEP),
-      ArrowRight: () => go(at + STEP),
-      ",": () => step(-1),
-      ".": () => step(1),
-      Home: () => go(0),
-      End: () => go(length),
-    })[event.key];
+    /** @type {Map<string, () => void>} */
+    const acts = new Map([
+      [" ", toggle],
+      ["ArrowLeft", () => go(at - STEP)],
+      ["ArrowRight", () => go(at + STEP)],
+      [",", () => step(-1)],
+      [".", () => step(1)],
+      ["Home", () => go(0)],
+      ["End", () => go(length)],
+    ]);
+    const act = acts.get(event.key);
     if (!act || (event.key === " " && event.target === button)) return;
     event.preventDefault();
     act();

@@ -126,11 +126,11 @@ function soon() {
 
 /** @param {string} state */
 function showState(state) {
-  const words = { live: "live", reconnecting: "reconnecting", connecting: "connecting", ended: "signed out" };
+  const word = state === "ended" ? "signed out" : state;
   for (const place of document.querySelectorAll("[data-live]")) {
     if (place.getAttribute("data-state") === state) continue;
     place.setAttribute("data-state", state);
-    place.textContent = words[/** @type {keyof typeof words} */ (state)] ?? state;
+    place.textContent = word;
   }
 }
 
@@ -194,8 +194,12 @@ function expand(text) {
 }
 
 /** @typedef {import("./vote.js").Decision} Decision */
-const DOING = { approve: "Approving", deny: "Denying", changes: "Requesting changes" };
-const DONE = { approve: "Your approval counted.", deny: "Your denial counted.", changes: "The agent is told what to change." };
+/** @type {Map<Decision, { doing: string, done: string }>} */
+const SAID = new Map([
+  ["approve", { doing: "Approving", done: "Your approval counted." }],
+  ["deny", { doing: "Denying", done: "Your denial counted." }],
+  ["changes", { doing: "Requesting changes", done: "The agent is told what to change." }],
+]);
 
 /** @param {Decision} decision @param {boolean} byKey */
 function decide(decision, byKey) {
@@ -232,7 +236,7 @@ function decide(decision, byKey) {
     return;
   }
   pending = { timer: window.setTimeout(send, wait), send };
-  say(`${DOING[decision]} … Esc takes it back`, "wait");
+  say(`${SAID.get(decision)?.doing} … Esc takes it back`, "wait");
 }
 
 /** @param {string} id @param {string} digest @param {Decision} decision @param {string} note @param {string} confirm */
@@ -250,7 +254,7 @@ async function vote(id, digest, decision, note, confirm) {
   }
   for (const button of buttons) button.disabled = false;
   if (voted.ok) decidedId = id;
-  if (voted.ok) toast(DONE[decision]);
+  if (voted.ok) toast(SAID.get(decision)?.done ?? "");
   else if (isShown() && (voted.status !== 409 || voted.state === "pending")) say(voted.sentence, "bad");
   else toast(voted.sentence, true);
   if (voted.ok || voted.status === 404 || (voted.status === 409 && voted.state !== "pending")) await refresh();
@@ -315,19 +319,19 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.target === field || event.target.matches("[data-confirm]"))) event.preventDefault();
     return;
   }
-  /** @type {Record<string, () => void>} */
-  const acts = {
-    j: () => isQueue && move(1),
-    k: () => isQueue && move(-1),
-    a: () => decide("approve", true),
-    d: () => decide("deny", true),
-    c: () => decide("changes", true),
-    l: () => $("[data-further]")?.click(),
-    r: () => field?.focus(),
-    x: expandAll,
-    "?": () => keys?.showModal(),
-  };
-  const act = acts[event.key];
+  /** @type {Map<string, () => void>} */
+  const acts = new Map([
+    ["j", () => void (isQueue && move(1))],
+    ["k", () => void (isQueue && move(-1))],
+    ["a", () => decide("approve", true)],
+    ["d", () => decide("deny", true)],
+    ["c", () => decide("changes", true)],
+    ["l", () => $("[data-further]")?.click()],
+    ["r", () => field?.focus()],
+    ["x", expandAll],
+    ["?", () => keys?.showModal()],
+  ]);
+  const act = acts.get(event.key);
   if (act) {
     event.preventDefault();
     act();

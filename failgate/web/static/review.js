@@ -20,7 +20,7 @@ if (form instanceof HTMLFormElement && field instanceof HTMLInputElement) {
 const links = [...document.querySelectorAll("[data-items] a")];
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
-  const step = { j: 1, k: -1 }[event.key];
+  const step = event.key === "j" ? 1 : event.key === "k" ? -1 : 0;
   const here = links.findIndex((one) => one.hasAttribute("aria-current"));
   const next = step ? links[here + step] : undefined;
   if (next instanceof HTMLAnchorElement) next.click();

@@ -342,6 +342,22 @@ def test_scripts_keep_nothing_of_a_workspace_in_the_browser() -> None:
     assert kept == {("theme.js", "KEY, theme"), ("notify.js", 'KEPT, "off"'), ("notify.js", 'KEPT, "on"')}
 
 
+def test_scripts_reach_no_prototype_by_a_name_that_comes_from_outside() -> None:
+    """ASVS 15.3.6: what is looked up by a key, a word of an answer or an address is in a Map; nothing is merged or set by name."""
+    for name, text in _scripts().items():
+        code = re.sub(r"^\s*(?://|\*|/\*).*$", "", text, flags=re.MULTILINE)
+        merges = (
+            r"Object\.(?:assign|defineProperty|setPrototypeOf|fromEntries)|Reflect\.|__proto__|\.prototype|\bin event\b"
+        )
+        assert not re.search(rf"{merges}|\bfor \((?:const|let|var) \w+ in ", code), name
+        assert not re.search(r"\}\)?\[(?!\])", code), f"{name}: a literal is looked up by a name"
+        tables = re.findall(r"\b(?:const|let) (\w+) = \{", code)
+        assert [one for one in tables if re.search(rf"\b{one}(?:\?\.)?\[", code)] == [], name
+        assert not re.search(r"[\w)\]]\[(?![\d\"'])[^\]]*\]\s*(?:\|\||&&|\?\?)?=(?![=>])", code), (
+            f"{name}: a member is set by a name"
+        )
+
+
 def _scripts() -> dict[str, str]:
     folder = files("failgate.web").joinpath("static")
     return {one.name: one.read_text() for one in folder.iterdir() if one.name.endswith(".js")}
