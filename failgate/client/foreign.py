@@ -4,6 +4,7 @@ What is read here is what the reviewers see. That it is also what ran is checked
 """
 # ruff: noqa: PTH115, PTH116, PTH118, PTH123 -- paths of /proc are plain texts
 
+import errno
 import os
 import shlex
 import socket
@@ -20,6 +21,7 @@ _PAGE: Final = 4096
 _MOST_BYTES: Final = 2 * 1024 * 1024  # of arguments and variables together, as the kernel takes by default
 _MOST_TEXTS: Final = 64 * 1024
 _HERE: Final = 0xFFFFFF9C  # AT_FDCWD as an unsigned 32-bit number
+_END: Final = 1 << 63  # addresses from here on are the kernel's, on every architecture that is served
 _EMPTY_PATH: Final = 0x1000
 
 
@@ -181,44 +183,46 @@ def _proc_texts(process: int, name: str) -> list[bytes]:
 
 
 class _Memory:
-    """The memory of a task, read."""
+    """The memory of a task, read. Its addresses are the task's own words, so each may point anywhere."""
 
     def __init__(self, task: int) -> None:
         self._task = task
         self._left = _MOST_BYTES
 
     def text(self, place: int) -> str:
-        found = b""
-        with open(f"/proc/{self._task}/mem", "rb", buffering=0) as stream:
-            while True:
-                stream.seek(place)
-                piece = stream.read(_PAGE - place % _PAGE)
-                part = piece.partition(b"\0")[0]
-                found += part
-                self._left -= len(part) + 1
-                if self._left < 0:
-                    raise NotExecutable("The arguments are too long.", exit_code=CANNOT_EXECUTE)
-                if len(part) < len(piece) or not piece:
-                    break
-                place += len(piece)
+        found: list[bytes] = []
+        while True:
+            piece = self.bytes(place, _PAGE - place % _PAGE)  # the next page may be another mapping, or none
+            part = piece.partition(b"\0")[0]
+            found.append(part)
+            self._left -= len(part) + 1
+            if self._left < 0:
+                raise NotExecutable("The arguments are too long.", exit_code=CANNOT_EXECUTE)
+            if len(part) < len(piece):
+                break
+            place += len(piece)
         try:
-            return found.decode()
+            return b"".join(found).decode()
         except UnicodeDecodeError:
             raise NotExecutable(
                 "An argument or a variable is not UTF-8, so it cannot be shown to a reviewer.", exit_code=CANNOT_EXECUTE
             ) from None
 
     def bytes(self, place: int, size: int) -> bytes:
+        """Return exactly `size` bytes. Raises: OSError (not all of them are there)."""
+        if place + size > _END:  # no program's address, and no offset of a file
+            raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
         with open(f"/proc/{self._task}/mem", "rb", buffering=0) as stream:
             stream.seek(place)
-            return stream.read(size)
+            found = stream.read(size)
+        if len(found) != size:
+            raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+        return found
 
     def texts(self, place: int) -> list[str]:
         found: list[str] = []
         while place:
-            with open(f"/proc/{self._task}/mem", "rb", buffering=0) as stream:
-                stream.seek(place + 8 * len(found))
-                (at,) = struct.unpack("<Q", stream.read(8))
+            (at,) = struct.unpack("<Q", self.bytes(place + 8 * len(found), 8))
             if not at:
                 break
             if len(found) >= _MOST_TEXTS:
