@@ -271,7 +271,10 @@ async def _build(
 
 
 def _outbound(config: Config) -> Outbound:
-    return Outbound(allow_loopback=config.server.allow_loopback, networks=config.server.outbound_networks)
+    server = config.server
+    return Outbound(
+        allow_loopback=server.allow_loopback, networks=server.outbound_networks, hosts=server.outbound_hosts
+    )
 
 
 def _letterbox(config: Config, clock: Clock) -> Letterbox | None:

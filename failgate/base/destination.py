@@ -7,6 +7,7 @@ is not provably an address of the public internet is refused; so is every spelli
 
 import ipaddress
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -143,6 +144,30 @@ def check_addresses(
             "not-public",
             "The host of this address is not on the public internet.",
             hint="Name its network in [server] outbound_networks when it is meant to be reached.",
+        )
+
+
+def check_host_pattern(pattern: str) -> None:
+    """Refuse what `check_listed` could not read: takes a host, `*.` and a domain, or `*`. Raises: ValueError."""
+    name = pattern.removeprefix("*.")
+    if pattern != "*" and not (_NAME.match(name) or (name == pattern and _is_address(name))):
+        raise ValueError('takes a host in lower case, "*.acme.example" for what is below a domain, or "*" for all')
+
+
+def check_listed(destination: Destination, patterns: Collection[str]) -> None:
+    """Do nothing when the host of `destination` is one that the operator lists; its name is not looked up before.
+
+    Raises: OutboundRefused.
+    """
+    host = destination.host
+    above = {f"*.{host[place + 1 :]}" for place, character in enumerate(host) if character == "."}
+    if destination.literal is not None:
+        above = set()  # no address is below another one
+    if not {"*", host, *above} & set(patterns):
+        raise OutboundRefused(
+            "not-listed",
+            f"This server may not connect to {host}.",
+            hint="Whoever runs it adds the host to [server] outbound_hosts.",
         )
 
 

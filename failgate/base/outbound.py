@@ -20,6 +20,7 @@ from failgate.base.destination import (
     Network,
     OutboundRefused,
     check_addresses,
+    check_listed,
     parse_destination,
 )
 
@@ -78,16 +79,19 @@ class Outbound:
         *,
         allow_loopback: bool = False,
         networks: Sequence[str] = (),
+        hosts: Sequence[str] = ("*",),
         resolve: Resolve | None = None,
         trust: "ssl.SSLContext | None" = None,
     ) -> None:
         """Connect to public addresses, to `networks` that the operator opened, to loopback when told.
 
+        Of all of them `hosts` alone are asked: names, `*.` and a domain, or `*`.
         `resolve` answers a name with its addresses (default: the system's); `trust` holds the accepted authorities
         (default: the system's, or the file that SSL_CERT_FILE names).
         """
         self._allow_loopback = allow_loopback
         self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(network) for network in networks)
+        self._listed = frozenset(hosts)
         self._resolve = resolve or self._resolve_by_system
         self._trust = trust
         self._trusting = asyncio.Lock()  # the authorities are read once, however many wait
@@ -192,6 +196,7 @@ class Outbound:
         return turn
 
     async def _judged_addresses(self, destination: Destination) -> tuple[str, ...]:
+        check_listed(destination, self._listed)
         if destination.literal is not None:
             addresses: tuple[str, ...] = (destination.host,)
         else:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from failgate.base.destination import check_host_pattern
 from failgate.base.errors import StartRefused
 from failgate.base.secret import Secret, key_of
 from failgate.config.addresses import (
@@ -51,6 +52,7 @@ class ServerSection(Section, frozen=True):
     trusted_proxies: tuple[Annotated[str, Fits(check_network)], ...] = ()
     allow_loopback: bool = False
     outbound_networks: tuple[Annotated[str, Fits(check_network)], ...] = ()
+    outbound_hosts: tuple[Annotated[str, Fits(check_host_pattern)], ...] = ("*",)
     allow_plain_http: bool = False
     header_timeout: Annotated[Duration, Between("1s", "5m")] = Duration("10s")
     log_format: Literal["json", "console"] = "json"

@@ -294,6 +294,47 @@ async def test_loopback_is_not_mixed_with_public_addresses() -> None:
         assert listener.connections == 0
 
 
+@pytest.mark.parametrize(
+    ("hosts", "url", "may"),
+    [
+        (["*"], "https://anything.example/", True),
+        (["idp.example"], "https://IDP.example/", True),
+        (["*.acme.example"], "https://a.b.acme.example/", True),
+        (["93.184.215.14"], "https://93.184.215.14/", True),
+        ([], "https://idp.example/", False),
+        (["idp.example"], "https://idp.example.evil.example/", False),
+        (["idp.example"], "https://sub.idp.example/", False),
+        (["*.acme.example"], "https://acme.example/", False),
+        (["*.acme.example"], "https://evilacme.example/", False),
+        (["*.215.14"], "https://93.184.215.14/", False),
+        (["idp.example"], "https://93.184.215.14/", False),
+    ],
+)
+async def test_a_host_that_is_not_listed_is_not_even_looked_up(hosts: list[str], url: str, *, may: bool) -> None:
+    """ASVS 13.2.4."""
+    asked: list[str] = []
+
+    async def resolve(host: str, _port: int) -> tuple[str, ...]:
+        asked.append(host)
+        return ("93.184.215.14",)
+
+    outbound = Outbound(hosts=hosts, resolve=resolve)
+    if may:
+        await outbound.check(url)
+        return
+    for call in (outbound.check(url), outbound.get(url), outbound.post(url, b""), outbound.delete(url)):
+        with pytest.raises(OutboundRefused) as refused:
+            await call
+        assert refused.value.reason == "not-listed"
+    assert asked == []
+
+
+async def test_a_listed_host_is_judged_by_its_addresses_all_the_same() -> None:
+    with pytest.raises(OutboundRefused) as refused:
+        await Outbound(hosts=["idp.example"], resolve=answering("10.0.0.5")).check("https://idp.example/")
+    assert refused.value.reason == "not-public"
+
+
 async def test_an_opened_network_is_reached_over_https_and_nothing_beside_it() -> None:
     async def check(address: str, *networks: str, scheme: str = "https") -> None:
         await Outbound(networks=networks, resolve=answering(address)).check(f"{scheme}://idp.example/")

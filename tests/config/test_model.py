@@ -132,6 +132,14 @@ def test_another_database_or_a_password_in_the_file_is_refused(line: str, says: 
     assert "hunter2" not in text
 
 
+@pytest.mark.parametrize(
+    "host", ["", "*.", "*.*", "Idp.example", "https://idp.example", "idp.example:443", "*.10.0.0.1", "a b"]
+)
+def test_a_host_that_nothing_could_be_compared_with_is_refused(host: str) -> None:
+    assert "takes a host in lower case" in mistakes(f'[server]\noutbound_hosts = ["{host}"]')
+    parse_config('[server]\noutbound_hosts = ["idp.example", "*.acme.example", "10.0.0.1", "*"]')
+
+
 OPEN_WAYS = [
     "postgresql://me@db.acme.example/db",
     "postgres://me@10.0.0.5:5432/db?sslmode=prefer",
