@@ -9,8 +9,7 @@ from failgate.access.role import Role
 from failgate.audit.record import SERVER
 from failgate.base.ids import new_id
 from failgate.notify.escalating import Escalating
-
-from .conftest import House
+from tests.notify.conftest import House
 
 STEPS = """
 [plugins.quorum.escalation.oncall]
