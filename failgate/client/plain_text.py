@@ -44,20 +44,26 @@ class PlainText:
         text = self._held + text
         self._held = ""
         if not text.isascii() or not text.isprintable():
-            text = _ESCAPES.sub("", text)
             if not is_last:
                 text = self._hold(text)
+            if self._held:  # with what introduces it: that ends a string, and an escape that is none
+                text = _ESCAPES.sub("", text + self._held[0])[:-1]
+            else:
+                text = _ESCAPES.sub("", text)
+            if text.endswith("\r") and not is_last:  # what follows may make it the end of a line
+                text, self._held = text[:-1], f"\r{self._held}"
             text = _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
         return text.encode()
 
     def _hold(self, text: str) -> str:
-        """Keep back what may be the beginning of an escape sequence or of a line end; return the rest."""
+        """Keep back what may be the beginning of an escape sequence; return the rest.
+
+        Before any sequence is taken out: what stood before one and what stood behind it never make another.
+        """
         begun = _BEGUN.search(text, _last_introducer(text)) if "\x1b" in text or not text.isascii() else None
         end = len(text)
         if begun is not None and end - begun.start() <= _LONGEST_ESCAPE:
             end = begun.start()
-        if text[:end].endswith("\r"):
-            end -= 1
         self._held = text[end:]
         return text[:end]
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from failgate.client.plain_text import PlainText
@@ -20,6 +20,7 @@ def plain(chunks: list[bytes]) -> str:
     return b"".join([*(text.feed(chunk) for chunk in chunks), text.finish()]).decode()
 
 
+@example(["text ", "\x1b[", "\x1b[", "text "], [1, 1, 8])  # what two sequences leave behind is not a third one
 @given(st.lists(fragments, max_size=30), st.lists(st.integers(1, 9), min_size=1, max_size=60))
 def test_chunks_make_no_difference_and_no_control_is_left(parts: list[str], sizes: list[int]) -> None:
     content = "".join(parts).encode()
