@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from failgate.accounts.session import Session
+from failgate.base.clock import MICROSECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +12,10 @@ class Limits:
 
     lifetime_us: int
     idle_us: int
+
+    def left_seconds(self, opened_us: int, now_us: int) -> tuple[float, float]:
+        """Return how long a session that was opened then lives at most, and without a request that comes after now."""
+        return (opened_us + self.lifetime_us - now_us) / MICROSECONDS, self.idle_us / MICROSECONDS
 
 
 class Live:

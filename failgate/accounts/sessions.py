@@ -76,6 +76,10 @@ class Sessions:
         self._live = ReadThrough(self._load)
         self._callbacks: list[Callable[[str], None]] = []
 
+    def left_seconds(self, session: Session) -> tuple[float, float]:
+        """Return how long `session` lives at most, and how long without a request after this one."""
+        return self._limits.left_seconds(session.opened_us, self._clock.now_us())
+
     async def open(
         self,
         account_id: str,
@@ -349,11 +353,8 @@ class Sessions:
 
     async def _end_surplus(self, tx: Transaction, kept_id: str, account_id: str, awaits: int) -> None:
         # Counted apart: who knows the password alone pushes out no session that has shown the second factor.
-        query = (
-            "SELECT id FROM session WHERE account_id = $1 AND awaits_second_factor = $2 AND id <> $3"
-            " ORDER BY opened_us DESC, id DESC"
-        )
-        rows = await tx.fetch(query, account_id, awaits, kept_id)
+        query = "SELECT id FROM session WHERE account_id = $1 AND awaits_second_factor = $2 AND id <> $3"
+        rows = await tx.fetch(f"{query} ORDER BY opened_us DESC, id DESC", account_id, awaits, kept_id)
         await self.end_these(tx, [row["id"] for row in rows[self._most - 1 :]], SERVER, "too_many")
 
     async def _ended(self, tx: Transaction, rows: Sequence[Row], reason: EndReason, actor: Actor | None) -> None:

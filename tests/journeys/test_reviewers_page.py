@@ -1,5 +1,7 @@
 """The reviewer's page in a real browser: read, moved through and decided on by keys, by mouse, by touch; live. E5 E8 P4"""
 
+import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -31,12 +33,16 @@ class House(ExitStack):
         )
 
     @contextmanager
-    def page(self, who: Visitor, path: str = "queue", *, is_live: bool = True, **context: Any) -> Iterator[Page]:
+    def page(
+        self, who: Visitor, path: str = "queue", *, is_live: bool = True, is_clock_ours: bool = False, **context: Any
+    ) -> Iterator[Page]:
         with self.chromium.new_context(**({"viewport": DESK} | context)) as opened:
             opened.add_cookies(
                 [{"name": one.name, "value": one.value or "", "url": self.server.url} for one in who.cookies.jar]
             )
             page = opened.new_page()
+            if is_clock_ours:
+                page.clock.install()
             page.goto(f"{self.server.url}/w/acme/{path}")
             if is_live:
                 expect(page.locator("[data-live]")).to_have_attribute("data-state", "live")
@@ -157,6 +163,70 @@ def test_names_of_the_languages_own_change_nothing_on_the_page(house: House) -> 
         assert page.evaluate(own) == before
     assert broken == []
     assert house.state(view) == "pending"
+
+
+def cleared(page: Page) -> None:
+    """Wait until nothing of the page is left."""
+    deadline = time.monotonic() + 20
+    while "a-word-of-ours" in page.content():
+        assert time.monotonic() < deadline, page.content()[:2000]
+        page.wait_for_timeout(50)
+
+
+@pytest.mark.parametrize(("minutes", "is_left"), [(50, True), (61, False)])
+def test_a_page_whose_session_is_over_is_cleared_also_when_the_server_is_gone(
+    house: House, minutes: int, *, is_left: bool
+) -> None:
+    """ASVS 14.3.1: an hour without an answer. The clock is the browser's; the server is not reached any more."""
+    view = ask(house.agent, "make", "a-word-of-ours", ttl_seconds=600)
+    with house.page(house.ann, f"commands/{view['id']}", is_live=False, is_clock_ours=True) as page:
+        expect(page.locator("main")).to_contain_text("a-word-of-ours")
+        page.context.set_offline(True)
+        page.clock.fast_forward(minutes * 60_000)
+        page.clock.run_for(5_000)
+        if is_left:
+            expect(page.locator("main")).to_contain_text("a-word-of-ours")
+        else:
+            cleared(page)
+
+
+def test_pages_of_one_browser_keep_their_session_alive_for_each_other_but_not_beyond_its_end(house: House) -> None:
+    view = ask(house.agent, "make", "a-word-of-ours", ttl_seconds=600)
+    path = f"commands/{view['id']}"
+    with house.page(house.ann, path, is_live=False, is_clock_ours=True) as page:
+        other = page.context.new_page()
+        page.clock.fast_forward(50 * 60_000)
+        other.goto(f"{house.server.url}/account")  # the server hears of the person
+        other.wait_for_load_state("networkidle")
+        page.context.set_offline(True)
+        page.clock.fast_forward(20 * 60_000)
+        page.clock.run_for(5_000)
+        expect(page.locator("main")).to_contain_text("a-word-of-ours")
+        page.clock.fast_forward(12 * 3_600_000)
+        page.clock.run_for(5_000)
+        cleared(page)
+
+
+def test_a_sign_out_clears_the_other_pages_of_the_browser(house: House) -> None:
+    view = ask(house.agent, "make", "a-word-of-ours", ttl_seconds=600)
+    with sign_in(house.server, person(house.server, "walker", "reviewer")) as walker:
+        with house.page(walker, f"commands/{view['id']}", is_live=False) as page:
+            page.goto(f"{house.server.url}/account/sessions")  # a page without a live connection
+            expect(page.locator("form[action='/account/sessions/close'], main")).to_contain_text("Sign out")
+            other = page.context.new_page()
+            other.goto(f"{house.server.url}/account")
+            other.locator('form[action="/signout"] button').last.click()
+            other.wait_for_url("**/signin**")
+            page.wait_for_url("**/signin**")
+
+
+def test_a_sign_out_tells_the_browser_to_forget_what_it_kept(house: House) -> None:
+    with sign_in(house.server, person(house.server, "leaver", "reviewer")) as client:
+        token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/account").text)
+        assert token is not None
+        answer = client.post("/signout", data={"csrf_token": token[1]}, headers={"origin": house.server.url})
+        assert answer.headers["clear-site-data"] == '"cache"'
+        assert client.get("/account").status_code != 200
 
 
 def test_every_unusual_character_is_seen_and_the_page_fits_everybody(house: House) -> None:

@@ -29,7 +29,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The frame of a page. `nonce` lets its scripts and styles run; `version` changes their addresses with them."""
+    """The frame of a page. `nonce` lets its scripts and styles run; `version` changes their addresses with them.
+
+    `left_seconds` is how long the session of the page lives at most, and how long without a request.
+    """
 
     title: str
     nonce: str
@@ -40,6 +43,7 @@ class Frame:
     workspace: Place | None = None
     workspaces: tuple[Place, ...] = ()
     nav: tuple[NavItem, ...] = ()
+    left_seconds: tuple[float, float] | None = None
 
 
 _ROOMS: Final = (

@@ -46,6 +46,7 @@ async def frame_of(request: Asking, title: str, room: str) -> Frame:
         workspace=place,
         workspaces=places,
         nav=navigation(place, room, waiting, is_platform_admin=is_platform_admin),
+        left_seconds=services.sessions.left_seconds(visit.session) if visit.session else None,
     )
 
 

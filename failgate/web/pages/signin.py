@@ -111,6 +111,14 @@ async def sign_out(request: Asking) -> Page:
     """End the session of this browser, whether its second factor was shown or not."""
     visit = visit_of(request)
     visit.set_cookies.append(ended_session_cookie(is_https=visit.is_https))
+    answer = await _signed_out(request)
+    # The cookies of trusted devices stay, and what a person chose for this browser: neither is of the session.
+    answer.headers["clear-site-data"] = '"cache"'
+    return answer
+
+
+async def _signed_out(request: Asking) -> Page:
+    visit = visit_of(request)
     if visit.session is None:
         return redirect("/signin")
     key = departing.browser_key_of(request) or new_browser_key()
