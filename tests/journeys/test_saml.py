@@ -506,10 +506,11 @@ def test_metadata_that_expires_is_fetched_anew_at_the_next_sign_in(tmp_path: Pat
             served["/metadata"] = document(4, "first")
             assert client.get("/sso/forge/start").headers["location"].startswith("https://forge.example/first?")
             deadline = time.monotonic() + 60
+            served["/metadata"] = document(5, "second")
             while "/first?" in (answer := client.get("/sso/forge/start")).headers["location"]:
-                served["/metadata"] = document(5, "second")  # from now: valid whenever it is fetched
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
+                served["/metadata"] = document(5, "second")  # from now: valid whenever it is fetched
             assert answer.headers["location"].startswith("https://forge.example/second?")
             door.shutdown()
             door.server_close()

@@ -27,7 +27,7 @@ async def show(request: Asking, template: str, view: object, *, title: str, room
 async def frame_of(request: Asking, title: str, room: str) -> Frame:
     """Return the frame of a page for this visit."""
     visit, services = visit_of(request), services_of(request)
-    account_id = visit.principal.account_id
+    session, account_id = visit.session, visit.principal.account_id
     memberships = await memberships_of(request)
     places = tuple(Place(one.workspace.slug, one.workspace.name, one.role.value) for one in memberships)
     place = waiting = None
@@ -41,12 +41,12 @@ async def frame_of(request: Asking, title: str, room: str) -> Frame:
         nonce=visit.nonce,
         csrf_token=csrf_token(request),
         version=static_version(),
-        email=visit.session.email if visit.session else None,
+        email=session.email if session else None,
         is_demo=services.is_demo,
         workspace=place,
         workspaces=places,
         nav=navigation(place, room, waiting, is_platform_admin=is_platform_admin),
-        left_seconds=services.sessions.left_seconds(visit.session) if visit.session else None,
+        left_seconds=services.sessions.left_seconds(session) if session and not session.awaits_second_factor else None,
     )
 
 

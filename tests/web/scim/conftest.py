@@ -90,7 +90,7 @@ class Provider:
 async def services(tmp_path: Path) -> AsyncIterator[Services]:
     """The services of a server where two people have to approve."""
     config_file = tmp_path / "failgate.toml"
-    config_file.write_text("[plugins.quorum]\nneed = 2\n")
+    config_file.write_text("[accounts]\nsessions_at_once = 50\n[plugins.quorum]\nneed = 2\n")
     with at_free_port(load_config(config_file, {})) as config:
         async with open_services(config, tmp_path / "data") as opened:
             yield opened
