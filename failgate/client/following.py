@@ -54,6 +54,8 @@ class Following:
         self._screen = screen
         self._keys = b""
         self._is_over = False
+        self._is_stopping = False  # then the screen is the shell's, whoever of our threads looks at it
+        self._taking = _thread.allocate_lock()
 
     def until_end(self) -> tuple[int, Usage | None]:
         """Return the program's wait status and what it used."""
@@ -113,12 +115,15 @@ class Following:
             return  # it has ended
         if stopped is None:
             return
-        if self._screen is not None:
-            self._screen.leave()
+        with self._taking:
+            self._is_stopping = True
+            if self._screen is not None:
+                self._screen.leave()
         how = signal.SIGTSTP if self._screen is not None else stopped.si_status
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (how,))
         signal.pthread_kill(_thread.get_ident(), how)  # stops the whole process
         signal.pthread_sigmask(signal.SIG_BLOCK, (how,))
+        self._is_stopping = False
         self._take_screen()
         try:
             os.kill(self._program.waited, signal.SIGCONT)
@@ -126,9 +131,15 @@ class Following:
             return
 
     def _take_screen(self) -> None:
+        self._enter()
         if self._screen is not None:
-            self._screen.enter()
             self._resize()
+
+    def _enter(self) -> None:
+        """Make the screen raw, unless the shell has it or is about to get it."""
+        with self._taking:
+            if self._screen is not None and not self._is_stopping:
+                self._screen.enter()
 
     def _resize(self) -> None:
         from failgate.client.terminal import set_size, size_of
@@ -189,7 +200,7 @@ class Following:
             except OSError:
                 self._keys = b""
         poll.register(terminal, select.POLLIN | (select.POLLOUT if self._keys else 0))
-        self._screen.enter()
+        self._enter()
         if self._screen.is_raw and len(self._keys) < _PIECE:
             poll.register(self._screen.fd, select.POLLIN)
         else:

@@ -99,6 +99,23 @@ def test_ctrl_z_gives_the_shell_back_and_fg_goes_on(seat: Seat, work: Path) -> N
     recording(work)
 
 
+def test_a_program_that_prints_all_the_time_is_stopped_and_gone_on_with(seat: Seat) -> None:
+    """The thread that copies once took the terminal again while the other one gave it to the shell."""
+    seat.type("failgate capture -- sh -c 'while :; do echo tick; done'\n")
+    for _ in range(8):
+        seat.wait_for(b"tick\r\n")
+        seat.type("\x1a")
+        seat.wait_for(b"Stopped")
+        seat.wait_for(b"seat> ")
+        seat.type("fg\n")
+        deadline = time.monotonic() + 10
+        while seat.is_cooked and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not seat.is_cooked
+    seat.type("\x03")
+    seat.wait_for(b"seat> ")
+
+
 def test_in_the_background_it_leaves_the_terminal_alone(seat: Seat) -> None:
     seat.type("failgate capture -- sh -c 'sleep 0.2; echo from-behind; exit 2' & wait $!; echo code=$?\n")
     seat.wait_for(b"\r\nfrom-behind")
