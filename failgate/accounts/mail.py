@@ -83,7 +83,7 @@ class Letterbox:
         """Return when the SMTP server has taken `letter`. Raises: LetterRefused."""
         try:
             await send_by(self.relay, letter, self.clock.now_us())
-        except Exception as error:  # noqa: BLE001 - whatever it is, the letter was not taken
+        except Exception as error:  # noqa: BLE001 - resolver, TLS, SMTP: their errors have no common class, and each is a letter to keep
             raise LetterRefused(f"The letter was not taken: {_sentence(error)}.", is_final=_is_final(error)) from None
 
 

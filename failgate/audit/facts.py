@@ -16,8 +16,8 @@ Microseconds = Count
 class Maybe:
     """A member that may be absent or null."""
 
-    def __init__(self, kind: object) -> None:
-        """Keep the `kind` that it has when it is there."""
+    def __init__(self, kind: Any) -> None:
+        """Keep the `kind`, a type or a special form of typing, that it has when it is there."""
         self.kind = kind
 
 
@@ -26,7 +26,7 @@ def _shape(name: str, members: dict[str, object]) -> type[msgspec.Struct]:
     fields: list[Any] = []
     for member, kind in sorted(members.items()):
         if isinstance(kind, Maybe):
-            fields.append((member, kind.kind | None | msgspec.UnsetType, msgspec.UNSET))  # type: ignore[operator]  # a union made at run time
+            fields.append((member, kind.kind | None | msgspec.UnsetType, msgspec.UNSET))
         else:
             fields.append((member, kind))
     return msgspec.defstruct(f"Data_{name.replace('.', '_')}", fields, kw_only=True, forbid_unknown_fields=True)

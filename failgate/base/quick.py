@@ -4,28 +4,29 @@
 expressions, enumerations and OpenSSL. Each name here is the C part below the library's own, or as much
 of the library as its users need; type checkers see the library's.
 """
-# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, RUF012 -- type checkers see the library's own names
+# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204, RUF012 -- what runs here is annotated in the library, whose names type checkers see
+
+__all__ = ["NamedTuple", "cast", "datetime", "loads", "sha256", "sha256_of_much", "signal", "socket"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as signal  # noqa: PLC0414 - given on
-    import socket as socket  # noqa: PLC0414 - given on
-    from datetime import datetime as datetime  # noqa: PLC0414 - given on
-    from hashlib import sha256 as sha256  # noqa: PLC0414 - given on
-    from json import loads as loads  # noqa: PLC0414 - given on
-    from typing import NamedTuple as NamedTuple  # noqa: PLC0414 - given on
-    from typing import cast as cast  # noqa: PLC0414 - given on
+    import signal
+    import socket
+    from datetime import datetime
+    from hashlib import sha256
+    from json import loads
+    from typing import NamedTuple, cast
 
     sha256_of_much = sha256
 else:
-    import _signal as signal  # noqa: F401 - given on
-    import _socket as socket  # noqa: F401 - given on
+    import _signal as signal
+    import _socket as socket
     from sys import modules
 
     try:
         from _datetime import datetime  # the library's own, without its copy in Python
     except ImportError:  # an interpreter without it
-        from datetime import datetime  # noqa: F401 - given on
+        from datetime import datetime
 
     def cast(_, value):
         """Return `value`."""

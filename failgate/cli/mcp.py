@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -195,7 +196,7 @@ async def _told(act: Callable[[], str]) -> str:
 
 
 def _folder(cwd: str | None) -> str | None:
-    if cwd is not None and not os.path.isabs(cwd):  # noqa: PTH117 - a path of the client, as text
+    if cwd is not None and not Path(cwd).is_absolute():
         raise BadInput("cwd is no absolute folder.", hint="Name it from /.")
     return cwd
 
