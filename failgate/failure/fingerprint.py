@@ -6,6 +6,7 @@ Escapes, numbers, addresses, identifiers, folders, names of temporary files, tag
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from failgate.failure.decisive import Decisive, decisive
@@ -16,16 +17,32 @@ _LONGEST_COMMAND: Final = 4000
 _TOKENS: Final = 200
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _PATH: Final = re.compile(r"(?<![\w.~@+/\\-])(?:[A-Za-z]:)?[\w.~@+-]*(?:[/\\]+[\w.~@+-]+)+")
-# Each with what stands in every text that it matches: that a text holds it not is known sooner than by a search.
+_DIGIT, _LETTER = "\x01", "\x02"  # no line holds these
+_KINDS: Final = str.maketrans(dict.fromkeys("0123456789", _DIGIT) | dict.fromkeys("abcdef", _LETTER))
+_DIGITS: Final = str.maketrans(dict.fromkeys("0123456789abcdefABCDEF", _DIGIT))
+_INSIDE_ID: Final = f"-{_DIGIT * 4}" * 3 + "-"
+
+
+def _may_hold_hex(lines: str) -> bool:
+    """Tell whether a digit and a letter of hexadecimal stand side by side: `_hex_of` leaves all else."""
+    kinds = lines.translate(_KINDS)
+    return _DIGIT + _LETTER in kinds or _LETTER + _DIGIT in kinds
+
+
+# Each with what is true of every text in which it changes anything: that it is not is known sooner than by a search.
 # What begins with a set of characters is searched several times as fast as what begins with `\b`: `(?<!\w.)` behind the
 # first character says the same.
-_NEUTRAL: Final[tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
-    ("[redacted:", re.compile(r"\[redacted:[a-z0-9-]{1,40}:[0-9a-f]{8}\]"), "<secret>"),
-    ("-", re.compile(r"[0-9a-fA-F](?<!\w.)[0-9a-fA-F]{7}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "<id>"),
-    ("0x", re.compile(r"\b0x[0-9a-fA-F]+\b"), "<hex>"),
-    ("", re.compile(r"[0-9a-f](?<!\w.)[0-9a-f]{6,63}\b"), lambda found: _hex_of(found[0])),
-    ("tmp", re.compile(r"\btmp[._-]?(?=[a-z]{0,63}[0-9A-Z_])\w{6,64}\b"), "<tmp>"),
-    ("", re.compile(r"[0-9]+(?:\.[0-9]+)*"), "<n>"),
+_NEUTRAL: Final[tuple[tuple[Callable[[str], bool], re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
+    (lambda lines: "[redacted:" in lines, re.compile(r"\[redacted:[a-z0-9-]{1,40}:[0-9a-f]{8}\]"), "<secret>"),
+    (
+        lambda lines: "-" in lines and _INSIDE_ID in lines.translate(_DIGITS),
+        re.compile(r"[0-9a-fA-F](?<!\w.)[0-9a-fA-F]{7}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"),
+        "<id>",
+    ),
+    (lambda lines: "0x" in lines, re.compile(r"\b0x[0-9a-fA-F]+\b"), "<hex>"),
+    (_may_hold_hex, re.compile(r"[0-9a-f](?<!\w.)[0-9a-f]{6,63}\b"), lambda found: _hex_of(found[0])),
+    (lambda lines: "tmp" in lines, re.compile(r"\btmp[._-]?(?=[a-z]{0,63}[0-9A-Z_])\w{6,64}\b"), "<tmp>"),
+    (lambda _lines: True, re.compile(r"[0-9]+(?:\.[0-9]+)*"), "<n>"),
 )
 
 
@@ -54,10 +71,23 @@ def fingerprint(argv: Sequence[str], exit_code: int, signal: int | None, lines: 
 
 def command_of(argv: Sequence[str]) -> str:
     """Return the command, normalised: the program by its base name and without the number of its version."""
-    program = normalized(_base_name(argv[0])) if argv else ""
-    program = program.removesuffix(".exe").removesuffix("<n>") or program
+    program = _known_program(argv[0]) if argv else ""
     tokens = argv[1:_TOKENS]
     return " ".join([program, *(_all_normalized(tokens) if tokens else ())])[:_LONGEST_COMMAND]
+
+
+def _known_program(path: str) -> str:
+    return _remembered_program(path) if len(path) <= _LONGEST else _program(path)
+
+
+@lru_cache(maxsize=512)
+def _remembered_program(path: str) -> str:
+    return _program(path)
+
+
+def _program(path: str) -> str:
+    program = normalized(_base_name(path))
+    return program.removesuffix(".exe").removesuffix("<n>") or program
 
 
 def frame_of(found: Decisive) -> str:
@@ -68,14 +98,14 @@ def frame_of(found: Decisive) -> str:
 
 def normalized(text: str) -> str:
     """Return `text` as one line without what differs between two runs of the same thing; twice changes nothing more."""
-    return next(_all_normalized([text]))
+    return next(_all_normalized([text])) if text else ""
 
 
 def _all_normalized(texts: Sequence[str]) -> Iterator[str]:
     """Give each text normalised. They are searched as lines of one text: a search for each costs six times as much."""
-    lines = "\n".join(_lines(texts))
-    for needle, pattern, neutral in _NEUTRAL:
-        if needle in lines:
+    lines = _lines(texts)
+    for may_hold, pattern, neutral in _NEUTRAL:
+        if may_hold(lines):
             lines = pattern.sub(neutral, lines)
     return (line[:_LONGEST].rstrip() for line in lines.split("\n"))
 
@@ -85,11 +115,13 @@ def _hex_of(digits: str) -> str:
     return digits if digits.isdigit() or digits.isalpha() else "<hex>"
 
 
-def _lines(texts: Sequence[str]) -> list[str]:
-    """Return each text as `_line` does; of most there is nothing but paths to look at."""
-    if not (whole := "".join(texts)).isprintable() or " " in whole or len(whole) > 4 * _LONGEST:
-        return [_line(text) for text in texts]
-    return [_with_base_names(text) if "/" in text or "\\" in text else text for text in texts]
+def _lines(texts: Sequence[str]) -> str:
+    """Return each text as `_line` does, a line each; of most there is nothing but paths to look at."""
+    whole = "".join(texts)
+    if not whole.isprintable() or " " in whole or max(map(len, texts)) > 4 * _LONGEST:
+        return "\n".join([_line(text) for text in texts])
+    lines = "\n".join(texts)
+    return _with_base_names(lines) if "/" in lines or "\\" in lines else lines
 
 
 def _line(text: str) -> str:

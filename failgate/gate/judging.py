@@ -27,7 +27,9 @@ MAX_NAME = 100  # characters of the name of a step
 MAX_SCORE = 100
 _TEXT_OR_NONE = (str, type(None))
 _SAYS = frozenset({"allow", "ask", "deny", "abstain"})
+_MOST_SOUND = 256
 _log = get_logger("failgate.gate")
+_sound: dict[int, Finding] = {}  # by identity: what was looked at and cannot have changed
 
 
 async def judge_all(
@@ -59,9 +61,25 @@ async def judge_all(
 
 
 def _is_sound(finding: object) -> TypeGuard[Finding]:
-    """Tell whether it is a finding, by its members too: a plugin's types are not checked when it runs."""
-    if not isinstance(finding, Finding):
+    """Tell whether it is a finding, by its members too: a plugin's types are not checked when it runs.
+
+    A policy that gives the same finding for many commands is looked at once: what can be hashed does not change.
+    """
+    if _sound.get(id(finding)) is finding:
+        return True
+    if not isinstance(finding, Finding) or not _has_sound_members(finding):
         return False
+    try:
+        hash(finding)
+    except TypeError:
+        return True
+    if len(_sound) >= _MOST_SOUND:
+        _sound.clear()
+    _sound[id(finding)] = finding
+    return True
+
+
+def _has_sound_members(finding: Finding) -> bool:
     reason, need, rule_id = cast("tuple[object, object, object]", (finding.reason, finding.need, finding.rule_id))
     is_text = isinstance(reason, str) and isinstance(rule_id, _TEXT_OR_NONE) and _are_texts(finding.more_rule_ids)
     is_number = type(need) is int and 0 <= need <= MAX_NEED

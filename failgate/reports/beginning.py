@@ -19,7 +19,7 @@ from failgate.base.ids import new_id
 from failgate.redaction import Scanner
 from failgate.reports.format import ReportFormat
 from failgate.reports.inspection import Revisit, ScannerOf, scan_text
-from failgate.reports.life import Admit, Origin, ReportLife, origin_of
+from failgate.reports.life import Admit, Group, Origin, ReportLife, origin_of
 from failgate.reports.manifest import ManifestLimits, check, is_time, one_line, seal_bytes, texts
 from failgate.reports.reading import SELECT_ENTRIES
 from failgate.reports.records import counts, event_of, findings_text, missing_of
@@ -32,9 +32,9 @@ CommandOf = Callable[[str, str], Awaitable[str | None]]
 _INSERT_REPORT = """
 INSERT INTO report (workspace_id, id, state, format, title, exit_code, manifest_id, manifest_sha256, manifest,
   uploader_t, uploader_id, uploader_owner_id, uploader_label, command_id, consent_by, consent_at, findings, created_us,
-  sealed_us, project, version, source, command, cause, recording_ms)
+  sealed_us, project, version, source, command, cause, recording_ms, group_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-  $20, $21, $22, $23, $24, $25)
+  $20, $21, $22, $23, $24, $25, $26)
 ON CONFLICT (workspace_id, uploader_id, manifest_id) DO NOTHING
 """
 _INSERT_ENTRY = """
@@ -128,7 +128,10 @@ class Beginning:
         missing = [sha256 for sha256 in wanted if sha256 not in known]
         state: State = "quarantined" if upload.findings else "begun" if missing else "sealed"
         report_id = new_id()
-        if not await self._insert(tx, upload, report_id, state):
+        group = None  # known already where nothing has to be read for it: its row is written once
+        if state == "sealed" and not wanted:
+            group = await self._life.group_of(tx, upload.workspace_id, upload.origin)
+        if not await self._insert(tx, upload, report_id, state, group):
             return await self._same(tx, upload)
         await self._admit(tx, upload.workspace_id, "reports_per_day", 1)
         await self._admit(tx, upload.workspace_id, "recording_seconds_per_day", upload.origin.recording_ms // 1000)
@@ -150,13 +153,15 @@ class Beginning:
             facts["consent"] = upload.request.consent.by if upload.request.consent is not None else None
         await self._audit.append(tx, event_of(upload.principal, upload.workspace_id, act, report_id, facts))
         await self._revisit(tx, upload.workspace_id, report_id, upload.scanner)
-        if state == "sealed":
+        if group is not None:
+            await self._life.joined(tx, upload.workspace_id, report_id, upload.origin, upload.principal.id, group)
+        elif state == "sealed":
             await self._life.sealed(
-                tx, upload.workspace_id, report_id, upload.origin, upload.principal.id, has_artifacts=bool(wanted)
+                tx, upload.workspace_id, report_id, upload.origin, upload.principal.id, has_artifacts=True
             )
         return BegunReport(report_id, state, missing)
 
-    async def _insert(self, tx: Transaction, upload: Upload, report_id: str, state: State) -> bool:
+    async def _insert(self, tx: Transaction, upload: Upload, report_id: str, state: State, group: Group | None) -> bool:
         principal, origin, now_us = upload.principal, upload.origin, self._clock.now_us()
         rows = await tx.execute(
             _INSERT_REPORT, upload.workspace_id, report_id, state, upload.request.format, origin.title,
@@ -164,7 +169,7 @@ class Beginning:
             principal.id, principal.owner_account_id, principal.label or principal.id, upload.request.command_id,
             upload.consent.by, upload.consent.at, findings_text(upload.findings), now_us,
             now_us if state == "sealed" else None, origin.project, origin.version, origin.source, origin.command,
-            origin.cause, origin.recording_ms,
+            origin.cause, origin.recording_ms, group.id if group is not None else None,
         )  # fmt: skip
         return rows == 1
 

@@ -23,6 +23,8 @@ from failgate.wire.reports import Manifest
 DAY_US: Final = 24 * 3600 * MICROSECONDS
 COMMAND_CHARACTERS: Final = 1000
 
+NO_EXCERPT: Final = Excerpt()
+
 Count = Callable[[Transaction, str, str, int], None]
 """`(tx, workspace_id, "reports" | "recording_ms", amount)`: adds to the usage of today."""
 
@@ -55,9 +57,11 @@ INSERT INTO report_group_day (workspace_id, group_id, day, count) VALUES ($1, $2
 ON CONFLICT (workspace_id, group_id, day) DO UPDATE SET count = report_group_day.count + 1
 """
 _WORDS: Final = {
-    "sqlite": "INSERT INTO report_text (workspace_id, report_id, words) VALUES ($1, $2, $3)",
-    "postgres": "INSERT INTO report_text (workspace_id, report_id, words)"
-    " VALUES ($1, $2, array_to_tsvector(ARRAY(SELECT DISTINCT unnest(string_to_array($3, ' ')))))",
+    "sqlite": "INSERT INTO report_text (workspace_id, report_id, words) SELECT json_extract(value, '$[0]'),"
+    " json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each($1)",
+    "postgres": "INSERT INTO report_text (workspace_id, report_id, words) SELECT value ->> 0, value ->> 1,"
+    " array_to_tsvector(ARRAY(SELECT DISTINCT unnest(string_to_array(value ->> 2, ' '))))"
+    " FROM json_array_elements($1::text::json)",
 }
 _KEEP_EXCERPT = """
 INSERT INTO report_excerpt (artifact_id, error, frame, text) VALUES ($1, $2, $3, $4)
@@ -77,6 +81,16 @@ class Origin:
     command: str
     cause: str
     recording_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The group that a report joins; `row` is None while there is none. `excerpt` is what the report's output says."""
+
+    id: str
+    fingerprint: str
+    excerpt: Excerpt
+    row: Row | None
 
 
 def uncounted(tx: Transaction, workspace_id: str, what: str, amount: int) -> None:  # a place's fixed signature
@@ -125,48 +139,54 @@ class ReportLife:
         """Keep what an output said, beside its artifact."""
         await tx.execute(_KEEP_EXCERPT, artifact_id, excerpt.error, excerpt.frame, excerpt.text)
 
-    async def sealed(
-        self, tx: Transaction, workspace_id: str, report_id: str, origin: Origin, uploader_id: str,
-        *, has_artifacts: bool,
-    ) -> str:  # fmt: skip
-        """Let a report that was sealed right now join its group; return the group's id."""
-        row = await tx.fetch_one(_EXCERPT, workspace_id, report_id) if has_artifacts else None
-        excerpt = Excerpt(row["error"], row["frame"], row["text"]) if row is not None else Excerpt()
-        group_id = await self._joined(tx, workspace_id, report_id, origin, excerpt)
-        await tx.execute(_JOIN, group_id, workspace_id, report_id)
-        day = self._clock.now_us() // DAY_US
-        tx.put_off(_DAY, workspace_id, group_id, day)
-        terms = terms_of(workspace_id, origin, uploader_id, group_id)
-        words = kept(terms, origin.command, origin.title, excerpt.error, origin.project, origin.version, excerpt.text)
-        tx.put_off(_WORDS[tx.dialect], workspace_id, report_id, words)
-        self._count(tx, workspace_id, "reports", 1)
-        if origin.recording_ms:
-            self._count(tx, workspace_id, "recording_ms", origin.recording_ms)
-        return group_id
-
-    async def _joined(
-        self, tx: Transaction, workspace_id: str, report_id: str, origin: Origin, excerpt: Excerpt
-    ) -> str:
-        now_us = self._clock.now_us()
+    async def group_of(
+        self, tx: Transaction, workspace_id: str, origin: Origin, excerpt: Excerpt = NO_EXCERPT
+    ) -> Group:
+        """Return the group that a report of this origin joins when it is sealed: one that is there, or a new one."""
         cause = msgspec.json.decode(origin.cause, type=Cause)
         print_ = fingerprint(cause, excerpt.error, excerpt.frame)
         row = await tx.fetch_one(_FIND, workspace_id, origin.project, print_)
+        return Group(str(row["id"]) if row is not None else new_id(), print_, excerpt, row)
+
+    async def sealed(
+        self, tx: Transaction, workspace_id: str, report_id: str, origin: Origin, uploader_id: str,
+        *, has_artifacts: bool,
+    ) -> None:  # fmt: skip
+        """Let a report that was sealed right now join its group."""
+        row = await tx.fetch_one(_EXCERPT, workspace_id, report_id) if has_artifacts else None
+        excerpt = Excerpt(row["error"], row["frame"], row["text"]) if row is not None else NO_EXCERPT
+        group = await self.group_of(tx, workspace_id, origin, excerpt)
+        await tx.execute(_JOIN, group.id, workspace_id, report_id)
+        await self.joined(tx, workspace_id, report_id, origin, uploader_id, group)
+
+    async def joined(
+        self, tx: Transaction, workspace_id: str, report_id: str, origin: Origin, uploader_id: str, group: Group
+    ) -> None:
+        """Count a report, whose row names its group, and make it findable."""
+        await self._seen(tx, workspace_id, report_id, origin, group)
+        tx.put_off(_DAY, workspace_id, group.id, self._clock.now_us() // DAY_US)
+        terms, excerpt = terms_of(workspace_id, origin, uploader_id, group.id), group.excerpt
+        words = kept(terms, origin.command, origin.title, excerpt.error, origin.project, origin.version, excerpt.text)
+        tx.put_together(_WORDS[tx.dialect], workspace_id, report_id, words)
+        self._count(tx, workspace_id, "reports", 1)
+        if origin.recording_ms:
+            self._count(tx, workspace_id, "recording_ms", origin.recording_ms)
+
+    async def _seen(self, tx: Transaction, workspace_id: str, report_id: str, origin: Origin, group: Group) -> None:
+        now_us, row = self._clock.now_us(), group.row
         if row is None:
-            group_id = new_id()
-            title = excerpt.error or origin.title
+            error = group.excerpt.error
             await tx.execute(
-                _INSERT, workspace_id, group_id, origin.project, print_, title, origin.command, excerpt.error, now_us,
-                origin.version, report_id,
+                _INSERT, workspace_id, group.id, origin.project, group.fingerprint, error or origin.title,
+                origin.command, error, now_us, origin.version, report_id,
             )  # fmt: skip
-            return group_id
-        group_id = str(row["id"])
-        await tx.execute(_SEEN, now_us, origin.version, report_id, workspace_id, group_id)
+            return
+        await tx.execute(_SEEN, now_us, origin.version, report_id, workspace_id, group.id)
         if row["state"] == "resolved" and not is_older(origin.version, row["resolved_in_version"] or ""):
-            await tx.execute(_REGRESS, now_us, workspace_id, group_id)
+            await tx.execute(_REGRESS, now_us, workspace_id, group.id)
             facts = {"report": report_id}
-            event = Event(Act.REPORT_GROUP_REGRESSED, workspace_id, "report_group", group_id, SERVER, {**facts})
+            event = Event(Act.REPORT_GROUP_REGRESSED, workspace_id, "report_group", group.id, SERVER, {**facts})
             await self._audit.append(tx, event)
-        return group_id
 
 
 def terms_of(workspace_id: str, origin: Origin, uploader_id: str, group_id: str) -> list[str]:

@@ -11,3 +11,8 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ASKED_FOR_HEAD: Final = "failgate.asked_for_head"
 """Stands in the scope of a HEAD, which is answered as the GET of the same path; the transport drops the body."""
+
+HasArrived: TypeAlias = Callable[[], bool]
+
+ARRIVED: Final = "failgate.arrived"
+"""In the scope of a request, a `HasArrived`: whether its whole body is there, all of it in the next message."""

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from litestar.connection import Request
 
 from failgate.base.errors import BadInput, TooLarge, WrongMediaType
-from failgate.web.asgi import Scope
+from failgate.web.asgi import ARRIVED, HasArrived, Scope
 from failgate.web.context import visit_of
 from failgate.web.errors import OtherStatus
 from failgate.web.headers import header
@@ -91,6 +91,13 @@ async def read_whole(request: Request[Any, Any, Any], limit_bytes: int) -> bytes
 
     Raises: TooLarge, TooManyRequests (it and others are too much at once), OtherStatus 408.
     """
+    arrived = cast("HasArrived | None", request.scope.get(ARRIVED))
+    if arrived is not None and arrived():  # as small ones have: nothing is waited for, and nothing held meanwhile
+        _check_announced(request, limit_bytes)
+        body, _ = _piece_of(await request.receive())
+        if len(body) > limit_bytes:
+            raise _too_large(limit_bytes)
+        return body
     async with whole_body(request, limit_bytes) as body:
         return body
 

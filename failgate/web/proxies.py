@@ -8,6 +8,7 @@ Source: RFC 7239 section 8.1 (such headers are worth what the peer is worth).
 
 import ipaddress
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -48,6 +49,7 @@ def is_https_said(headers: Headers) -> bool:
     return [value.strip().lower() for key, value in headers if key == b"x-forwarded-proto"] == [b"https"]
 
 
+@lru_cache(maxsize=4096)
 def read_address(text: str) -> Address | None:
     """Return the address that `text` is, with or without a port; an IPv4 address in IPv6 form as IPv4."""
     if text.startswith("["):

@@ -27,7 +27,7 @@ _BY_DAY: Final = {
 _COLUMNS: Final = ("reports", "commands", "recording_ms", "bytes_added", "bytes_removed")
 _ADD: Final = {
     column: f"INSERT INTO usage_day (workspace_id, day, {column}) VALUES ($1, $2, $3)"
-    f" ON CONFLICT (workspace_id, day) DO UPDATE SET {column} = usage_day.{column} + $3"
+    f" ON CONFLICT (workspace_id, day) DO UPDATE SET {column} = usage_day.{column} + excluded.{column}"
     for column in _COLUMNS
 }
 _STORED = """
@@ -92,7 +92,7 @@ class Usage:
         """
         quota = "commands_per_day"
         await self.check(tx, workspace_id, quota, number)
-        if (await self._limits(tx, workspace_id))[quota][0] is None:
+        if (await self._limit(tx, workspace_id, quota))[0] is None:
             self.count(tx, workspace_id, "commands", number)
         else:  # at once: what is put off is not seen by the next verb of the group, which would pass the quota too
             await tx.execute(_ADD["commands"], workspace_id, self._today(), number)
@@ -106,7 +106,7 @@ class Usage:
 
         Raises: TooManyRequests (of a day); TooLarge (storage); Conflict (seats). Each names the quota and the mend.
         """
-        limit, _ = (await self._limits(tx, workspace_id))[quota]
+        limit, _ = await self._limit(tx, workspace_id, quota)
         if limit is None:
             return
         used = await self._used(tx, workspace_id, quota)
@@ -133,8 +133,12 @@ class Usage:
         rows = await self._db.fetch(query, workspace_id, self._today() - days)
         stored = await self._used(self._db, workspace_id, "storage_bytes")
         seats = await self._used(self._db, workspace_id, "seats")
-        limits = await self._limits(self._db, workspace_id)
-        quotas = [Quota(name, await self._used(self._db, workspace_id, name), *limits[name]) for name in QUOTAS]
+        quotas = [
+            Quota(
+                name, await self._used(self._db, workspace_id, name), *await self._limit(self._db, workspace_id, name)
+            )
+            for name in QUOTAS
+        ]
         found = await self._db.fetch_one(_REPORTS, workspace_id)
         return Used(stored, found["number"] if found else 0, seats, tuple(quotas), tuple(_day(row) for row in rows))
 
@@ -162,14 +166,17 @@ class Usage:
     def _forget(self) -> None:
         self._own = None
 
-    async def _limits(self, reader: "Database | Transaction", workspace_id: str) -> dict[str, tuple[int | None, bool]]:
+    async def _limit(self, reader: "Database | Transaction", workspace_id: str, quota: str) -> tuple[int | None, bool]:
+        """Return how much of the quota there is, and whether that is the workspace's own limit."""
         own = self._own
         if own is None:
             own = self._own = {}
             for row in await reader.fetch("SELECT workspace_id, quota, amount FROM workspace_limit"):
                 own.setdefault(row["workspace_id"], {})[row["quota"]] = row["amount"]
-        mine = own.get(workspace_id, {})
-        return {name: (mine.get(name, self._defaults.get(name)), name in mine) for name in QUOTAS}
+        mine = own.get(workspace_id)
+        if mine is not None and quota in mine:
+            return mine[quota], True
+        return self._defaults.get(quota), False
 
     async def _used(self, reader: "Database | Transaction", workspace_id: str, quota: str) -> int:
         if quota in _BY_DAY:

@@ -1,9 +1,11 @@
 import asyncio
 import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from failgate.base.db import Database, Transaction
+from failgate.base.db import Database, Transaction, Verb
 from failgate.base.errors import BadInput, StorageUnavailable
 from failgate.base.open_database import open_database
 
@@ -100,6 +102,39 @@ async def test_what_is_put_off_is_kept_with_its_group_and_dropped_with_its_verb(
     assert await numbers.fetch("SELECT n, label FROM number ORDER BY n") == [
         {"n": n, "label": f"n{n}"} for n in (1, 3, 4)
     ]
+
+
+async def test_rows_that_go_together_are_one_statement_without_those_of_a_verb_that_failed(
+    numbers: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = {
+        "sqlite": "INSERT INTO number (n, label) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')"
+        " FROM json_each($1)",
+        "postgres": "INSERT INTO number (n, label) SELECT CAST(value ->> 0 AS INTEGER), value ->> 1"
+        " FROM json_array_elements($1::text::json)",
+    }[numbers.dialect]
+
+    def put(n: int, label: str) -> Verb[None]:
+        async def verb(tx: Transaction) -> None:
+            tx.put_together(together, n, label)
+            if n == 2:
+                raise BadInput("no")
+
+        return verb
+
+    writer = numbers._writer  # pyright: ignore[reportPrivateUsage]
+    run, seen = writer.execute, list[str]()
+
+    async def execute(sql: str, args: Sequence[Any]) -> int:
+        seen.append(sql)
+        return await run(sql, args)
+
+    monkeypatch.setattr(writer, "execute", execute)
+    labels = ("\"quoted\", 'so'", "lost", "ein ß\\ 失")
+    await asyncio.gather(*(numbers.write(put(n, label)) for n, label in enumerate(labels, 1)), return_exceptions=True)
+    rows = await numbers.fetch("SELECT n, label FROM number ORDER BY n")
+    assert [(row["n"], row["label"]) for row in rows] == [(1, labels[0]), (3, labels[2])]
+    assert sum("INSERT INTO number" in sql for sql in seen) == 1
 
 
 async def test_what_is_put_off_and_cannot_be_kept_refuses_its_group(numbers: Database) -> None:

@@ -1,11 +1,14 @@
 """Two runs of one failure have one fingerprint; two failures do not."""
 
+import hashlib
+import random
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from failgate.failure.decisive import decisive
-from failgate.failure.fingerprint import fingerprint, normalized
+from failgate.failure.fingerprint import command_of, fingerprint, normalized
 
 PYTEST = """\
 =========== FAILURES ===========
@@ -88,3 +91,42 @@ def test_a_hostile_output_takes_linear_time(piece: str) -> None:
     began = time.process_time()
     of("\n".join([piece * 20_000] * 200))
     assert time.process_time() - began < 2.0
+
+
+def _pieces() -> Iterator[list[str]]:
+    """Yield words of commands: identifiers, hashes, numbers, names of temporary files and paths, and what is like one."""
+    dice = random.Random(20261123)
+    hexes = "0123456789abcdef"
+
+    def digits(length: int, of: str = hexes) -> str:
+        return "".join(dice.choice(of) for _ in range(length))
+
+    def identifier(of: str) -> str:
+        return "-".join(digits(length, of) for length in (8, 4, 4, 4, 12))
+
+    makers: list[Callable[[], str]] = [
+        lambda: identifier(hexes), lambda: identifier(hexes.upper()), lambda: identifier("0123456789"),
+        lambda: identifier("abcdef"), lambda: identifier(hexes)[: dice.randrange(36)],
+        lambda: digits(dice.randrange(1, 70)), lambda: digits(dice.randrange(1, 70), "0123456789"),
+        lambda: digits(dice.randrange(1, 70), "abcdef"), lambda: "0x" + digits(dice.randrange(9)),
+        lambda: f"tmp{dice.choice('._-ab')}{digits(dice.randrange(12), 'abcXYZ_019')}",
+        lambda: "/".join(digits(dice.randrange(6), "ab.~@-+1") for _ in range(dice.randrange(1, 6))),
+        lambda: "C:\\" + "\\".join(digits(3, "abx") for _ in range(3)), lambda: f"[redacted:token:{digits(8)}]",
+        lambda: f"v{dice.randrange(9)}.{dice.randrange(99)}.{dice.randrange(9)}", lambda: digits(9, "äß☃ \t\x1b[0m7"),
+        lambda: "--only=case_" + digits(6, "0123456789"), lambda: digits(dice.randrange(390, 1700), "abc/ 1"), lambda: "",
+    ]  # fmt: skip
+    for _ in range(1000):
+        yield ["".join(dice.choice(makers)() for _ in range(dice.randrange(1, 3))) for _ in range(dice.randrange(1, 9))]
+
+
+def test_no_fingerprint_that_was_given_changes() -> None:
+    """Groups are never regrouped: another digest here is another version of the rules, `fp2:`."""
+    commands = [command_of([words[0], *words]) for words in _pieces()]
+    kept = hashlib.sha256("\n".join(commands).encode("utf-8", "surrogatepass")).hexdigest()
+    assert kept == "8d64063167737c3e0f2dc5bcb226b2ac8040cbeee135e5fae30996bccf59bdd2"
+
+
+def test_words_of_a_command_are_normalised_as_each_alone() -> None:
+    for words in _pieces():
+        alone = [normalized(word) for word in words]
+        assert command_of(["make", *words]) == " ".join(["make", *alone])[:4000]

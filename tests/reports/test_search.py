@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from failgate.base.clock import FrozenClock
+from failgate.base.db import Transaction
 from failgate.base.errors import BadInput
 from failgate.base.ids import new_id
 from failgate.reports.reading import COLUMNS
@@ -44,6 +45,42 @@ async def test_each_filter_finds_its_own(room: Room):
     assert await found(room, state="sealed") == [second, first]
     assert await found(room, state="quarantined") == []
     assert await found(room, project="till", text="kasse") == []
+
+
+async def test_a_word_of_the_command_is_kept_once_and_found_as_a_word_too(room: Room):
+    made = await room.sealed(user(), b"ValueError: konto\n", argv=["make", "konto", "steuern"])
+    rows = await room.database.fetch("SELECT words FROM report_text")
+    kept = re.findall(r"[a-z0-9_]+", str(rows[0]["words"]))
+    assert [word for word in kept if "konto" in word] == ["c_konto"]
+    assert await found(room, text="konto steuern") == [made]
+    assert await found(room, text="konto steu") == [made]
+    assert await found(room, text="valueerror konto") == [made]
+    assert await found(room, text="steuer konto") == []
+
+
+async def test_a_report_that_an_earlier_version_kept_is_found(room: Room):
+    """It kept the words of the command twice."""
+    made = await room.sealed(user(), b"ValueError: konto\n", argv=["make", "steuern"])
+
+    async def as_before(tx: Transaction) -> None:
+        rows = await tx.fetch("SELECT words FROM report_text WHERE report_id = $1", made)
+        await tx.execute("DELETE FROM report_text WHERE report_id = $1", made)
+        if tx.dialect == "sqlite":
+            words = rows[0]["words"] + " make steuern"
+            await tx.execute("INSERT INTO report_text (workspace_id, report_id, words) VALUES ($1, $2, $3)",
+                room.workspace_id, made, words)  # fmt: skip
+            return
+        words = " ".join([*re.findall(r"'([^']+)'", str(rows[0]["words"])), "make", "steuern"])
+        await tx.execute(
+            "INSERT INTO report_text (workspace_id, report_id, words)"
+            " VALUES ($1, $2, array_to_tsvector(ARRAY(SELECT DISTINCT unnest(string_to_array($3, ' ')))))",
+            room.workspace_id, made, words,
+        )  # fmt: skip
+
+    await room.database.write(as_before)
+    assert await found(room, text="steuern") == [made]
+    assert await found(room, command="steuern") == [made]
+    assert await found(room, text="konto make") == [made]
 
 
 async def test_three_letters_begin_a_word_and_one_sign_of_east_asia_does(room: Room):
