@@ -193,7 +193,7 @@ class Gatekeeper:
             return
         self._mark(f"approved {standing.id}")
         check_approval(standing, call.digest, time.time())
-        check_unchanged(call)
+        asking.check(lambda: check_unchanged(call))
         asking.use(standing)
         if is_script(call):
             check_unchanged(call)

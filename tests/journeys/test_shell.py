@@ -135,6 +135,26 @@ def test_commands_are_asked_for_and_the_recording_tells_what_became_of_them(
     assert ("here.txt" in shown, SECRET in shown, "denied by" in shown) == (True, False, True)
 
 
+def test_a_program_that_changed_while_it_waited_is_not_executed_and_stands_in_the_log(
+    house: House, desk: Desk, tmp_path: Path
+) -> None:
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\necho as it was shown\n")
+    tool.chmod(0o755)
+    desk.seat.type("./tool\n")
+    desk.seat.wait_for(b"waiting for")
+    tool.write_text("#!/bin/sh\necho something else\n")
+    house.decide("tool", "approve")
+    shown = desk.seat.wait_for(PROMPT).decode()
+    assert ("changed since it was approved" in shown, "something else" in shown) == (True, False)
+    desk.leave(126)
+    [command] = house.newest()["commands"]
+    assert command["state"] == "approved"
+    records = [one["record"] for one in house.key.get(f"{WHERE}/audit/records?limit=1000").json()["records"]]
+    acts = [one["act"] for one in records if one["obj"]["id"] == command["command_id"]]
+    assert acts[-2:] == ["command.approved", "command.mismatched"]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
