@@ -34,10 +34,12 @@ from failgate.loader.host import HostMaker
 from failgate.loader.opening import open_plugins
 from failgate.loader.slots import OpenedPlugins
 from failgate.notify.room import build_notifications
+from failgate.recordings.deletion import RecordingDeletion
 from failgate.recordings.reading import RecordingReading
 from failgate.recordings.recordings import Recordings
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.rescanning import Rescanning
+from failgate.reports.retention import SESSION
 from failgate.reports.room import build_reports
 from failgate.reports.share_visits import ShareVisits
 from failgate.reports.sharing import Sharing
@@ -172,6 +174,8 @@ async def _build(
         scanner_of=redaction_rules.scanner_of, requester_of=gate.requester_of,
         tell=lambda recording_id: following.hand(recording_id, b"{}"), count=usage.count, admit=usage.check,
     )  # fmt: skip
+    recording_deletion = RecordingDeletion(db, audit, clock, artifacts, report_room.reports.deletion.unlink)
+    report_room.retention.also_sweep(SESSION, recording_deletion)
     rules = Rules(db, audit, clock, plugins.rulebook, known_rules)
     rule_proposals = RuleProposals(db, audit, clock, rules)
     agents = Agents(
@@ -246,6 +250,7 @@ async def _build(
         reports=report_room.reports,
         report_room=report_room,
         recordings=recordings,
+        recording_deletion=recording_deletion,
         recording_reading=RecordingReading(db, audit, artifacts, gate.views),
         following=following,
         usage=usage,

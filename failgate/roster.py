@@ -34,6 +34,7 @@ from failgate.gate.rule_proposals import RuleProposals
 from failgate.gate.rules import Rules
 from failgate.loader.slots import OpenedPlugins
 from failgate.notify.room import Notifications
+from failgate.recordings.deletion import RecordingDeletion
 from failgate.recordings.reading import RecordingReading
 from failgate.recordings.recordings import Recordings
 from failgate.reports.redaction_rules import RedactionRules
@@ -94,6 +95,7 @@ class Services:
     report_room: ReportRoom
     recordings: Recordings
     recording_reading: RecordingReading
+    recording_deletion: RecordingDeletion
     following: Feed
     usage: Usage
     outbound: Outbound

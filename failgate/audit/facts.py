@@ -199,6 +199,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.RECORDING_ENDED: {"chunks": Count, "chain": Digest},
     Act.RECORDING_WITHHELD: {"number": Count, "findings": Count},
     Act.RECORDING_READ: {"chunks": Count, "chain": Digest, "first": _COUNT, "last": _COUNT},
+    Act.RECORDING_DELETED: {"chunks": Count, "chain": Digest, "reason": _WORD},
     Act.ACCESS_DENIED: {"permission": Word, "reason": Word, "count": _COUNT},
     Act.CLOCK_STEP: {"from_us": Microseconds, "to_us": Microseconds},
     Act.ROLLBACK_ACCEPTED: {

@@ -169,6 +169,7 @@ class Act(StrEnum):
     RECORDING_ENDED = "recording.ended"
     RECORDING_WITHHELD = "recording.withheld"
     RECORDING_READ = "recording.read"
+    RECORDING_DELETED = "recording.deleted"
     ACCESS_DENIED = "access.denied"
     CLOCK_STEP = "clock.step"
     ROLLBACK_ACCEPTED = "rollback.accepted"

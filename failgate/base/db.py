@@ -22,7 +22,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar, cast
@@ -389,17 +389,3 @@ workspace_scope: ContextVar[str | None] = ContextVar("failgate_workspace_scope",
 """The workspace whose request is being answered: PostgreSQL shows its reads no private row of another one."""
 
 current_transaction: ContextVar[Transaction | None] = ContextVar("failgate_transaction", default=None)
-
-
-def drive_inline(verb: Awaitable[T]) -> T:
-    """Run a coroutine that never suspends to its end and return its result.
-
-    Raises: RuntimeError when it suspends: a verb awaits nothing but its transaction.
-    """
-    coroutine = cast("Coroutine[Any, Any, T]", verb)
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        return cast("T", done.value)
-    coroutine.close()
-    raise RuntimeError("a verb awaited something other than its transaction")

@@ -11,12 +11,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from failgate.base.db import Database, Row, drive_inline
+from failgate.base.db import Database, Row
 from failgate.base.errors import StartRefused, StorageUnavailable
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ class SqliteWriter:
 
     async def drive(self, verb: Awaitable[T]) -> T:
         """Run `verb` to its end without giving the loop away."""
-        return drive_inline(verb)
+        return _drive_inline(verb)
 
     async def between(self) -> None:
         """Fold a long write-ahead log into the database, in the commit thread."""
@@ -165,6 +165,20 @@ def _refusal(error: sqlite3.OperationalError) -> Exception:
 
 def _is_of_the_disk(error: sqlite3.OperationalError) -> bool:
     return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+
+
+def _drive_inline(verb: Awaitable[T]) -> T:
+    """Run a coroutine that never suspends to its end and return its result.
+
+    Raises: RuntimeError when it suspends: a verb awaits nothing but its transaction.
+    """
+    coroutine = cast("Coroutine[Any, Any, T]", verb)
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    coroutine.close()
+    raise RuntimeError("a verb awaited something other than its transaction")
 
 
 class SqliteReaders:

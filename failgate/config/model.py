@@ -189,13 +189,15 @@ class ReportsSection(Section, frozen=True):
     formats: tuple[InstanceName, ...] = ("capture",)
     keep: Kept = None
     keep_leftovers: Kept = Duration("30d")
+    keep_sessions: Kept = None
     keep_artifacts: ArtifactDays = ArtifactDays()
 
     @property
     def days(self) -> dict[str, int | None]:
-        """Return for how many days reports, leftovers and each kind of artifact are kept; None: for good."""
+        """Return for how many days reports, leftovers, sessions and each kind of artifact are kept; None: for good."""
         kinds = {kind: _days(getattr(self.keep_artifacts, kind)) for kind in self.keep_artifacts.__struct_fields__}
-        return {"report": _days(self.keep), "leftover": _days(self.keep_leftovers), **kinds}
+        own = {"report": self.keep, "leftover": self.keep_leftovers, "session": self.keep_sessions}
+        return {**{subject: _days(length) for subject, length in own.items()}, **kinds}
 
 
 def _days(length: Duration | None) -> int | None:

@@ -65,7 +65,7 @@ def _is_sound(finding: object) -> TypeGuard[Finding]:
 
     A policy that gives the same finding for many commands is looked at once: what can be hashed does not change.
     """
-    if _sound.get(id(finding)) is finding:
+    if finding is not None and _sound.get(id(finding)) is finding:
         return True
     if not isinstance(finding, Finding) or not _has_sound_members(finding):
         return False

@@ -1,4 +1,4 @@
-"""How long reports are kept: whole ones, single kinds of artifacts, leftovers; and legal hold, which stops all of it.
+"""How long reports, recordings, leftovers and single kinds of artifacts are kept; and legal hold, which stops it all.
 
 A sweep deletes in small batches, the oldest first, each batch its own transaction with a receipt on record for each
 thing: a stop in between loses nothing, and the next sweep goes on. What is held is never deleted.
@@ -6,7 +6,7 @@ thing: a stop in between loses nothing, and the next sweep goes on. What is held
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from failgate.access.principal import Principal
 from failgate.artifacts.artifacts import Artifact, Artifacts
@@ -28,10 +28,11 @@ MOST_DAYS: Final = 3650
 REASON_CHARACTERS: Final = 500
 REPORT: Final = "report"
 LEFTOVER: Final = "leftover"
+SESSION: Final = "session"
 KINDS: Final = (
     "output", "diff", "environment", "source", "recording", "file", "snapshot", "bundle", "junit", "sarif", "envelope",
 )  # fmt: skip
-SUBJECTS: Final = (REPORT, LEFTOVER, *KINDS)
+SUBJECTS: Final = (REPORT, LEFTOVER, SESSION, *KINDS)
 
 WorkspaceIds = Callable[[], Awaitable[Sequence[str]]]
 
@@ -75,6 +76,18 @@ ON CONFLICT (workspace_id, kind) DO UPDATE SET days = $3
 """
 
 
+class Expiring(Protocol):
+    """Things of another room that are kept for so many days; each has an id that sorts by the time it began."""
+
+    async def count(self, workspace_id: str, before: str) -> int:
+        """Return how many with an id smaller than `before` may go."""
+        ...
+
+    async def sweep(self, workspace_id: str, before: str, limit: int) -> int:
+        """Delete up to `limit` of them, the oldest first; return how many were looked at."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """A legal hold: since when, in microseconds since 1970, by whose id, why."""
@@ -86,7 +99,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """For how many days things are kept: `report`, `leftover`, and each kind of artifact; None: for good."""
+    """For how many days things are kept: `report`, `leftover`, `session`, each kind of artifact; None: for good."""
 
     days: Mapping[str, int | None] = field(default_factory=dict[str, "int | None"])
 
@@ -118,6 +131,11 @@ class Retention:
         self._defaults = defaults
         self._workspace_ids = workspace_ids
         self._next_us = 0
+        self._others: dict[str, Expiring] = {}
+
+    def also_sweep(self, subject: str, others: Expiring) -> None:
+        """Let things of another room go by the days of `subject`, too."""
+        self._others[subject] = others
 
     async def own_terms(self, workspace_id: str) -> Mapping[str, int | None]:
         """Return what the workspace says itself."""
@@ -138,9 +156,14 @@ class Retention:
         for subject, number in days.items():
             if number is None:
                 continue
+            before = first_id_at(self._clock.now_us() - number * DAY_US)
+            if subject == SESSION:
+                others = self._others.get(subject)
+                count = await others.count(workspace_id, before) if others is not None else 0
+                found |= {subject: count} if count else {}
+                continue
             query = {REPORT: _COUNT_REPORTS, LEFTOVER: _COUNT_LEFTOVERS}.get(subject, _COUNT_ARTIFACTS)
             kind = () if subject in {REPORT, LEFTOVER} else (subject,)
-            before = first_id_at(self._clock.now_us() - number * DAY_US)
             row = await self._db.fetch_one(query, workspace_id, before, *kind)
             if row is not None and row["number"]:
                 found[subject] = row["number"]
@@ -228,6 +251,9 @@ class Retention:
         return gone
 
     async def _batch(self, workspace_id: str, subject: str, before: str) -> int:
+        if subject == SESSION:
+            others = self._others.get(subject)
+            return await others.sweep(workspace_id, before, BATCH) if others is not None else 0
         if subject in {REPORT, LEFTOVER}:
             query = _OLD_REPORTS if subject == REPORT else _LEFTOVERS
             rows = await self._db.fetch(query, workspace_id, before, BATCH)

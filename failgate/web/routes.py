@@ -225,6 +225,8 @@ API: Final = (
     _api("recordings.list", "GET", "/recordings", recordings.listing, P.WORKSPACE_RECORDING_READ),
     _api("recordings.read", "GET", "/recordings/{id}", recordings.one, P.WORKSPACE_RECORDING_READ),
     _api("recordings.download", "GET", "/recordings/{id}/cast", recordings.cast, P.WORKSPACE_RECORDING_READ),
+    _api("recordings.delete", "DELETE", "/recordings/{id}", recordings.delete, P.WORKSPACE_REPORT_DELETE,
+         is_sensitive=True),
     _api("recordings.prove", "GET", "/recordings/{id}/proof", recordings.proof, P.WORKSPACE_RECORDING_READ),
     _api("audit.records", "GET", "/audit/records", audit.records, P.WORKSPACE_AUDIT_READ),
     _api("audit.checkpoint", "GET", "/audit/checkpoint", audit.checkpoint, P.WORKSPACE_AUDIT_READ),

@@ -104,6 +104,21 @@ class RecordingPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class DeletedRecording(msgspec.Struct, frozen=True):
+    """Answer to `DELETE recordings/{id}`: the receipt. `record` is the deletion's number in the workspace's audit log.
+
+    `chain` is the last link of its `chunks`, which the log keeps. `pending_objects` counts those whose bytes the store
+    did not let go yet; nobody can read them, and the next start sweeps them.
+    """
+
+    id: str
+    chain: str
+    chunks: int
+    deleted_at: str
+    record: int
+    pending_objects: int
+
+
 class ChainProof(msgspec.Struct, frozen=True):
     """What a check of the stored chunks found: intact, or changed from chunk `broken_at` (from 0) on.
 

@@ -142,6 +142,7 @@ def test_the_reference_file_holds_every_key_with_its_default(tmp_path: Path) -> 
         "url =",
         "origin =",
         "keep =",
+        "keep_sessions =",
         "workspace_",
     )  # no default value; an example stands there
     path = tmp_path / "failgate.toml"

@@ -301,6 +301,9 @@ LET_IN: dict[str, set[int]] = {
     "recordings.read": {404},
     "recordings.download": {404},
     "recordings.prove": {404},
+    "recordings.delete": {404},
+    "page.recording_delete_form": {404},
+    "page.recording_delete": {404},
     "page.recording": {404},
     "page.recording_playback": {404},
     "live.recording": {404},
@@ -378,6 +381,8 @@ ABSENT_ID = {
     "page.login_close",
     "page.recording",
     "page.recording_playback",
+    "page.recording_delete_form",
+    "page.recording_delete",
     "live.recording",
     *(door.name for door in (*PEOPLE, *PLATFORM, *NOTIFICATIONS) if "{id}" in door.path),
     *(

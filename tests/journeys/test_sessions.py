@@ -78,10 +78,9 @@ def house(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -
             yield House(server, key, agent, dev)
 
 
-def opened(chromium: Any, house: House, path: str) -> Page:
-    cookies = [
-        {"name": one.name, "value": one.value or "", "url": house.server.url} for one in house.developer.cookies.jar
-    ]
+def opened(chromium: Any, house: House, path: str, visitor: Visitor | None = None) -> Page:
+    jar = (visitor or house.developer).cookies.jar
+    cookies = [{"name": one.name, "value": one.value or "", "url": house.server.url} for one in jar]
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.add_cookies(cookies)
     page = context.new_page()
@@ -128,6 +127,38 @@ def test_a_recording_is_played_with_its_commands_and_who_watched_is_on_record(ho
     assert acts[:5] == ["recording.begun", *["recording.extended"] * 3, "recording.ended"]
     assert acts[5:] == ["recording.read"] * len(acts[5:])
     assert len(acts) >= 8
+
+
+def test_an_owner_deletes_a_recording_and_reads_the_receipt(house: House) -> None:
+    """F14: with a fresh second factor, not while it runs; who may only read is offered nothing."""
+    at = recorder(house.agent)
+    at.send((0.1, "o", "to be gone\r\n"))
+    running = house.key.get(f"{BASE}/{at.id}").json()
+    assert running["state"] == "live"
+    refused = house.key.delete(f"{BASE}/{at.id}")
+    assert (refused.status_code, refused.json()["state"]) == (409, "live")
+    at.end()
+    assert house.developer.delete(f"{BASE}/{at.id}").status_code == 403
+    admin = person(house.server, "admin", "admin")
+    with sign_in(house.server, admin) as visitor, browser() as chromium:
+        page = opened(chromium, house, f"/w/acme/sessions/{at.id}")
+        expect(page.get_by_role("link", name="Download")).to_be_visible()
+        expect(page.get_by_role("link", name="Delete")).to_have_count(0)
+        page = opened(chromium, house, f"/w/acme/sessions/{at.id}", visitor)
+        page.get_by_role("link", name="Delete").click()
+        expect(page.get_by_role("heading", name="Delete this recording")).to_be_visible()
+        for width in (390, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        picture(page, "session-delete")
+        page.get_by_role("button", name="Delete it for good").click()
+        expect(page.get_by_role("heading", name="The recording is deleted")).to_be_visible()
+        expect(page.get_by_text(at.chain.hex())).to_be_visible()
+        assert page.goto(f"{house.server.url}/w/acme/sessions/{at.id}").status == 404
+    assert house.key.get(f"{BASE}/{at.id}/cast").status_code == 404
+    records = house.key.get("/api/v1/workspaces/acme/audit/records?limit=1000").json()["records"]
+    told = [one["record"] for one in records if one["record"]["obj"]["id"] == at.id]
+    assert (told[-1]["act"], told[-1]["data"]["chain"]) == ("recording.deleted", at.chain.hex())
 
 
 def played(folder: Path, content: bytes) -> None:

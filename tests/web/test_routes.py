@@ -102,6 +102,7 @@ POST /recordings/{id}/end workspace:recording:create api
 GET /recordings workspace:recording:read api
 GET /recordings/{id} workspace:recording:read api
 GET /recordings/{id}/cast workspace:recording:read api
+DELETE /recordings/{id} workspace:report:delete api sensitive
 GET /recordings/{id}/proof workspace:recording:read api
 GET /audit/records workspace:audit:read api
 GET /audit/checkpoint workspace:audit:read api

@@ -35,7 +35,7 @@ async def answering(app: Callable[..., Any], pieces: Pieces | None = None) -> As
     """Yield the port at which `app` answers through our protocol."""
 
     class Protocol(HttpProtocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:
             if pieces is not None:
                 write = transport.write
 
@@ -47,7 +47,7 @@ async def answering(app: Callable[..., Any], pieces: Pieces | None = None) -> As
                         pieces.number += 1
                         write(data)
 
-                super().connection_made(Counting())  # type: ignore[arg-type]
+                super().connection_made(Counting())
                 return
             super().connection_made(transport)
 

@@ -23,6 +23,7 @@ from failgate.wire.recordings import (
     MOST_CHUNK_BYTES,
     BeginRecording,
     ChainProof,
+    DeletedRecording,
     EndRecording,
     RecordingPage,
     RecordingReceipt,
@@ -96,6 +97,12 @@ async def cast(request: Asking, id: FromPath[str], version: Version = "2") -> Re
         "content-security-policy": SANDBOX,
     }
     return Stream(until_stopped(pieces, stop_of(request)), headers=headers, media_type=MEDIA_TYPE)
+
+
+async def delete(request: Asking, id: FromPath[str]) -> DeletedRecording:  # noqa: A002 - the path's word
+    """Delete a recording that has ended; answers the receipt. What other recordings or reports name of it stays."""
+    visit = visit_of(request)
+    return await services_of(request).recording_deletion.delete(visit.principal, visit.here().id, id)
 
 
 async def proof(request: Asking, id: FromPath[str]) -> ChainProof:  # noqa: A002 - the path's word

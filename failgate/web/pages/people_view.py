@@ -28,7 +28,7 @@ _ABOUT: Final = {
     Permission.WORKSPACE_REPORT_READ: "read reports, with everything in them",
     Permission.WORKSPACE_CONTEXT_READ: "read the context of reports, for programs",
     Permission.WORKSPACE_REPORT_CREATE: "upload reports",
-    Permission.WORKSPACE_REPORT_DELETE: "delete reports, say how long they are kept",
+    Permission.WORKSPACE_REPORT_DELETE: "delete reports and recordings, say how long they are kept",
     Permission.WORKSPACE_REPORT_TRIAGE: "resolve and ignore failures",
     Permission.WORKSPACE_REPORT_HOLD: "put reports under legal hold",
     Permission.WORKSPACE_REDACTION_READ: "read redaction rules",

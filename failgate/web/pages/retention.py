@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from litestar.params import FromPath
 
 from failgate.base.errors import BadInput
-from failgate.reports.retention import LEFTOVER, REPORT, SUBJECTS
+from failgate.reports.retention import LEFTOVER, REPORT, SESSION, SUBJECTS
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.showing import Asking, Page, show
 from failgate.web.pages.text import Moment, moment
@@ -15,6 +15,7 @@ from failgate.web.render import redirect
 NAMES = {
     "report": "A whole report",
     "leftover": "An unfinished or quarantined upload",
+    "session": "A recorded shell",
     "output": "Output of a command",
     "diff": "Changes (diff)",
     "environment": "Environment",
@@ -144,6 +145,8 @@ def _going(subject: str, number: int) -> str:
         return f"{number} {'report' if number == 1 else 'reports'} with everything in {'it' if number == 1 else 'them'}"
     if subject == LEFTOVER:
         return f"{number} unfinished or quarantined {'upload' if number == 1 else 'uploads'}"
+    if subject == SESSION:
+        return f"{number} recorded {'shell' if number == 1 else 'shells'}"
     return f"{number} {'artifact' if number == 1 else 'artifacts'}: {NAMES[subject]}"
 
 

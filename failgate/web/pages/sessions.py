@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from litestar import Response
 from litestar.params import FromPath, QueryParameter
 
+from failgate.access.permission import Permission
 from failgate.base.errors import NotFound
 from failgate.recordings.stored import Recording, contiguous, view_of
 from failgate.web.context import services_of, visit_of
@@ -19,7 +20,7 @@ from failgate.web.pages.sessions_view import (
     session_row,
     sessions_view,
 )
-from failgate.web.pages.showing import Asking, Page, show
+from failgate.web.pages.showing import Asking, Page, grants, show
 from failgate.web.pages.text import moment_of
 from failgate.web.playback import PLAYERS, Playback, kept_play
 from failgate.wire.recordings import ChunkView
@@ -58,6 +59,7 @@ async def one(request: Asking, id: FromPath[str], part: Part = 1) -> Page:  # no
         command_rows(await reading.commands(recording), parts, number), part_links(parts, number), number + 1,
         playback, reason,
         f"/api/v1/workspaces/{visit.here().slug}/recordings/{id}/live" if recording.state == "live" else None,
+        recording.state != "live" and grants(visit, Permission.WORKSPACE_REPORT_DELETE),
     )  # fmt: skip
     return await show(request, "recording.html", shown, title=shown.row.title, room="sessions")
 

@@ -68,6 +68,7 @@ class SessionView:
     playback: Playback | None
     reason: str
     live_path: str | None
+    may_delete: bool
 
 
 def sessions_view(items: Sequence[RecordingView], following: str | None, slug: str, now_us: int) -> SessionsView:
