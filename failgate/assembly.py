@@ -37,6 +37,7 @@ from failgate.notify.room import build_notifications
 from failgate.recordings.deletion import RecordingDeletion
 from failgate.recordings.reading import RecordingReading
 from failgate.recordings.recordings import Recordings
+from failgate.recordings.rescanning import RecordingRescanning
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.rescanning import Rescanning
 from failgate.reports.retention import SESSION
@@ -169,10 +170,19 @@ async def _build(
         revisit=rescanning.revisit, count=usage.count, admit=usage.check,
     )  # fmt: skip
     following = Feed()
+
+    def tell_recording(recording_id: str) -> None:
+        following.hand(recording_id, b"{}")
+
+    recording_rescanning = RecordingRescanning(
+        db, audit, artifacts,
+        scanner_of=redaction_rules.scanner_of, is_current=redaction_rules.is_current, tell=tell_recording,
+    )  # fmt: skip
+    redaction_rules.also_begin(recording_rescanning.begin)
     recordings = Recordings(
         db, audit, clock, artifacts,
-        scanner_of=redaction_rules.scanner_of, requester_of=gate.requester_of,
-        tell=lambda recording_id: following.hand(recording_id, b"{}"), count=usage.count, admit=usage.check,
+        scanner_of=redaction_rules.scanner_of, requester_of=gate.requester_of, tell=tell_recording,
+        count=usage.count, admit=usage.check, revisit=recording_rescanning.revisit,
     )  # fmt: skip
     recording_deletion = RecordingDeletion(db, audit, clock, artifacts, report_room.reports.deletion.unlink)
     report_room.retention.also_sweep(SESSION, recording_deletion)
@@ -201,7 +211,8 @@ async def _build(
         endings=(
             gate.end_of_workspace, rules.end_of_workspace, tokens.end_of_workspace, certificates.end_of_workspace,
             agents.end_of_workspace, invitations.end_of_workspace, report_room.ingestion.keys.end_of_workspace,
-            sharing.end_of_workspace, redaction_rules.end_of_workspace, notifications.end_of_workspace,
+            sharing.end_of_workspace, redaction_rules.end_of_workspace, recording_rescanning.end_of_workspace,
+            notifications.end_of_workspace,
             sso.connections.end_of_workspace, sso.enforcements.release_within, artifact_keys.destroy,
         ),
     )  # fmt: skip
@@ -251,6 +262,7 @@ async def _build(
         report_room=report_room,
         recordings=recordings,
         recording_deletion=recording_deletion,
+        recording_rescanning=recording_rescanning,
         recording_reading=RecordingReading(db, audit, artifacts, gate.views),
         following=following,
         usage=usage,

@@ -37,6 +37,7 @@ from failgate.notify.room import Notifications
 from failgate.recordings.deletion import RecordingDeletion
 from failgate.recordings.reading import RecordingReading
 from failgate.recordings.recordings import Recordings
+from failgate.recordings.rescanning import RecordingRescanning
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.reports import Reports
 from failgate.reports.rescanning import Rescanning
@@ -96,6 +97,7 @@ class Services:
     recordings: Recordings
     recording_reading: RecordingReading
     recording_deletion: RecordingDeletion
+    recording_rescanning: RecordingRescanning
     following: Feed
     usage: Usage
     outbound: Outbound

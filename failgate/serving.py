@@ -33,6 +33,8 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     stack.push_async_callback(services.emptying.due.close)
     services.rescanning.due.start()
     stack.push_async_callback(services.rescanning.due.close)
+    services.recording_rescanning.due.start()
+    stack.push_async_callback(services.recording_rescanning.due.close)
     preparing = asyncio.get_running_loop().create_task(services.scim.prepare(), name="preparing-scim")
     stack.push_async_callback(asyncio.wait, {preparing})
     sweeping = Sweeping(_sweeps(services), at_start=services.artifacts.sweep_orphans)

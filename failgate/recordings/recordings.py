@@ -55,6 +55,9 @@ Count = Callable[[Transaction, str, str, int], None]
 Tell = Callable[[str], None]
 """The id of a recording that changed, to those who follow it."""
 
+Revisit = Callable[[Transaction, str, str, Scanner], Awaitable[None]]
+"""`(tx, workspace_id, recording_id, scanner)`: what `scanner` saw of the recording may have to be seen again."""
+
 _INLINE_BYTES: Final = 32 * 1024
 _INSERT = """
 INSERT INTO recording (id, workspace_id, state, begun, recorder_t, recorder_id, recorder_label, created_us, heard_us,
@@ -91,6 +94,10 @@ WHERE workspace_id = $1 AND id = $2 AND state = 'live' AND heard_us < $3
 _IS_CHUNK = "SELECT number FROM recording_chunk WHERE artifact_id = $1 LIMIT 1"
 
 
+async def unvisited(tx: Transaction, workspace_id: str, recording_id: str, scanner: Scanner) -> None:
+    """See nothing again: the rules never change."""
+
+
 async def unlimited(tx: Transaction, workspace_id: str, quota: str, more: int) -> None:  # a place's fixed signature
     """Admit everything."""
 
@@ -110,6 +117,7 @@ class Recordings:
         tell: Tell,
         count: Count = uncounted,
         admit: Admit = unlimited,
+        revisit: Revisit = unvisited,
     ) -> None:
         """Keep the parts; from now on no artifact goes that is a chunk."""
         self._db = db
@@ -122,6 +130,7 @@ class Recordings:
         self._tell = tell
         self._count = count
         self._admit = admit
+        self._revisit = revisit
         artifacts.keep_while(_is_chunk)
 
     async def begin(
@@ -164,14 +173,15 @@ class Recordings:
             return recording.receipt
         digest = hashlib.sha256(content).digest()
         _check_next(recording, number, chain, digest)
-        lines, found = await self._inspected(recording, content)
+        scanner = await self._scanner_of(workspace_id)
+        lines, found = await _inspected(recording, content, scanner)
         marks = [
             mark for mark in lines.marks if await self._requester_of(workspace_id, mark.command_id) == principal.id
         ]
         lines = lines._replace(marks=marks)
         await self._artifacts.receive(
             workspace_id, digest.hex(), len(content), _once(content),
-            attach=lambda tx, artifact: self._attach(tx, principal, recording, artifact, chain, lines, found),
+            attach=lambda tx, artifact: self._attach(tx, principal, recording, artifact, chain, lines, found, scanner),
         )  # fmt: skip
         return (await self._own(principal, workspace_id, recording_id)).receipt
 
@@ -242,17 +252,6 @@ class Recordings:
         silent = await self._db.fetch(_SILENT, before_us)
         return sum([await self._db.write(breaking(row["workspace_id"], row["id"])) for row in silent])
 
-    async def _inspected(self, recording: Recording, content: bytes) -> tuple[Lines, dict[str, int]]:
-        """Return what the chunk says, and what the server's rules still find in it; large ones off the loop."""
-        scanner = await self._scanner_of(recording.workspace_id)
-
-        def inspect() -> tuple[Lines, dict[str, int]]:
-            lines = read_lines(content, recording.begun, is_first=recording.chunks == 0, after_ms=recording.duration_ms)
-            _, findings = redact_bytes(lines.shown, scanner)
-            return lines, dict(Counter(finding.rule for finding in findings))
-
-        return inspect() if len(content) <= _INLINE_BYTES else await asyncio.to_thread(inspect)
-
     async def _attach(
         self,
         tx: Transaction,
@@ -262,6 +261,7 @@ class Recordings:
         chain: str,
         lines: Lines,
         found: dict[str, int],
+        scanner: Scanner,
     ) -> None:
         workspace_id, recording_id, number = recording.workspace_id, recording.id, recording.chunks
         now = await self._own(principal, workspace_id, recording_id, tx)
@@ -287,6 +287,7 @@ class Recordings:
             "number": number, "sha256": artifact.sha256, "chain": chain, "size_bytes": artifact.size_bytes,
         }  # fmt: skip
         await self._append(tx, actor, workspace_id, Act.RECORDING_EXTENDED, recording_id, facts)
+        await self._revisit(tx, workspace_id, recording_id, scanner)
         if found:
             withheld: dict[str, JSON] = {"number": number, "findings": sum(found.values())}
             await self._append(tx, actor, workspace_id, Act.RECORDING_WITHHELD, recording_id, withheld)
@@ -311,6 +312,17 @@ class Recordings:
         """Append the event; those who follow the recording are told when it is durable."""
         await self._audit.append(tx, Event(act, workspace_id, "recording", recording_id, actor, facts))
         tx.after_commit(lambda: self._tell(recording_id))
+
+
+async def _inspected(recording: Recording, content: bytes, scanner: Scanner) -> tuple[Lines, dict[str, int]]:
+    """Return what the chunk says, and what the server's rules still find in it; large ones off the loop."""
+
+    def inspect() -> tuple[Lines, dict[str, int]]:
+        lines = read_lines(content, recording.begun, is_first=recording.chunks == 0, after_ms=recording.duration_ms)
+        _, findings = redact_bytes(lines.shown, scanner)
+        return lines, dict(Counter(finding.rule for finding in findings))
+
+    return inspect() if len(content) <= _INLINE_BYTES else await asyncio.to_thread(inspect)
 
 
 def _check_next(recording: Recording, number: int, chain: str, content_sha256: bytes) -> None:

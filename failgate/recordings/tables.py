@@ -58,7 +58,17 @@ class RecordingMarkRow(Table, tablename="recording_mark"):
     command_id = Text()
 
 
+class RecordingScanRow(Table, tablename="recording_scan"):
+    """How far the recordings of a workspace were looked through again since one of its redaction rules was added."""
+
+    workspace_id = Text(primary_key=True)
+    generation = BigInt()
+    is_scanning = BigInt()
+    scan_after = Text()
+
+
 # What goes with a workspace that is deleted, in the order in which it goes: before the artifacts that chunks name.
 OF_WORKSPACE: Final = (
     Rows("recording", children=(("recording_chunk", "recording_id"), ("recording_mark", "recording_id"))),
+    Rows("recording_scan", "workspace_id"),
 )

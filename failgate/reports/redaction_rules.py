@@ -8,6 +8,7 @@ workspace's generation and begins the scan of what is stored already (`rescannin
 import json
 import secrets
 from base64 import b64decode, b64encode
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from failgate.audit.log import AuditLog
@@ -21,6 +22,9 @@ from failgate.base.ids import new_id
 from failgate.base.secretbox import SecretBox
 from failgate.redaction import RULES_VERSION, Pattern, PatternMatcher, Scanner, UnusablePattern, check_pattern
 from failgate.wire.redaction import RedactionRule, RedactionRulePage, RedactionRuleView, RedactionScan
+
+Begin = Callable[[Transaction, str], Awaitable[None]]
+"""`(tx, workspace_id)`: begins a scan of what is stored."""
 
 MOST_RULES: Final = 100
 _RULE: Final = "redaction-rule"
@@ -58,6 +62,11 @@ class RedactionRules:
         self._answers = FirstAnswers(db, clock.now_us)
         self._known: dict[str, Scanner] = {}
         self._changes = 0
+        self._also_begin: list[Begin] = []
+
+    def also_begin(self, begin: Begin) -> None:
+        """Let something else that is stored be looked through again, too, when a rule is added."""
+        self._also_begin.append(begin)
 
     async def create(
         self, actor: Actor, workspace_id: str, rule: RedactionRule, key: RequestKey | None = None
@@ -161,6 +170,8 @@ class RedactionRules:
             raise Conflict(f"There is a redaction rule {rule.name!r} already.", hint="Give this one another name.")
         await self._changed(tx, workspace_id)
         await tx.execute(_SCAN, now_us, workspace_id)
+        for begin in self._also_begin:
+            await begin(tx, workspace_id)
         facts: dict[str, JSON] = {"rules": number, "examples": len(rule.must_match) + len(rule.must_not_match)}
         event = Event(Act.REDACTION_RULE_CREATED, workspace_id, "redaction_rule", rule_id, actor, facts)
         await self._audit.append(tx, event)

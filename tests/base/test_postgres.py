@@ -24,6 +24,7 @@ ALSO_WALLED = {
     "report_group_day",
     "usage_day",
     "workspace_retention",
+    "recording_scan",
     "workspace_deletion",
     "gate_familiar",
     "gate_rule_proposal",
