@@ -9,6 +9,7 @@ from failgate.audit.record import SERVER, Act, Event
 from failgate.base.canonical import JSON
 from failgate.base.log import get_logger
 from failgate.base.sweeping import Sweep, Sweeping
+from failgate.redaction import RULES_VERSION
 from failgate.roster import Services
 
 log = get_logger("failgate.serving")
@@ -31,6 +32,9 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     stack.push_async_callback(services.notifications.close)
     services.emptying.due.start()
     stack.push_async_callback(services.emptying.due.close)
+    renewed = await services.redaction_rules.renew()
+    if renewed:
+        log.info("redaction.renewed", workspaces=renewed, rules=RULES_VERSION)
     services.rescanning.due.start()
     stack.push_async_callback(services.rescanning.due.close)
     services.recording_rescanning.due.start()

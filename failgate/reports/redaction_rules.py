@@ -5,10 +5,12 @@ Each change lets this process, the only one that serves the database, forget the
 workspace's generation and begins the scan of what is stored already (`rescanning.py`).
 """
 
+import contextlib
 import json
 import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from failgate.audit.log import AuditLog
@@ -31,12 +33,17 @@ _RULE: Final = "redaction-rule"
 _KEY: Final = "redaction-key"
 _BEGIN = """
 INSERT INTO redaction_set (workspace_id, sealed_key, generation, is_scanning, scan_after, scanned, quarantined,
-  scan_begun_us) VALUES ($1, $2, 0, 0, '', 0, 0, $3) ON CONFLICT (workspace_id) DO NOTHING
+  scan_begun_us, rules_version) VALUES ($1, $2, 0, 0, '', 0, 0, $3, $4) ON CONFLICT (workspace_id) DO NOTHING
 """
 _CHANGED = "UPDATE redaction_set SET generation = generation + 1 WHERE workspace_id = $1"
 _SCAN = """
 UPDATE redaction_set SET is_scanning = 1, scan_after = '', scanned = 0, quarantined = 0, scan_begun_us = $1,
   scan_ended_us = NULL WHERE workspace_id = $2
+"""
+_OLDER = "SELECT workspace_id FROM redaction_set WHERE rules_version <> $1 ORDER BY workspace_id"
+_RENEWED = """
+UPDATE redaction_set SET rules_version = $1, generation = generation + 1
+WHERE workspace_id = $2 AND rules_version <> $1
 """
 _SET = """
 SELECT sealed_key, generation, is_scanning, scanned, quarantined FROM redaction_set WHERE workspace_id = $1
@@ -97,6 +104,17 @@ class RedactionRules:
 
         await self._db.write(revoke)
 
+    async def renew(self) -> int:
+        """Begin the scan of what other built-in rules than these looked through; return in how many workspaces.
+
+        Called at the start: the rules change with the version of Failgate.
+        """
+        renewed = 0
+        for row in await self._db.fetch(_OLDER, RULES_VERSION):
+            with contextlib.suppress(NotFound):  # it is being deleted
+                renewed += await self._db.write(partial(self._renew, workspace_id=row["workspace_id"]))
+        return renewed
+
     async def end_of_workspace(self, tx: Transaction, workspace_id: str, _actor: Actor) -> None:
         """Scan nothing more of `workspace_id`, which is deleted, and forget its scanner."""
         await tx.execute("UPDATE redaction_set SET is_scanning = 0 WHERE workspace_id = $1", workspace_id)
@@ -133,6 +151,18 @@ class RedactionRules:
             assert one is not None
         return self._scanner(workspace_id, one, await self._db.fetch(_RULES, workspace_id))
 
+    async def _renew(self, tx: Transaction, *, workspace_id: str) -> int:
+        self._audit.must_be_open(tx, workspace_id)
+        if await tx.execute(_RENEWED, RULES_VERSION, workspace_id) != 1:
+            return 0
+        await self._scan(tx, workspace_id)
+        return 1
+
+    async def _scan(self, tx: Transaction, workspace_id: str) -> None:
+        await tx.execute(_SCAN, self._clock.now_us(), workspace_id)
+        for begin in self._also_begin:
+            await begin(tx, workspace_id)
+
     async def _changed(self, tx: Transaction, workspace_id: str) -> None:
         await tx.execute(_CHANGED, workspace_id)
         tx.after_commit(lambda: self._forget(workspace_id))
@@ -155,7 +185,7 @@ class RedactionRules:
 
         async def begin(tx: Transaction) -> None:
             self._audit.must_be_open(tx, workspace_id)
-            await tx.execute(_BEGIN, workspace_id, text, now_us)
+            await tx.execute(_BEGIN, workspace_id, text, now_us, RULES_VERSION)
 
         await self._db.write(begin)
 
@@ -169,9 +199,7 @@ class RedactionRules:
         if await tx.execute(_INSERT, rule_id, workspace_id, rule.name, sealed, actor.id, now_us) != 1:
             raise Conflict(f"There is a redaction rule {rule.name!r} already.", hint="Give this one another name.")
         await self._changed(tx, workspace_id)
-        await tx.execute(_SCAN, now_us, workspace_id)
-        for begin in self._also_begin:
-            await begin(tx, workspace_id)
+        await self._scan(tx, workspace_id)
         facts: dict[str, JSON] = {"rules": number, "examples": len(rule.must_match) + len(rule.must_not_match)}
         event = Event(Act.REDACTION_RULE_CREATED, workspace_id, "redaction_rule", rule_id, actor, facts)
         await self._audit.append(tx, event)

@@ -130,6 +130,7 @@ class RedactionSetRow(Table, tablename="redaction_set"):
     quarantined = BigInt()
     scan_begun_us = BigInt()
     scan_ended_us = BigInt(null=True, default=None)
+    rules_version = Text(default="")
 
 
 # What goes with a workspace that is deleted, in the order in which it goes.

@@ -8,6 +8,7 @@ import pytest
 
 from failgate.audit.record import Actor
 from failgate.base.clock import FrozenClock
+from failgate.base.db import Transaction
 from failgate.base.errors import NotFound
 from failgate.base.ids import new_id
 from failgate.base.secretbox import SecretBox
@@ -217,3 +218,40 @@ async def test_a_step_by_the_rules_of_before_counts_for_nothing(
     monkeypatch.setattr(rules, "scanner_of", late)
     await rescanning_of(room, rules).run_once()
     assert await state_of(room, report_id) == "quarantined"
+
+
+async def test_what_older_built_in_rules_passed_is_scanned_at_the_start_of_a_version_that_has_others(
+    room: Room, rules: RedactionRules
+) -> None:
+    await rules.scanner_of(room.workspace_id)
+    assert await rules.renew() == 0  # they are the same
+
+    async def older(_workspace_id: str) -> Scanner:
+        return Scanner(rules=())
+
+    room.reports._scanner_of = room.reports._beginning._scanner_of = older
+    found, clean = await room.sealed(user(), f"key {SECRET}\n".encode()), await room.sealed(user(), CLEAN)
+    assert await state_of(room, found) == "sealed"
+    await room.database.write(lambda tx: tx.execute("UPDATE redaction_set SET rules_version = 'failgate-1-0'"))
+    begun: list[str] = []
+
+    async def begin(_tx: Transaction, workspace_id: str) -> None:
+        begun.append(workspace_id)
+
+    rules.also_begin(begin)
+    assert (await rules.renew(), begun) == (1, [room.workspace_id])
+    assert (await rules.page(room.workspace_id)).scan.state == "running"
+    assert await rescanning_of(room, rules).run_once() == 2
+    assert [await state_of(room, one) for one in (found, clean)] == ["quarantined", "sealed"]
+    assert (await rules.renew(), begun) == (0, [room.workspace_id])
+
+
+async def test_a_workspace_that_is_being_deleted_is_not_scanned_for_new_rules(
+    room: Room, rules: RedactionRules
+) -> None:
+    await rules.scanner_of(room.workspace_id)
+    await room.database.write(lambda tx: tx.execute("UPDATE redaction_set SET rules_version = 'failgate-1-0'"))
+    room.audit.keep_ended([room.workspace_id])
+    assert await rules.renew() == 0
+    rows = await room.database.fetch("SELECT is_scanning FROM redaction_set")
+    assert [row["is_scanning"] for row in rows] == [0]
