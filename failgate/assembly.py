@@ -129,6 +129,7 @@ async def _build(
         use_within_seconds=round(config.gate.use_within.seconds),
         argv_bytes=config.limits.argv.bytes,
         max_pending_each=config.gate.waiting_per_agent,
+        allow_observing=config.gate.allow_observing,
     )
     feed = Feed()
     artifacts, artifact_keys = await open_artifacts(config, db, audit, clock, plugins.artifact_store)

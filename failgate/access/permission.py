@@ -58,6 +58,7 @@ class Permission(StrEnum):
     WORKSPACE_USAGE_READ = "workspace:usage:read"
     WORKSPACE_RECORDING_CREATE = "workspace:recording:create"
     WORKSPACE_RECORDING_READ = "workspace:recording:read"
+    WORKSPACE_OBSERVING_WRITE = "workspace:observing:write"
     WORKSPACE_DELETION_WRITE = "workspace:deletion:write"
 
     SCIM_SCHEMA_READ = "scim:schema:read"

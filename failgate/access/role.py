@@ -62,6 +62,8 @@ _OWNER = _ADMIN | {
     Permission.WORKSPACE_SIGN_IN_READ,
     Permission.WORKSPACE_SIGN_IN_WRITE,
     Permission.WORKSPACE_DELETION_WRITE,
+    # While a workspace only observes, nothing waits: no administrator lets everything pass.
+    Permission.WORKSPACE_OBSERVING_WRITE,
 }
 _AUDITOR = frozenset(
     {

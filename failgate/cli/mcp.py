@@ -180,7 +180,7 @@ def told(finished: "Finished") -> str:
     """Return how a command ended as a program reads it."""
     if finished.state != "executed":
         return f"{finished.state}: {finished.message}"
-    parts = [f"exit code {finished.exit_code}"]
+    parts = [f"exit code {finished.exit_code}", *([finished.message] if finished.message else [])]
     parts += [f"stdout:\n{finished.output}"] if finished.output else []
     parts += [f"stderr:\n{finished.errors}"] if finished.errors else []
     return "\n".join(parts)

@@ -146,7 +146,9 @@ class Gated:
         last = self._events[-1] if self._events else {}
         executed = [one for one in self._events if one.get("event") == "ended"]
         if executed:
-            return Finished("executed", int(executed[-1]["exit_code"]), "", self.request, output, errors)
+            observed = [str(one.get("message")) for one in self._events if one.get("event") == "observed"]
+            said = inert(observed[-1]) if observed else ""
+            return Finished("executed", int(executed[-1]["exit_code"]), said, self.request, output, errors)
         said = str(last.get("message") or errors.strip().rpartition("\n")[2] or "it ended without a word")
         return Finished(str(last.get("event") or "stopped"), code, inert(said), self.request, output, errors)
 

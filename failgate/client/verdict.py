@@ -76,13 +76,35 @@ def check_approval(standing: Standing, digest: str, now: float) -> float:
 
 
 def note_of(standing: Standing) -> str:
-    """Return the reviewers' names, whether they want changes, and their note, as inert text; or an empty text."""
+    """Return the reviewers' names, whether they want changes, and their note, as inert text; or an empty text.
+
+    Of a command that is only observed it says that instead.
+    """
+    observed = observed_of(standing)
+    if observed:
+        return f" ({observed})"
     verdict = standing.verdict or {}
     note, by = verdict.get("note"), verdict.get("by")
     who = ", ".join(inert(str(name)[:100]) for name in by[:10]) if isinstance(by, list) else ""
     said = inert(note[:1000]) if isinstance(note, str) and note else ""
     wish = ", who wants changes" if who and wants_changes(standing) else ""
     return (f" by {who}{wish}" if who else "") + (f": {said}" if said else "")
+
+
+def observed_of(standing: Standing) -> str:
+    """Return that nobody approved, for the workspace only observes, and what the command would have met; or nothing."""
+    found = (standing.verdict or {}).get("observed")
+    if found is None:
+        return ""
+    if not isinstance(found, dict):
+        raise Unverified("The answer is not of the expected form.", hint="Update failgate.")
+    if found.get("would") == "deny":
+        by = found.get("by")
+        who = ", ".join(inert(str(name)[:100]) for name in by[:10]) if isinstance(by, list) else ""
+        return f"only observed: it would have been denied{f' by {who}' if who else ''}; nobody approved it"
+    waiting_for = found.get("waiting_for")
+    whom = inert(waiting_for[:300]) if isinstance(waiting_for, str) and waiting_for else "a reviewer"
+    return f"only observed: it would have waited for {whom}; nobody approved it"
 
 
 def wants_changes(standing: Standing) -> bool:

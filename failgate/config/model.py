@@ -205,13 +205,17 @@ def _days(length: Duration | None) -> int | None:
 
 
 class GateSection(Section, frozen=True):
-    """`[gate]`: which policies judge, how long and how many requests wait, how long an approval may be used."""
+    """`[gate]`: which policies judge, how long and how many requests wait, how long an approval may be used.
+
+    With `allow_observing` an owner may let commands run for a time that are only observed.
+    """
 
     policies: tuple[InstanceName, ...] = ("allowlist", "quorum")
     default_ttl: Annotated[Duration, Between("1s", "24h")] = Duration("60s")
     max_ttl: Annotated[Duration, Between("1s", "24h")] = Duration("24h")
     use_within: Annotated[Duration, Between("1s", "24h")] = Duration("60s")
     waiting_per_agent: Annotated[int, Between(1, 20_000)] = 1000
+    allow_observing: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a default that no request could be given.

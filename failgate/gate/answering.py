@@ -18,7 +18,8 @@ EXAMPLES: Final = 5
 
 _OF_PROGRAM: Final = (
     "SELECT body, requester_id FROM gate_command"
-    " WHERE workspace_id = $1 AND program = $2 AND LENGTH(body) <= $3 ORDER BY id DESC LIMIT $4"
+    " WHERE workspace_id = $1 AND program = $2 AND LENGTH(body) <= $3 AND (observed IS NULL OR observed = 'wait')"
+    " ORDER BY id DESC LIMIT $4"
 )
 
 

@@ -15,8 +15,8 @@ import msgspec
 from failgate.wire.gate import CommandView
 
 Happened = Literal[
-    "created", "allowed", "refused", "voted", "approved", "denied", "expired", "cancelled", "consumed", "finished",
-    "reported", "quarantined",
+    "created", "allowed", "refused", "observed", "voted", "approved", "denied", "expired", "cancelled", "consumed",
+    "finished", "reported", "quarantined",
 ]  # fmt: skip
 
 QUEUE_LIMIT: Final = 256  # events that a subscriber may be behind

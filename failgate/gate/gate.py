@@ -31,6 +31,8 @@ from failgate.gate.history import history_of
 from failgate.gate.known_rules import KnownRules
 from failgate.gate.ladder import Silence, silences
 from failgate.gate.likeness import program_of
+from failgate.gate.observed import Observed, observed_in
+from failgate.gate.observing import Observing, Period
 from failgate.gate.parts import Asked, GateLimits, Parts, Write
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.gate.queue import Queue
@@ -84,6 +86,7 @@ class Gate:
         self.feed = feed or Feed()
         self._queue = Queue(limits.max_pending, limits.max_pending_bytes, limits.max_pending_each)
         self._time = SteadyTime(clock)
+        self.observing = Observing(db, audit, self._time, is_allowed=limits.allow_observing)
         self._parts = Parts(
             db,
             audit,
@@ -98,6 +101,7 @@ class Gate:
             FirstAnswers(db, self._time.now_us),
             Familiar(db),
             asked,
+            self.observing,
         )
         self._submitting = Submitting(self._parts)
         self._deciding = Deciding(self._parts)
@@ -109,7 +113,9 @@ class Gate:
 
         Call it once, before the first verb.
         """
-        return await rebuild(self._parts)
+        rebuilt = await rebuild(self._parts)
+        await self.observing.rebuild()
+        return rebuilt
 
     async def submit(
         self,
@@ -181,6 +187,10 @@ class Gate:
     async def suggestions(self, workspace_id: str) -> Suggestions:
         """Return the few rules that would have answered most of what people were asked in the last week."""
         return await suggested(self._parts.db, workspace_id, self._time.now_us())
+
+    async def observed(self, period: Period) -> Observed:
+        """Return what a time of observing shows."""
+        return await observed_in(self._parts.db, period)
 
     async def wait(
         self, workspace_id: str, command_id: str, principal: Principal, seconds: float | None

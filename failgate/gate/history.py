@@ -17,15 +17,16 @@ LAST: Final = 3  # earlier requests of the same command that are listed
 CLOSE: Final = 24  # newest approved ones of the same program among which the closest is looked for
 MAX_COMPARED_BYTES: Final = 32 * 1024  # of a command that is compared
 
-# Approved by people: decided, and not denied. What is quarantined says nothing.
-_APPROVED = "decided_us IS NOT NULL AND state IN ('approved', 'executed', 'expired')"
+# Approved by people: decided, not denied, not merely observed. What is quarantined says nothing.
+_APPROVED = "observed IS NULL AND decided_us IS NOT NULL AND state IN ('approved', 'executed', 'expired')"
 _SAME = "workspace_id = $1 AND alike = $2 AND id < $3 AND state <> 'quarantined'"
 _COUNT = (
-    "SELECT COUNT(*) AS asked,"
+    "SELECT COUNT(CASE WHEN observed IS NULL THEN 1 END) AS asked,"
+    " COUNT(observed) AS observed,"
     f" COUNT(CASE WHEN {_APPROVED} THEN 1 END) AS approved,"
     " COUNT(CASE WHEN state = 'denied' THEN 1 END) AS denied,"
-    " COUNT(CASE WHEN finished_us IS NOT NULL AND exit_code = 0 THEN 1 END) AS succeeded,"
-    " COUNT(CASE WHEN finished_us IS NOT NULL AND exit_code <> 0 THEN 1 END) AS failed"
+    " COUNT(CASE WHEN observed IS NULL AND finished_us IS NOT NULL AND exit_code = 0 THEN 1 END) AS succeeded,"
+    " COUNT(CASE WHEN observed IS NULL AND finished_us IS NOT NULL AND exit_code <> 0 THEN 1 END) AS failed"
     f" FROM gate_command WHERE {_SAME}"
 )
 _LAST = f"{SELECT} WHERE {_SAME} ORDER BY id DESC LIMIT $4"
@@ -41,7 +42,7 @@ async def history_of(db: Database, stored: Stored, now_us: int) -> CommandHistor
     command = stored_command(stored.body)
     key = (stored.workspace_id, alike_of(command), stored.id)
     counts: dict[str, int] = {name: int(number) for name, number in (await db.fetch(_COUNT, *key))[0].items()}
-    last = await db.fetch(_LAST, *key, LAST) if counts["asked"] else []
+    last = await db.fetch(_LAST, *key, LAST) if counts["asked"] + counts["observed"] else []
     same = await db.fetch(_LAST_APPROVED, *key) if counts["approved"] else []
     compared = _closest(same, command, least=0.0)
     if compared is None and len(stored.body) <= MAX_COMPARED_BYTES:

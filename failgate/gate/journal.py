@@ -17,6 +17,7 @@ ACTS: dict[type[Any], Act] = {
     life.Asked: Act.COMMAND_CREATED,
     life.Allowed: Act.COMMAND_ALLOWED,
     life.Refused: Act.COMMAND_REFUSED,
+    life.Observed: Act.COMMAND_OBSERVED,
     life.VoteCast: Act.VOTE_CAST,
     life.VoteVoided: Act.VOTE_VOIDED,
     life.Approved: Act.COMMAND_APPROVED,
@@ -58,6 +59,16 @@ def _members(event: life.Event) -> dict[str, JSON]:
         }
     if isinstance(event, life.Refused):
         return {"digest": event.digest, "policy": event.policy}
+    if isinstance(event, life.Observed):
+        return {
+            "digest": event.digest,
+            "policy": event.policy,
+            "use_by_us": event.use_by_us,
+            "would": event.would,
+            "need": event.need,
+            "observing": event.observing,
+            **_terms(event),
+        }
     if isinstance(event, life.VoteCast):
         return {"digest": event.digest, "decision": event.decision}
     if isinstance(event, life.VoteVoided):
@@ -71,7 +82,7 @@ def _members(event: life.Event) -> dict[str, JSON]:
     return {}
 
 
-def _terms(event: life.Asked) -> dict[str, JSON]:
+def _terms(event: life.Asked | life.Observed) -> dict[str, JSON]:
     terms: dict[str, JSON] = {} if event.terms is None else {"terms": event.terms}
     return terms if event.deny_after == 1 else terms | {"deny_after": event.deny_after}
 
@@ -115,6 +126,21 @@ def _refused(record: Mapping[str, Any], members: Mapping[str, Any]) -> life.Even
     return life.Refused(record["obj"]["id"], members["digest"], members["policy"], record["actor"]["id"])
 
 
+def _observed(record: Mapping[str, Any], members: Mapping[str, Any]) -> life.Event:
+    return life.Observed(
+        record["obj"]["id"],
+        members["digest"],
+        members["policy"],
+        record["actor"]["id"],
+        members["use_by_us"],
+        members["would"],
+        members["need"],
+        members["observing"],
+        members.get("terms"),
+        members.get("deny_after", 1),
+    )
+
+
 def _vote_cast(record: Mapping[str, Any], members: Mapping[str, Any]) -> life.Event:
     return life.VoteCast(record["actor"]["id"], members["decision"], members["digest"], _timestamp_us(record))
 
@@ -133,6 +159,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], life.Event]
     Act.COMMAND_CREATED: _asked,
     Act.COMMAND_ALLOWED: _allowed,
     Act.COMMAND_REFUSED: _refused,
+    Act.COMMAND_OBSERVED: _observed,
     Act.VOTE_CAST: _vote_cast,
     Act.VOTE_VOIDED: lambda _record, members: life.VoteVoided(members["account"]),
     Act.COMMAND_APPROVED: _approved,

@@ -53,7 +53,12 @@ class Keeping:
         parts = self._parts
         if parts.asked is not None:
             await parts.asked(tx, workspace_id, len(judged))
-        await parts.audit.append_all(tx, workspace_id, [(one.record, one.context) for one in judged])
+        appended = await parts.audit.append_all(tx, workspace_id, [(one.record, one.context) for one in judged])
+        observed = [one.stored for one in judged if one.stored.observing_id is not None]
+        if (
+            observed and parts.observing is not None
+        ):  # after its record: whoever ends it meanwhile waits for us, or we see it
+            await parts.observing.must_hold(tx, observed, appended.ts_us)
         tx.put_off_rows(INSERT, [values_of(one.stored) for one in judged])
         for one in judged:
             if one.origin is not None:

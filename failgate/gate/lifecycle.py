@@ -3,7 +3,7 @@ r"""The life of a command request: a pure fold. `apply` is the only way in which
 ```text
             (nothing)
    Allowed /    | Asked     \ Refused
-          v     v            v
+  Observed v     v            v
      approved  pending ---> denied | expired | cancelled | quarantined
           |      |  ^
           |      |  | VoteCast, VoteVoided
@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from failgate.wire.gate import State
 
 Decision = Literal["approve", "deny"]
+Would = Literal["wait", "deny"]
 
 
 class IllegalTransition(Exception):  # named after the law, not after its class
@@ -43,7 +44,8 @@ class Request(msgspec.Struct, frozen=True):
 
     `approvals` and `denials` are account ids in the order of their votes; nobody is in both. `need` is 0 when a policy
     decided; what a policy refused has no `expires_us` (0). `terms` is the digest of what was demanded of those who
-    decide, None when nothing was; `deny_after` denials end it.
+    decide, None when nothing was; `deny_after` denials end it. `observed` says what a command that was only observed
+    would have met, in the time `observing`; `need` and `terms` are then what it would have taken.
     """
 
     id: str
@@ -60,6 +62,8 @@ class Request(msgspec.Struct, frozen=True):
     is_finished: bool = False
     terms: str | None = None
     deny_after: int = 1
+    observed: Would | None = None
+    observing: str | None = None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -93,6 +97,21 @@ class Refused(msgspec.Struct, frozen=True):
     digest: str
     policy: str
     requester: str | None
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """It passes because its workspace only observes, in the time `observing`: nobody and no rule let it."""
+
+    id: str
+    digest: str
+    policy: str
+    requester: str | None
+    use_by_us: int
+    would: Would
+    need: int
+    observing: str
+    terms: str | None = None
+    deny_after: int = 1
 
 
 class VoteCast(msgspec.Struct, frozen=True):
@@ -162,6 +181,7 @@ Event = (
     Asked
     | Allowed
     | Refused
+    | Observed
     | VoteCast
     | VoteVoided
     | Approved
@@ -173,7 +193,7 @@ Event = (
     | Finished
     | Quarantined
 )
-Beginning = Asked | Allowed | Refused
+Beginning = Asked | Allowed | Refused | Observed
 
 
 def apply(request: Request | None, event: Event) -> Request:
@@ -217,6 +237,24 @@ def _begin(event: Beginning) -> Request:
             event.requester,
             frozenset(),
             use_by_us=event.use_by_us,
+        )
+    if isinstance(event, Observed):
+        if (event.need < 1) is (event.would == "wait") or event.deny_after < 1:
+            raise IllegalTransition("what would have waited needs at least one person, what would not needs none", None)
+        return Request(
+            event.id,
+            "approved",
+            event.digest,
+            event.use_by_us,
+            event.need,
+            event.policy,
+            event.requester,
+            frozenset(),
+            use_by_us=event.use_by_us,
+            terms=event.terms,
+            deny_after=event.deny_after,
+            observed=event.would,
+            observing=event.observing,
         )
     return Request(event.id, "denied", event.digest, 0, 0, event.policy, event.requester, frozenset())
 

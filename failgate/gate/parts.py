@@ -18,6 +18,7 @@ from failgate.gate.familiar import Familiar
 from failgate.gate.feed import Feed, Happened
 from failgate.gate.journal import record_event
 from failgate.gate.known_rules import KnownRules
+from failgate.gate.observing import Observing
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.gate.queue import Queue
 from failgate.gate.steady import SteadyTime
@@ -39,7 +40,8 @@ class GateLimits:
 
     `default_ttl_seconds` is how long a request waits when it does not say; `max_ttl_seconds` shortens a longer wish;
     `use_within_seconds` is how long an approval may wait to be used; `argv_bytes` bounds all arguments together. Of
-    `max_pending` requests that wait, `max_pending_each` may be of one requester.
+    `max_pending` requests that wait, `max_pending_each` may be of one requester. Where `allow_observing` is off, no
+    owner lets commands run that are only observed.
     """
 
     default_ttl_seconds: int = 60
@@ -50,6 +52,7 @@ class GateLimits:
     max_pending: int = 20_000
     max_pending_each: int = 1000
     max_pending_bytes: int = 256 * 1024 * 1024
+    allow_observing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Parts:
     answers: FirstAnswers
     familiar: Familiar
     asked: Asked | None = None
+    observing: Observing | None = None
 
     def use_within_us(self, terms: Terms) -> int:
         """Return how long an approval on `terms` may wait to be used."""

@@ -15,7 +15,7 @@ from failgate.gate.command import stored_command
 from failgate.gate.judging import stored_findings
 from failgate.gate.rendering import render, warnings
 from failgate.gate.terms import Terms, stored_terms, terms_digest, words_of
-from failgate.wire.gate import Command, CommandView, Finding, Outcome, Risk, State, Verdict, VoteView
+from failgate.wire.gate import Command, CommandView, Finding, Observation, Outcome, Risk, State, Verdict, VoteView
 
 MAX_PAGE = 200
 SHORT_ARGV, SHORT_TEXT = 32, 512  # arguments and characters of a command whose rendering is worth remembering
@@ -66,6 +66,8 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     alike: str | None = None
     program: str | None = None
     wants_changes: int = 0
+    observed: life.Would | None = None
+    observing_id: str | None = None
     votes: tuple[StoredVote, ...] = ()
 
 
@@ -181,6 +183,8 @@ def request_of(stored: Stored) -> life.Request:
         stored.finished_us is not None,
         None if stored.terms is None else terms_digest(stored.terms),
         stored_terms(stored.terms).deny_after or 1,
+        stored.observed,
+        stored.observing_id,
     )
 
 
@@ -227,6 +231,7 @@ def view_of(
         command=msgspec.json.decode(stored.body) if with_command else None,
         challenge=terms.challenge,
         deny_after=terms.deny_after or 1,
+        observed=_observation(stored, terms),
     )
 
 
@@ -269,16 +274,32 @@ def _waiting_for(stored: Stored, terms: Terms) -> str:
 def _verdict(stored: Stored, state: State) -> Verdict | None:
     if stored.decided_us is None or state not in {"approved", "denied", "executed"}:
         return None
+    is_observed = stored.observed is not None  # those who judged it did not decide
     return Verdict(
         id=stored.id,
         digest=stored.digest,
         decision="deny" if state == "denied" else "approve",
         decided_at=rfc3339(stored.decided_us),
         use_by=None if stored.use_by_us is None else rfc3339(stored.use_by_us),
-        by=_texts(stored.decided_by) if stored.decided_by else [],
+        by=_texts(stored.decided_by) if stored.decided_by and not is_observed else [],
         policy=stored.policy,
-        note=stored.note,
+        note=None if is_observed else stored.note,
         wants_changes=bool(stored.wants_changes),
+        observed=_observation(stored, stored_terms(stored.terms)) if is_observed else None,
+    )
+
+
+def _observation(stored: Stored, terms: Terms) -> Observation | None:
+    """Return what a command that was only observed would have met; None for one that was gated."""
+    if stored.observed is None or stored.observing_id is None:
+        return None
+    return Observation(
+        would=stored.observed,
+        by=_texts(stored.decided_by) if stored.decided_by else [],
+        reason=stored.note or "",
+        need=stored.need,
+        waiting_for=_waiting_for(stored, terms) if stored.observed == "wait" else "",
+        observing=stored.observing_id,
     )
 
 

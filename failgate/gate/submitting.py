@@ -30,6 +30,7 @@ from failgate.gate.judging import (
 )
 from failgate.gate.keeping import Judged, Keeping
 from failgate.gate.likeness import alike_of, program_of
+from failgate.gate.observing import Period
 from failgate.gate.parts import Parts
 from failgate.gate.policy import Combined, CommandContext, Finding, combine, without_allowing
 from failgate.gate.runs import check_origin
@@ -125,20 +126,36 @@ class Submitting:
         snapshot, policy = self._snapshots.take(asking.workspace_id)
         concluded = await self._decide(asking.parsed.command, asking.principal, asking.workspace_id)
         decision = concluded.combined.decision
-        if decision == "ask":
+        period = self._observing(asking, decision)
+        if decision == "ask" and period is None:
             self._parts.queue.admit(asking.principal.id, len(asking.parsed.body))
         now_us = self._parts.time.now_us()
         terms = _terms_of(asking.principal, concluded.combined)
-        event = self._event(asking, concluded.combined, policy, now_us, terms)
+        if period is None:
+            event = self._event(asking, concluded.combined, policy, now_us, terms)
+        else:
+            event = self._observed(asking, concluded.combined, policy, now_us, terms, period)
         stored = _stored(asking, life.apply(None, event), concluded, snapshot, now_us, terms)
         record = record_event(
             event,
             workspace_id=asking.workspace_id,
             command_id=stored.id,
             actor=Actor.of(asking.principal),
-            facts=None if concluded.rule_id is None else {"rule": concluded.rule_id},
+            facts=None if concluded.rule_id is None or period is not None else {"rule": concluded.rule_id},
         )
-        return Judged(stored, record, _HAPPENED[decision], request_context.get(), asking.origin)
+        happened = _HAPPENED[decision] if period is None else "observed"
+        return Judged(stored, record, happened, request_context.get(), asking.origin)
+
+    def _observing(self, asking: _Asking, decision: str) -> Period | None:
+        """Return the time in which the command is only observed, or None when the law's answer holds.
+
+        A workspace whose rulebook lacks a rule is gated: the rule that is missing may have refused this command.
+        """
+        parts = self._parts
+        if decision == "allow" or parts.observing is None or parts.known_rules.is_closed(asking.workspace_id):
+            return None
+        period = parts.observing.covering(asking.workspace_id, asking.principal)
+        return None if period is None or (decision == "deny" and not period.denials) else period
 
     async def explain(self, principal: Principal, workspace_id: str, raw: dict[str, Any]) -> Explanation:
         """Return what the policies would say of the command now; nothing is kept and no use of a rule is counted."""
@@ -232,6 +249,23 @@ class Submitting:
             terms.deny_after or 1,
         )
 
+    def _observed(
+        self, asking: _Asking, combined: Combined, policy: str, now_us: int, terms: Terms, period: Period
+    ) -> life.Observed:
+        text = terms_text(terms)
+        return life.Observed(
+            new_id(),
+            asking.parsed.digest,
+            policy,
+            asking.principal.id,
+            min(now_us + self._parts.use_within_us(terms), period.expires_us),
+            "wait" if combined.decision == "ask" else "deny",
+            combined.need,
+            period.id,
+            None if text is None else terms_digest(text),
+            terms.deny_after or 1,
+        )
+
 
 def _terms_of(principal: Principal, combined: Combined) -> Terms:
     """Return what is demanded of those who decide: by the policies, and because of who made the credential."""
@@ -246,6 +280,8 @@ def _stored(
 ) -> Stored:
     """Return the row of `request`; `snapshot` is the text of what the policies would apply."""
     principal, is_decided, command = asking.principal, request.state != "pending", asking.parsed.command
+    is_known = is_decided and request.observed is None  # by a policy alone: nobody looks for it again
+    says_why = concluded.combined.decision == "deny" or request.observed is not None
     return Stored(
         id=request.id,
         workspace_id=asking.workspace_id,
@@ -267,11 +303,13 @@ def _stored(
         expires_us=request.expires_us,
         decided_us=now_us if is_decided else None,
         decided_by=concluded.deciders if is_decided else None,
-        note=concluded.combined.reason if concluded.combined.decision == "deny" else None,
+        note=concluded.combined.reason if says_why else None,
         use_by_us=request.use_by_us,
-        terms=terms_text(terms) if request.state == "pending" else None,
-        alike=None if is_decided else alike_of(command),
-        program=None if is_decided else program_of(command),
+        terms=None if is_known else terms_text(terms),
+        alike=None if is_known else alike_of(command),
+        program=None if is_known else program_of(command),
+        observed=request.observed,
+        observing_id=request.observing,
     )
 
 

@@ -1,5 +1,8 @@
 """Which few rules would have answered most of what people were asked lately: from what they approved, nothing invented.
 
+While a workspace only observes, nobody is asked: what ran then and would have waited counts as if it had been approved,
+and whoever looks at a suggestion is told so.
+
 A suggestion is a request and a wish (`further.py`): it is looked at, tried and made where rules are made of requests.
 """
 
@@ -32,7 +35,7 @@ _NUMBER: Final = re.compile("[0-9]+", re.ASCII)
 _WORD: Final = re.compile("[A-Za-z0-9_][A-Za-z0-9_.,:@/-]*", re.ASCII)
 _ASKED: Final = (
     f"{SELECT} WHERE workspace_id = $1 AND program IS NOT NULL AND created_us >= $2 AND state <> 'quarantined'"
-    " AND LENGTH(body) <= $3 ORDER BY id DESC LIMIT $4"
+    " AND (observed IS NULL OR observed = 'wait') AND LENGTH(body) <= $3 ORDER BY id DESC LIMIT $4"
 )
 
 
@@ -45,11 +48,15 @@ class Suggestion(msgspec.Struct, frozen=True):
 
 
 class Suggestions(msgspec.Struct, frozen=True):
-    """What people were asked in a week (`asked`), and how much of it a few rules would have answered together."""
+    """What people were asked in a week (`asked`), and how much of it a few rules would have answered together.
+
+    Of those, `observed` ran while the workspace only observed: nobody was asked, and nobody approved them.
+    """
 
     asked: int
     answered: int
     items: tuple[Suggestion, ...]
+    observed: int = 0
 
 
 class _Past(msgspec.Struct, frozen=True):
@@ -87,7 +94,7 @@ def chosen(rows: Sequence[Stored]) -> Suggestions:
         covered |= gained
         stored, wish = candidates[best]
         items.append(Suggestion(stored.id, wish, len(gained)))
-    return Suggestions(len(past), len(covered), tuple(items))
+    return Suggestions(len(past), len(covered), tuple(items), sum(one.stored.observed is not None for one in past))
 
 
 def _past(rows: Sequence[Stored]) -> Iterator[_Past]:

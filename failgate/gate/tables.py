@@ -13,8 +13,9 @@ class GateCommand(Table, tablename="gate_command"):
 
     `body` is the canonical text that `digest` covers. `excluded` (account ids), `findings`, `policy_snapshot` and
     `decided_by` (labels) are JSON, and so are `terms`, null when nothing is demanded. `policy` is the digest of the
-    snapshot. `alike` and `program` (`likeness.py`) are set for what people were asked about. `wants_changes` is 1 for a
-    denial that asks for the command in another form.
+    snapshot. `alike` and `program` (`likeness.py`) are set for what people were asked about, or would have been.
+    `wants_changes` is 1 for a denial that asks for the command in another form. `observed` says what a command that was
+    only observed would have met, in the time `observing_id`.
     """
 
     id = Text(primary_key=True, default="")
@@ -49,6 +50,8 @@ class GateCommand(Table, tablename="gate_command"):
     alike = Text(null=True, default=None)
     program = Text(null=True, default=None)
     wants_changes = Integer(default=0)
+    observed = Text(null=True, default=None)
+    observing_id = Text(null=True, default=None)
 
 
 class GateVote(Table, tablename="gate_vote"):
@@ -62,6 +65,21 @@ class GateVote(Table, tablename="gate_vote"):
     at_us = BigInt()
     note = Text(null=True, default=None)
     signature = Text(null=True, default=None)
+
+
+class GateObserving(Table, tablename="gate_observing"):
+    """A time in which commands are only observed; `agent_id` is empty where it is of the whole workspace."""
+
+    id = Text(primary_key=True, default="")
+    workspace_id = Text()
+    agent_id = Text()
+    denials = Integer()
+    begun_us = BigInt()
+    expires_us = BigInt()
+    begun_by = Text()
+    reason = Text(null=True, default=None)
+    ended_us = BigInt(null=True, default=None)
+    ended_by = Text(null=True, default=None)
 
 
 class GateFamiliar(Table, tablename="gate_familiar"):
@@ -134,4 +152,5 @@ OF_WORKSPACE: Final = (
     Rows("gate_known_rule"),
     Rows("gate_rule_proposal"),
     Rows("gate_rule_terms", "workspace_id"),
+    Rows("gate_observing"),
 )

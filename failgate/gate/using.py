@@ -69,10 +69,12 @@ class Using:
             at_us = max(now_us, (await self._parts.append(tx, stored, event, actor)).ts_us)
             if at_us >= stored.use_by_us:
                 raise Overdue
+            await self._must_be_observed(tx, stored, at_us)
             state = life.apply(request, life.Consumed(stored.digest, at_us)).state
             if await tx.execute(_CONSUME, at_us, stored.id, stored.digest) != 1:
                 raise conflict(stored.state)
-            await self._parts.familiar.meet(tx, stored, at_us)
+            if stored.observing_id is None:  # what nobody approved makes nothing known
+                await self._parts.familiar.meet(tx, stored, at_us)
             used = replace(stored, state=state, consumed_us=at_us)
             self._parts.tell(tx, used, "consumed")
             return used
@@ -84,6 +86,13 @@ class Using:
         except ForeignDigest:
             await self._note_mismatch(actor, workspace_id, command_id, consume.digest)
             raise
+
+    async def _must_be_observed(self, tx: Transaction, stored: Stored, at_us: int) -> None:
+        """Refuse what was only observed when that has ended meanwhile. Raises: Conflict."""
+        if stored.observing_id is not None:
+            if self._parts.observing is None:
+                raise conflict(stored.state)
+            await self._parts.observing.must_hold(tx, [stored], at_us)
 
     async def _note_mismatch(self, actor: Actor, workspace_id: str, command_id: str, found: str) -> None:
         async def note(tx: Transaction) -> None:

@@ -1,6 +1,6 @@
 """The proof of the gate, for `audit verify --gate`: fold every request's records again and compare with its row."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -11,7 +11,11 @@ from failgate.base.db import Database
 from failgate.gate import lifecycle as life
 from failgate.gate.evidence import differences
 from failgate.gate.journal import COMMAND, GATE_ACTS, event_of
-from failgate.gate.rules import RULE, Proven, prove_rule
+from failgate.gate.observing import differences as differences_of_period
+from failgate.gate.observing import stored_periods
+from failgate.gate.periods import OBSERVING, PERIOD_ACTS, Proven, fault_of, folded, time_of
+from failgate.gate.rules import RULE, prove_rule
+from failgate.gate.rules import Proven as ProvenRule
 from failgate.gate.stored import SELECT_AFTER, Stored, with_votes
 
 PAGE: Final = 1000
@@ -58,19 +62,23 @@ async def verify_gate(db: Database, audit: AuditLog, rulebook: StoredRules | Non
     It says nothing of the logs' own hashes: verify those first.
     """
     commands: dict[str, _Told] = {}
-    rules: dict[str, tuple[str, int, Proven]] = {}
+    periods: dict[str, Proven] = {}
+    rules: dict[str, tuple[str, int, ProvenRule]] = {}
     closed: set[str] = set()
     for head in await audit.heads():
         async for stored in _all_records(audit, head.log):
             record = stored.record
             if record["act"] in GATE_ACTS:
-                _tell(commands, stored, record)
+                _tell(commands, stored, record, periods)
+            elif record["act"] in PERIOD_ACTS and record["obj"]["t"] == OBSERVING:
+                _fold(periods, record)
             elif record["act"].startswith(_RULE_PREFIX) and record["obj"]["t"] == RULE:
-                proven = rules.get(record["obj"]["id"], (head.log, 0, Proven()))[2]
+                proven = rules.get(record["obj"]["id"], (head.log, 0, ProvenRule()))[2]
                 rules[record["obj"]["id"]] = (head.log, stored.seq, prove_rule(proven, record))
             elif record["act"] == Act.WORKSPACE_CLOSED:  # from then on it is being emptied
                 closed.add(record["obj"]["id"])
     found = [contradiction async for contradiction in _commands(db, commands, closed)]
+    found.extend(await _periods(db, periods, closed))
     if rulebook is not None:
         found.extend(await _rules(rulebook, rules))
     return found
@@ -84,7 +92,15 @@ async def _all_records(audit: AuditLog, log: str) -> AsyncIterator[StoredRecord]
         after = page[-1].seq
 
 
-def _tell(commands: dict[str, _Told], stored: StoredRecord, record: dict[str, Any]) -> None:
+def _fold(periods: dict[str, Proven], record: dict[str, Any]) -> None:
+    proven = folded(periods.get(record["obj"]["id"]), record)
+    if proven is not None:
+        periods[record["obj"]["id"]] = proven
+
+
+def _tell(
+    commands: dict[str, _Told], stored: StoredRecord, record: dict[str, Any], periods: Mapping[str, Proven]
+) -> None:
     event, command_id = event_of(record), record["obj"]["id"]
     if event is None:
         return
@@ -99,6 +115,17 @@ def _tell(commands: dict[str, _Told], stored: StoredRecord, record: dict[str, An
         told.request = life.apply(told.request, event)
     except life.IllegalTransition as error:
         told.fault = f"{record['act']} is impossible here: {error}"
+    else:
+        told.fault = _unobserved(told.request, event, stored.log, time_of(record), periods)
+
+
+def _unobserved(
+    request: life.Request, event: life.Event, log: str, at_us: int, periods: Mapping[str, Proven]
+) -> str | None:
+    """Return why a command that says that it was only observed was not, when it was let pass or used; else None."""
+    if request.observing is None or not isinstance(event, life.Observed | life.Consumed):
+        return None
+    return fault_of(periods.get(request.observing), log, request.requester or "", request.observed, at_us)
 
 
 async def _commands(db: Database, commands: dict[str, _Told], closed: Collection[str]) -> AsyncIterator[Contradiction]:
@@ -120,6 +147,32 @@ async def _commands(db: Database, commands: dict[str, _Told], closed: Collection
             yield Contradiction(COMMAND, command_id, told.log, told.seq, told.fault or "it is recorded, and not stored")
 
 
+async def _periods(db: Database, periods: dict[str, Proven], closed: Collection[str]) -> list[Contradiction]:
+    found: list[Contradiction] = []
+    missing = {period_id for period_id, proven in periods.items() if proven.log not in closed}
+    for row in await stored_periods(db):
+        missing.discard(row.id)
+        proven = periods.get(row.id)
+        if proven is None:
+            found.append(
+                Contradiction(OBSERVING, row.id, row.workspace_id, None, "it is stored, and no record tells of it")
+            )
+        elif proven.log != row.workspace_id:
+            found.append(Contradiction(OBSERVING, row.id, proven.log, proven.seq, "it is stored in another workspace"))
+        else:
+            found += [
+                Contradiction(OBSERVING, row.id, proven.log, proven.seq, fault)
+                for fault in differences_of_period(row, proven)
+            ]
+    found += [
+        Contradiction(
+            OBSERVING, period_id, periods[period_id].log, periods[period_id].seq, "it is recorded, and not stored"
+        )
+        for period_id in sorted(missing)
+    ]
+    return found
+
+
 async def _all_rows(db: Database) -> AsyncIterator[Stored]:
     after = ""
     while rows := await db.fetch(SELECT_AFTER, after, PAGE):
@@ -128,12 +181,12 @@ async def _all_rows(db: Database) -> AsyncIterator[Stored]:
         after = rows[-1]["id"]
 
 
-async def _rules(rulebook: StoredRules, rules: dict[str, tuple[str, int, Proven]]) -> list[Contradiction]:
+async def _rules(rulebook: StoredRules, rules: dict[str, tuple[str, int, ProvenRule]]) -> list[Contradiction]:
     found: list[Contradiction] = []
     missing = {rule_id for rule_id, (_, _, proven) in rules.items() if proven.digest is not None and not proven.is_over}
     for workspace_id, rule_id, digest in await rulebook.stored():
         missing.discard(rule_id)
-        log, seq, proven = rules.get(rule_id, (workspace_id, None, Proven()))
+        log, seq, proven = rules.get(rule_id, (workspace_id, None, ProvenRule()))
         if proven.digest is None:
             found.append(Contradiction(RULE, rule_id, log, None, "it is stored, and no record tells of it"))
         elif log != workspace_id:

@@ -133,10 +133,26 @@ class VoteView(msgspec.Struct, frozen=True):
     note: str | None = None
 
 
+class Observation(msgspec.Struct, frozen=True):
+    """A command that ran, or may, although nothing let it pass: its workspace only observes.
+
+    `would` is what gating would have made of it: it would have waited for `need` people (`waiting_for` in words), or
+    been denied, by the policies `by` for this `reason`. `observing` is the id of the time in which it was asked for.
+    """
+
+    would: Literal["wait", "deny"]
+    by: list[str]
+    reason: str
+    need: int
+    waiting_for: str
+    observing: str
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """The terminal answer. An agent acts on it only when `id` and `digest` are its own and `use_by` is ahead.
 
-    `wants_changes` with a denial: the reviewers would take the command in another form, which `note` says.
+    `wants_changes` with a denial: the reviewers would take the command in another form, which `note` says. With
+    `observed` nobody approved: it passes because its workspace only observes, and `by` is empty.
     """
 
     id: str
@@ -148,6 +164,7 @@ class Verdict(msgspec.Struct, frozen=True):
     policy: str
     note: str | None = None
     wants_changes: bool = False
+    observed: Observation | None = None
 
 
 class CommandView(msgspec.Struct, frozen=True):
@@ -172,6 +189,7 @@ class CommandView(msgspec.Struct, frozen=True):
     command: dict[str, Any] | None = None
     challenge: Challenge = "click"
     deny_after: int = 1
+    observed: Observation | None = None
 
 
 class CommandPage(msgspec.Struct, frozen=True):

@@ -33,7 +33,8 @@ class CommandHistory(msgspec.Struct, frozen=True):
     """`GET commands/{id}/history`: what people were asked before, of the same words, folder and host.
 
     `approved` and `denied` count decisions of people, `succeeded` and `failed` runs; `last` are the newest, `compared`
-    is the last approval of the same command, or the closest approved one of the same program.
+    is the last approval of the same command, or the closest approved one of the same program. `observed` counts those
+    of which nobody was asked because the workspace only observed; they are none of the others.
     """
 
     asked: int
@@ -43,3 +44,4 @@ class CommandHistory(msgspec.Struct, frozen=True):
     failed: int
     last: list[CommandView]
     compared: ComparedCommand | None
+    observed: int = 0

@@ -39,6 +39,7 @@ PINNED = {
     P.WORKSPACE_REDACTION_WRITE: "owner admin",
     P.WORKSPACE_SIGN_IN_READ: "owner",
     P.WORKSPACE_SIGN_IN_WRITE: "owner",
+    P.WORKSPACE_OBSERVING_WRITE: "owner",
     P.WORKSPACE_DELETION_WRITE: "owner",
 }
 
@@ -74,6 +75,7 @@ def test_an_admin_does_not_read_the_log_that_watches_admins() -> None:
     above = {
         P.WORKSPACE_AUDIT_READ,
         P.WORKSPACE_DELETION_WRITE,
+        P.WORKSPACE_OBSERVING_WRITE,
         P.WORKSPACE_SIGN_IN_READ,
         P.WORKSPACE_SIGN_IN_WRITE,
         P.WORKSPACE_SHARING_WRITE,

@@ -29,6 +29,7 @@ ALSO_WALLED = {
     "gate_familiar",
     "gate_rule_proposal",
     "gate_rule_terms",
+    "gate_observing",
     "notification",
     "notify_destination",
 }

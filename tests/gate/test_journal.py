@@ -17,6 +17,8 @@ EVENTS = [
     (life.Asked(COMMAND, DIGEST, NOW + 60, 2, POLICY, BOT, frozenset({ANN, "o" * 36})), Actor("agent", BOT)),
     (life.Allowed(COMMAND, DIGEST, POLICY, BOT, NOW + 60), Actor("agent", BOT)),
     (life.Refused(COMMAND, DIGEST, POLICY, BOT), Actor("agent", BOT)),
+    (life.Observed(COMMAND, DIGEST, POLICY, BOT, NOW + 60, "wait", 2, ANN, "t" * 43, 2), Actor("agent", BOT)),
+    (life.Observed(COMMAND, DIGEST, POLICY, BOT, NOW + 60, "deny", 0, ANN), Actor("agent", BOT)),
     (life.VoteCast(ANN, "approve", DIGEST, NOW), Actor("user", ANN)),
     (life.VoteCast(ANN, "deny", DIGEST, NOW), Actor("user", ANN)),
     (life.Approved(DIGEST, NOW, NOW + 60, 2), Actor("user", ANN)),

@@ -31,6 +31,10 @@ POST /rule-proposals workspace:rule:write api sensitive
 POST /rule-proposals/{id}/approve workspace:rule:write api sensitive
 DELETE /rule-proposals/{id} workspace:rule:write api sensitive
 PUT /rule-terms workspace:settings:write api sensitive
+GET /observing workspace:command:read api
+POST /observing workspace:observing:write api sensitive
+GET /observing/{id} workspace:command:read api
+DELETE /observing/{id} workspace:observing:write api sensitive
 POST /reports workspace:report:create api
 PUT /reports/{id}/artifacts/{sha256} workspace:report:create api
 POST /reports/{id}/seal workspace:report:create api

@@ -10,9 +10,10 @@ from typing import Any, Final, Literal
 from failgate.gate.rendering import unrender
 from failgate.gate.rendering import warnings as rendering_warnings
 from failgate.web.pages.history_view import Beside, HistoryView, history_view
+from failgate.web.pages.observing_view import met
 from failgate.web.pages.text import Moment, duration, initials, left, microseconds, moment, moment_of
 from failgate.web.pages.token_view import Text, TokenView, parts_of, preview, texts, token_view
-from failgate.wire.gate import Challenge, CommandView, Finding
+from failgate.wire.gate import Challenge, CommandView, Finding, Observation, Verdict
 
 Standing = Literal["vote", "enrol", "prove", "role", "own", "voted"]
 
@@ -78,6 +79,7 @@ class RequestRow:
     decided_by: str
     exit_code: int | None
     same: int = 0
+    observed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class CommandDetail:
     differing: frozenset[int]
     may_go_further: bool
     same: int = 0
+    observed: str = ""
 
 
 def row_of(command: CommandView, now_us: int, viewer: str | None) -> RequestRow:
@@ -149,14 +152,23 @@ def row_of(command: CommandView, now_us: int, viewer: str | None) -> RequestRow:
         is_voted=any(vote.reviewer == viewer for vote in command.votes),
         outcome_word=outcome_word(command),
         decided=moment(min(microseconds(ended), now_us), now_us),
-        decided_by=", ".join(verdict.by) or verdict.policy if verdict else "",
+        decided_by=_decided_by(command),
         exit_code=command.outcome.exit_code if command.outcome else None,
+        observed="" if command.observed is None else met(command.observed),
     )
 
 
+def _decided_by(command: CommandView) -> str:
+    if command.observed is not None:
+        return f"nobody: {met(command.observed)}"
+    return ", ".join(command.verdict.by) or command.verdict.policy if command.verdict else ""
+
+
 def outcome_word(command: CommandView) -> str:
-    """Return the state in one word; an execution that failed is `failed`."""
-    return "failed" if command.outcome and command.outcome.exit_code else command.state
+    """Return the state in one word; an execution that failed is `failed`, what nothing let pass is `observed`."""
+    if command.outcome and command.outcome.exit_code:
+        return "failed"
+    return "observed" if command.observed and command.state in {"approved", "executed"} else command.state
 
 
 def approvals(command: CommandView) -> int:
@@ -231,6 +243,7 @@ def detail_of(
         past=past,
         differing=past.compared.places if past and past.compared else frozenset(),
         may_go_further=beside is not None and beside.may_make_rules and command.need <= 1,
+        observed="" if command.observed is None else met(command.observed),
     )
 
 
@@ -286,6 +299,8 @@ def if_approved_short(command: CommandView) -> str:
 def verdict_of(command: CommandView, now_us: int) -> VerdictView:
     """Return how a request that waits no longer has ended."""
     verdict, outcome = command.verdict, command.outcome
+    if command.observed is not None and verdict is not None:
+        return _observed(command, command.observed, verdict, now_us)
     by = ", ".join(verdict.by) if verdict and verdict.by else f"policy {verdict.policy}" if verdict else ""
     note = f" “{verdict.note}”" if verdict and verdict.note else ""
     at = moment_of(verdict.decided_at, now_us) if verdict else None
@@ -324,3 +339,18 @@ def verdict_of(command: CommandView, now_us: int) -> VerdictView:
         return VerdictView("bad", "cross", "Changes requested", f"By {by}.{note} Nothing ran; it may ask anew.", at)
     kind, symbol, headline, sentence = words[command.state]
     return VerdictView(kind, symbol, headline, sentence, at)
+
+
+def _observed(command: CommandView, observed: Observation, verdict: Verdict, now_us: int) -> VerdictView:
+    """Return how a request has ended that nothing let pass: its workspace only observed."""
+    outcome = command.outcome
+    if outcome is None:
+        ended = "Observed, running" if command.state == "executed" else "Observed"
+    elif outcome.exit_code:
+        ended = f"Observed, failed with exit code {outcome.exit_code} after {duration(outcome.duration_ms)}"
+    else:
+        ended = f"Observed, exit code 0 after {duration(outcome.duration_ms)}"
+    why = f" ({observed.reason})" if observed.reason else ""
+    sentence = f"Nobody approved it: commands were only observed. It {met(observed)}{why}."
+    failed = outcome is not None and outcome.exit_code != 0
+    return VerdictView("bad" if failed else "wait", "eye", ended, sentence, moment_of(verdict.decided_at, now_us))

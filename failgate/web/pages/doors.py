@@ -12,6 +12,7 @@ from failgate.web.pages import (
     device,
     devices,
     further,
+    observing,
     overview,
     passkeys,
     playing,
@@ -238,6 +239,17 @@ PAGES: Final[tuple[Door, ...]] = (
         f"{_ROOM}/settings/redaction/{{id}}/revoke",
         redaction.revoke,
         P.WORKSPACE_REDACTION_WRITE,
+    ),
+    _room("page.observing", "GET", "/settings/observing", observing.page, P.WORKSPACE_COMMAND_READ),
+    _sensitive(
+        "page.observing_begin", "POST", f"{_ROOM}/settings/observing", observing.begin, P.WORKSPACE_OBSERVING_WRITE
+    ),
+    _sensitive(
+        "page.observing_end",
+        "POST",
+        f"{_ROOM}/settings/observing/{{id}}/end",
+        observing.end,
+        P.WORKSPACE_OBSERVING_WRITE,
     ),
     _room("page.rules", "GET", "/settings/rules", rules.listing, P.WORKSPACE_RULE_READ),
     _sensitive("page.rules_create", "POST", f"{_ROOM}/settings/rules", rules.create, P.WORKSPACE_RULE_WRITE),

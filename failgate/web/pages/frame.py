@@ -31,7 +31,8 @@ class Place:
 class Frame:
     """The frame of a page. `nonce` lets its scripts and styles run; `version` changes their addresses with them.
 
-    `left_seconds` is how long the session of the page lives at most, and how long without a request.
+    `left_seconds` is how long the session of the page lives at most, and how long without a request. `observing` says
+    what is only observed here and not gated.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Frame:
     workspaces: tuple[Place, ...] = ()
     nav: tuple[NavItem, ...] = ()
     left_seconds: tuple[float, float] | None = None
+    observing: tuple[str, ...] = ()
 
 
 _ROOMS: Final = (

@@ -130,6 +130,7 @@ class SuggestionsView:
     answered: int
     percent: int
     rows: tuple[SuggestionRow, ...]
+    observed: int = 0
 
 
 def suggestions_view(
@@ -145,7 +146,8 @@ def suggestions_view(
         )
         for one, rule, answered in rules
     )
-    return SuggestionsView(found.asked, found.answered, 100 * found.answered // max(1, found.asked), rows)
+    percent = 100 * found.answered // max(1, found.asked)
+    return SuggestionsView(found.asked, found.answered, percent, rows, found.observed)
 
 
 def typed_of(wish: Wish) -> dict[str, str]:

@@ -85,9 +85,10 @@ def history_view(beside: Beside, now_us: int) -> HistoryView:
 
 
 def _sentence(history: CommandHistory) -> str:
+    observed = f" It ran {_times(history.observed)} while it was only observed." if history.observed else ""
     if not history.asked:
-        return "Nobody was asked for this before: these words, in this folder, on this host."
-    said = f"Asked {_times(history.asked)} before: approved {history.approved}, denied {history.denied}."
+        return f"Nobody was asked for this before: these words, in this folder, on this host.{observed}"
+    said = f"Asked {_times(history.asked)} before: approved {history.approved}, denied {history.denied}.{observed}"
     ran = history.succeeded + history.failed
     return f"{said} Of {ran} that ran, {history.failed} failed." if ran else said
 
@@ -100,7 +101,7 @@ def _row(command: CommandView, report_id: str | None, now_us: int) -> PastRow:
     outcome, verdict = command.outcome, command.verdict
     return PastRow(
         command.id,
-        "failed" if outcome and outcome.exit_code else command.state,
+        "failed" if outcome and outcome.exit_code else "observed" if command.observed else command.state,
         command.agent,
         ", ".join(verdict.by) if verdict else "",
         moment_of(verdict.decided_at if verdict else command.created_at, now_us),

@@ -49,6 +49,7 @@ _ABOUT: Final = {
     Permission.WORKSPACE_AUDIT_READ: "read the audit log",
     Permission.WORKSPACE_SETTINGS_READ: "read settings",
     Permission.WORKSPACE_SETTINGS_WRITE: "change settings",
+    Permission.WORKSPACE_OBSERVING_WRITE: "let commands run that are only observed",
     Permission.WORKSPACE_SIGN_IN_READ: "read sign-in settings",
     Permission.WORKSPACE_SIGN_IN_WRITE: "change sign-in settings",
 }
@@ -305,6 +306,7 @@ class SettingsView:
     is_deletion_waiting: bool = False
     rules_href: str | None = None
     notifications_href: str | None = None
+    observing_href: str | None = None
 
 
 def role_choices(roles: tuple[Role, ...], chosen: Role) -> tuple[Choice, ...]:

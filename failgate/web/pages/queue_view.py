@@ -8,6 +8,7 @@ from typing import Final
 
 from failgate.web.pages.command_view import CommandDetail, RequestRow, Standing, detail_of, row_of
 from failgate.web.pages.history_view import Beside
+from failgate.web.pages.observing_view import met
 from failgate.web.pages.text import MICROSECONDS, Moment, duration, microseconds, moment, moment_of, span
 from failgate.wire.gate import CommandView
 
@@ -240,7 +241,10 @@ def timeline_of(command: CommandView, now_us: int) -> tuple[Step, ...]:
         headline = f"{vote.reviewer} {'approved' if is_yes else 'denied'}"
         steps.append(Step(headline, said, moment_of(vote.at, now_us), "ok" if is_yes else "bad"))
     verdict, outcome = command.verdict, command.outcome
-    if verdict:
+    if verdict and command.observed is not None:
+        said = f"{met(command.observed)}; nobody approved it"
+        steps.append(Step("Let run, observed only", said, moment_of(verdict.decided_at, now_us), "wait"))
+    elif verdict:
         is_yes = verdict.decision == "approve"
         by = (
             f"by policy {verdict.policy}"

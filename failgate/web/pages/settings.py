@@ -49,6 +49,7 @@ async def _show(request: Asking, error: BadInput | None = None, *, is_saved: boo
         await services.deletion.waiting(workspace.id) is not None,
         f"/w/{workspace.slug}/settings/rules" if grants(visit, Permission.WORKSPACE_RULE_READ) else None,
         _notifications_href(visit),
+        f"/w/{workspace.slug}/settings/observing" if grants(visit, Permission.WORKSPACE_COMMAND_READ) else None,
     )
     status = error.status if error else 200
     return await show(request, "settings.html", view, title="Settings", room="settings", status=status)

@@ -12,6 +12,7 @@ from failgate.web.context import Visit, services_of, visit_of
 from failgate.web.cookies import session_cookie
 from failgate.web.errors import own_path
 from failgate.web.pages.frame import Frame, Place, navigation
+from failgate.web.pages.observing_view import banners_of
 from failgate.web.render import csrf_token, page, redirect, static_version
 from failgate.workspaces.workspaces import Membership
 
@@ -31,9 +32,11 @@ async def frame_of(request: Asking, title: str, room: str) -> Frame:
     memberships = await memberships_of(request)
     places = tuple(Place(one.workspace.slug, one.workspace.name, one.role.value) for one in memberships)
     place = waiting = None
+    observing: tuple[str, ...] = ()
     if visit.workspace is not None and visit.role is not None:
         place = Place(visit.workspace.slug, visit.workspace.name, visit.role.value)
         waiting = len(services.gate.pending(visit.workspace.id))
+        observing = await _observing(request, visit.workspace.id)
     account = await services.accounts.by_id(account_id) if account_id and place is None else None
     is_platform_admin = account is not None and account.is_platform_admin and visit.principal.workspace_id is None
     return Frame(
@@ -47,7 +50,16 @@ async def frame_of(request: Asking, title: str, room: str) -> Frame:
         workspaces=places,
         nav=navigation(place, room, waiting, is_platform_admin=is_platform_admin),
         left_seconds=services.sessions.left_seconds(session) if session and not session.awaits_second_factor else None,
+        observing=observing,
     )
+
+
+async def _observing(request: Asking, workspace_id: str) -> tuple[str, ...]:
+    services = services_of(request)
+    running = services.gate.observing.running(workspace_id)
+    of_agents = any(one.agent_id for one in running)
+    agents = {one.id: one.name for one in await services.agents.list(workspace_id)} if of_agents else {}
+    return banners_of(running, agents)
 
 
 async def memberships_of(request: Asking) -> list[Membership]:
