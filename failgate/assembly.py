@@ -33,6 +33,7 @@ from failgate.gate.rules import Rules
 from failgate.loader.host import HostMaker
 from failgate.loader.opening import open_plugins
 from failgate.loader.slots import OpenedPlugins
+from failgate.notify.cursor import follow_from
 from failgate.notify.room import build_notifications
 from failgate.recordings.deletion import RecordingDeletion
 from failgate.recordings.reading import RecordingReading
@@ -141,7 +142,7 @@ async def _build(
     workspaces.also_admit(lambda tx, workspace_id: usage.check(tx, workspace_id, "seats", 1))
     gate = Gate(
         db, audit, clock, plugins.policies, plugins.rulebook,
-        limits=limits, feed=feed, known_rules=known_rules, asked=usage.asked,
+        limits=limits, feed=feed, known_rules=known_rules, asked=usage.asked, told=follow_from,
     )  # fmt: skip
     certificates = AgentCertificates(db, audit, clock)
     accounts.also_end(certificates.end_of_account)

@@ -70,6 +70,7 @@ def _sweeps(services: Services) -> Sequence[Sweep]:
         services.report_room.retention.sweep,
         services.notifications.outbox.sweep,
         services.recordings.sweep,
+        services.gate.glass.remind,
     )
 
 

@@ -146,8 +146,8 @@ class Gated:
         last = self._events[-1] if self._events else {}
         executed = [one for one in self._events if one.get("event") == "ended"]
         if executed:
-            observed = [str(one.get("message")) for one in self._events if one.get("event") == "observed"]
-            said = inert(observed[-1]) if observed else ""
+            remarks = [str(one.get("message")) for one in self._events if one.get("event") in {"observed", "glass"}]
+            said = inert(remarks[-1]) if remarks else ""
             return Finished("executed", int(executed[-1]["exit_code"]), said, self.request, output, errors)
         said = str(last.get("message") or errors.strip().rpartition("\n")[2] or "it ended without a word")
         return Finished(str(last.get("event") or "stopped"), code, inert(said), self.request, output, errors)

@@ -37,7 +37,7 @@ from failgate.client.http import Api
 from failgate.client.messages import Messages, inert
 from failgate.client.settings import Settings
 from failgate.client.trapping import Trapped, let_on, receive, refuse, still_waits
-from failgate.client.verdict import check_approval, note_of, observed_of
+from failgate.client.verdict import check_approval, note_of, observed_of, remark_of
 from failgate.client.witnessing import Witness
 
 Mark = Callable[[str], None]
@@ -194,12 +194,12 @@ class Gatekeeper:
         self._mark(f"{'observed' if observed_of(standing) else 'approved'} {standing.id}")
         check_approval(standing, call.digest, time.time())
         asking.check(lambda: check_unchanged(call))
-        observed = observed_of(standing)
+        remark = remark_of(standing)
         asking.use(standing)
         if is_script(call):
             check_unchanged(call)
-        if observed:
-            self._messages.say("observed", observed)
+        if remark is not None:
+            self._messages.say(*remark)
         began = time.monotonic()
         code = self._executed(trapped, call, standing.id)
         outcome = {

@@ -26,7 +26,7 @@ from failgate.client.messages import Messages, inert
 from failgate.client.options import USAGE as HELP
 from failgate.client.options import Options, parse_options
 from failgate.client.settings import Settings, load_settings
-from failgate.client.verdict import Standing, check_approval, note_of, observed_of, wants_changes
+from failgate.client.verdict import Standing, check_approval, note_of, remark_of, wants_changes
 
 TYPE_CHECKING = False  # typing's is slow to load
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class _Run:
         """Use the approval up, execute, tell the outcome. Signals from the use on are the command's."""
         from failgate.client.output import Output
 
-        output, route, observed = Output(), asking.route or "", observed_of(standing)
+        output, route, remark = Output(), asking.route or "", remark_of(standing)
         began_us = time.time_ns() // 1000
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
         try:
@@ -148,8 +148,8 @@ class _Run:
             if is_script(call):
                 check_unchanged(call)
             self._messages.clear()
-            if observed:
-                self._messages.say("observed", observed, id=standing.id)
+            if remark is not None:
+                self._messages.say(*remark, id=standing.id)
             ended = self._run_once(call, route, output)
             asking.route = None  # nothing is left to withdraw
         finally:

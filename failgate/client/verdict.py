@@ -84,11 +84,12 @@ def note_of(standing: Standing) -> str:
     if observed:
         return f" ({observed})"
     verdict = standing.verdict or {}
+    broken = " without its quorum, by breaking the glass" if verdict.get("glass") is not None else ""
     note, by = verdict.get("note"), verdict.get("by")
     who = ", ".join(inert(str(name)[:100]) for name in by[:10]) if isinstance(by, list) else ""
     said = inert(note[:1000]) if isinstance(note, str) and note else ""
     wish = ", who wants changes" if who and wants_changes(standing) else ""
-    return (f" by {who}{wish}" if who else "") + (f": {said}" if said else "")
+    return (f" by {who}{broken}{wish}" if who else broken) + (f": {said}" if said else "")
 
 
 def observed_of(standing: Standing) -> str:
@@ -105,6 +106,16 @@ def observed_of(standing: Standing) -> str:
     waiting_for = found.get("waiting_for")
     whom = inert(waiting_for[:300]) if isinstance(waiting_for, str) and waiting_for else "a reviewer"
     return f"only observed: it would have waited for {whom}; nobody approved it"
+
+
+def remark_of(standing: Standing) -> tuple[str, str] | None:
+    """Return an event and a sentence about an approval that no quorum gave, or None for an ordinary one."""
+    observed = observed_of(standing)
+    if observed:
+        return "observed", observed
+    if (standing.verdict or {}).get("glass") is not None:
+        return "glass", f"the glass was broken: let run{note_of(standing)}"
+    return None
 
 
 def wants_changes(standing: Standing) -> bool:

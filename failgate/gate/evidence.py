@@ -12,7 +12,7 @@ from failgate.gate.stored import Stored, request_of
 
 _COMPARED: Final = (
     "digest", "expires_us", "need", "policy", "requester", "excluded", "use_by_us", "is_finished", "terms",
-    "deny_after", "observed", "observing",
+    "deny_after", "observed", "observing", "broken_by", "glass",
 )  # fmt: skip
 MOST_RECORDS: Final = 1000  # of one request; a person adds two at most
 

@@ -16,7 +16,7 @@ from failgate.wire.gate import CommandView
 
 Happened = Literal[
     "created", "allowed", "refused", "observed", "voted", "approved", "denied", "expired", "cancelled", "consumed",
-    "finished", "reported", "quarantined",
+    "finished", "reported", "quarantined", "broken", "reviewed",
 ]  # fmt: skip
 
 QUEUE_LIMIT: Final = 256  # events that a subscriber may be behind

@@ -27,12 +27,12 @@ from failgate.gate.electorate import Electorate, Members
 from failgate.gate.familiar import Familiar
 from failgate.gate.feed import Feed
 from failgate.gate.further import Wish, rule_for
+from failgate.gate.glass import BreakingGlass, Told
 from failgate.gate.history import history_of
 from failgate.gate.known_rules import KnownRules
 from failgate.gate.ladder import Silence, silences
 from failgate.gate.likeness import program_of
-from failgate.gate.observed import Observed, observed_in
-from failgate.gate.observing import Observing, Period
+from failgate.gate.observing import Observing
 from failgate.gate.parts import Asked, GateLimits, Parts, Write
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.gate.queue import Queue
@@ -77,6 +77,7 @@ class Gate:
         feed: Feed | None = None,
         known_rules: KnownRules | None = None,
         asked: Asked | None = None,
+        told: Told | None = None,
     ) -> None:
         """Be ready for `rebuild`. `policies` are asked in their order; without any, every command is denied.
 
@@ -106,6 +107,7 @@ class Gate:
         self._submitting = Submitting(self._parts)
         self._deciding = Deciding(self._parts)
         self._using = Using(self._parts)
+        self.glass = BreakingGlass(self._parts, told)
         self._timer = Background("gate-timer", self._step)
 
     async def rebuild(self) -> Rebuilt:
@@ -187,10 +189,6 @@ class Gate:
     async def suggestions(self, workspace_id: str) -> Suggestions:
         """Return the few rules that would have answered most of what people were asked in the last week."""
         return await suggested(self._parts.db, workspace_id, self._time.now_us())
-
-    async def observed(self, period: Period) -> Observed:
-        """Return what a time of observing shows."""
-        return await observed_in(self._parts.db, period)
 
     async def wait(
         self, workspace_id: str, command_id: str, principal: Principal, seconds: float | None

@@ -17,8 +17,10 @@ LAST: Final = 3  # earlier requests of the same command that are listed
 CLOSE: Final = 24  # newest approved ones of the same program among which the closest is looked for
 MAX_COMPARED_BYTES: Final = 32 * 1024  # of a command that is compared
 
-# Approved by people: decided, not denied, not merely observed. What is quarantined says nothing.
-_APPROVED = "observed IS NULL AND decided_us IS NOT NULL AND state IN ('approved', 'executed', 'expired')"
+# Approved by a quorum: not denied, not merely observed, not by breaking the glass. What is quarantined says nothing.
+_APPROVED = (
+    "observed IS NULL AND broken_by IS NULL AND decided_us IS NOT NULL AND state IN ('approved', 'executed', 'expired')"
+)
 _SAME = "workspace_id = $1 AND alike = $2 AND id < $3 AND state <> 'quarantined'"
 _COUNT = (
     "SELECT COUNT(CASE WHEN observed IS NULL THEN 1 END) AS asked,"

@@ -21,6 +21,8 @@ ACTS: dict[type[Any], Act] = {
     life.VoteCast: Act.VOTE_CAST,
     life.VoteVoided: Act.VOTE_VOIDED,
     life.Approved: Act.COMMAND_APPROVED,
+    life.GlassBroken: Act.GLASS_BROKEN,
+    life.GlassReviewed: Act.GLASS_REVIEWED,
     life.Denied: Act.COMMAND_DENIED,
     life.Expired: Act.COMMAND_EXPIRED,
     life.Lapsed: Act.COMMAND_EXPIRED,
@@ -28,6 +30,16 @@ ACTS: dict[type[Any], Act] = {
     life.Consumed: Act.COMMAND_CONSUMED,
     life.Finished: Act.COMMAND_FINISHED,
     life.Quarantined: Act.COMMAND_QUARANTINED,
+}
+# Events whose members stand in the record by their own names.
+_STATED: dict[type[Any], tuple[str, ...]] = {
+    life.Refused: ("digest", "policy"),
+    life.Observed: ("digest", "policy", "use_by_us", "would", "need", "observing"),
+    life.VoteCast: ("digest", "decision"),
+    life.Approved: ("digest", "use_by_us", "approvals"),
+    life.GlassBroken: ("digest", "use_by_us"),
+    life.GlassReviewed: ("digest", "verdict"),
+    life.Consumed: ("digest",),
 }
 LAPSED = "not used in time"  # tells the two ways to expire apart
 GATE_ACTS = frozenset(str(act) for act in ACTS.values())
@@ -44,7 +56,7 @@ def record_event(
 
 
 def _members(event: life.Event) -> dict[str, JSON]:
-    if isinstance(event, life.Allowed):
+    if isinstance(event, life.Allowed):  # by far the most frequent
         return {"digest": event.digest, "policy": event.policy, "use_by_us": event.use_by_us}
     if isinstance(event, life.Asked):
         return {
@@ -57,29 +69,12 @@ def _members(event: life.Event) -> dict[str, JSON]:
             "state": "pending",
             **_terms(event),
         }
-    if isinstance(event, life.Refused):
-        return {"digest": event.digest, "policy": event.policy}
-    if isinstance(event, life.Observed):
-        return {
-            "digest": event.digest,
-            "policy": event.policy,
-            "use_by_us": event.use_by_us,
-            "would": event.would,
-            "need": event.need,
-            "observing": event.observing,
-            **_terms(event),
-        }
-    if isinstance(event, life.VoteCast):
-        return {"digest": event.digest, "decision": event.decision}
     if isinstance(event, life.VoteVoided):
         return {"account": event.account_id}
-    if isinstance(event, life.Approved):
-        return {"digest": event.digest, "use_by_us": event.use_by_us, "approvals": event.approvals}
-    if isinstance(event, life.Consumed):
-        return {"digest": event.digest}
     if isinstance(event, life.Lapsed):
         return {"reason": LAPSED}
-    return {}
+    members: dict[str, JSON] = {name: getattr(event, name) for name in _STATED.get(type(event), ())}
+    return members | _terms(event) if isinstance(event, life.Observed) else members
 
 
 def _terms(event: life.Asked | life.Observed) -> dict[str, JSON]:
@@ -151,6 +146,14 @@ def _approved(record: Mapping[str, Any], members: Mapping[str, Any]) -> life.Eve
     )
 
 
+def _glass_broken(record: Mapping[str, Any], members: Mapping[str, Any]) -> life.Event:
+    return life.GlassBroken(record["actor"]["id"], members["digest"], _timestamp_us(record), members["use_by_us"])
+
+
+def _glass_reviewed(record: Mapping[str, Any], members: Mapping[str, Any]) -> life.Event:
+    return life.GlassReviewed(record["actor"]["id"], members["digest"], members["verdict"])
+
+
 def _expired(_record: Mapping[str, Any], members: Mapping[str, Any]) -> life.Event:
     return life.Lapsed(None) if members.get("reason") == LAPSED else life.Expired(None)
 
@@ -163,6 +166,8 @@ _READERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], life.Event]
     Act.VOTE_CAST: _vote_cast,
     Act.VOTE_VOIDED: lambda _record, members: life.VoteVoided(members["account"]),
     Act.COMMAND_APPROVED: _approved,
+    Act.GLASS_BROKEN: _glass_broken,
+    Act.GLASS_REVIEWED: _glass_reviewed,
     Act.COMMAND_DENIED: lambda record, _members: life.Denied(_timestamp_us(record)),
     Act.COMMAND_EXPIRED: _expired,
     Act.COMMAND_CANCELLED: lambda record, _members: life.Cancelled(_timestamp_us(record)),

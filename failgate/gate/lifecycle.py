@@ -8,6 +8,7 @@ r"""The life of a command request: a pure fold. `apply` is the only way in which
           |      |  ^
           |      |  | VoteCast, VoteVoided
           | <----+ Approved (quorum complete, before expires_us)
+          | <----+ GlassBroken (by one person, in an emergency) -> GlassReviewed, once, by another, whatever the state
           v
    executed (Consumed, once, before use_by_us) -> Finished, once
           v
@@ -28,6 +29,8 @@ from failgate.wire.gate import State
 
 Decision = Literal["approve", "deny"]
 Would = Literal["wait", "deny"]
+Glass = Literal["open", "justified", "unjustified"]
+Judgement = Literal["justified", "unjustified"]
 
 
 class IllegalTransition(Exception):  # named after the law, not after its class
@@ -45,7 +48,8 @@ class Request(msgspec.Struct, frozen=True):
     `approvals` and `denials` are account ids in the order of their votes; nobody is in both. `need` is 0 when a policy
     decided; what a policy refused has no `expires_us` (0). `terms` is the digest of what was demanded of those who
     decide, None when nothing was; `deny_after` denials end it. `observed` says what a command that was only observed
-    would have met, in the time `observing`; `need` and `terms` are then what it would have taken.
+    would have met, in the time `observing`; `need` and `terms` are then what it would have taken. `broken_by` is the
+    account that let it run without its quorum, `glass` how the review of that stands.
     """
 
     id: str
@@ -64,6 +68,8 @@ class Request(msgspec.Struct, frozen=True):
     deny_after: int = 1
     observed: Would | None = None
     observing: str | None = None
+    broken_by: str | None = None
+    glass: Glass | None = None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -138,6 +144,23 @@ class Approved(msgspec.Struct, frozen=True):
     approvals: int
 
 
+class GlassBroken(msgspec.Struct, frozen=True):
+    """One person lets it run without its quorum; they owe a review by another."""
+
+    account_id: str
+    digest: str
+    at_us: int
+    use_by_us: int
+
+
+class GlassReviewed(msgspec.Struct, frozen=True):
+    """Another person looked at why, and says whether it was justified."""
+
+    account_id: str
+    digest: str
+    verdict: Judgement
+
+
 class Denied(msgspec.Struct, frozen=True):
     """Enough people denied it."""
 
@@ -185,6 +208,8 @@ Event = (
     | VoteCast
     | VoteVoided
     | Approved
+    | GlassBroken
+    | GlassReviewed
     | Denied
     | Expired
     | Cancelled
@@ -215,47 +240,22 @@ def _begin(event: Beginning) -> Request:
         if event.need < 1 or event.deny_after < 1:
             raise IllegalTransition("a request that asks needs at least one person", None)
         return Request(
-            event.id,
-            "pending",
-            event.digest,
-            event.expires_us,
-            event.need,
-            event.policy,
-            event.requester,
-            event.excluded,
-            terms=event.terms,
-            deny_after=event.deny_after,
-        )
+            event.id, "pending", event.digest, event.expires_us, event.need, event.policy, event.requester,
+            event.excluded, terms=event.terms, deny_after=event.deny_after,
+        )  # fmt: skip
     if isinstance(event, Allowed):
         return Request(
-            event.id,
-            "approved",
-            event.digest,
-            event.use_by_us,
-            0,
-            event.policy,
-            event.requester,
-            frozenset(),
+            event.id, "approved", event.digest, event.use_by_us, 0, event.policy, event.requester, frozenset(),
             use_by_us=event.use_by_us,
-        )
+        )  # fmt: skip
     if isinstance(event, Observed):
         if (event.need < 1) is (event.would == "wait") or event.deny_after < 1:
             raise IllegalTransition("what would have waited needs at least one person, what would not needs none", None)
         return Request(
-            event.id,
-            "approved",
-            event.digest,
-            event.use_by_us,
-            event.need,
-            event.policy,
-            event.requester,
-            frozenset(),
-            use_by_us=event.use_by_us,
-            terms=event.terms,
-            deny_after=event.deny_after,
-            observed=event.would,
+            event.id, "approved", event.digest, event.use_by_us, event.need, event.policy, event.requester, frozenset(),
+            use_by_us=event.use_by_us, terms=event.terms, deny_after=event.deny_after, observed=event.would,
             observing=event.observing,
-        )
+        )  # fmt: skip
     return Request(event.id, "denied", event.digest, 0, 0, event.policy, event.requester, frozenset())
 
 
@@ -304,6 +304,27 @@ def _approve(request: Request, event: Approved) -> Request:
     if not request.need <= event.approvals <= len(request.approvals):
         raise IllegalTransition("the quorum is not complete", request.state)
     return replace(request, state="approved", use_by_us=event.use_by_us)
+
+
+def _break(request: Request, event: GlassBroken) -> Request:
+    _require(request, "pending")
+    _require_digest(request, event.digest)
+    if event.at_us >= request.expires_us:
+        raise IllegalTransition("nothing is let run after its expiry", request.state)
+    if event.account_id in request.excluded or event.account_id == request.requester:
+        raise IllegalTransition("nobody breaks the glass for their own request", request.state)
+    if request.denials:
+        raise IllegalTransition("somebody denied it", request.state)
+    return replace(request, state="approved", use_by_us=event.use_by_us, broken_by=event.account_id, glass="open")
+
+
+def _review(request: Request, event: GlassReviewed) -> Request:
+    _require_digest(request, event.digest)
+    if request.glass != "open":
+        raise IllegalTransition("no review is open", request.state)
+    if event.account_id in request.excluded | {request.broken_by, request.requester}:
+        raise IllegalTransition("another person reviews than who broke the glass or asked", request.state)
+    return replace(request, glass=event.verdict)
 
 
 def _deny(request: Request, event: Denied) -> Request:
@@ -358,6 +379,8 @@ _STEPS: dict[type[Any], Callable[..., Request]] = {
     VoteCast: _vote,
     VoteVoided: _void,
     Approved: _approve,
+    GlassBroken: _break,
+    GlassReviewed: _review,
     Denied: _deny,
     Expired: _expire,
     Cancelled: _cancel,

@@ -137,6 +137,8 @@ def combine(findings: Sequence[tuple[str, Finding]]) -> Combined:
         return Combined("deny", 0, "no policy asks for anyone", kept)
     name, finding = max(asking, key=lambda asked: asked[1].need)
     terms = joined(finding.terms for _, finding in kept)
+    if terms.break_glass is not None and any(one.terms.break_glass is None for _, one in asking):
+        terms = msgspec.structs.replace(terms, break_glass=None)  # whoever asks has to let it be passed by
     return Combined("ask", max(1, finding.need, people_needed(terms)), f"{name}: {finding.reason}", kept, terms)
 
 

@@ -15,7 +15,8 @@ from failgate.gate.command import stored_command
 from failgate.gate.judging import stored_findings
 from failgate.gate.rendering import render, warnings
 from failgate.gate.terms import Terms, stored_terms, terms_digest, words_of
-from failgate.wire.gate import Command, CommandView, Finding, Observation, Outcome, Risk, State, Verdict, VoteView
+from failgate.wire.gate import Command, CommandView, Finding, Outcome, Risk, State, Verdict, VoteView
+from failgate.wire.observing import Observation
 
 MAX_PAGE = 200
 SHORT_ARGV, SHORT_TEXT = 32, 512  # arguments and characters of a command whose rendering is worth remembering
@@ -68,6 +69,8 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     wants_changes: int = 0
     observed: life.Would | None = None
     observing_id: str | None = None
+    broken_by: str | None = None
+    glass: life.Glass | None = None
     votes: tuple[StoredVote, ...] = ()
 
 
@@ -185,6 +188,8 @@ def request_of(stored: Stored) -> life.Request:
         stored_terms(stored.terms).deny_after or 1,
         stored.observed,
         stored.observing_id,
+        stored.broken_by,
+        stored.glass,
     )
 
 
@@ -232,6 +237,8 @@ def view_of(
         challenge=terms.challenge,
         deny_after=terms.deny_after or 1,
         observed=_observation(stored, terms),
+        glass=stored.glass,
+        break_glass=terms.break_glass if state == "pending" else None,
     )
 
 
@@ -286,6 +293,7 @@ def _verdict(stored: Stored, state: State) -> Verdict | None:
         note=None if is_observed else stored.note,
         wants_changes=bool(stored.wants_changes),
         observed=_observation(stored, stored_terms(stored.terms)) if is_observed else None,
+        glass=stored.glass,
     )
 
 

@@ -104,7 +104,8 @@ def _past(rows: Sequence[Stored]) -> Iterator[_Past]:
         except FailgateError:
             continue  # a row that was damaged teaches nothing
         is_decided = stored.decided_us is not None
-        yield _Past(stored, call, is_decided and stored.state != "denied", stored.state == "denied")
+        is_approved = is_decided and stored.state != "denied" and stored.broken_by is None
+        yield _Past(stored, call, is_approved, stored.state == "denied")
 
 
 def _answered(stored: Stored, wish: Wish, past: Sequence[_Past]) -> set[int] | None:

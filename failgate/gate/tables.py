@@ -15,7 +15,8 @@ class GateCommand(Table, tablename="gate_command"):
     `decided_by` (labels) are JSON, and so are `terms`, null when nothing is demanded. `policy` is the digest of the
     snapshot. `alike` and `program` (`likeness.py`) are set for what people were asked about, or would have been.
     `wants_changes` is 1 for a denial that asks for the command in another form. `observed` says what a command that was
-    only observed would have met, in the time `observing_id`.
+    only observed would have met, in the time `observing_id`. `broken_by` is the account that let it run without its
+    quorum, and `glass` how the review of that stands.
     """
 
     id = Text(primary_key=True, default="")
@@ -52,6 +53,8 @@ class GateCommand(Table, tablename="gate_command"):
     wants_changes = Integer(default=0)
     observed = Text(null=True, default=None)
     observing_id = Text(null=True, default=None)
+    broken_by = Text(null=True, default=None)
+    glass = Text(null=True, default=None)
 
 
 class GateVote(Table, tablename="gate_vote"):
@@ -80,6 +83,23 @@ class GateObserving(Table, tablename="gate_observing"):
     reason = Text(null=True, default=None)
     ended_us = BigInt(null=True, default=None)
     ended_by = Text(null=True, default=None)
+
+
+class GateGlass(Table, tablename="gate_glass"):
+    """A command that one person let run without its quorum, and the review that somebody else owes."""
+
+    command_id = Text(primary_key=True, default="")
+    workspace_id = Text()
+    account_id = Text()
+    label = Text()
+    reason = Text()
+    broken_us = BigInt()
+    told_us = BigInt()
+    review = Text()
+    reviewer_id = Text(null=True, default=None)
+    reviewer_label = Text(null=True, default=None)
+    words = Text(null=True, default=None)
+    reviewed_us = BigInt(null=True, default=None)
 
 
 class GateFamiliar(Table, tablename="gate_familiar"):
@@ -147,6 +167,7 @@ class GateRunCommand(Table, tablename="gate_run_command"):
 # What goes with a workspace that is deleted, in the order in which it goes.
 OF_WORKSPACE: Final = (
     Rows("gate_run", children=(("gate_run_command", "run_id"),)),
+    Rows("gate_glass", "command_id"),
     Rows("gate_command", children=(("gate_vote", "command_id"),)),
     Rows("gate_familiar", "workspace_id"),
     Rows("gate_known_rule"),

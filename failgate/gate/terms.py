@@ -13,6 +13,7 @@ import msgspec
 
 from failgate.base.canonical import base64url
 from failgate.wire.gate import Challenge
+from failgate.wire.glass import BreakGlass
 
 # The ladder of what an approval takes. `click`: the button; `host`: the name of the host is typed; `factor`: that, and
 # a second factor of the last five minutes, not a backup code; `passkey`: that factor is a passkey; `two`: the same as
@@ -55,7 +56,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `deny_after`: how many denials end a request, 1 where nobody says; `excluded`: addresses that do not decide;
     `decide_within_seconds` and `use_within_seconds` shorten the two clocks; `makers`: accounts that made the credential
-    by which it was asked, whose approvals alone do not do; `escalations`: who is told when nobody decides, in turn.
+    by which it was asked, whose approvals alone do not do; `escalations`: who is told when nobody decides, in turn;
+    `break_glass`: who may let it run without its quorum in an emergency, nobody where it is None.
     """
 
     groups: tuple[Group, ...] = ()
@@ -66,6 +68,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     challenge: Challenge = "click"
     makers: tuple[str, ...] = ()
     escalations: tuple[Escalation, ...] = ()
+    break_glass: BreakGlass | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ def joined(all_terms: Iterable[Terms]) -> Terms:
         challenge=CHALLENGES[max(CHALLENGES.index(terms.challenge) for terms in known)],
         makers=tuple(sorted({maker for terms in known for maker in terms.makers})),
         escalations=tuple(sorted({_sorted(step) for terms in known for step in terms.escalations})),
+        break_glass=_stricter(terms.break_glass for terms in known),
     )
 
 
@@ -107,6 +111,11 @@ def _sorted(step: Escalation) -> Escalation:
 
 def _is_among(person: Person, roles: Iterable[str], members: Iterable[str]) -> bool:
     return person.role in roles or mailbox(person.email) in map(mailbox, members)
+
+
+def _stricter(words: Iterable[BreakGlass | None]) -> BreakGlass | None:
+    said = {word for word in words if word is not None}
+    return "owner" if "owner" in said else "reviewer" if said else None
 
 
 def _least(numbers: Iterable[int | None]) -> int | None:

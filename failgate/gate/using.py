@@ -73,7 +73,7 @@ class Using:
             state = life.apply(request, life.Consumed(stored.digest, at_us)).state
             if await tx.execute(_CONSUME, at_us, stored.id, stored.digest) != 1:
                 raise conflict(stored.state)
-            if stored.observing_id is None:  # what nobody approved makes nothing known
+            if stored.observing_id is None and stored.broken_by is None:  # what no quorum approved makes nothing known
                 await self._parts.familiar.meet(tx, stored, at_us)
             used = replace(stored, state=state, consumed_us=at_us)
             self._parts.tell(tx, used, "consumed")

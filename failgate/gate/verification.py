@@ -10,6 +10,7 @@ from failgate.audit.stored import StoredRecord
 from failgate.base.db import Database
 from failgate.gate import lifecycle as life
 from failgate.gate.evidence import differences
+from failgate.gate.glass import stored_glass
 from failgate.gate.journal import COMMAND, GATE_ACTS, event_of
 from failgate.gate.observing import differences as differences_of_period
 from failgate.gate.observing import stored_periods
@@ -63,6 +64,7 @@ async def verify_gate(db: Database, audit: AuditLog, rulebook: StoredRules | Non
     """
     commands: dict[str, _Told] = {}
     periods: dict[str, Proven] = {}
+    owed: dict[tuple[str, str], str] = {}
     rules: dict[str, tuple[str, int, ProvenRule]] = {}
     closed: set[str] = set()
     for head in await audit.heads():
@@ -70,6 +72,7 @@ async def verify_gate(db: Database, audit: AuditLog, rulebook: StoredRules | Non
             record = stored.record
             if record["act"] in GATE_ACTS:
                 _tell(commands, stored, record, periods)
+                _owe(commands, owed, stored, record)
             elif record["act"] in PERIOD_ACTS and record["obj"]["t"] == OBSERVING:
                 _fold(periods, record)
             elif record["act"].startswith(_RULE_PREFIX) and record["obj"]["t"] == RULE:
@@ -77,8 +80,14 @@ async def verify_gate(db: Database, audit: AuditLog, rulebook: StoredRules | Non
                 rules[record["obj"]["id"]] = (head.log, stored.seq, prove_rule(proven, record))
             elif record["act"] == Act.WORKSPACE_CLOSED:  # from then on it is being emptied
                 closed.add(record["obj"]["id"])
+    glass = {
+        told.request.id: told.request
+        for told in commands.values()
+        if told.request is not None and told.request.glass is not None and told.log not in closed
+    }
     found = [contradiction async for contradiction in _commands(db, commands, closed)]
     found.extend(await _periods(db, periods, closed))
+    found.extend(await _glass(db, glass))
     if rulebook is not None:
         found.extend(await _rules(rulebook, rules))
     return found
@@ -117,6 +126,20 @@ def _tell(
         told.fault = f"{record['act']} is impossible here: {error}"
     else:
         told.fault = _unobserved(told.request, event, stored.log, time_of(record), periods)
+
+
+def _owe(
+    commands: dict[str, _Told], owed: dict[tuple[str, str], str], stored: StoredRecord, record: dict[str, Any]
+) -> None:
+    """Fold whose review is open: nobody breaks the glass while one of theirs is."""
+    told = commands.get(record["obj"]["id"])
+    if told is None or told.request is None or told.request.broken_by is None:
+        return
+    place = (stored.log, told.request.broken_by)
+    if record["act"] == Act.GLASS_BROKEN and owed.setdefault(place, told.request.id) != told.request.id:
+        told.fault = told.fault or "the glass was broken by somebody who owed a review"
+    elif record["act"] == Act.GLASS_REVIEWED and owed.get(place) == told.request.id:
+        del owed[place]
 
 
 def _unobserved(
@@ -169,6 +192,25 @@ async def _periods(db: Database, periods: dict[str, Proven], closed: Collection[
             OBSERVING, period_id, periods[period_id].log, periods[period_id].seq, "it is recorded, and not stored"
         )
         for period_id in sorted(missing)
+    ]
+    return found
+
+
+async def _glass(db: Database, glass: Mapping[str, life.Request]) -> list[Contradiction]:
+    missing, found = dict(glass), list[Contradiction]()
+    for row in await stored_glass(db):
+        request = missing.pop(row.command_id, None)
+        if request is None:
+            found.append(
+                Contradiction(COMMAND, row.command_id, row.workspace_id, None, "no record says that its glass broke")
+            )
+        elif (row.account_id, row.review) != (request.broken_by, request.glass):
+            found.append(
+                Contradiction(COMMAND, row.command_id, row.workspace_id, None, "its glass differs from the record")
+            )
+    found += [
+        Contradiction(COMMAND, command_id, "", None, "its glass broke, and that is not stored")
+        for command_id in sorted(missing)
     ]
     return found
 

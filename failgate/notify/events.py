@@ -13,13 +13,14 @@ TEST: Final = "notification.test"
 class Kind:
     """An event: its name for programs, its name for people, the permission that a member needs to hear of it.
 
-    With `is_own` a member hears of what they, or their agents, asked for alone.
+    With `is_own` a member hears of what they, or their agents, asked for alone; with `is_always` whatever they chose.
     """
 
     name: str
     label: str
     needs: Permission
     is_own: bool = False
+    is_always: bool = False
 
 
 KINDS: Final = (
@@ -27,6 +28,13 @@ KINDS: Final = (
     Kind("command.escalated", "Nobody decided in time, and it is my turn", Permission.WORKSPACE_COMMAND_READ),
     Kind("command.decided", "A command of mine was decided, or expired", Permission.WORKSPACE_COMMAND_SUBMIT, True),  # noqa: FBT003 - read in columns
     Kind("command.quarantined", "A command was quarantined", Permission.WORKSPACE_COMMAND_READ),
+    Kind(
+        "glass.broken",
+        "A command runs without its quorum, or that waits for its review",
+        Permission.WORKSPACE_COMMAND_VOTE,
+        is_always=True,
+    ),
+    Kind("glass.reviewed", "Such a run was reviewed", Permission.WORKSPACE_COMMAND_VOTE, is_always=True),
     Kind("report.uploaded", "A failure report was uploaded", Permission.WORKSPACE_REPORT_READ),
     Kind("report.quarantined", "A failure report was quarantined", Permission.WORKSPACE_REPORT_READ),
     Kind("report.regressed", "A failure that was resolved came back", Permission.WORKSPACE_REPORT_READ),
@@ -46,6 +54,9 @@ OF_ACT: Final = {
     str(Act.COMMAND_EXPIRED): "command.decided",
     str(Act.COMMAND_CANCELLED): "command.decided",
     str(Act.COMMAND_QUARANTINED): "command.quarantined",
+    str(Act.GLASS_BROKEN): "glass.broken",
+    str(Act.GLASS_REMINDED): "glass.broken",
+    str(Act.GLASS_REVIEWED): "glass.reviewed",
     str(Act.REPORT_SEALED): "report.uploaded",
     str(Act.REPORT_QUARANTINED): "report.quarantined",
     str(Act.REPORT_GROUP_REGRESSED): "report.regressed",

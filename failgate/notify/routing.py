@@ -185,7 +185,8 @@ def hearers(audience: Audience, happening: Happening, subject: Subject) -> list[
     wanting = {
         account_id
         for account_id, role in audience.roles.items()
-        if kind.needs in GRANTS[role] and kind.name in audience.chosen.get(account_id, events.DEFAULT_OF_MEMBERS)
+        if kind.needs in GRANTS[role]
+        and (kind.is_always or kind.name in audience.chosen.get(account_id, events.DEFAULT_OF_MEMBERS))
     }
     if isinstance(subject, ReportFacts):
         return sorted(wanting - {subject.uploader_account_id})

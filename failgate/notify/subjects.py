@@ -32,7 +32,10 @@ _REPORT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class CommandFacts:
-    """A command as it may be told. `argv` is for workspaces that let arguments out."""
+    """A command as it may be told. `argv` is for workspaces that let arguments out.
+
+    `broken_by` let it run without its quorum, and says why.
+    """
 
     id: str
     digest: str
@@ -46,6 +49,8 @@ class CommandFacts:
     expires_us: int
     requester_account_id: str | None
     excluded: frozenset[str]
+    broken_by: str = ""
+    broken_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ class Subjects:
             expires_us=stored.expires_us,
             requester_account_id=stored.requester_account_id,
             excluded=frozenset(msgspec.json.decode(stored.excluded, type=list[str])),
+            broken_by="" if stored.glass is None else inert(", ".join(view_by(stored)), scanner),
+            broken_why="" if stored.glass is None else inert(stored.note or "", scanner, TOKEN_CHARACTERS),
         )
 
     async def report(self, workspace_id: str, report_id: str) -> ReportFacts | None:
@@ -107,6 +114,11 @@ class Subjects:
             uploader_account_id=uploader,
             command_id=row["command_id"],
         )
+
+
+def view_by(stored: Stored) -> list[str]:
+    """Return the labels of those who decided."""
+    return msgspec.json.decode(stored.decided_by, type=list[str]) if stored.decided_by else []
 
 
 def inert(text: str, scanner: Scanner, limit: int = NAME_CHARACTERS) -> str:

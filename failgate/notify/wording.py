@@ -78,12 +78,33 @@ def of_command(id_: str, happening: Happening, command: CommandFacts, setting: S
         title = f"Nobody decided yet: {what}"
     elif happening.event == "command.quarantined":
         title = f"A command was quarantined: {what}"
+    elif happening.event.startswith("glass."):
+        return _of_glass(id_, happening, command, setting, what, lines, facts)
     else:
         facts["decision"] = happening.decision
         title = f"{(happening.decision or 'ended').capitalize()}: {what}"
     is_open = happening.event in {"command.pending", "command.escalated"}
     path = f"/queue?c={command.id}" if is_open else f"/commands/{command.id}"
     return _notification(id_, happening, setting, title, lines, path, {"command": facts, **more})
+
+
+def _of_glass(
+    id_: str, happening: Happening, command: CommandFacts, setting: Setting, what: str, lines: Lines,
+    facts: dict[str, JSON],
+) -> Notification:  # fmt: skip
+    """Return what is said when somebody let a command run without its quorum, while that is not reviewed, and after."""
+    lines += [("Broken by", command.broken_by), ("Why", command.broken_why)]
+    facts |= {"broken_by": command.broken_by, "reason": command.broken_why}
+    verdict = happening.data.get("verdict")
+    if verdict is not None:
+        title = f"Broken glass was {'justified' if verdict == 'justified' else 'NOT justified'}: {what}"
+        facts["verdict"] = str(verdict)
+    elif "waited_us" in happening.data:
+        title = f"BROKEN GLASS still waits for its review: {what}"
+        facts["waited_us"] = int(happening.data["waited_us"])
+    else:
+        title = f"GLASS BROKEN, it runs without its quorum: {what}"
+    return _notification(id_, happening, setting, title, lines, f"/commands/{command.id}/glass", {"command": facts})
 
 
 def notice_of(command: CommandFacts) -> CommandNotice:

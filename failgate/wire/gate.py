@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from failgate.wire.glass import BreakGlass, Glass
+from failgate.wire.observing import Observation
+
 State = Literal["pending", "approved", "denied", "expired", "cancelled", "executed", "quarantined"]
 
 
@@ -133,26 +136,12 @@ class VoteView(msgspec.Struct, frozen=True):
     note: str | None = None
 
 
-class Observation(msgspec.Struct, frozen=True):
-    """A command that ran, or may, although nothing let it pass: its workspace only observes.
-
-    `would` is what gating would have made of it: it would have waited for `need` people (`waiting_for` in words), or
-    been denied, by the policies `by` for this `reason`. `observing` is the id of the time in which it was asked for.
-    """
-
-    would: Literal["wait", "deny"]
-    by: list[str]
-    reason: str
-    need: int
-    waiting_for: str
-    observing: str
-
-
 class Verdict(msgspec.Struct, frozen=True):
     """The terminal answer. An agent acts on it only when `id` and `digest` are its own and `use_by` is ahead.
 
     `wants_changes` with a denial: the reviewers would take the command in another form, which `note` says. With
-    `observed` nobody approved: it passes because its workspace only observes, and `by` is empty.
+    `observed` nobody approved: it passes because its workspace only observes, and `by` is empty. With `glass` one
+    person, who is in `by`, let it run without its quorum, for the reason in `note`; it says how the review stands.
     """
 
     id: str
@@ -165,10 +154,14 @@ class Verdict(msgspec.Struct, frozen=True):
     note: str | None = None
     wants_changes: bool = False
     observed: Observation | None = None
+    glass: Glass | None = None
 
 
 class CommandView(msgspec.Struct, frozen=True):
-    """A command request as the API answers it. `rendering` lists the inert token texts that reviewers see."""
+    """A command request as the API answers it. `rendering` lists the inert token texts that reviewers see.
+
+    `break_glass` says who may let it run without its quorum while it waits: `reviewer` is everybody who may vote.
+    """
 
     id: str
     state: State
@@ -190,6 +183,8 @@ class CommandView(msgspec.Struct, frozen=True):
     challenge: Challenge = "click"
     deny_after: int = 1
     observed: Observation | None = None
+    glass: Glass | None = None
+    break_glass: BreakGlass | None = None
 
 
 class CommandPage(msgspec.Struct, frozen=True):

@@ -5,6 +5,21 @@ from typing import Literal
 import msgspec
 
 
+class Observation(msgspec.Struct, frozen=True):
+    """A command that ran, or may, although nothing let it pass: its workspace only observes.
+
+    `would` is what gating would have made of it: it would have waited for `need` people (`waiting_for` in words), or
+    been denied, by the policies `by` for this `reason`. `observing` is the id of the time in which it was asked for.
+    """
+
+    would: Literal["wait", "deny"]
+    by: list[str]
+    reason: str
+    need: int
+    waiting_for: str
+    observing: str
+
+
 class NewObserving(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """`POST observing`: for so many days (1 to 90), of the agent with the id `agent` or of the whole workspace.
 

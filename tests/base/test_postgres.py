@@ -30,6 +30,7 @@ ALSO_WALLED = {
     "gate_rule_proposal",
     "gate_rule_terms",
     "gate_observing",
+    "gate_glass",
     "notification",
     "notify_destination",
 }

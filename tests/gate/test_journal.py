@@ -22,6 +22,8 @@ EVENTS = [
     (life.VoteCast(ANN, "approve", DIGEST, NOW), Actor("user", ANN)),
     (life.VoteCast(ANN, "deny", DIGEST, NOW), Actor("user", ANN)),
     (life.Approved(DIGEST, NOW, NOW + 60, 2), Actor("user", ANN)),
+    (life.GlassBroken(ANN, DIGEST, NOW, NOW + 60), Actor("user", ANN)),
+    (life.GlassReviewed(ANN, DIGEST, "unjustified"), Actor("user", ANN)),
     (life.Denied(NOW), Actor("user", ANN)),
     (life.Expired(None), SERVER),
     (life.Lapsed(None), SERVER),

@@ -21,6 +21,9 @@ POST /commands/{id}/votes workspace:command:vote api
 POST /commands/{id}/cancel workspace:command:submit api
 POST /commands/{id}/consume workspace:command:consume api
 POST /commands/{id}/outcome workspace:command:consume api
+GET /glass workspace:command:read api
+POST /commands/{id}/glass workspace:command:vote api sensitive
+POST /commands/{id}/glass-review workspace:command:vote api sensitive
 POST /policy/explain workspace:command:submit api
 GET /rules workspace:rule:read api
 POST /rules workspace:rule:write api sensitive

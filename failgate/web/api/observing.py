@@ -7,7 +7,7 @@ from litestar.params import FromPath, JSONBody
 
 from failgate.base.clock import to_rfc3339
 from failgate.gate.command import stored_command
-from failgate.gate.observed import Count, Observed
+from failgate.gate.observed import Count, Observed, observed_in
 from failgate.gate.observing import Period
 from failgate.gate.rendering import render
 from failgate.web.api.idempotency import IdempotencyKey, key_of
@@ -58,7 +58,9 @@ async def report(request: Asking, id: FromPath[str]) -> ObservedReport:  # noqa:
     gate, here = services_of(request).gate, visit_of(request).here().id
     period = await gate.observing.one(here, id)
     running = {one.id for one in gate.observing.running(here)}
-    return _reported(_shown(period, is_running=period.id in running), await gate.observed(period))
+    return _reported(
+        _shown(period, is_running=period.id in running), await observed_in(services_of(request).db, period)
+    )
 
 
 def _shown(period: Period, *, is_running: bool) -> ObservingView:

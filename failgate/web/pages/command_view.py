@@ -9,11 +9,13 @@ from typing import Any, Final, Literal
 
 from failgate.gate.rendering import unrender
 from failgate.gate.rendering import warnings as rendering_warnings
+from failgate.web.pages.glass_view import headline_of
 from failgate.web.pages.history_view import Beside, HistoryView, history_view
 from failgate.web.pages.observing_view import met
 from failgate.web.pages.text import Moment, duration, initials, left, microseconds, moment, moment_of
 from failgate.web.pages.token_view import Text, TokenView, parts_of, preview, texts, token_view
-from failgate.wire.gate import Challenge, CommandView, Finding, Observation, Verdict
+from failgate.wire.gate import Challenge, CommandView, Finding, Verdict
+from failgate.wire.observing import Observation
 
 Standing = Literal["vote", "enrol", "prove", "role", "own", "voted"]
 
@@ -80,6 +82,7 @@ class RequestRow:
     exit_code: int | None
     same: int = 0
     observed: str = ""
+    glass: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,9 @@ class CommandDetail:
     may_go_further: bool
     same: int = 0
     observed: str = ""
+    glass: str = ""
+    is_glass_open: bool = False
+    may_break: bool = False
 
 
 def row_of(command: CommandView, now_us: int, viewer: str | None) -> RequestRow:
@@ -155,6 +161,7 @@ def row_of(command: CommandView, now_us: int, viewer: str | None) -> RequestRow:
         decided_by=_decided_by(command),
         exit_code=command.outcome.exit_code if command.outcome else None,
         observed="" if command.observed is None else met(command.observed),
+        glass=headline_of(command),
     )
 
 
@@ -165,10 +172,12 @@ def _decided_by(command: CommandView) -> str:
 
 
 def outcome_word(command: CommandView) -> str:
-    """Return the state in one word; an execution that failed is `failed`, what nothing let pass is `observed`."""
+    """Return the state in one word; a run that failed is `failed`, what no quorum let pass `glass` or `observed`."""
     if command.outcome and command.outcome.exit_code:
         return "failed"
-    return "observed" if command.observed and command.state in {"approved", "executed"} else command.state
+    if command.state in {"approved", "executed"}:
+        return "glass" if command.glass else "observed" if command.observed else command.state
+    return command.state
 
 
 def approvals(command: CommandView) -> int:
@@ -201,7 +210,7 @@ def detail_of(
     has_voted = any(vote.reviewer == viewer for vote in command.votes)
     return CommandDetail(
         id=command.id,
-        version=f"{command.state}-{len(command.votes)}-{standing}-{bool(command.outcome)}-{bool(is_full)}-{report_id}",
+        version=f"{command.state}-{len(command.votes)}-{standing}-{bool(command.outcome)}-{bool(is_full)}-{report_id}-{command.glass}",
         state=command.state,
         outcome_word=outcome_word(command),
         is_pending=is_pending,
@@ -244,6 +253,9 @@ def detail_of(
         differing=past.compared.places if past and past.compared else frozenset(),
         may_go_further=beside is not None and beside.may_make_rules and command.need <= 1,
         observed="" if command.observed is None else met(command.observed),
+        glass=headline_of(command),
+        is_glass_open=command.glass == "open",
+        may_break=beside is not None and is_pending and command.break_glass in beside.may_break,
     )
 
 
@@ -301,6 +313,8 @@ def verdict_of(command: CommandView, now_us: int) -> VerdictView:
     verdict, outcome = command.verdict, command.outcome
     if command.observed is not None and verdict is not None:
         return _observed(command, command.observed, verdict, now_us)
+    if command.glass is not None and verdict is not None:
+        return _broken(command, verdict, now_us)
     by = ", ".join(verdict.by) if verdict and verdict.by else f"policy {verdict.policy}" if verdict else ""
     note = f" “{verdict.note}”" if verdict and verdict.note else ""
     at = moment_of(verdict.decided_at, now_us) if verdict else None
@@ -343,14 +357,24 @@ def verdict_of(command: CommandView, now_us: int) -> VerdictView:
 
 def _observed(command: CommandView, observed: Observation, verdict: Verdict, now_us: int) -> VerdictView:
     """Return how a request has ended that nothing let pass: its workspace only observed."""
-    outcome = command.outcome
-    if outcome is None:
-        ended = "Observed, running" if command.state == "executed" else "Observed"
-    elif outcome.exit_code:
-        ended = f"Observed, failed with exit code {outcome.exit_code} after {duration(outcome.duration_ms)}"
-    else:
-        ended = f"Observed, exit code 0 after {duration(outcome.duration_ms)}"
+    ended = _ended("Observed", command)
     why = f" ({observed.reason})" if observed.reason else ""
     sentence = f"Nobody approved it: commands were only observed. It {met(observed)}{why}."
-    failed = outcome is not None and outcome.exit_code != 0
+    failed = command.outcome is not None and command.outcome.exit_code != 0
     return VerdictView("bad" if failed else "wait", "eye", ended, sentence, moment_of(verdict.decided_at, now_us))
+
+
+def _broken(command: CommandView, verdict: Verdict, now_us: int) -> VerdictView:
+    """Return how a request has ended that one person let run without its quorum."""
+    sentence = f"{', '.join(verdict.by)} let it run without its quorum: “{verdict.note or ''}”."
+    headline = _ended(headline_of(command), command)
+    return VerdictView("bad", "warn", headline, sentence, moment_of(verdict.decided_at, now_us))
+
+
+def _ended(word: str, command: CommandView) -> str:
+    """Return `word` and what became of the run."""
+    outcome = command.outcome
+    if outcome is None:
+        return f"{word}, running" if command.state == "executed" else word
+    after = f"after {duration(outcome.duration_ms)}"
+    return f"{word}, {'failed with ' if outcome.exit_code else ''}exit code {outcome.exit_code} {after}"

@@ -12,6 +12,7 @@ from failgate.web.pages import (
     device,
     devices,
     further,
+    glass,
     observing,
     overview,
     passkeys,
@@ -145,6 +146,11 @@ PAGES: Final[tuple[Door, ...]] = (
     _room("page.vote", "POST", "/commands/{id}/votes", queue.vote, P.WORKSPACE_COMMAND_VOTE),
     _room("page.commands", "GET", "/commands", commands.listing, P.WORKSPACE_COMMAND_READ),
     _room("page.command", "GET", "/commands/{id}", commands.one, P.WORKSPACE_COMMAND_READ),
+    _sensitive("page.glass", "GET", f"{_ROOM}/commands/{{id}}/glass", glass.page, P.WORKSPACE_COMMAND_VOTE),
+    _sensitive("page.glass_break", "POST", f"{_ROOM}/commands/{{id}}/glass", glass.break_it, P.WORKSPACE_COMMAND_VOTE),
+    _sensitive(
+        "page.glass_review", "POST", f"{_ROOM}/commands/{{id}}/glass/review", glass.review, P.WORKSPACE_COMMAND_VOTE
+    ),
     _sensitive("page.further", "GET", f"{_ROOM}/commands/{{id}}/further", further.form, P.WORKSPACE_RULE_WRITE),
     _sensitive("page.further_make", "POST", f"{_ROOM}/commands/{{id}}/further", further.make, P.WORKSPACE_RULE_WRITE),
     _sensitive(

@@ -25,12 +25,13 @@ _LABELS: Final = {
 class Beside:
     """What stands beside a request: its history, and the report that the visitor may open, by the run's request.
 
-    `may_make_rules`: the visitor may let what is like it pass from now on.
+    `may_make_rules`: the visitor may let what is like it pass from now on. `may_break`: as what they break the glass.
     """
 
     history: CommandHistory
     reports: Mapping[str, str] = field(default_factory=dict[str, str])
     may_make_rules: bool = False
+    may_break: frozenset[str | None] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,13 @@ def _row(command: CommandView, report_id: str | None, now_us: int) -> PastRow:
     outcome, verdict = command.outcome, command.verdict
     return PastRow(
         command.id,
-        "failed" if outcome and outcome.exit_code else "observed" if command.observed else command.state,
+        "failed"
+        if outcome and outcome.exit_code
+        else "glass"
+        if command.glass
+        else "observed"
+        if command.observed
+        else command.state,
         command.agent,
         ", ".join(verdict.by) if verdict else "",
         moment_of(verdict.decided_at if verdict else command.created_at, now_us),

@@ -18,6 +18,8 @@ _OF_PLACES: Final = {
     "command.escalated": "Nobody decided in time, and the next group is asked",
     "command.decided": "A command was approved, denied, cancelled, or expired",
     "command.quarantined": "A command was quarantined",
+    "glass.broken": "A command runs without its quorum, or that waits for its review",
+    "glass.reviewed": "A run without its quorum was reviewed",
     "report.uploaded": "A failure report was uploaded",
     "report.quarantined": "A failure report was quarantined",
     "report.regressed": "A failure that was resolved came back",
@@ -162,7 +164,11 @@ def own_place(membership: Membership, chosen: Mapping[str, frozenset[str]], line
     """Return a workspace with the events that the role there lets one hear of."""
     workspace, granted = membership.workspace, GRANTS[Role(membership.role)]
     now = chosen.get(workspace.id, events.DEFAULT_OF_MEMBERS)
-    wishes = tuple(Wish(kind.name, kind.label, kind.name in now) for kind in events.KINDS if kind.needs in granted)
+    wishes = tuple(
+        Wish(kind.name, kind.label, kind.name in now)
+        for kind in events.KINDS
+        if kind.needs in granted and not kind.is_always
+    )
     return OwnPlace(workspace.slug, workspace.name, membership.role.value, wishes, tuple(lines))
 
 

@@ -6,6 +6,7 @@ from litestar.params import FromPath, QueryParameter
 
 from failgate.access.permission import Permission
 from failgate.base.errors import BadInput, Conflict, FailgateError, Forbidden, NotFound, Unprocessable
+from failgate.gate.observed import observed_in
 from failgate.web.context import Visit, services_of, visit_of
 from failgate.web.pages.observing_view import ObservingView, days_of, line_of, report_view
 from failgate.web.pages.showing import Asking, Page, grants, show
@@ -71,7 +72,7 @@ async def _show(request: Asking, of: str | None = None, error: FailgateError | N
             for one in periods
             if shown is not None
         ),
-        None if shown is None else report_view(await services.gate.observed(shown)),
+        None if shown is None else report_view(await observed_in(services.db, shown)),
         tuple((one.id, one.name) for one in agents if one.is_enabled),
         {name: visit.form.get(name, "") for name in FIELDS} if error else dict.fromkeys(FIELDS, ""),
         str(error) if error else None,

@@ -12,7 +12,7 @@ from failgate.gate.observing import Period
 from failgate.gate.rendering import render
 from failgate.web.pages.text import Moment, moment
 from failgate.web.pages.token_view import Text, preview
-from failgate.wire.gate import Observation
+from failgate.wire.observing import Observation
 
 DAYS: Final = (1, 3, 7, 14, 30, 60, 90)
 

@@ -5,10 +5,12 @@ from typing import Annotated
 from litestar.params import FromPath, QueryParameter
 
 from failgate.access.permission import Permission
+from failgate.access.role import Role
 from failgate.base.errors import BadInput
 from failgate.web.context import Visit, services_of, visit_of
 from failgate.web.pages.command_view import Standing
 from failgate.web.pages.frame import Frame
+from failgate.web.pages.glass_view import GlassLine, line_of
 from failgate.web.pages.history_view import Beside
 from failgate.web.pages.queue_view import QueueView, in_turn, queue_view
 from failgate.web.pages.showing import Asking, Page, frame_of, grants
@@ -68,7 +70,17 @@ async def _view(request: Asking, visit: Visit, chosen: str | None, *, is_full: b
         server_url=str(request.base_url).rstrip("/"),
         beside=None if selected is None else await beside_of(request, visit, selected),
         alike=alike,
+        owed=await _owed(request, visit),
     )
+
+
+async def _owed(request: Asking, visit: Visit) -> tuple[GlassLine, ...]:
+    """Return the broken glass that waits for a review, for who may review."""
+    if not grants(visit, Permission.WORKSPACE_COMMAND_VOTE):
+        return ()
+    services = services_of(request)
+    found = await services.gate.glass.listed(visit.here().id)
+    return tuple(line_of(one, services.clock.now_us()) for one in found if one.review == "open")
 
 
 async def _is_own(request: Asking, visit: Visit, command: CommandView) -> bool:
@@ -91,7 +103,11 @@ async def beside_of(request: Asking, visit: Visit, command: CommandView) -> Besi
     history = await services_of(request).gate.history(visit.here().id, command.id, visit.principal)
     found = {one.id: await report_of(request, visit, one) for one in history.last}
     reports = {number: report_id for number, report_id in found.items() if report_id is not None}
-    return Beside(history, reports, grants(visit, Permission.WORKSPACE_RULE_WRITE))
+    may_break: set[str | None] = {"reviewer"} if grants(visit, Permission.WORKSPACE_COMMAND_VOTE) else set()
+    may_break |= {"owner"} if visit.role is Role.OWNER else set()
+    if await _is_own(request, visit, command):
+        may_break = set()
+    return Beside(history, reports, grants(visit, Permission.WORKSPACE_RULE_WRITE), frozenset(may_break))
 
 
 async def standing_of(request: Asking, visit: Visit, command: CommandView | None) -> Standing:

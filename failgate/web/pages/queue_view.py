@@ -7,6 +7,7 @@ from statistics import median
 from typing import Final
 
 from failgate.web.pages.command_view import CommandDetail, RequestRow, Standing, detail_of, row_of
+from failgate.web.pages.glass_view import REVIEWS, GlassLine
 from failgate.web.pages.history_view import Beside
 from failgate.web.pages.observing_view import met
 from failgate.web.pages.text import MICROSECONDS, Moment, duration, microseconds, moment, moment_of, span
@@ -48,7 +49,8 @@ class Pulse:
 class QueueView:
     """The queue. `pane` is what a phone shows: `list`, or `detail` when a request was chosen.
 
-    `count` requests wait; `unlisted` of them are left out of `waiting`, besides those that are folded.
+    `count` requests wait; `unlisted` of them are left out of `waiting`, besides those that are folded. `owed` is broken
+    glass that waits for its review.
     """
 
     pane: str
@@ -61,6 +63,7 @@ class QueueView:
     pulse: Pulse
     selected: CommandDetail | None
     server_url: str
+    owed: tuple[GlassLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ def queue_view(
     server_url: str,
     beside: Beside | None = None,
     alike: Mapping[str, str] | None = None,
+    owed: tuple[GlassLine, ...] = (),
 ) -> QueueView:
     """Return the queue, as `in_turn` orders it; without a chosen request the first is shown.
 
@@ -145,6 +149,7 @@ def queue_view(
         pulse=pulse_of(decided),
         selected=detail,
         server_url=server_url,
+        owed=owed,
     )
 
 
@@ -244,6 +249,9 @@ def timeline_of(command: CommandView, now_us: int) -> tuple[Step, ...]:
     if verdict and command.observed is not None:
         said = f"{met(command.observed)}; nobody approved it"
         steps.append(Step("Let run, observed only", said, moment_of(verdict.decided_at, now_us), "wait"))
+    elif verdict and command.glass is not None:
+        said = f"by {', '.join(verdict.by)}, without its quorum: “{verdict.note or ''}”; {REVIEWS[command.glass]}"
+        steps.append(Step("Glass broken", said, moment_of(verdict.decided_at, now_us), "bad"))
     elif verdict:
         is_yes = verdict.decision == "approve"
         by = (

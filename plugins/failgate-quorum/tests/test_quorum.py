@@ -115,3 +115,15 @@ def test_a_number_of_people_that_is_none_stops_the_start(toml):
 def test_what_could_not_be_met_is_refused(members):
     with pytest.raises(SettingRefused):
         QuorumSettings(**members)
+
+
+@pytest.mark.parametrize(("word", "wanted"), [("off", None), ("owner", "owner"), ("reviewer", "reviewer")])
+async def test_it_says_who_may_break_the_glass(tmp_path, word, wanted):
+    async with opened(plugin, settings_from(plugin, f'break_glass = "{word}"'), host_at(tmp_path)) as provides:
+        assert (await provides.approval_policy.judge(command("rm"), CONTEXT)).terms.break_glass == wanted
+        assert ("terms" in provides.approval_policy.snapshot("w")) == (wanted is not None)
+
+
+def test_nobody_else_breaks_the_glass():
+    with pytest.raises(ConfigRefused):
+        settings_from(plugin, 'break_glass = "developer"')

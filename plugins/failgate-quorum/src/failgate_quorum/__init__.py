@@ -65,7 +65,8 @@ class QuorumSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many distinct people have to approve, of which groups, and how long they have.
 
     `deny_after` denials end a request; `exclude` names addresses that never decide; `escalation` has the steps of the
-    ladder, by their names, taken in the order of their times.
+    ladder, by their names, taken in the order of their times. `break_glass` says who may let a request run without its
+    quorum in an emergency: nobody, owners, or whoever may vote.
     """
 
     need: Annotated[int, Between(1, MOST)] = 1
@@ -75,6 +76,7 @@ class QuorumSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decide_within: Annotated[Duration, Between("1s", "24h")] | None = None
     use_within: Annotated[Duration, Between("1s", "24h")] | None = None
     escalation: dict[str, EscalationSettings] = {}
+    break_glass: Literal["off", "owner", "reviewer"] = "off"
 
     def __post_init__(self) -> None:
         """Refuse what could not be met. Raises: SettingRefused."""
@@ -136,6 +138,7 @@ def _terms_of(settings: QuorumSettings) -> Terms:
                 for name, step in settings.escalation.items()
             )
         ),
+        break_glass=None if settings.break_glass == "off" else settings.break_glass,
     )
 
 
