@@ -1,10 +1,11 @@
 """Which steps of their ladders the waiting requests have come to. Pure; who is told is up to `failgate.notify`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
+from failgate.audit.record import Act
 from failgate.base.clock import MICROSECONDS
 from failgate.gate.stored import Stored
 from failgate.gate.terms import Escalation, stored_terms
@@ -20,6 +21,26 @@ class Silence:
     command_id: str
     waited_us: int
     steps: tuple[Escalation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A step that was taken: its name, its number from 1, how many people were told, and when, as RFC 3339."""
+
+    name: str
+    number: int
+    people: int
+    at: str
+
+
+def taken(records: Iterable[Mapping[str, Any]]) -> list[Taken]:
+    """Return the steps that `records` of a request, in any order, say were taken, in the order of their numbers."""
+    found = [
+        Taken(str(one["data"]["group"]), int(one["data"]["step"]), len(one["data"]["accounts"]), str(one["ts"]))
+        for one in records
+        if one["act"] == Act.COMMAND_ESCALATED
+    ]
+    return sorted(found, key=lambda step: step.number)
 
 
 def silences(waiting: Iterable[Stored], now_us: int) -> list[Silence]:

@@ -13,6 +13,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from failgate.gate.shell import Line, inspect_line, line_of
+
 OPEN, CLOSE = "\N{MATHEMATICAL LEFT ANGLE BRACKET}", "\N{MATHEMATICAL RIGHT ANGLE BRACKET}"
 EMPTY = f"{OPEN}empty{CLOSE}"
 LONG_ARGUMENT = 1000  # characters beyond which a reader loses the end
@@ -207,6 +209,7 @@ _INTERPRETERS = {
     "php": ("-r",),
     "lua": ("-e",),
 }
+_SYSTEM_FOLDERS = frozenset({"", "/bin", "/usr/bin"})
 _VERSION_SUFFIX = re.compile(r"[0-9.]+\Z", re.ASCII)
 _LOADER_NAMES = re.compile(
     r"LD_.*|DYLD_.*|BASH_ENV|ENV|SHELLOPTS|BASHOPTS|IFS|PYTHON.*|PERL5?(LIB|OPT)|RUBY(OPT|LIB)|NODE_OPTIONS|NODE_PATH"
@@ -281,6 +284,24 @@ def _listed(characters: Sequence[str]) -> str:
 
 
 def _script_warnings(argv: Sequence[str]) -> Iterator[str]:
+    """Say where a program gets a text to execute; not of a line of which it is certain which programs it runs."""
+    commands = _inspected(argv)
+    if commands is None:
+        yield from _texts_to_execute(argv)
+    elif any(True for command in commands for _ in _texts_to_execute(command)):
+        yield "Inside the line a program gets a text to execute: what that does cannot be inspected"
+
+
+def _inspected(argv: Sequence[str]) -> list[tuple[str, ...]] | None:
+    """Return the commands of the line that `argv` gives to a shell of the system; None where nobody can say them."""
+    if not argv or argv[0].rpartition("/")[0] not in _SYSTEM_FOLDERS:  # a file of that name may be anything
+        return None
+    line = line_of(argv)
+    found = inspect_line(line) if isinstance(line, str) else None
+    return [one.argv for one in found.commands] if isinstance(found, Line) else None
+
+
+def _texts_to_execute(argv: Sequence[str]) -> Iterator[str]:
     for place, token in enumerate(argv, 1):
         program = token.rpartition("/")[2].lower().removesuffix(".exe")
         rest = argv[place:]

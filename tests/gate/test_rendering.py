@@ -171,8 +171,22 @@ def test_a_text_that_is_no_rendering_is_refused(shown):
         (["ls", ""], ["Empty argument 2"]),
         (["ls", "a" + " " * 99 + "b"], ["Whitespace padding in argument 2"]),
         (["ls", "x" * 1001], ["Very long argument 2: 1001 characters"]),
-        (["bash", "-c", "rm -rf /"], ["Shell script in argument 3: what it does cannot be inspected"]),
-        (["/bin/sh", "-ec", "x"], ["Shell script in argument 3: what it does cannot be inspected"]),
+        (["bash", "-c", "rm -rf /"], []),  # every program that it runs stands there
+        (["/bin/sh", "-ec", "make && ls | wc -l"], []),
+        (["bash", "-c", "rm -rf $HOME"], ["Shell script in argument 3: what it does cannot be inspected"]),
+        (["bash", "-c", "eval x"], ["Shell script in argument 3: what it does cannot be inspected"]),
+        (["bash", "-xc", "rm"], ["Shell script in argument 3: what it does cannot be inspected"]),
+        (["zsh", "-c", "ls"], ["Shell script in argument 3: what it does cannot be inspected"]),
+        (["/tmp/bash", "-c", "ls"], ["Shell script in argument 3: what it does cannot be inspected"]),
+        (["./sh", "-c", "ls"], ["Shell script in argument 3: what it does cannot be inspected"]),
+        (
+            ["bash", "-c", "ls; python3 -c 'import os'"],
+            ["Inside the line a program gets a text to execute: what that does cannot be inspected"],
+        ),
+        (
+            ["bash", "-c", "ls; sh -c 'ls'"],
+            ["Inside the line a program gets a text to execute: what that does cannot be inspected"],
+        ),
         (
             ["sudo", "env", "A=1", "dash", "-x", "-c", "x"],
             ["Shell script in argument 7: what it does cannot be inspected"],

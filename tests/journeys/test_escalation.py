@@ -60,6 +60,9 @@ def test_each_step_reaches_its_people_once_also_when_the_server_is_killed_betwee
             ("leads", 2, view["id"]),
         ]
         assert len(box.letters) == 2
+        with sign_in(server, bob) as api:
+            page = api.get(f"/w/acme/commands/{view['id']}").text
+        assert 0 < page.index("Nobody decided: oncall") < page.index("Nobody decided: leads")
         env = clean_environment(
             FAILGATE_URL=server.url,
             FAILGATE_TOKEN=token,

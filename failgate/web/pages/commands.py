@@ -1,15 +1,17 @@
 """The history of requests, and one of them with its story."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar.params import FromPath, QueryParameter
 
 from failgate.access.permission import Permission
-from failgate.web.context import services_of, visit_of
+from failgate.gate.evidence import MOST_RECORDS
+from failgate.gate.ladder import taken
+from failgate.web.context import Visit, services_of, visit_of
 from failgate.web.pages.queue import Full, beside_of, report_of, standing_of
 from failgate.web.pages.queue_view import command_page_view, commands_view
 from failgate.web.pages.showing import Asking, Page, grants, show
-from failgate.wire.gate import State
+from failgate.wire.gate import CommandView, State
 
 Only = Annotated[State | None, QueryParameter(name="state")]
 After = Annotated[str | None, QueryParameter(name="after", max_length=64)]
@@ -41,5 +43,12 @@ async def one(request: Asking, id: FromPath[str], full: Full = False) -> Page:  
         report_id=await report_of(request, visit, command),
         may_read_audit=grants(visit, Permission.WORKSPACE_AUDIT_READ),
         beside=await beside_of(request, visit, command),
+        escalations=taken(await _records(request, visit, command)),
     )
     return await show(request, "command.html", view, title="Command", room="commands")
+
+
+async def _records(request: Asking, visit: Visit, command: CommandView) -> list[dict[str, Any]]:
+    """Return what the audit log tells of the command, the newest of it first."""
+    found = await services_of(request).audit.newest(visit.here().id, limit=MOST_RECORDS, obj_id=command.id)
+    return [one.record for one in found]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
+from failgate.gate.ladder import Taken
 from failgate.web.pages.command_view import CommandDetail, RequestRow, Standing, detail_of, row_of
 from failgate.web.pages.glass_view import REVIEWS, GlassLine
 from failgate.web.pages.history_view import Beside
@@ -229,17 +230,23 @@ def command_page_view(
     report_id: str | None,
     may_read_audit: bool,
     beside: Beside | None = None,
+    escalations: Sequence[Taken] = (),
 ) -> CommandPageView:
-    """Return one request with its story."""
+    """Return one request with its story; `escalations` are the steps of its ladder that were taken."""
     detail = detail_of(
         command, now_us, standing=standing, viewer=viewer, is_full=is_full, report_id=report_id, beside=beside
     )
-    return CommandPageView(moment(now_us, now_us).iso, detail, timeline_of(command, now_us), may_read_audit)
+    return CommandPageView(
+        moment(now_us, now_us).iso, detail, timeline_of(command, now_us, escalations), may_read_audit
+    )
 
 
-def timeline_of(command: CommandView, now_us: int) -> tuple[Step, ...]:
-    """Return what happened to `command`, oldest first."""
+def timeline_of(command: CommandView, now_us: int, escalations: Sequence[Taken] = ()) -> tuple[Step, ...]:
+    """Return what happened to `command`, oldest first; what happened at once stands in the order of its causes."""
     steps = [Step("Asked", f"by {command.agent} on {command.host}", moment_of(command.created_at, now_us), "wait")]
+    for one in escalations:
+        people = f"{one.people} {'person was' if one.people == 1 else 'people were'} told, step {one.number}"
+        steps.append(Step(f"Nobody decided: {one.name}", people, moment_of(one.at, now_us), "wait"))
     for vote in command.votes:
         is_yes = vote.decision == "approve"
         said = f"“{vote.note}”" if vote.note else ""
@@ -280,4 +287,4 @@ def timeline_of(command: CommandView, now_us: int) -> tuple[Step, ...]:
                 "bad" if outcome.exit_code else "ok",
             )
         )
-    return tuple(steps)
+    return tuple(sorted(steps, key=lambda step: step.at.us))

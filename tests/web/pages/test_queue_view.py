@@ -1,5 +1,7 @@
 from typing import Any
 
+from failgate.base.clock import to_rfc3339
+from failgate.gate.ladder import Taken
 from failgate.web.pages.queue_view import (
     LISTED,
     QueueView,
@@ -8,7 +10,9 @@ from failgate.web.pages.queue_view import (
     in_turn,
     pulse_of,
     queue_view,
+    timeline_of,
 )
+from failgate.web.pages.text import microseconds
 
 ME = "mara@acme.example"
 
@@ -59,6 +63,19 @@ def test_the_story_of_a_failure_is_told_in_order(make_command: Any, now_us: int)
     headlines = [step.headline for step in view.timeline]
     assert headlines == ["Asked", f"{ME} approved", "Approved", "Failed with exit code 2"]
     assert [step.at.us for step in view.timeline] == sorted(step.at.us for step in view.timeline)
+
+
+def test_steps_of_the_ladder_stand_where_they_were_taken(make_command: Any, now_us: int) -> None:
+    """B6: between the question and the decision, whatever the order in which they are read."""
+    command = make_command(["make"], state="approved", votes=[("ann@acme.example", "approve")])
+    asked = microseconds(command.created_at)
+    steps = [
+        Taken(name, number, number, to_rfc3339(asked + number * 10)) for name, number in (("oncall", 1), ("leads", 2))
+    ]
+    told = timeline_of(command, now_us, steps)
+    assert [step.headline for step in told][:3] == ["Asked", "Nobody decided: oncall", "Nobody decided: leads"]
+    assert [step.detail for step in told][1:3] == ["1 person was told, step 1", "2 people were told, step 2"]
+    assert timeline_of(command, now_us)[1].headline.startswith("ann@acme.example")
 
 
 def test_a_flood_of_one_agent_leaves_the_others_where_they_were(make_command: Any, now_us: int) -> None:
