@@ -15,7 +15,7 @@ SILENT_SECONDS: Final = 30
 HEARTBEAT_SECONDS: Final = 10
 
 RecordingState = Literal["live", "ended", "broken"]
-MarkKind = Literal["asked", "approved", "denied", "expired", "refused", "started", "ended"]
+MarkKind = Literal["asked", "approved", "observed", "denied", "expired", "refused", "started", "ended"]
 
 
 class BeginRecording(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
