@@ -28,7 +28,7 @@ _SAML_ONLY: Final = (
     "metadata_file", "metadata_url", "entity_id", "idp_initiated", "require_encryption", "email_attribute",
     "name_attribute", "groups_attribute",
 )  # fmt: skip
-_OIDC_ONLY: Final = ("issuer", "client_id", "client_secret", "scopes", "tenants", "groups_claim")
+_OIDC_ONLY: Final = ("issuer", "client_id", "client_secret", "scopes", "tenants", "groups_claim", "logout_type")
 
 
 def _check_domain(text: str) -> None:
@@ -83,6 +83,7 @@ class SsoConnection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     scopes: tuple[str, ...] | None = None
     tenants: tuple[str, ...] = ()
     groups_claim: str | None = None
+    logout_type: Literal["logout+jwt", "any"] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what the protocol lacks or does not have.

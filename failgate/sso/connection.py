@@ -37,7 +37,8 @@ class OidcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """An OpenID provider, or GitHub's OAuth 2 flow. The client secret is kept sealed beside it, never in it.
 
     `is_email_trusted`: a company's own provider that does not say `email_verified`; what it denies stays denied.
-    `tenants` are ids of Microsoft tenants; the three addresses replace GitHub's own.
+    `tenants` are ids of Microsoft tenants; the three addresses replace GitHub's own. `is_logout_typed`: a logout token
+    says in its header that it is one; False for a provider that writes `JWT` there, or nothing.
     """
 
     preset: Preset = "generic"
@@ -49,6 +50,7 @@ class OidcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     name_claim: str = "name"
     groups_claim: str = "groups"
     is_email_trusted: bool = False
+    is_logout_typed: bool = True
     authorize_url: str | None = None
     token_url: str | None = None
     api_url: str | None = None

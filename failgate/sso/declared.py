@@ -82,6 +82,7 @@ def _oidc(one: SsoConnection) -> OidcSettings:
         client_id=one.client_id or "",
         tenants=one.tenants,
         is_email_trusted=one.email_verified is True,
+        is_logout_typed=one.logout_type != "any",
         **more,
     )
 

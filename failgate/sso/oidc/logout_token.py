@@ -16,8 +16,17 @@ from failgate.sso.protocol import ProviderLogout, Refusal
 EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 MAX_AGE_SECONDS: Final = 600
 MAX_ID_CHARACTERS: Final = 255
-# Explicit typing is recommended, not required; what keeps an ID token out is `events` and the absent nonce.
-LOGOUT_TOKEN_TYPES: Final = ("logout+jwt", "jwt", None)
+_TYPED: Final = ("logout+jwt",)
+_UNTYPED: Final = (*_TYPED, "jwt", None)
+
+
+def logout_token_types(settings: OidcSettings) -> tuple[str | None, ...]:
+    """Return the types, in lower case, that the header of a logout token may say; None: none at all.
+
+    The standard recommends its own type, ASVS 10.5.5 demands it. Where a connection says that its provider does not
+    write it, `events` and the absent nonce alone keep an ID token out.
+    """
+    return _TYPED if settings.is_logout_typed else _UNTYPED
 
 
 def check_logout_token(token: SignedToken, settings: OidcSettings, now_us: int) -> ProviderLogout:

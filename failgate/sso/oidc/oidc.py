@@ -17,7 +17,7 @@ from failgate.sso.oidc import authorization, exchange, github
 from failgate.sso.oidc.claims import is_anything_missing, make_assertion
 from failgate.sso.oidc.documents import Documents
 from failgate.sso.oidc.id_token import ID_TOKEN_TYPES, check_id_token
-from failgate.sso.oidc.logout_token import LOGOUT_TOKEN_TYPES, check_logout_token
+from failgate.sso.oidc.logout_token import check_logout_token, logout_token_types
 from failgate.sso.oidc.metadata import ProviderMetadata, client_authentications
 from failgate.sso.oidc.presets import authorization_extras, check_organisation, is_accepted_issuer
 from failgate.sso.oidc.token import KeyUnknown, SignedToken, open_token
@@ -105,7 +105,7 @@ class OpenIdConnect:
         if settings.preset == "github":
             raise Refusal("logout_unsupported", "GitHub sends no logout tokens.")
         metadata = await self._documents.metadata(settings)
-        opened = await self._open(metadata, token, LOGOUT_TOKEN_TYPES)
+        opened = await self._open(metadata, token, logout_token_types(settings))
         return check_logout_token(opened, settings, self._clock.now_us())
 
     async def end_session_url(

@@ -74,6 +74,7 @@ def oidc_from(form: Mapping[str, str], kind: str, *, allow_loopback: bool) -> tu
         tenants=tuple(_text(form, "tenants").replace(",", " ").split()),
         groups_claim=_text(form, "groups_claim") or "groups",
         is_email_trusted="email_verified" in form,
+        is_logout_typed="logout_untyped" not in form,
     )
     if scopes:
         settings = msgspec.structs.replace(settings, scopes=scopes)

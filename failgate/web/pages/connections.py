@@ -271,7 +271,7 @@ def _oidc_values(settings: OidcSettings) -> dict[str, Any]:
     return {
         "issuer": settings.issuer, "client_id": settings.client_id, "scopes": " ".join(settings.scopes),
         "tenants": " ".join(settings.tenants), "groups_claim": settings.groups_claim,
-        "email_verified": settings.is_email_trusted,
+        "email_verified": settings.is_email_trusted, "logout_untyped": not settings.is_logout_typed,
     }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from failgate.sso.oidc.logout_token import EVENT, LOGOUT_TOKEN_TYPES, check_logout_token
+from failgate.sso.oidc.logout_token import EVENT, check_logout_token, logout_token_types
 from failgate.sso.oidc.metadata import ALGORITHMS
 from failgate.sso.oidc.token import SignedToken, open_token
 from failgate.sso.protocol import Refusal
@@ -84,14 +84,33 @@ def test_a_mutated_token_ends_nothing(changed: dict, reason: str) -> None:
     assert refused.value.reason == reason
 
 
-@pytest.mark.parametrize(("kind", "is_read"), [("logout+jwt", True), ("JWT", True), (..., True), ("at+jwt", False)])
-def test_the_type_of_the_header(kind, is_read: bool) -> None:
-    token = sign(logout_claims(), typ=kind)
+@pytest.mark.parametrize(
+    ("kind", "is_typed", "is_read"),
+    [
+        ("logout+jwt", True, True),
+        ("Logout+JWT", True, True),
+        ("JWT", True, False),
+        (..., True, False),
+        ("at+jwt", True, False),
+        ("logout+jwt", False, True),
+        ("JWT", False, True),
+        (..., False, True),
+        ("at+jwt", False, False),
+    ],
+)
+def test_the_header_says_that_it_is_a_logout_token(kind, is_typed: bool, is_read: bool) -> None:
+    """A provider that writes no type is taken only where its connection says so."""
+    token, types = sign(logout_claims(), typ=kind), logout_token_types(settings(is_logout_typed=is_typed))
     if is_read:
-        open_token(token, KEYS, algorithms=ALGORITHMS, types=LOGOUT_TOKEN_TYPES)
+        open_token(token, KEYS, algorithms=ALGORITHMS, types=types)
     else:
-        with pytest.raises(Refusal):
-            open_token(token, KEYS, algorithms=ALGORITHMS, types=LOGOUT_TOKEN_TYPES)
+        with pytest.raises(Refusal) as refused:
+            open_token(token, KEYS, algorithms=ALGORITHMS, types=types)
+        assert refused.value.reason == "token_type"
+
+
+def test_without_another_word_a_connection_wants_the_type() -> None:
+    assert logout_token_types(settings()) == ("logout+jwt",)
 
 
 def test_an_id_token_is_no_logout_token() -> None:

@@ -312,6 +312,24 @@ async def test_logout_goes_both_ways(peer: OidcProvider, door: Received) -> None
         await rp._assertion(bound, bound.settings, metadata, Tokens("at", door.tokens[0]), "nonce")
 
 
+@pytest.mark.parametrize(("kind", "is_typed", "is_read"), [("JWT", True, False), ("JWT", False, True)])
+async def test_a_logout_token_of_another_type_ends_nothing(kind: str, is_typed: bool, is_read: bool) -> None:
+    from tests.sso.oidc.making import KEYS, sign
+    from tests.sso.oidc.test_logout_token import logout_claims
+
+    async with origin() as idp:
+        idp.publish()
+        idp.answers["/keys"] = {"keys": list(KEYS)}
+        bound, now = connection(idp.settings(is_logout_typed=is_typed)), SystemClock().now_us() // 1_000_000
+        token = sign(logout_claims(iss=idp.url, aud="failgate", iat=now, exp=now + 120), typ=kind)
+        if is_read:
+            assert (await relying().read_logout_token(bound, token)).subject == "alice"
+            return
+        with pytest.raises(Refusal) as refused:
+            await relying().read_logout_token(bound, token)
+        assert refused.value.reason == "token_type"
+
+
 async def test_a_flood_of_forged_logout_tokens_asks_the_provider_once(peer: OidcProvider) -> None:
     from tests.sso.oidc.making import KEYS, RSA_OTHER, claims, sign
 
