@@ -23,7 +23,8 @@ class Principal:
     second factor, microseconds since 1970, or None. `auth` lists the credential's methods: `pwd`, `otp`, `recovery`,
     `passkey`, `trusted_device`, `link`, `key`, `token`, `cert`, `saml`, `oidc`;
     `device` is a command line that its person signed in, and `session_id` then its login. The factor that was proven
-    last stands last. `maker_account_id` is who made the credential, where that is known.
+    last stands last. `first_factor_us` is when the password, or the sign-in at the provider, was last shown.
+    `maker_account_id` is who made the credential, where that is known.
     """
 
     kind: PrincipalKind
@@ -40,6 +41,7 @@ class Principal:
     may_change_account: bool = True
     share_id: str | None = None
     maker_account_id: str | None = None
+    first_factor_us: int | None = None
 
     @property
     def id(self) -> str:
@@ -53,6 +55,11 @@ class Principal:
         is_backup_code = "recovery" in self.auth and _FACTORS.isdisjoint(self.auth)
         proven_us = self.second_factor_us
         return proven_us is not None and not is_backup_code and 0 <= now_us - proven_us <= seconds * 1_000_000
+
+    def showed_first_within(self, now_us: int, seconds: int) -> bool:
+        """Tell whether the password, or the sign-in at the provider, was shown in the last `seconds`."""
+        shown_us = self.first_factor_us
+        return shown_us is not None and 0 <= now_us - shown_us <= seconds * 1_000_000
 
     @property
     def last_factor(self) -> str | None:

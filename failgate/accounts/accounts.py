@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from failgate.accounts.account import Account, account_of
+from failgate.accounts.breached_passwords import BreachedPasswords
 from failgate.accounts.context_words import ContextWords
 from failgate.accounts.devices import Devices
 from failgate.accounts.email_address import normalise_email, normalised_or_none
@@ -54,6 +55,7 @@ class Accounts(AccountFinding):
         devices: Devices,
         endings: Sequence[Ending] = (),
         context: ContextWords | None = None,
+        breached: BreachedPasswords | None = None,
         is_password_enabled: bool = True,
     ) -> None:
         """Work on `database`; `endings` are what other rooms end when an account is disabled.
@@ -69,7 +71,7 @@ class Accounts(AccountFinding):
         self._tokens = tokens
         self._devices = devices
         self._endings = list(endings)
-        self._context = context or ContextWords(database, "")
+        self._context, self._breached = context or ContextWords(database, ""), breached
         self.is_password_enabled = is_password_enabled
         self._refusals = Refusals(audit, clock, Act.SESSION_REFUSED)
         self._imported = ImportedHashes(database)
@@ -85,10 +87,12 @@ class Accounts(AccountFinding):
     ) -> None:
         """Return when `password` may be that of `email`: whose account, or who joins that workspace, or founds `names`.
 
-        Raises: BadInput.
+        Raises: BadInput; StorageUnavailable (the list of breached passwords cannot be read).
         """
         words = await self._context.of(account_id=account_id, workspace_id=workspace_id, names=names)
         check_new_password(password, email, words)
+        if self._breached is not None:
+            await self._breached.refuse(password)
 
     async def create(self, email: str, password: str, actor: Actor, *, is_platform_admin: bool = False) -> Account:
         """Make an account.
@@ -219,14 +223,21 @@ class Accounts(AccountFinding):
         Raises: NotSignedIn (`current` is not the password); TooManyRequests; BadInput (the new one is not acceptable).
         """
         await self.check_password(password, account.email, account_id=account.id)
+        if await self.has_password(account.id):
+            await self.confirm_password(account, current, session.address)
+        await self.set_password(account.id, password, Actor.of(session.principal), keep=session.id)
+
+    async def confirm_password(self, account: Account, password: str, address: str) -> None:
+        """Return when `password` is that of `account`, typed anew by who is signed in at `address`.
+
+        Raises: NotSignedIn (it is not, or the account has none); TooManyRequests (the guess was not looked at).
+        """
+        reservation = self._throttle.reserve(account.email, address)
         row = await self.row_of(account.email)
-        stored = row["password_hash"] if row is not None else None
-        reservation = self._throttle.reserve(account.email, session.address)
-        if stored is not None and not (await self._passwords.verify(stored, current)).fits:
+        if not (await self._passwords.verify(row["password_hash"] if row is not None else None, password)).fits:
             await self._refusals.record("wrong_password", account.id)
             raise NotSignedIn("The present password is not right.", hint="Type it again.")
         self._throttle.succeeded(reservation)
-        await self.set_password(account.id, password, Actor.of(session.principal), keep=session.id)
 
     async def set_password(self, account_id: str, password: str, actor: Actor, *, keep: str | None = None) -> None:
         """Change the password; every session (but `keep`), API key and trusted device of the account has ended then.

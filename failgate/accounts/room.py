@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from failgate.accounts.access_tokens import AccessTokens
 from failgate.accounts.accounts import Accounts
+from failgate.accounts.breached_passwords import BreachedPasswords
 from failgate.accounts.challenges import Challenges
 from failgate.accounts.context_words import ContextWords
 from failgate.accounts.device_login import DeviceLogin
@@ -89,6 +90,7 @@ def build_accounts(
         tokens=tokens,
         devices=devices,
         context=ContextWords(database, base_url, section.refused_words),
+        breached=_breached(section),
         is_password_enabled=section.password,
     )
     password_reset = PasswordReset(
@@ -121,3 +123,12 @@ def build_accounts(
         accounts, passwords, throttle, sessions, tokens, devices, second_factors, passkeys, logins, signing_keys,
         access_tokens, refresh_tokens, device_login, mail, password_reset,
     )  # fmt: skip
+
+
+def _breached(section: AccountsSection) -> BreachedPasswords | None:
+    """Return the operator's list of breached passwords, looked at. Raises: StartRefused."""
+    if section.breached_passwords is None:
+        return None
+    found = BreachedPasswords(section.breached_passwords)
+    found.check()
+    return found

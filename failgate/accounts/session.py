@@ -8,6 +8,7 @@ from failgate.access.principal import ANONYMOUS, Principal
 from failgate.base.db import Row
 
 FactorMethod = Literal["otp", "recovery", "passkey", "provider"]
+Proof = FactorMethod | Literal["pwd"]
 EndReason = Literal[
     "signed_out", "closed", "expired", "password_changed", "account_disabled", "second_factor_removed",
     "provider_signed_out", "connection_ended", "deprovisioned", "too_many",
@@ -20,13 +21,15 @@ class Origin:
 
     `confined_to` is the one workspace whose own connection it is (None: the connection is the installation's);
     `may_change_account` tells whether the account itself may be changed. `second_factor_us` is when the provider, which
-    is trusted with it, saw a second factor (microseconds since 1970); None: our own is asked for.
+    is trusted with it, saw a second factor (microseconds since 1970); None: our own is asked for. `authenticated_us` is
+    when the person signed in there, None where it does not say.
     """
 
     connection_id: str
     confined_to: str | None = None
     may_change_account: bool = True
     second_factor_us: int | None = None
+    authenticated_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Session:
 
     `awaits_second_factor`: the password was right, the account has a second factor, and it was not shown yet. Until
     then `principal` is anonymous: who forgets to ask gives nothing away. `is_new_place`: the account had never signed
-    in from this client at this address, and nobody has said since that it is known.
+    in from this client at this address, and nobody has said since that it is known. `first_factor_us`: when the
+    password, or the sign-in at the provider, was last shown.
     """
 
     id: str
@@ -52,6 +56,7 @@ class Session:
     token_sha256: str = field(repr=False)
     origin: Origin | None = None
     is_new_place: bool = False
+    first_factor_us: int | None = None
 
 
 def principal_of(
@@ -61,6 +66,7 @@ def principal_of(
     auth: tuple[str, ...],
     second_factor_us: int | None,
     origin: Origin | None = None,
+    first_factor_us: int | None = None,
 ) -> Principal:
     """Return the person behind an open session."""
     return Principal(
@@ -73,6 +79,7 @@ def principal_of(
         workspace_id=origin.confined_to if origin else None,
         connection_id=origin.connection_id if origin else None,
         may_change_account=origin.may_change_account if origin else True,
+        first_factor_us=first_factor_us,
     )
 
 
@@ -83,7 +90,8 @@ def session_of(row: Row) -> Session:
     origin = None
     if row["connection_id"] is not None:
         origin = Origin(row["connection_id"], row["confined_to"], bool(row["may_change_account"]))
-    full = principal_of(row["id"], row["account_id"], row["email"], auth, row["second_factor_us"], origin)
+    first_us = row["first_factor_us"]
+    full = principal_of(row["id"], row["account_id"], row["email"], auth, row["second_factor_us"], origin, first_us)
     return Session(
         id=row["id"],
         account_id=row["account_id"],
@@ -99,6 +107,7 @@ def session_of(row: Row) -> Session:
         token_sha256=row["token_sha256"],
         origin=origin,
         is_new_place=bool(row["is_new_place"]),
+        first_factor_us=first_us,
     )
 
 

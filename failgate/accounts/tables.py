@@ -13,6 +13,19 @@ HAS_FACTOR: Final = (
     " UNION ALL SELECT id FROM passkey WHERE account_id = $1 LIMIT 1"
 )
 
+_OPEN_SESSION: Final = (
+    "SELECT session.*, account.email FROM session JOIN account ON account.id = session.account_id"
+    " WHERE account.disabled_us IS NULL"
+)
+LOAD_SESSION: Final = f"{_OPEN_SESSION} AND session.token_sha256 = $1"
+FIND_SESSION: Final = f"{_OPEN_SESSION} AND session.id = $1"
+INSERT_SESSION: Final = """
+INSERT INTO session (id, account_id, token_sha256, opened_us, seen_us, second_factor_us, awaits_second_factor, auth,
+                     address, user_agent, connection_id, confined_to, may_change_account, is_new_place,
+                     first_factor_us)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+"""
+
 
 class AccountRow(Table, tablename="account"):
     """A person. `email` is lower-case; the row stays when the account is disabled."""
@@ -70,6 +83,7 @@ class SessionRow(Table, tablename="session"):
     confined_to = Text(null=True, default=None)
     may_change_account = SmallInt(default=1)
     is_new_place = SmallInt(default=0)
+    first_factor_us = BigInt(null=True, default=None)
 
 
 class PasskeyRow(Table, tablename="passkey"):

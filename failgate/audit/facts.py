@@ -64,6 +64,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.SESSION_REFUSED: {"reason": Word, "count": _COUNT},
     Act.SESSION_CLOSED: {"reason": _WORD},
     Act.SESSION_SECOND_FACTOR_PROVEN: {"method": _WORD},
+    Act.SESSION_REAUTHENTICATED: {"method": _WORD},
     Act.FACTOR_ENROLLED: {"method": _WORD, "passkey": _ID},
     Act.FACTOR_REFUSED: {"reason": _WORD, "method": _WORD, "count": _COUNT},
     Act.FACTOR_REMOVED: {"method": _WORD, "passkey": _ID},

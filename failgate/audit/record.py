@@ -40,6 +40,7 @@ class Act(StrEnum):
     SESSION_CLOSED = "session.closed"
     SESSION_RECOGNISED = "session.recognised"
     SESSION_SECOND_FACTOR_PROVEN = "session.second_factor_proven"
+    SESSION_REAUTHENTICATED = "session.reauthenticated"
     FACTOR_ENROLLED = "factor.enrolled"
     FACTOR_REFUSED = "factor.refused"
     FACTOR_REMOVED = "factor.removed"

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing's is slow to load
 if TYPE_CHECKING:
-    from typing import ClassVar
+    from typing import ClassVar, Literal
 
 
 class FailgateError(Exception):
@@ -73,10 +73,11 @@ class Forbidden(FailgateError):
 
 
 class StepUpRequired(Forbidden):
-    """A fresh second factor is needed first."""
+    """A fresh second factor is needed first; `wants` says what exactly: that, any factor, or all of the account."""
 
     slug = "step-up-required"
     title = "A fresh second factor is needed"
+    wants: Literal["factor", "any", "all"] = "factor"
 
 
 class SsoRequired(Forbidden):

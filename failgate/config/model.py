@@ -59,17 +59,16 @@ class ServerSection(Section, frozen=True):
     tls: TlsSection | None = None
 
     def __post_init__(self) -> None:
-        """Refuse plain HTTP where strangers could listen (MISSION E11).
+        """Refuse plain HTTP where others could listen (MISSION E11), also from a proxy to here (ASVS 5.0 12.3.3).
 
         Raises: SettingRefused.
         """
-        is_covered = self.tls is not None or self._is_behind_tls_proxy
-        if not (self.is_loopback or self.allow_plain_http or is_covered):
+        if not (self.is_loopback or self.allow_plain_http or self.tls is not None):
             raise SettingRefused(
                 "listen",
-                f"{self.listen} is reachable from other machines and would speak plain HTTP: listen on 127.0.0.1, or "
-                "give a certificate in [server.tls], or set an https public_url with the trusted_proxies that end TLS, "
-                "or set allow_plain_http = true",
+                f"{self.listen} is reachable from other machines and would speak plain HTTP: listen on 127.0.0.1, also "
+                "behind a proxy on this machine, or give a certificate in [server.tls], also for a proxy on another "
+                "one, or set allow_plain_http = true where nobody else is on that network",
             )
         url = urlsplit(self.public_url or "")
         if url.scheme == "http" and self.tls is not None:
@@ -114,10 +113,6 @@ class ServerSection(Section, frozen=True):
         """Return the host in `public_url`, None without one."""
         return urlsplit(self.public_url or "").hostname
 
-    @property
-    def _is_behind_tls_proxy(self) -> bool:
-        return bool(self.trusted_proxies) and (self.public_url or "").startswith("https://")
-
 
 class DatabaseSection(DatabaseTable, Section, frozen=True):
     """`[database]`: where the core's tables are."""
@@ -139,6 +134,7 @@ class AccountsSection(Section, frozen=True):
     sessions_at_once: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 25
     trusted_device_days: Annotated[int, msgspec.Meta(ge=0, le=30)] = 30
     refused_words: tuple[Annotated[str, msgspec.Meta(min_length=3, max_length=100)], ...] = ()
+    breached_passwords: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse an idle time that could never end a session.

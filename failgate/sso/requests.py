@@ -42,12 +42,21 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """Why the browser goes to the provider: the purpose, where it returns to, whose session it is now."""
+    """Why the browser goes to the provider: the purpose, where it returns to, whose session it is now.
+
+    `asks_anew`: the provider has to ask the person, also when it remembers them; a step-up always has it so.
+    """
 
     purpose: Purpose = "sign_in"
     return_to: str = "/"
     account_id: str | None = None
     session_id: str | None = None
+    asks_anew: bool = False
+
+    @property
+    def is_forced(self) -> bool:
+        """Tell whether the provider has to ask the person."""
+        return self.asks_anew or self.purpose == "step_up"
 
 
 class Spent(Refusal):

@@ -149,7 +149,7 @@ class SingleSignOn:
         await self._count(connection, self._throttle.reserve_departure_from, address)
         try:
             ready = await self._refreshing.ready(connection)
-            departure = await self._speakers.begin(ready, is_forced=errand.purpose == "step_up")
+            departure = await self._speakers.begin(ready, is_forced=errand.is_forced)
         except Refusal as refusal:
             await self._refusals.record(connection, refusal)
             raise
@@ -268,6 +268,7 @@ class SingleSignOn:
                 confined_to=connection.workspace_id,
                 may_change_account=connection.is_from_config or verdict.is_origin,
                 second_factor_us=factor_us,
+                authenticated_us=assertion.authenticated_us,
             )
             token, session = await self._sessions.open_within(
                 tx, account_id, client.address, client.user_agent, (connection.kind,), origin=origin

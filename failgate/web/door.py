@@ -15,6 +15,7 @@ from failgate.base.errors import StartRefused
 Kind = Literal["page", "api", "operation", "live", "oauth", "scim"]
 Credential = Literal["cookie", "bearer"]
 WorkspaceFrom = Literal["path", "query", "credential"]
+Reauthentication = Literal["any", "all"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "WS"})
@@ -33,7 +34,8 @@ class Door:
     redirects, `oauth`: JSON of OAuth, `scim`: the documents of RFC 7644, all others: problem documents) and which
     credentials count (`page`: the cookie; `oauth`: none; others: the cookie or a bearer token).
     `own_permission` lets an agent in that lacks `permission` but has this one: services show an agent its own things
-    only. A sensitive door needs a second factor of the last five minutes from a person.
+    only. A sensitive door needs a second factor of the last five minutes from a person. `asks_anew` is of the doors of
+    one's own account: all factors of the last five minutes (what changes how one signs in), or any one of them.
     A cross-site door takes forms that pages of other sites send: it knows no cookie of a session, so nobody is there.
     `form_bytes` is how large a form may be where that is more than usual. `status` is the HTTP status of success.
     """
@@ -46,6 +48,7 @@ class Door:
     kind: Kind
     own_permission: Permission | None = None
     is_sensitive: bool = False
+    asks_anew: Reauthentication | None = None
     is_open_to_loopback: bool = False
     is_documented: bool = False
     is_cross_site: bool = False

@@ -170,6 +170,42 @@ async def test_proving_a_second_factor_changes_the_token(room) -> None:
     assert (await room.sessions.resolve(again)).auth == ("pwd", "otp")
 
 
+async def test_the_first_factor_shown_anew_changes_the_token_and_nothing_of_the_second(room) -> None:
+    token, session = await opened(room)
+    assert session.first_factor_us == session.principal.first_factor_us == session.opened_us
+    token = await room.sessions.prove_second_factor(session, "otp")
+    proven = await room.sessions.resolve(token)
+    assert proven.first_factor_us == session.opened_us  # a code is not the password
+    room.clock.advance(400)
+    fresh = await room.sessions.show_first_factor(proven)
+    assert await room.sessions.resolve(token) is None
+    found = await room.sessions.resolve(fresh)
+    assert found.first_factor_us == found.principal.first_factor_us == room.clock.now_us()
+    assert (found.second_factor_us, found.auth) == (proven.second_factor_us, proven.auth)
+    assert found.principal.showed_first_within(room.clock.now_us(), 300)
+    assert not found.principal.proved_within(room.clock.now_us(), 300)
+    assert await Sessions(room.database, room.audit, room.clock).resolve(fresh) == found
+    assert (await room.acts()).count("session.reauthenticated") == 1
+
+
+@pytest.mark.parametrize(("method", "is_first"), [("otp", False), ("passkey", True), ("provider", True)])
+async def test_a_passkey_and_a_provider_that_asked_anew_are_both_factors(room, method: str, is_first: bool) -> None:
+    _, session = await opened(room)
+    room.clock.advance(400)
+    token = await room.sessions.prove_second_factor(session, method)
+    principal = (await room.sessions.resolve(token)).principal
+    assert principal.proved_within(room.clock.now_us(), 300)
+    assert principal.showed_first_within(room.clock.now_us(), 300) is is_first
+
+
+async def test_a_session_that_waits_for_its_second_factor_takes_no_password_for_it(room) -> None:
+    account = await room.account()
+    await room.second_factors.issue(account.id, room.operator)
+    _, session = await room.sessions.open(account.id, "192.0.2.1", "", ("pwd",))
+    with pytest.raises(NotSignedIn):
+        await room.sessions.show_first_factor(session)
+
+
 async def test_parallel_proofs_of_one_session_give_one_token(room) -> None:
     _, session = await opened(room)
     results = await asyncio.gather(

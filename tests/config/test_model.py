@@ -42,7 +42,11 @@ def test_plain_http_where_others_can_listen_is_refused_unless_told_so(listen: st
     assert secure.base_url.startswith("https://")
     assert "speaks TLS" in mistakes(f'[server]\nlisten = "{listen}"\npublic_url = "http://127.0.0.1:1"\n{tls}')
     behind = 'public_url = "https://fg.example"\ntrusted_proxies = ["10.0.0.0/8"]'
-    assert parse_config(f'[server]\nlisten = "{listen}"\n{behind}').server.listen == listen
+    # A proxy that ends TLS on another machine does not make the stretch from there a secret one. ASVS 12.3.3
+    assert "also for a proxy on another one" in mistakes(f'[server]\nlisten = "{listen}"\n{behind}')
+    assert parse_config(f'[server]\nlisten = "{listen}"\n{behind}\n{tls}').server.listen == listen
+    assert parse_config(f'[server]\nlisten = "{listen}"\nallow_plain_http = true\n{behind}').server.listen == listen
+    assert parse_config(f'[server]\nlisten = "127.0.0.1:1"\n{behind}').server.is_loopback
     assert "would speak plain HTTP" in mistakes(f'[server]\nlisten = "{listen}"\npublic_url = "https://fg.example"')
 
 

@@ -115,7 +115,7 @@ def test_a_passkey_is_added_signs_in_alone_is_second_factor_and_steps_up(server:
         page.goto(f"{url}/account/passkeys")
         page.click("summary:has-text('Remove')")
         page.click("main form[action$='/remove'] button")
-        page.wait_for_url(f"{url}/account/step-up?next=/account/passkeys")
+        page.wait_for_url(f"{url}/account/step-up?next=/account/passkeys&for=all")
         page.click("form[action='/account/step-up/passkey'] button")
         page.wait_for_url(f"{url}/account/passkeys")
         assert "Laptop" in page.inner_text("main"), "what was asked for is asked again, on its page"
@@ -124,7 +124,7 @@ def test_a_passkey_is_added_signs_in_alone_is_second_factor_and_steps_up(server:
         restart(server)
         page.goto(f"{url}/account/passkeys")
         page.click("main form[action='/account/passkeys'] button[type=submit]")
-        page.wait_for_url(f"{url}/account/step-up?next=/account/passkeys")
+        page.wait_for_url(f"{url}/account/step-up?next=/account/passkeys&for=all")
         page.click("form[action='/account/step-up/passkey'] button")
         page.wait_for_url(f"{url}/account/passkeys")
 
@@ -268,9 +268,9 @@ def test_a_form_that_was_stopped_comes_back_to_its_own_page(server: Server) -> N
             form(browser, "/signin", email=who.email, password=PASSWORD)
             token = form_token(team.session_of(browser))
             for path, page in (
-                ("/account/second-factor/begin", "/account/second-factor"),
-                ("/account/second-factor/remove", "/account/second-factor"),
-                ("/account/passkeys/01890000-0000-7000-8000-000000000000/remove", "/account/passkeys"),
+                ("/account/second-factor/begin", "/account/second-factor&for=all"),
+                ("/account/second-factor/remove", "/account/second-factor&for=all"),
+                ("/account/passkeys/01890000-0000-7000-8000-000000000000/remove", "/account/passkeys&for=all"),
                 ("/account/password", "/account/password"),
             ):
                 answer = browser.post(path, data={"csrf_token": token})

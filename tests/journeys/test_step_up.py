@@ -318,7 +318,7 @@ def test_a_stepped_up_admin_manages_and_enrols_a_factor_of_their_own(
     server: Server, peer: OidcProvider, alice: Visitor
 ) -> None:
     begun = form(alice, "/account/second-factor", to="/account/second-factor/begin", next="/")
-    assert begun.headers["location"] == f"{STEP_UP}?next=/account/second-factor"
+    assert begun.headers["location"] == f"{STEP_UP}?next=/account/second-factor&for=all"
     assert alice.get(answer_of(alice, begin(alice, "/account/second-factor"), "alice")).status_code == 303
     begun = form(alice, "/account/second-factor", to="/account/second-factor/begin", next="/")
     assert "data-secret" in begun.text

@@ -40,7 +40,9 @@ class StepUpView:
     """The factor that is asked for anew: by a code, a passkey, or at the identity provider called `provider`.
 
     `has_own`: there is a factor of ours, whether it works here or not; `may_set_up`: this session may set one up
-    without showing the provider's.
+    without showing the provider's. `wants` is what is asked for: the second factor, any factor, all of them;
+    `takes_password`: the password is one of those. `provider_again` is the provider that signed the person in, which
+    is asked to do so anew.
     """
 
     next_path: str = "/"
@@ -51,6 +53,9 @@ class StepUpView:
     provider: str | None = None
     has_own: bool = True
     may_set_up: bool = True
+    wants: str = "factor"
+    takes_password: bool = False
+    provider_again: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

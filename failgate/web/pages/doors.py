@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from failgate.access.permission import Permission as P  # noqa: N817 - the table is read in columns
-from failgate.web.door import Door
+from failgate.web.door import Door, Reauthentication
 from failgate.web.pages import (
     account,
     audit,
@@ -55,6 +55,16 @@ def _sensitive(name: str, method: str, path: str, handler: Callable[..., Any], n
     return Door(name=name, method=method, path=path, handler=handler, permission=needs, kind="page", is_sensitive=True)
 
 
+def _anew(
+    name: str, method: str, path: str, handler: Callable[..., Any], needs: P, asks: Reauthentication = "all"
+) -> Door:
+    """Return a door of one's own account that needs all factors of the last five minutes, or any one."""
+    return Door(
+        name=name, method=method, path=path, handler=handler, permission=needs, kind="page",
+        is_sensitive=asks == "all", asks_anew=asks,
+    )  # fmt: skip
+
+
 def _room(name: str, method: str, path: str, handler: Callable[..., Any], needs: P) -> Door:
     """Return a door of the pages inside a workspace."""
     return _page(name, method, _ROOM + path, handler, needs)
@@ -82,8 +92,8 @@ PAGES: Final[tuple[Door, ...]] = (
     *SSO,
     *CONNECTIONS,
     _page("page.sign_ins", "GET", "/account/sign-ins", sign_ins.listing, P.ACCOUNT_SELF_READ),
-    _sensitive("page.sign_in_link", "POST", "/account/sign-ins", sign_ins.link, P.ACCOUNT_SELF_WRITE),
-    _sensitive("page.sign_in_unlink", "POST", "/account/sign-ins/{id}/unlink", sign_ins.unlink, P.ACCOUNT_SELF_WRITE),
+    _anew("page.sign_in_link", "POST", "/account/sign-ins", sign_ins.link, P.ACCOUNT_SELF_WRITE),
+    _anew("page.sign_in_unlink", "POST", "/account/sign-ins/{id}/unlink", sign_ins.unlink, P.ACCOUNT_SELF_WRITE),
     _page("page.setup", "GET", "/setup", setup.form, P.PUBLIC_PAGE_READ),
     _page("page.setup_complete", "POST", "/setup", setup.complete, P.PUBLIC_SETUP_COMPLETE),
     _page("page.signin", "GET", "/signin", signin.form, P.PUBLIC_PAGE_READ),
@@ -109,31 +119,38 @@ PAGES: Final[tuple[Door, ...]] = (
         "page.step_up_provider", "POST", "/account/step-up/provider", step_up.leave_for_provider, P.PUBLIC_SESSION_OPEN
     ),
     _page("page.second_factor", "GET", "/account/second-factor", second_factor.overview, P.ACCOUNT_SELF_READ),
-    _sensitive(
+    _anew(
         "page.second_factor_begin", "POST", "/account/second-factor/begin", second_factor.begin, P.ACCOUNT_SELF_WRITE
     ),
     _sensitive(
         "page.second_factor_confirm", "POST", "/account/second-factor", second_factor.confirm, P.ACCOUNT_SELF_WRITE
     ),
-    _sensitive(
+    _anew(
         "page.second_factor_remove", "POST", "/account/second-factor/remove", second_factor.remove, P.ACCOUNT_SELF_WRITE
     ),
-    _sensitive(
-        "page.backup_codes", "POST", "/account/second-factor/codes", second_factor.renew_codes, P.ACCOUNT_SELF_WRITE
-    ),
+    _anew("page.backup_codes", "POST", "/account/second-factor/codes", second_factor.renew_codes, P.ACCOUNT_SELF_WRITE),
     _page("page.passkeys", "GET", "/account/passkeys", passkeys.listing, P.ACCOUNT_SELF_READ),
     _sensitive("page.passkey_register", "POST", "/account/passkeys", passkeys.register, P.ACCOUNT_SELF_WRITE),
-    _sensitive("page.passkey_options", "POST", "/account/passkeys/options", passkeys.options, P.ACCOUNT_SELF_WRITE),
+    _anew("page.passkey_options", "POST", "/account/passkeys/options", passkeys.options, P.ACCOUNT_SELF_WRITE),
     _page("page.passkey_rename", "POST", "/account/passkeys/{id}/rename", passkeys.rename, P.ACCOUNT_SELF_WRITE),
-    _sensitive("page.passkey_remove", "POST", "/account/passkeys/{id}/remove", passkeys.remove, P.ACCOUNT_SELF_WRITE),
+    _anew("page.passkey_remove", "POST", "/account/passkeys/{id}/remove", passkeys.remove, P.ACCOUNT_SELF_WRITE),
     _sensitive("page.password", "GET", "/account/password", account.password, P.ACCOUNT_SELF_READ),
     _sensitive("page.password_change", "POST", "/account/password", account.change_password, P.ACCOUNT_SELF_WRITE),
     _page("page.devices", "GET", "/account/devices", devices.listing, P.ACCOUNT_SELF_READ),
     _page("page.devices_revoke", "POST", "/account/devices/revoke", devices.revoke_all, P.ACCOUNT_SELF_WRITE),
     _page("page.device_revoke", "POST", "/account/devices/{id}/revoke", devices.revoke, P.ACCOUNT_SELF_WRITE),
     _page("page.sessions", "GET", "/account/sessions", account.sessions, P.ACCOUNT_SELF_READ),
-    _page("page.session_close", "POST", "/account/sessions/{id}/close", account.close_session, P.ACCOUNT_SESSION_CLOSE),
-    _page("page.sessions_close", "POST", "/account/sessions/close", account.close_others, P.ACCOUNT_SESSION_CLOSE),
+    _anew(
+        "page.session_close",
+        "POST",
+        "/account/sessions/{id}/close",
+        account.close_session,
+        P.ACCOUNT_SESSION_CLOSE,
+        "any",
+    ),
+    _anew(
+        "page.sessions_close", "POST", "/account/sessions/close", account.close_others, P.ACCOUNT_SESSION_CLOSE, "any"
+    ),
     _page(
         "page.session_known", "POST", "/account/sessions/{id}/known", account.recognise_session, P.ACCOUNT_SELF_WRITE
     ),
@@ -141,7 +158,7 @@ PAGES: Final[tuple[Door, ...]] = (
     _sensitive("page.device_code", "POST", "/device", device.look_up, P.ACCOUNT_LOGIN_OPEN),
     _sensitive("page.device_decision", "POST", "/device/decision", device.decide, P.ACCOUNT_LOGIN_OPEN),
     _page("page.logins", "GET", "/account/logins", device.logins, P.ACCOUNT_SELF_READ),
-    _page("page.login_close", "POST", "/account/logins/{id}/close", device.close_login, P.ACCOUNT_LOGIN_CLOSE),
+    _anew("page.login_close", "POST", "/account/logins/{id}/close", device.close_login, P.ACCOUNT_LOGIN_CLOSE, "any"),
     _room("page.queue", "GET", "/queue", queue.queue, P.WORKSPACE_COMMAND_READ),
     _room("page.vote", "POST", "/commands/{id}/votes", queue.vote, P.WORKSPACE_COMMAND_VOTE),
     _room("page.commands", "GET", "/commands", commands.listing, P.WORKSPACE_COMMAND_READ),

@@ -11,7 +11,8 @@ from failgate.roster import Services
 from failgate.sso.connection import OidcSettings
 from failgate.sso.draft import Declared, Draft
 from failgate.web.csrf import form_token
-from tests.web.conftest import OPERATOR, People, Running, session_of
+from failgate.web.pages.doors import PAGES
+from tests.web.conftest import OPERATOR, PASSWORD, People, Running, session_of
 
 CONFIRM = "Confirm with Corp"
 MINUTE_US = 60_000_000
@@ -229,3 +230,231 @@ async def test_members_are_shown_with_their_providers_factor(
     assert page.count("none: cannot vote") == before - 1
     listed = (await get(client, "/api/v1/workspaces/acme/members", owner)).json()["items"]
     assert [one["email"] for one in listed if one["has_second_factor"]] == ["developer@example.org"]
+
+
+# What changes how one signs in wants all factors anew; what closes sessions wants any. ASVS 5.0 7.5.1, 7.5.2
+
+CHANGES = sorted(door.path for door in PAGES if door.asks_anew == "all")
+ENDINGS = sorted(door.path for door in PAGES if door.asks_anew == "any")
+ADDRESS = "127.0.0.1"
+
+
+class Person:
+    """Somebody with a password, and with an authenticator when wanted."""
+
+    def __init__(self, services: Services, account_id: str, *, has_factor: bool) -> None:
+        self.services, self.account_id, self.has_factor = services, account_id, has_factor
+
+    async def code(self) -> str:
+        """Return a code that counts now and was not used yet."""
+        return await self.services.second_factors.current_code(self.account_id) or ""
+
+    async def sign_in(self) -> str:
+        token, session = await self.services.sessions.open(self.account_id, ADDRESS, "Browser", ("pwd",))
+        return (
+            await self.services.second_factors.prove_in_session(session, await self.code())
+            if self.has_factor
+            else token
+        )
+
+
+async def person(services: Services, *, has_factor: bool) -> Person:
+    account = await services.accounts.create("ann@example.org", PASSWORD, OPERATOR)
+    if has_factor:
+        await services.second_factors.issue(account.id, OPERATOR)
+    return Person(services, account.id, has_factor=has_factor)
+
+
+async def age(services: Services, token: str, *, first_s: int = 0, second_s: int = 0) -> None:
+    """Let the factors of the session have been shown so many seconds earlier."""
+    session = await services.sessions.resolve(token)
+    assert session is not None
+
+    async def verb(tx):
+        await tx.execute(
+            "UPDATE session SET first_factor_us = first_factor_us - $1, second_factor_us = second_factor_us - $2"
+            " WHERE id = $3",
+            first_s * 1_000_000, second_s * 1_000_000, session.id,
+        )  # fmt: skip
+
+    await services.db.write(verb)
+    services.sessions._live.forget(session.token_sha256)
+
+
+def led(answer: httpx.Response) -> str:
+    """Return for what the answer leads to the page of proofs; nothing when it does not."""
+    found = re.fullmatch(r"/account/step-up(?:\?next=[^&]+)?(?:[?&]for=(\w+))?", answer.headers.get("location", ""))
+    return (found[1] or "factor") if found and answer.status_code == 303 else ""
+
+
+def at(path: str) -> str:
+    return path.replace("{id}", new_id())
+
+
+def kept(answer: httpx.Response) -> str:
+    """Return the session token that the answer keeps in the browser."""
+    return answer.cookies["fg_session"]
+
+
+def test_every_door_that_changes_how_one_signs_in_is_known() -> None:
+    assert CHANGES == [
+        "/account/passkeys/options",
+        "/account/passkeys/{id}/remove",
+        "/account/second-factor/begin",
+        "/account/second-factor/codes",
+        "/account/second-factor/remove",
+        "/account/sign-ins",
+        "/account/sign-ins/{id}/unlink",
+    ]
+    assert ENDINGS == ["/account/logins/{id}/close", "/account/sessions/close", "/account/sessions/{id}/close"]
+
+
+@pytest.mark.parametrize("path", CHANGES)
+async def test_a_change_wants_password_and_code_of_the_last_five_minutes(
+    services: Services, client: httpx.AsyncClient, path: str
+) -> None:
+    ann = await person(services, has_factor=True)
+    token = await ann.sign_in()
+    for first_s, second_s, stopped in ((0, 0, ""), (301, 0, "all"), (0, 301, "all")):
+        if path == "/account/second-factor/remove" and not stopped:
+            continue  # it would succeed, and sign out
+        await age(services, token, first_s=first_s, second_s=second_s)
+        assert led(await post(client, at(path), token)) == stopped, (first_s, second_s)
+
+
+@pytest.mark.parametrize("path", CHANGES)
+async def test_who_has_no_second_factor_shows_the_password_before_the_first_one_is_made(
+    services: Services, client: httpx.AsyncClient, path: str
+) -> None:
+    ann = await person(services, has_factor=False)
+    token = await ann.sign_in()
+    assert led(await post(client, at(path), token)) == ""
+    await age(services, token, first_s=301)
+    assert led(await post(client, at(path), token)) == "all"
+
+
+@pytest.mark.parametrize("path", ENDINGS)
+async def test_sessions_are_closed_after_any_factor_of_the_last_five_minutes(
+    services: Services, client: httpx.AsyncClient, path: str
+) -> None:
+    ann = await person(services, has_factor=True)
+    token = await ann.sign_in()
+    for first_s, second_s, stopped in ((301, 0, ""), (-301, 301, ""), (301, 0, "any")):
+        await age(services, token, first_s=first_s, second_s=second_s)
+        assert led(await post(client, at(path), token)) == stopped, (first_s, second_s)
+
+
+async def test_a_stolen_session_closes_no_other(services: Services, client: httpx.AsyncClient) -> None:
+    ann = await person(services, has_factor=False)
+    stolen, own = await ann.sign_in(), await ann.sign_in()
+    await age(services, stolen, first_s=301)
+    await post(client, "/account/sessions/close", stolen)
+    assert await services.sessions.resolve(own) is not None
+    assert (await client.get("/account/sessions", headers={"cookie": f"fg_session={stolen}"})).status_code == 200
+
+
+async def test_password_and_code_typed_together_open_the_change(services: Services, client: httpx.AsyncClient) -> None:
+    ann = await person(services, has_factor=True)
+    token = await ann.sign_in()
+    await age(services, token, first_s=301, second_s=301)
+    stopped = await post(client, "/account/second-factor/codes", token)
+    page = (await get(client, stopped.headers["location"], token)).text
+    assert "Sign in anew" in page
+    assert 'name="password"' in page
+    assert 'name="for" value="all"' in page
+    code = await ann.code()
+    wrong = await post(
+        client, "/account/step-up", token, code=code, password="not the password at all", **{"for": "all"}
+    )
+    assert wrong.status_code == 401
+    assert 'name="password"' in wrong.text
+    # The wrong password used up no code, and proved nothing.
+    answer = await post(
+        client, "/account/step-up", token, code=code, password=PASSWORD, next="/account/second-factor", **{"for": "all"}
+    )
+    assert (answer.status_code, answer.headers["location"]) == (303, "/account/second-factor")
+    assert await services.sessions.resolve(token) is None
+    shown = await post(client, "/account/second-factor/codes", kept(answer))
+    assert shown.status_code == 200
+    assert "data-backup-codes" in shown.text
+
+
+async def test_a_code_alone_opens_no_change_and_closes_sessions(services: Services, client: httpx.AsyncClient) -> None:
+    ann = await person(services, has_factor=True)
+    token = await ann.sign_in()
+    await age(services, token, first_s=301, second_s=301)
+    token = kept(await post(client, "/account/step-up", token, code=await ann.code()))
+    assert led(await post(client, "/account/second-factor/codes", token)) == "all"
+    assert (await post(client, "/account/sessions/close", token)).headers["location"] == "/account/sessions"
+
+
+async def test_the_password_alone_closes_sessions_and_is_no_second_factor(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    ann = await person(services, has_factor=True)
+    token = await ann.sign_in()
+    await age(services, token, first_s=301, second_s=301)
+    stopped = await post(client, "/account/sessions/close", token)
+    page = (await get(client, stopped.headers["location"], token)).text
+    assert page.count('name="password"') == 1
+    assert page.count('name="code"') == 1
+    answer = await post(
+        client, "/account/step-up", token, password=PASSWORD, next="/account/sessions", **{"for": "any"}
+    )
+    token = kept(answer)
+    assert (await post(client, "/account/sessions/close", token)).headers["location"] == "/account/sessions"
+    for path in ("/account/second-factor/codes", "/account/password", "/device"):
+        assert led(await post(client, path, token)), path
+
+
+async def test_guesses_at_the_password_are_slowed(services: Services, client: httpx.AsyncClient) -> None:
+    ann = await person(services, has_factor=False)
+    token = await ann.sign_in()
+    answers = [
+        (
+            await post(client, "/account/step-up", token, password=f"wrong guess number {n}", **{"for": "any"})
+        ).status_code
+        for n in range(7)
+    ]
+    assert answers[0] == 401
+    assert 429 in answers
+
+
+async def test_a_session_that_waits_for_its_code_shows_no_password(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    ann = await person(services, has_factor=True)
+    token, _ = await services.sessions.open(ann.account_id, ADDRESS, "Browser", ("pwd",))
+    answer = await post(client, "/account/step-up", token, password=PASSWORD, **{"for": "any"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/signin/code")
+
+
+async def test_ones_own_session_is_signed_out_without_a_factor(services: Services, client: httpx.AsyncClient) -> None:
+    ann = await person(services, has_factor=False)
+    token, other = await ann.sign_in(), await ann.sign_in()
+    await age(services, token, first_s=301)
+    page = (await get(client, "/account/sessions", token)).text
+    assert page.count('action="/account/sessions/') == 2  # the other one, and all others
+    out = await client.post(
+        "/signout", data={"csrf_token": form_token(token)}, headers={"cookie": f"fg_session={token}"}
+    )
+    assert out.status_code == 303
+    assert await services.sessions.resolve(token) is None
+    assert await services.sessions.resolve(other) is not None
+
+
+async def test_a_provider_that_remembered_the_person_is_asked_anew(
+    services: Services, people, client: httpx.AsyncClient
+) -> None:
+    """Signed in through a provider that is trusted with no factor; no password, no factor of ours."""
+    token = await through_provider(
+        services, people.accounts["developer"], trusted=(), minutes_ago=None, has_shown=False
+    )
+    assert led(await post(client, "/account/second-factor/begin", token)) == ""
+    await age(services, token, first_s=301)
+    stopped = await post(client, "/account/second-factor/begin", token)
+    assert led(stopped) == "all"
+    page = (await get(client, stopped.headers["location"], token)).text
+    assert "Sign in again with Corp" in page
+    # Without that word the page is the one for the second factor, and there is none yet.
+    assert (await get(client, "/account/step-up", token)).headers["location"] == "/account/second-factor"
