@@ -254,8 +254,8 @@ def test_an_unknown_plugin_of_a_section_is_shown_where_it_is_chosen(tmp_path: Pa
 
 
 def test_a_plugin_of_ours_that_is_not_installed_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finding, "FIRST_PARTY", (*finding.FIRST_PARTY, "syslog"))
-    assert "install it with `pip install failgate-syslog`" in refused(tmp_path, '[audit]\nexporters = ["syslog"]')
+    monkeypatch.setattr(finding, "FIRST_PARTY", (*finding.FIRST_PARTY, "anchor"))
+    assert "install it with `pip install failgate-anchor`" in refused(tmp_path, '[audit]\nexporters = ["anchor"]')
 
 
 def test_every_plugin_of_ours_is_known_by_name() -> None:

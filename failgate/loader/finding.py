@@ -19,7 +19,7 @@ from failgate.redaction import without_secrets
 
 FIRST_PARTY = (
     "allowlist", "capture", "filesystem", "http-policy", "jsonl", "junit", "mail", "objectstore", "quorum", "risk",
-    "sarif", "sentry", "slack", "teams", "time-windows", "webhook",
+    "sarif", "sentry", "slack", "syslog", "teams", "time-windows", "webhook",
 )  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def departed(
     ids["member"] = leaver.id
     with sign_in(server, leaver) as browser:
         listed = browser.get("/account/sessions").text
-        found = re.search(r"/account/sessions/([0-9a-f-]{36})/close", listed)
+        found = re.search(r'data-session="([0-9a-f-]{36})"', listed)
         assert found is not None
         ids["session"] = found[1]
         token = form_token(team.session_of(browser))

@@ -1,0 +1,116 @@
+"""Batches to a syslog server: each over a TLS connection of its own, which ends when the server says that it read it.
+
+Syslog acknowledges nothing. What a sender can know is that the other side read to the end: each batch ends with a
+close_notify, and counts when the server's own close_notify has come back, inside of TLS, where nobody in between can
+put one. Everything else (no answer in time, a cut, another certificate) is a failure, and the batch comes again: at
+least once, in order, each record under the number that it always has.
+
+Source: RFC 5425 sections 4.2 to 4.4 and 5.1; RFC 8446 section 6.1.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+from failgate.plugin import ExportedRecord, StartRefused, StorageUnavailable
+from failgate_syslog.message import HOST_NAME, framed, message_of
+
+
+class SyslogServer:
+    """An `AuditExporter` that sends to the server at `address` (host, port). Making one opens nothing."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        *,
+        ca_file: Path | None = None,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        hostname: str | None = None,
+        timeout_seconds: float = 10,
+    ) -> None:
+        self._address = address
+        self._files = (ca_file, certificate, key)
+        own = socket.gethostname()
+        self._hostname = hostname or (own if HOST_NAME.fullmatch(own) else "-")
+        self._timeout_seconds = timeout_seconds
+        self._context: ssl.SSLContext | None = None
+        self._turn = asyncio.Lock()
+        self._failure: str | None = None
+
+    def prepare(self) -> None:
+        """Read certificates and key.
+
+        Raises: StartRefused (a file is missing, or is none), naming the mend.
+        """
+        try:
+            self._context = self._tls()
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise StartRefused(
+                f"The files for TLS to the syslog server {self._name} cannot be used: {why}.",
+                hint="ca_file, certificate and key are PEM; the account of Failgate has to be able to read them.",
+            ) from None
+
+    async def deliver(self, batch: Sequence[ExportedRecord]) -> None:
+        """Return when the server has read every record of `batch` to the end.
+
+        Raises: StorageUnavailable; then it comes again.
+        """
+        if not batch:
+            return
+        frames = b"".join(framed(message_of(record, self._hostname)) for record in batch)
+        async with self._turn:
+            task = asyncio.ensure_future(asyncio.to_thread(self._send, frames))
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                await asyncio.wait([task])
+                if not task.cancelled():
+                    task.exception()  # looked at, so that it is not reported as never retrieved
+                raise
+            except (OSError, ValueError) as error:
+                self._failure = f"The syslog server {self._name} did not take records: {_why(error)}."
+                raise StorageUnavailable(self._failure, hint="They are delivered again.") from error
+        self._failure = None
+
+    async def health(self) -> str | None:
+        """Return None, or why the last batch was not taken."""
+        return self._failure
+
+    @property
+    def _name(self) -> str:
+        return f"{self._address[0]}:{self._address[1]}"
+
+    def _tls(self) -> ssl.SSLContext:
+        ca_file, certificate, key = self._files
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file is not None else None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if certificate is not None:
+            context.load_cert_chain(certificate, key)
+        return context
+
+    def _send(self, frames: bytes) -> None:
+        context = self._context or self._tls()
+        seconds = self._timeout_seconds
+        with (
+            socket.create_connection(self._address, timeout=seconds) as plain,
+            context.wrap_socket(plain, server_hostname=self._address[0]) as wire,
+        ):
+            wire.settimeout(seconds)
+            wire.sendall(frames)
+            wire.unwrap()  # our close_notify, then the server's: it has read all that came before
+
+
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted ({error.verify_message})"
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({error.reason or 'the connection was cut'})"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or "the connection was cut"
