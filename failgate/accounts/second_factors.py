@@ -6,7 +6,7 @@ conditional update, each in the transaction that records it. Secrets lie sealed;
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from failgate.access.principal import Principal
 from failgate.accounts import backup_codes, totp
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 ENROLMENT_SECONDS: Final = 15 * 60
 PURPOSE: Final = "totp"
+# By what one makes sure who lost their factors; docs/sign-in.md says what each has to be. ASVS 5.0 6.4.4
+Evidence = Literal["met", "called_back", "vouched"]
 _HAS_TOTP: Final = "SELECT id FROM totp_secret WHERE account_id = $1 AND confirmed_us IS NOT NULL LIMIT 1"
 _INSERT: Final = (
     "INSERT INTO totp_secret (id, account_id, sealed, created_us, confirmed_us) VALUES ($1, $2, $3, $4, $5)"
@@ -254,10 +256,11 @@ class SecondFactors:
 
         await self._database.write(verb)
 
-    async def reset(self, account_id: str, actor: Actor) -> None:
+    async def reset(self, account_id: str, actor: Actor, evidence: Evidence) -> None:
         """Take every factor away: authenticator, passkeys, backup codes, trusted devices; every session has ended.
 
-        For a person who lost them all; who may ask for it is the caller's to decide.
+        For a person who lost them all; who may ask for it is the caller's to decide. `evidence` is by what `actor` made
+        sure who asks, and is recorded.
 
         Raises: Conflict (there is none).
         """
@@ -267,7 +270,7 @@ class SecondFactors:
                 raise Conflict("This account has no second factor.")
             await tx.execute("DELETE FROM totp_secret WHERE account_id = $1", account_id)
             await tx.execute("DELETE FROM passkey WHERE account_id = $1", account_id)
-            await self.removed_within(tx, account_id, actor, {"method": "all"})
+            await self.removed_within(tx, account_id, actor, {"method": "all", "evidence": evidence})
 
         await self._database.write(verb)
 

@@ -5,6 +5,7 @@ import msgspec
 from failgate.accounts import letters
 from failgate.accounts.account import Account
 from failgate.accounts.invitations import INVITATION_DAYS, Invitation
+from failgate.accounts.second_factors import Evidence
 from failgate.accounts.token import Wish
 from failgate.administration.verb import OPERATOR, Answer, Arguments, OneUser, Subjects, Verbs, role_of_people
 from failgate.base.clock import to_rfc3339
@@ -59,6 +60,13 @@ class NewMember(Arguments, frozen=True):
     role: str
 
 
+class LostFactor(Arguments, frozen=True):
+    """Arguments of `user.reset_factor`: whose factors are lost, and by what it was made sure who asks."""
+
+    email: str
+    evidence: Evidence
+
+
 class OneMember(Arguments, frozen=True):
     """Arguments of `workspace.remove_member`."""
 
@@ -101,7 +109,7 @@ class People:
             "user.enable": (OneUser, self._enable_user),
             "user.set_password": (NewPassword, self._set_password),
             "user.reset_link": (OneUser, self._reset_link),
-            "user.reset_factor": (OneUser, self._reset_factor),
+            "user.reset_factor": (LostFactor, self._reset_factor),
             "platform_role.grant": (OneUser, self._grant_platform_role),
             "platform_role.revoke": (OneUser, self._revoke_platform_role),
             "workspace.create": (NewWorkspace, self._create_workspace),
@@ -156,9 +164,9 @@ class People:
         link = letters.reset_link(self._services.config.server.base_url, token)
         return {"user": account.id, "link": link, "expires_at": to_rfc3339(reset.expires_us)}
 
-    async def _reset_factor(self, user: OneUser) -> Answer:
-        account = await self._subjects.account(user.email)
-        await self._services.second_factors.reset(account.id, OPERATOR)
+    async def _reset_factor(self, lost: LostFactor) -> Answer:
+        account = await self._subjects.account(lost.email)
+        await self._services.second_factors.reset(account.id, OPERATOR, lost.evidence)
         return {"user": account.id}
 
     async def _grant_platform_role(self, user: OneUser) -> Answer:

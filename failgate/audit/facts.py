@@ -67,7 +67,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.SESSION_REAUTHENTICATED: {"method": _WORD},
     Act.FACTOR_ENROLLED: {"method": _WORD, "passkey": _ID},
     Act.FACTOR_REFUSED: {"reason": _WORD, "method": _WORD, "count": _COUNT},
-    Act.FACTOR_REMOVED: {"method": _WORD, "passkey": _ID},
+    Act.FACTOR_REMOVED: {"method": _WORD, "passkey": _ID, "evidence": _WORD},
     Act.FACTOR_RENAMED: {"method": _WORD, "passkey": _ID},
     Act.BACKUP_CODE_USED: {"left": _COUNT},
     Act.DEVICE_TRUSTED: {"expires_us": _COUNT},

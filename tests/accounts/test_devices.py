@@ -141,7 +141,7 @@ async def remove_authenticator(room, account_id: str) -> None:
 
 
 async def reset_factors(room, account_id: str) -> None:
-    await room.second_factors.reset(account_id, room.operator)
+    await room.second_factors.reset(account_id, room.operator, "met")
     await room.second_factors.issue(account_id, room.operator)
 
 

@@ -289,14 +289,14 @@ async def test_a_reset_takes_every_factor_and_every_session(room) -> None:
     account_id, _, _ = await enrolled(room)
     token, session = await room.sessions.open(account_id, ADDRESS, "", ("pwd",), awaits_second_factor=False)
     token = (await add(room, session, Authenticator(BASE_URL))).token
-    await room.second_factors.reset(account_id, room.operator)
+    await room.second_factors.reset(account_id, room.operator, "met")
     assert not await room.second_factors.has(account_id)
     assert await room.passkeys.list(account_id) == []
     assert await room.sessions.resolve(token) is None
     last = [record for record in await room.records() if record["act"] == "factor.removed"][-1]
-    assert (last["data"], last["actor"]["t"]) == ({"method": "all"}, "operator")
+    assert (last["data"], last["actor"]["t"]) == ({"method": "all", "evidence": "met"}, "operator")
     with pytest.raises(Conflict):
-        await room.second_factors.reset(account_id, room.operator)
+        await room.second_factors.reset(account_id, room.operator, "met")
 
 
 async def test_where_browsers_have_none_nothing_is_asked(room) -> None:

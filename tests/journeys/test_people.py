@@ -250,4 +250,4 @@ def test_the_operator_ends_one_token_one_agent_one_membership(acme: Server) -> N
         assert client.get("/w/acme/members").status_code == 200
         admin(acme, "workspace.remove_member", workspace="acme", email=leaver.email)
         assert client.get("/w/acme/members").status_code == 404
-    admin(acme, "user.reset_factor", email=leaver.email)
+    admin(acme, "user.reset_factor", email=leaver.email, evidence="vouched")

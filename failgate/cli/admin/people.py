@@ -59,7 +59,18 @@ user.add(
     "Print a link to choose a new password: it works once, for 15 minutes; the second factor stays.",
     EMAIL,
 )
-user.add("reset-factor", "Take a lost second factor away; the account's sessions end.", EMAIL)
+user.add(
+    "reset-factor",
+    "Take a lost second factor away; the account's sessions end.",
+    EMAIL,
+    click.Option(
+        ["--evidence"],
+        required=True,
+        type=click.Choice(["met", "called_back", "vouched"]),
+        help="How you made sure who asks: met in person, called back at a number that was known before, or two members"
+        " vouched. It is recorded.",
+    ),
+)
 user.add("disable", "Disable an account: its sessions and tokens end.", EMAIL)
 user.add("enable", "Enable an account again.", EMAIL)
 user.add("set-password", "Set a password: the account's sessions end.", EMAIL, PASSWORD)

@@ -1,10 +1,12 @@
 """The accounts of the installation, for the platform role: barred, let in, helped back in."""
 
+from typing import Final
 from urllib.parse import urlencode
 
 from litestar.params import FromPath
 
 from failgate.accounts.directory import Entry
+from failgate.accounts.second_factors import Evidence
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotFound
 from failgate.web.context import services_of, visit_of
@@ -15,6 +17,7 @@ from failgate.web.pages.text import moment
 from failgate.web.render import redirect
 
 HERE = "/platform/users"
+_EVIDENCE: Final[dict[str, Evidence]] = {"met": "met", "called_back": "called_back", "vouched": "vouched"}
 
 
 async def listing(request: Asking) -> Page:
@@ -54,9 +57,10 @@ async def reset_factor(request: Asking, id: FromPath[str]) -> Page:  # noqa: A00
     visit, services = visit_of(request), services_of(request)
     try:
         _must_be_another(request, id)
+        evidence = _evidence_of(visit.form.get("evidence", ""))
         await services.password_reset.must_not_have_minted(id, Actor.of(visit.principal))
-        await services.second_factors.reset(id, Actor.of(visit.principal))
-    except Conflict as error:
+        await services.second_factors.reset(id, Actor.of(visit.principal), evidence)
+    except (Conflict, BadInput) as error:
         return await _show(request, id, error=error)
     return await _show(request, id, done="Every second factor is gone; their owner sets up a new one.")
 
@@ -118,6 +122,14 @@ async def _must_open_nothing_private(request: Asking, account_id: str) -> None:
             hint="An owner of all of its workspaces makes the link, or the operator on the host: "
             "failgate admin user reset-link.",
         )
+
+
+def _evidence_of(text: str) -> Evidence:
+    """Return how it was made sure who asks. Raises: BadInput."""
+    found = _EVIDENCE.get(text)
+    if found is None:
+        raise BadInput("The form does not say how you made sure who asks.", hint="Choose what you did.")
+    return found
 
 
 async def _show(

@@ -55,14 +55,43 @@ async def test_an_account_is_barred_let_in_and_helped(server, people, platform):
     shown = await post(platform, server, f"{here}/reset-link")
     assert re.search(r"/reset/new\?token=fg_rst_\w+", shown.text)
     await server.services.second_factors.issue(who, OPERATOR)
-    refused = await post(platform, server, f"{here}/reset-factor")
+    refused = await post(platform, server, f"{here}/reset-factor", evidence="met")
     assert refused.status_code == 409
     assert "within the last day" in refused.text
     assert await server.services.second_factors.has(who)
     other = people.accounts["reviewer"]
     await server.services.second_factors.issue(other, OPERATOR)
-    assert (await post(platform, server, f"/platform/users/{other}/reset-factor")).status_code == 200
+    assert (
+        await post(platform, server, f"/platform/users/{other}/reset-factor", evidence="called_back")
+    ).status_code == 200
     assert not await server.services.second_factors.has(other)
+
+
+@pytest.mark.parametrize("given", [{}, {"evidence": ""}, {"evidence": "they said so"}, {"evidence": "method"}])
+async def test_nobodys_factors_are_reset_before_it_is_said_how_it_was_made_sure_who_asks(
+    server, people, platform, given
+):
+    """ASVS 6.4.4."""
+    who = people.accounts["reviewer"]
+    await server.services.second_factors.issue(who, OPERATOR)
+    refused = await post(platform, server, f"/platform/users/{who}/reset-factor", **given)
+    assert refused.status_code == 400
+    assert "how you made sure" in refused.text
+    assert await server.services.second_factors.has(who)
+
+
+@pytest.mark.parametrize("evidence", ["met", "called_back", "vouched"])
+async def test_it_is_on_record_how_it_was_made_sure_who_lost_their_factors(server, people, platform, evidence):
+    who = people.accounts["reviewer"]
+    await server.services.second_factors.issue(who, OPERATOR)
+    page = (await platform.get(f"/platform/users/{who}")).text
+    assert f'name="evidence" value="{evidence}" required' in page
+    assert (await post(platform, server, f"/platform/users/{who}/reset-factor", evidence=evidence)).status_code == 200
+    records = [stored.record for stored in await server.services.audit.records("system", None, 1000)]
+    [removed] = [one for one in records if one["act"] == "factor.removed"]
+    assert removed["data"] == {"method": "all", "evidence": evidence}
+    assert (removed["actor"]["t"], removed["actor"]["id"]) == ("user", people.accounts["nobody"])
+    assert not await server.services.second_factors.has(who)
 
 
 async def test_the_role_does_not_become_somebody_who_reads_private_content(server, people, platform):
@@ -70,7 +99,7 @@ async def test_the_role_does_not_become_somebody_who_reads_private_content(serve
     who = people.accounts["developer"]
     here = f"/platform/users/{who}"
     await server.services.second_factors.issue(who, OPERATOR)
-    assert (await post(platform, server, f"{here}/reset-factor")).status_code == 200
+    assert (await post(platform, server, f"{here}/reset-factor", evidence="met")).status_code == 200
     refused = await post(platform, server, f"{here}/reset-link")
     assert (refused.status_code, "fg_rst_" in refused.text) == (409, False)
     assert "An owner of all of" in refused.text
@@ -97,4 +126,6 @@ async def test_the_role_is_given_and_the_last_one_stays(server, people, platform
 
 async def test_what_is_not_there_is_404(server, people, platform):
     for path in ("disable", "enable", "reset-link", "reset-factor", "platform-role"):
-        assert (await post(platform, server, f"/platform/users/{new_id()}/{path}", role="grant")).status_code == 404
+        assert (
+            await post(platform, server, f"/platform/users/{new_id()}/{path}", role="grant", evidence="met")
+        ).status_code == 404
