@@ -1,7 +1,9 @@
 """Browsers on their way to a provider: each request is kept sealed, ten minutes, for one use by one browser."""
 
 import hashlib
+import hmac
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -15,6 +17,7 @@ from failgate.sso.protocol import REQUEST_SECONDS, Departure, Expected, Refusal
 
 Purpose = Literal["sign_in", "link", "test", "sign_out", "step_up"]
 KEPT_PURPOSE: Final = "sso request"
+_WORD: Final = b"failgate sign-in from the provider v1\n"
 REMEMBERED_SECONDS: Final = 3600  # after it has expired, so that a late or second answer is named for what it is
 _KEEP: Final = (
     "INSERT INTO sso_request (id, request_sha256, connection_id, purpose, browser_sha256, kept_sealed, return_to,"
@@ -156,3 +159,22 @@ class Requests:
 def digest(text: str) -> str:
     """Return the SHA-256 of `text` in hex: how ids and keys of 128 bits and more are kept."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def new_browser_key() -> str:
+    """Return a fresh key of 256 bits that binds requests to a browser."""
+    return secrets.token_urlsafe(32)
+
+
+def word_for(browser_key: str, message: str) -> str:
+    """Return what only a page of ours knows that is shown to the browser of `browser_key` about `message`."""
+    return hmac.new(_bytes(browser_key), _WORD + _bytes(message), hashlib.sha256).hexdigest()
+
+
+def is_word_for(word: str, browser_key: str | None, message: str) -> bool:
+    """Tell whether `word` comes from the page that this browser was shown about `message`."""
+    return browser_key is not None and hmac.compare_digest(word_for(browser_key, message).encode(), _bytes(word))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -4,7 +4,6 @@ What the answer proves is checked by the protocol (`saml/`, `oidc/`, through `sp
 `linking.py`; here it is used once, and the session, the account, the memberships and their records are one transaction.
 """
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -82,19 +81,22 @@ class Client:
     """Where an answer comes from: the address and what the browser says of itself; the key that binds it.
 
     `session_id` is of the session that the browser holds (empty: none), None at a door that sees no such cookie.
+    `has_asked`: the person asked for a sign-in that began at the provider, on a page of ours.
     """
 
     address: str
     user_agent: str
     browser_key: str | None
     session_id: str | None = None
+    has_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What an answer led to.
 
-    `token` is set when a session was opened or stepped up, `trial_id` when it was a test.
+    `token` is set when a session was opened or stepped up, `trial_id` when it was a test. `asks`: the answer is in
+    order, nobody asked for it here, and nothing was done; it signs the person in when they say so.
     """
 
     purpose: Purpose
@@ -105,6 +107,7 @@ class Outcome:
     trial_id: str | None = None
     steps: tuple[Step, ...] = ()
     has_workspace: bool = True
+    asks: bool = False
 
 
 class SingleSignOn:
@@ -203,6 +206,8 @@ class SingleSignOn:
             return await self._finish_step_up(connection, fields, begun, client)
         try:
             checked = await self._speakers.finish(connection, fields, begun.expected if begun else None)
+            if begun is None and not client.has_asked:
+                return Outcome("sign_in", "/", connection, asks=True)
             if begun is not None and begun.purpose == "link":
                 return await self._finish_link(connection, checked, begun)
             return await self._finish_sign_in(connection, checked, begun, client)
@@ -391,8 +396,3 @@ def _check_enabled(connection: Connection, begun: Begun | None) -> None:
     """Refuse an answer through a connection that is switched off, but for its test. Raises: Refusal."""
     if not connection.is_enabled and (begun is None or begun.purpose != "test"):
         raise Refusal("connection_disabled", "The connection is switched off.")
-
-
-def new_browser_key() -> str:
-    """Return a fresh key of 256 bits that binds requests to a browser."""
-    return secrets.token_urlsafe(32)

@@ -427,6 +427,7 @@ def deprovisioned(studio: Studio, olga: Person) -> None:
         with studio.client(authorization=f"Bearer {token}") as scim:
             user = provision(scim, "mara@acme.example", "Mara Lind")
             mara.goto(f"{URL}/sso/acme-directory/start?next=/w/acme/queue")
+            mara.click("[data-ask]")
             at_the_directory(mara)
             mara.wait_for_selector("[data-detail] [data-argv]")
             mara.wait_for_selector("[data-state=live]")
@@ -442,6 +443,7 @@ def deprovisioned(studio: Studio, olga: Person) -> None:
         page.goto(f"{URL}/w/acme/members")
         studio.camera.take(page, "scim-4-after")
         mara.goto(f"{URL}/sso/acme-directory/start?next=/w/acme/queue")
+        mara.click("[data-ask]")
         mara.wait_for_selector("[data-reference]")
         studio.camera.take(mara, "scim-5-refused", scheme="dark")
 
@@ -483,6 +485,7 @@ def in_trouble(studio: Studio, globex: OidcProvider) -> None:
     with studio.context() as context:
         page = context.new_page()
         page.goto(f"{URL}/sso/globex/start")
+        page.click("[data-ask]")
         page.click("text=[ Cancel ]")
         page.wait_for_selector("[data-reference]")
         studio.camera.take(page, "trouble-1-refused")
@@ -494,6 +497,7 @@ def in_trouble(studio: Studio, globex: OidcProvider) -> None:
         with studio.context() as context:
             page = context.new_page()
             page.goto(f"{URL}/sso/globex/start")
+            page.click("[data-ask]")
             at_globex(page, login)
             page.click("[type=submit]")
             page.wait_for_selector("[data-reference]")

@@ -112,8 +112,20 @@ def found_acme(server: Server) -> dict[str, Any]:
     return admin(server, "bootstrap", email="owner@acme.example", password=PASSWORD, workspace="acme")
 
 
+CLICKED = {"sec-fetch-site": "same-origin", "sec-fetch-user": "?1"}
+
+
 class Visitor(httpx.Client):
-    """A client that may be put into a `with` after it was used; leaving closes its connections."""
+    """A client that may be put into a `with` after it was used; leaving closes its connections.
+
+    It leaves for an identity provider as a browser does after a click on a page of ours.
+    """
+
+    def get(self, url: httpx.URL | str, **how: Any) -> httpx.Response:
+        """Ask by GET."""
+        if str(url).startswith("/sso/") and str(url).partition("?")[0].endswith("/start"):
+            how["headers"] = CLICKED | dict(how.get("headers") or {})
+        return super().get(url, **how)
 
     def __enter__(self) -> Self:
         return self

@@ -171,6 +171,7 @@ LET_IN: dict[str, set[int]] = {
     "page.signin_sso": {200},
     "page.signin_find": {200},
     "page.sso_start": {404},
+    "page.sso_go": {404},
     "page.sso_acs": {404},
     "page.sso_callback": {404},
     "page.sso_metadata": {404},

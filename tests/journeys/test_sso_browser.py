@@ -139,6 +139,7 @@ def test_a_request_by_post_leaves_through_a_page_of_ours(place: Place) -> None:
     with place.context() as context:
         page = context.new_page()
         page.goto(f"{place.url}/sso/school/start")
+        page.click("[data-ask]")
         place.at_the_provider(page, anybody(2))
         expect(page.get_by_text("You are not signed in")).to_be_visible()  # nobody knows them: that is linking's word
         expect(page.locator("[data-reference]")).to_be_visible()
@@ -151,6 +152,7 @@ def test_a_step_up_comes_back_from_the_other_site(place: Place) -> None:
     with place.context() as context:
         page = context.new_page()
         page.goto(f"{place.url}/sso/school/start?next=/account/sessions")
+        page.click("[data-ask]")
         place.at_the_provider(page, anybody(1))
         expect(page).to_have_url(f"{place.url}/account/sessions")  # the provider's factor is taken for olga's own
         page.goto(f"{place.url}/account/step-up?next=/account/sessions")

@@ -131,6 +131,7 @@ def test_a_person_does_it_in_a_browser(server: Server, peer: OidcProvider, chrom
     violations: list[str] = []
     page.on("console", lambda one: violations.append(one.text) if "Content Security Policy" in one.text else None)
     page.goto(f"{server.url}/sso/peer/start?next=/device")
+    page.click("[data-ask]")
     at_the_provider(page)
     page.wait_for_url(f"{server.url}{STEP_UP}?next=/device")
     picture(page, "step-up")
@@ -140,6 +141,7 @@ def test_a_person_does_it_in_a_browser(server: Server, peer: OidcProvider, chrom
     picture(page, "step-up-refused")
     context.clear_cookies()
     page.goto(f"{server.url}/sso/peer/start?next=/device")
+    page.click("[data-ask]")
     at_the_provider(page)
     page.get_by_role("button", name="Confirm with The peer").click()
     at_the_provider(page)

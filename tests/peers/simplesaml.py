@@ -138,6 +138,10 @@ class Form:
     fields: dict[str, str]
 
 
+# What a browser says of a navigation after a click on a page of the same site.
+CLICKED = {"sec-fetch-site": "same-origin", "sec-fetch-user": "?1"}
+
+
 class Walker:
     """Follows redirects and forms as a browser does, and stops at the door that it is told."""
 
@@ -157,7 +161,11 @@ class Walker:
         for _ in range(20):
             if form.url.startswith(until):
                 return form
-            answer = self.client.post(form.url, data=form.fields) if is_post else self.client.get(form.url)
+            answer = (
+                self.client.post(form.url, data=form.fields)
+                if is_post
+                else self.client.get(form.url, headers=CLICKED if "/start" in form.url else {})
+            )
             if answer.is_redirect:
                 form, is_post = Form(urljoin(form.url, answer.headers["location"]), {}), False
                 continue
@@ -186,8 +194,8 @@ class Walker:
         )
 
     def carried(self, page: httpx.Response) -> Form | None:
-        """The form that a page posts by itself, as the POST binding has it."""
-        if "html" not in page.headers.get("content-type", ""):
+        """The form that a page posts by itself, as the POST binding has it; not one that waits to be pressed."""
+        if "html" not in page.headers.get("content-type", "") or "data-ask" in page.text:
             return None
         form = self.form(page)
         return form if form is not None and {"SAMLRequest", "SAMLResponse"} & set(form.fields) else None

@@ -6,7 +6,7 @@ import pytest
 
 from failgate.base.secretbox import SecretBox
 from failgate.sso.protocol import Departure, Refusal
-from failgate.sso.requests import Errand, Requests
+from failgate.sso.requests import Errand, Requests, is_word_for, word_for
 from tests.sso.conftest import Place
 
 LEFT = Departure("https://id.example/", request_id="_r1", kept={"verifier": "v3rifier", "nonce": "n"})
@@ -75,3 +75,11 @@ async def test_an_id_is_used_once_until_it_is_past_any_use(place: Place, request
     place.clock.advance(61)
     await requests.sweep()
     await use(one, "_a")
+
+
+def test_a_word_is_of_one_browser_and_one_answer() -> None:
+    word = word_for("browser", "answer")
+    assert is_word_for(word, "browser", "answer")
+    for wrong in ((word, "other", "answer"), (word, "browser", "other"), (word, None, "answer"), ("", "browser", "answer"),
+                  ("\ud800", "browser", "answer"), (word, "browser", "\ud800")):  # fmt: skip
+        assert not is_word_for(*wrong)

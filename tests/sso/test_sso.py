@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -74,9 +75,27 @@ async def test_an_assertion_is_used_once_also_under_another_request(place: Place
     one = await saml(place, settings={"is_idp_initiated_allowed": True})
     service = await place.room.speakers.service(one)
     fields = encoded(IDP.respond(service, None))
-    assert (await finish(place, fields)).token is not None
-    assert await reason(finish(place, fields)) == "replayed"
-    assert await reason(finish(place, fields, Client("127.0.0.1", "Other", None))) == "replayed"
+    said = replace(BROWSER, has_asked=True)
+    assert (await finish(place, fields, said)).token is not None
+    assert await reason(finish(place, fields, said)) == "replayed"
+    assert await reason(finish(place, fields, replace(said, user_agent="Other", browser_key=None))) == "replayed"
+
+
+async def test_an_answer_that_nobody_asked_for_does_nothing_before_the_person_says_so(place: Place) -> None:
+    """ASVS 7.6.2."""
+    one = await saml(place, settings={"is_idp_initiated_allowed": True})
+    service = await place.room.speakers.service(one)
+    fields = encoded(IDP.respond(service, None))
+    before = await place.acts()
+    for _ in range(2):
+        outcome = await finish(place, fields)
+        assert (outcome.asks, outcome.token, outcome.session) == (True, None, None)
+    assert await place.acts() == before
+    outcome = await finish(place, fields, replace(BROWSER, has_asked=True))
+    assert not outcome.asks
+    assert outcome.token is not None
+    spoiled = encoded(IDP.respond(service, None, signs="none"))
+    assert await reason(finish(place, spoiled)) != "replayed"  # refused before anybody is asked
 
 
 async def test_what_is_refused_leaves_nothing_behind(place: Place) -> None:

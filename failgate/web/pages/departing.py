@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 from failgate.base.errors import Conflict, FailgateError
 from failgate.sso.protocol import Departure, Refusal
-from failgate.sso.requests import Errand
-from failgate.sso.sso import NotLinked, new_browser_key
+from failgate.sso.requests import Errand, new_browser_key
+from failgate.sso.sso import NotLinked
 from failgate.sso.step_up import NotConfirmed
 from failgate.web.asgi import Scope
 from failgate.web.context import services_of, visit_of

@@ -80,6 +80,7 @@ def _foreign(name: str, path: str, handler: Callable[..., Any]) -> Door:
 
 SSO: Final[tuple[Door, ...]] = (
     _page("page.sso_start", "GET", "/sso/{connection}/start", sso.start, P.PUBLIC_SESSION_OPEN),
+    _page("page.sso_go", "POST", "/sso/{connection}/start", sso.go, P.PUBLIC_SESSION_OPEN),
     _foreign("page.sso_acs", "/sso/{connection}/acs", sso.acs),
     _page("page.sso_callback", "GET", "/sso/{connection}/callback", sso.callback, P.PUBLIC_SESSION_OPEN),
     _page("page.sso_metadata", "GET", "/sso/{connection}/metadata", sso.metadata, P.PUBLIC_PAGE_READ),

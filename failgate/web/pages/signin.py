@@ -3,7 +3,7 @@
 from failgate.accounts.account import Account
 from failgate.accounts.session import Session
 from failgate.base.errors import Conflict, FailgateError, Forbidden, NotSignedIn, TooManyRequests
-from failgate.sso.sso import new_browser_key
+from failgate.sso.requests import new_browser_key
 from failgate.web.context import services_of, visit_of
 from failgate.web.cookies import browser_cookie, device_cookie, ended_session_cookie
 from failgate.web.pages import departing

@@ -9,14 +9,15 @@ from litestar.params import FromPath
 from failgate.base.errors import BadInput, Conflict, NotFound
 from failgate.base.log import get_logger
 from failgate.sso.protocol import Refusal
-from failgate.sso.requests import Errand
+from failgate.sso.requests import Errand, is_word_for, new_browser_key, word_for
 from failgate.sso.sso import Client, NotLinked, Outcome
 from failgate.sso.step_up import NotConfirmed
 from failgate.web.context import services_of, visit_of
+from failgate.web.cookies import browser_cookie
 from failgate.web.forms import read_form
 from failgate.web.pages.departing import browser_key_of, depart, leave, refused
 from failgate.web.pages.showing import Asking, Page, enter, next_of, show, with_next
-from failgate.web.pages.sso_view import LogoutView, NowhereView
+from failgate.web.pages.sso_view import AskView, LogoutView, NowhereView
 from failgate.web.render import redirect
 from failgate.web.strict_query import single_values
 
@@ -25,9 +26,26 @@ log = get_logger(__name__)
 
 
 async def start(request: Asking, connection: FromPath[str]) -> Page:
+    """Send the browser to the provider to sign in, after a click on a page of ours; otherwise ask for one first.
+
+    A provider that remembers the person signs them in without another word, and a link elsewhere, a picture or a script
+    would be enough. Only a browser says by itself that somebody pressed something on a page of this site.
+    Source: W3C Fetch Metadata sections 2.3 and 2.4; ASVS 5.0 7.6.2.
+    """
+    sent = request.headers
+    if sent.get("sec-fetch-site") == "same-origin" and sent.get("sec-fetch-user") == "?1":
+        return await go(request, connection)
+    found = await services_of(request).sso.connections.by_slug(connection)
+    if found is None or not found.is_enabled:
+        raise NotFound("There is no such connection.")
+    session, fields = visit_of(request).session, (("next", next_of(request)),)
+    view = AskView(found.title, f"/sso/{found.slug}/start", fields, is_answered=False, is_signed_in=session is not None)
+    return await show(request, "sso_ask.html", view, title="Single sign-on")
+
+
+async def go(request: Asking, connection: FromPath[str]) -> Page:
     """Send the browser to the provider to sign in; `next` is where it goes afterwards."""
-    visit = visit_of(request)
-    session = visit.session
+    session = visit_of(request).session
     errand = Errand("sign_in", next_of(request), session_id=session.id if session is not None else None)
     return await depart(request, connection, errand)
 
@@ -94,17 +112,31 @@ async def backchannel_logout(request: Asking, connection: FromPath[str]) -> Resp
 async def _finish(request: Asking, slug: str, kind: str, fields: dict[str, str]) -> Page:
     visit, services = visit_of(request), services_of(request)
     held = visit.session.id if visit.session is not None else ""
+    key = browser_key_of(request)
     client = Client(
         visit.ip or "",
         request.headers.get("user-agent", ""),
-        browser_key_of(request),
+        key,
         None if visit.door is not None and visit.door.is_cross_site else held,
+        has_asked=is_word_for(fields.get("word", ""), key, fields.get("SAMLResponse", "")),
     )
     try:
         outcome = await services.sso.sign_on.finish(slug, kind, fields, client)
     except (Refusal, NotLinked, NotConfirmed, Conflict) as error:
         return await refused(request, slug, error)
-    return await _go_on(request, outcome)
+    return await (_ask(request, outcome, fields) if outcome.asks else _go_on(request, outcome))
+
+
+async def _ask(request: Asking, outcome: Outcome, fields: dict[str, str]) -> Page:
+    """Ask whether the person wants the sign-in that their provider began; the form brings the answer once more.
+
+    The word in it is of this browser and this answer, so that no other page sends the form.
+    """
+    visit, key, answer = visit_of(request), browser_key_of(request) or new_browser_key(), fields.get("SAMLResponse", "")
+    visit.set_cookies.append(browser_cookie(key, is_https=visit.is_https))
+    kept = (("SAMLResponse", answer), ("RelayState", fields.get("RelayState", "")), ("word", word_for(key, answer)))
+    view = AskView(outcome.connection.title, f"/sso/{outcome.connection.slug}/acs", kept, is_answered=True)
+    return await show(request, "sso_ask.html", view, title="Single sign-on")
 
 
 async def _go_on(request: Asking, outcome: Outcome) -> Page:

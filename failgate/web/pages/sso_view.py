@@ -16,6 +16,21 @@ class LeaveView:
 
 
 @dataclass(frozen=True, slots=True)
+class AskView:
+    """The page that asks whether the person wants to sign in through the provider named `title`.
+
+    `action` takes the form with `fields`; `is_answered`: the provider signed them in already, unasked. `is_signed_in`:
+    somebody is signed in in this browser.
+    """
+
+    title: str
+    action: str
+    fields: tuple[tuple[str, str], ...]
+    is_answered: bool
+    is_signed_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RefusedView:
     """An answer that signed nobody in, or stepped nothing up. `reference` is the request id by which the log tells why.
 
