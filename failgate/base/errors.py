@@ -73,11 +73,11 @@ class Forbidden(FailgateError):
 
 
 class StepUpRequired(Forbidden):
-    """A fresh second factor is needed first; `wants` says what exactly: that, any factor, or all of the account."""
+    """A fresh factor is needed first; `wants` says which: the second, any, all, or that one is set up."""
 
     slug = "step-up-required"
     title = "A fresh second factor is needed"
-    wants: Literal["factor", "any", "all"] = "factor"
+    wants: Literal["factor", "any", "all", "enrol"] = "factor"
 
 
 class SsoRequired(Forbidden):

@@ -129,6 +129,7 @@ class AccountsSection(Section, frozen=True):
     """`[accounts]`: how people sign in and for how long."""
 
     password: bool = True
+    second_factor: Literal["required", "optional"] = "required"
     session_lifetime: Annotated[Duration, Between("1m", "90d")] = Duration("12h")
     session_idle: Annotated[Duration, Between("1m", "90d")] = Duration("1h")
     sessions_at_once: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 25

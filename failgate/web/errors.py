@@ -240,9 +240,10 @@ def _page(visit: Visit, error: Exception, request: Request[Any, Any, Any]) -> Re
         return redirect(sign_in_path("/signin/sso", scope))
     if ours.slug == "step-up-required":
         back = page_of_form(visit.door, str(scope["path"]), request.app.state.doors) if visit.door is not None else "/"
-        path = sign_in_path("/account/step-up", scope, else_back_to=back)
         wants = getattr(ours, "wants", "factor")
-        more = "" if wants == "factor" else f"{'&' if '?' in path else '?'}for={wants}"
+        place = "/account/second-factor" if wants == "enrol" else "/account/step-up"
+        path = sign_in_path(place, scope, else_back_to=back)
+        more = "" if wants in {"factor", "enrol"} else f"{'&' if '?' in path else '?'}for={wants}"
         return redirect(path + more)
     headers.pop("www-authenticate", None)
     view = {

@@ -28,9 +28,10 @@ from failgate.web.certified import certified, check_one_speaker, identify, still
 from failgate.web.context import Visit, services_of, visit_of
 from failgate.web.cookies import FORM, SESSION, read_cookie
 from failgate.web.denials import Denials
-from failgate.web.door import Door, Reauthentication
+from failgate.web.door import Door
 from failgate.web.errors import OtherStatus
 from failgate.web.forms import FORM_BYTES, read_form
+from failgate.web.freshness import check_anew, check_second_factor, check_step_up
 from failgate.web.headers import header, own_origins
 from failgate.web.strict_query import single_values
 from failgate.workspaces.names import is_slug
@@ -38,7 +39,6 @@ from failgate.workspaces.names import is_slug
 if TYPE_CHECKING:
     from failgate.roster import Services
 
-STEP_UP_SECONDS = 300
 _LONGEST_TOKEN = 256
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WRITTEN: dict[str, Callable[[str], bool]] = {
@@ -87,6 +87,7 @@ async def admit(scope: Scope, visit: Visit, door: Door, services: Services, deni
     principal = visit.principal
     if door.is_open_to_loopback and _is_loopback(scope):
         return
+    await check_second_factor(visit, door, services)
     if door.workspace is not None:
         if principal.kind == "anonymous":
             raise NotSignedIn(_NOT_SIGNED_IN, hint=_SIGN_IN)
@@ -100,65 +101,9 @@ async def admit(scope: Scope, visit: Visit, door: Door, services: Services, deni
         raise _refusal(decision)
     await _check_reach(visit, door, services)
     if principal.kind == "user" and door.asks_anew is not None:
-        await _check_anew(visit, door.asks_anew, services)
+        await check_anew(visit, door.asks_anew, services)
     elif door.is_sensitive and principal.kind == "user":
         await check_step_up(visit, door, services)
-
-
-async def check_step_up(visit: Visit, door: Door, services: Services) -> None:
-    """Check that the person behind this session has shown a second factor within the last five minutes.
-
-    A backup code is none here: it is for signing in. A person who has no factor, here or at the provider that opened
-    the session, is let through only at doors of their own account: there is nothing to show yet.
-
-    Raises: StepUpRequired.
-    """
-    if is_stepped_up(visit.principal, services.clock.now_us()):
-        return
-    way = await services.sso.step_ups.way(visit.session)
-    is_own_door = door.permission.startswith("account:")
-    if await services.second_factors.has(visit.principal.account_id or "") or (
-        way is not None and (way.has_shown or not is_own_door)
-    ):
-        raise StepUpRequired(
-            "This needs a second factor of the last five minutes.", hint="Show it at /account/step-up."
-        )
-    if not is_own_door:
-        raise StepUpRequired("This needs a second factor.", hint="Enrol one at /account/second-factor.")
-
-
-async def _check_anew(visit: Visit, wanted: Reauthentication, services: Services) -> None:
-    """Check that the person showed `wanted` within the last five minutes: any factor of theirs, or all.
-
-    All are the second factor, here or at the provider, and what the session was signed in by; a passkey and a provider
-    that asked anew are both. An account without a second factor has the other one alone.
-
-    Raises: StepUpRequired.
-    Source: ASVS 5.0 7.5.1, 7.5.2.
-    """
-    principal, now_us = visit.principal, services.clock.now_us()
-    has_first = principal.showed_first_within(now_us, STEP_UP_SECONDS)
-    has_second = is_stepped_up(principal, now_us)
-    if (has_first or has_second) if wanted == "any" else (has_first and has_second):
-        return
-    if wanted == "all" and has_first:
-        way = await services.sso.step_ups.way(visit.session)
-        is_shown_there = way is not None and way.has_shown
-        if not is_shown_there and not await services.second_factors.has(principal.account_id or ""):
-            return  # there is no other
-    refused = StepUpRequired(
-        "This needs you to sign in anew: it changes how you sign in."
-        if wanted == "all"
-        else "This needs a factor of yours of the last five minutes.",
-        hint="Show it at /account/step-up.",
-    )
-    refused.wants = wanted
-    raise refused
-
-
-def is_stepped_up(principal: Principal, now_us: int) -> bool:
-    """Tell whether the session of `principal` proved a second factor, not a backup code, in the last five minutes."""
-    return principal.proved_within(now_us, STEP_UP_SECONDS)
 
 
 def digest_of_agent(visit: Visit) -> str | None:

@@ -44,6 +44,16 @@ def failgate(
     )
 
 
+def with_optional_factor(config: str) -> str:
+    """Let people of tests do without a second factor, unless the config says otherwise itself."""
+    if "second_factor" in config:
+        return config
+    setting = 'second_factor = "optional"\n'
+    if "[accounts]\n" in config:
+        return config.replace("[accounts]\n", f"[accounts]\n{setting}")
+    return f"[accounts]\n{setting}{config}"
+
+
 class Server:
     """`failgate serve` on a free port of the loopback address."""
 
@@ -55,7 +65,7 @@ class Server:
         text = config
         if database_url is not None and database_url.startswith("postgresql"):
             text = f'[database]\nurl = "{database_url}"\n{config}'
-        self.config.write_text(text)
+        self.config.write_text(with_optional_factor(text))
         self.arguments = arguments
         self.lines: list[str] = []
         self.logs: list[str] = []

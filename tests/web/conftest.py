@@ -57,6 +57,11 @@ Serve = Callable[..., contextlib.AbstractAsyncContextManager[Running]]
 HELD: dict[int, socket.socket] = {}  # by port: listeners of services that do not serve yet
 
 
+def with_optional_factor(config: Config) -> Config:
+    """Return the config of a server on which people of tests do without a second factor."""
+    return replace(config, accounts=msgspec.structs.replace(config.accounts, second_factor="optional"))
+
+
 @contextlib.contextmanager
 def at_free_port(config: Config) -> Iterator[Config]:
     """The config with a port that is held for `running`, as `failgate serve` holds it before it opens anything."""
@@ -94,7 +99,7 @@ async def running(services: Services, doors: Sequence[Door] = DOORS) -> AsyncIte
 
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[Services]:
-    with at_free_port(load_config(None, {})) as config:
+    with at_free_port(with_optional_factor(load_config(None, {}))) as config:
         async with open_services(config, tmp_path / "data") as opened:
             yield opened
 

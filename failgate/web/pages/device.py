@@ -12,7 +12,7 @@ from failgate.accounts.throttle import network_of
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotFound, TooManyRequests
 from failgate.web.context import services_of, visit_of
-from failgate.web.guard import is_stepped_up
+from failgate.web.freshness import is_stepped_up
 from failgate.web.pages.device_view import CodeView, DecidedView, DeviceView, LoginLine, LoginsView, client_of
 from failgate.web.pages.showing import Asking, Page, account_of, next_of, show
 from failgate.web.pages.text import moment

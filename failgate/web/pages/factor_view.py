@@ -29,7 +29,7 @@ class SecondFactorView:
     """The overview; or an authenticator that is begun (`secret_groups`, `qr_uri`), or just confirmed (`backup_codes`).
 
     `why_no_passkeys` says why browsers have none at this server's address; `provider` is the identity provider whose
-    second factor counts in this session.
+    second factor counts in this session. `is_required`: without one this session goes nowhere else.
     """
 
     authenticator: AuthenticatorLine | None = None
@@ -43,6 +43,7 @@ class SecondFactorView:
     error: str | None = None
     why_no_passkeys: str | None = None
     provider: str | None = None
+    is_required: bool = False
 
     @property
     def is_last_authenticator(self) -> bool:

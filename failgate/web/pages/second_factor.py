@@ -7,6 +7,7 @@ from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotSignedIn, TooManyRequests
 from failgate.web.context import services_of, visit_of
 from failgate.web.cookies import ended_session_cookie
+from failgate.web.freshness import lacks_second_factor
 from failgate.web.pages.factor_view import AuthenticatorLine, PasskeyLine, SecondFactorView, groups_of_four, kind_of
 from failgate.web.pages.showing import Asking, Page, account_of, carry_on, next_of, provider_factor_of, show
 from failgate.web.pages.text import moment
@@ -99,6 +100,7 @@ async def _overview(request: Asking, error: str | None = None) -> SecondFactorVi
         next_path=next_of(request),
         why_no_passkeys=why_none(services.config.server.base_url),
         provider=await provider_factor_of(request),
+        is_required=lacks_second_factor(visit_of(request), services),
         error=error,
     )
 
