@@ -76,7 +76,10 @@ class Asking:
 
         Raises: ClientError (no server, a refusal, an answer about something else), Stopped.
         """
-        standing = self.submitted(**members)
+        return self.awaited(self.submitted(**members))
+
+    def awaited(self, standing: Standing) -> Standing:
+        """Return the first standing from `standing` on that is not pending. Raises: as `decided`."""
         if standing.state == "pending":
             self._say_waiting(standing)
         left = max(0.0, standing.expires - time.time()) + SKEW_SECONDS
@@ -99,6 +102,15 @@ class Asking:
         submit = self._patiently(lambda: self._api.call("POST", route, body, idempotency_key=self._digest), until)
         standing = self._standing = standing_of(submit.content, self._digest)
         self.route = f"{route}/{standing.id}"
+        return standing
+
+    def found(self, request_id: str) -> Standing:
+        """Return what stands of a request for this command that was not made here. Raises: ClientError."""
+        self.route = f"{self._api.workspace()}/commands/{request_id}"
+        until = time.monotonic() + _FIRST_PATIENCE_SECONDS
+        route = self.route
+        answer = self._patiently(lambda: self._api.call("GET", route), until, is_submitted=True)
+        standing = self._standing = standing_of(answer.content, self._digest, request_id)
         return standing
 
     def use(self, standing: Standing) -> None:

@@ -54,12 +54,16 @@ class Executable(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A command of this machine: `command` as it is sent, its digest, open descriptors of its program and folder."""
+    """A command of this machine: `command` as it is sent, its digest, open descriptors of its program and folder.
+
+    `programs` are those that its line names, when a reviewer edited it: `command` tells more then.
+    """
 
     command: dict[str, Any]
     digest: str
     executable: Executable
     folder: int
+    programs: dict[str, dict[str, str]] | None = None
 
     @property
     def argv(self) -> list[str]:
@@ -215,7 +219,8 @@ def check_unchanged(call: Call, digesting: Digesting | None = None) -> None:
     path = call.environment.get("PATH", os.defpath)
     if interpreter_of(call.executable.descriptor, cwd, path) != call.command["exe"].get("interpreter"):
         raise Unverified("What reads the script is another program than when it was approved.", hint="Ask again.")
-    if programs_of(call.argv, cwd, path) != call.command["programs"]:
+    known = call.command["programs"] if call.programs is None else call.programs
+    if programs_of(call.argv, cwd, path) != known:
         raise Unverified(
             "A program of the line, or one that programs start, is another file than when it was approved.",
             hint="Ask again.",

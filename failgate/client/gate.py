@@ -92,12 +92,17 @@ class Gate:
         reason: str | None = None,
         ttl_seconds: int | None = None,
         variables: Sequence[str] = (),
+        accepts_edits: bool = False,
     ) -> Finished:
         """Ask for `argv`, wait, execute it once; return how it ended, whatever its exit code.
 
+        With `accepts_edits` it is executed as a reviewer edited it.
+
         Raises: Denied, NotExecuted (its `state` says why).
         """
-        gated = self.start(argv, cwd=cwd, reason=reason, ttl_seconds=ttl_seconds, variables=variables)
+        gated = self.start(
+            argv, cwd=cwd, reason=reason, ttl_seconds=ttl_seconds, variables=variables, accepts_edits=accepts_edits
+        )
         try:
             finished = gated.wait()
         except BaseException:
@@ -119,16 +124,17 @@ class Gate:
         ttl_seconds: int | None = None,
         variables: Sequence[str] = (),
         origin: Mapping[str, str] | None = None,
+        accepts_edits: bool = False,
     ) -> Gated:
         """Ask for `argv` and return at once; it is executed when it is approved, while this process lives.
 
-        `origin` may name the `run`, `session` and `model` that it is shown with.
+        `origin` may name the `run`, `session` and `model` that it is shown with; `accepts_edits` as in `run`.
         """
         names = {"run": "FAILGATE_RUN", "session": "FAILGATE_SESSION", "model": "FAILGATE_MODEL"}
         told = {names[name]: text for name, text in (origin or {}).items() if name in names}
         return Gated(
             argv, cwd=cwd, reason=reason, ttl_seconds=ttl_seconds, variables=variables,
-            environment=self._environment | told,
+            environment=self._environment | told, accepts_edits=accepts_edits,
         )  # fmt: skip
 
     def ask(

@@ -54,10 +54,12 @@ class Gated:
         ttl_seconds: int | None = None,
         variables: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        accepts_edits: bool = False,
     ) -> None:
         """Ask for `argv` in the folder `cwd`, with our environment or the given one.
 
-        `variables` names what the command gets besides the usual ones.
+        `variables` names what the command gets besides the usual ones. With `accepts_edits` it runs as a reviewer
+        edited it.
 
         Raises: BadInput (there is no command, or an argument that no program can be given).
         """
@@ -67,6 +69,7 @@ class Gated:
         options = ["--message-fd", str(speaking)]
         options += ["--reason", reason] if reason else []
         options += ["--ttl", str(ttl_seconds)] if ttl_seconds is not None else []
+        options += ["--accept-edits"] if accepts_edits else []
         for name in variables:
             options += ["--env", name]
         try:

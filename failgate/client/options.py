@@ -9,7 +9,8 @@ TYPE_CHECKING = False  # typing's is slow to load
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-USAGE = """Usage: failgate run [--reason T] [--ttl 60s] [--env NAME]... [--stdin] [--no-capture] [--json] -- CMD ...
+USAGE = """Usage: failgate run [--reason T] [--ttl 60s] [--env NAME]... [--stdin] [--no-capture] [--json]
+                    [--accept-edits] [--edited ID] -- CMD ...
 
 Ask for CMD, wait for the verdict, verify it and execute once, without a shell.
 
@@ -18,6 +19,8 @@ Ask for CMD, wait for the verdict, verify it and execute once, without a shell.
   --env NAME    pass this variable on too; reviewers see its value (repeatable)
   --stdin       read standard input before asking, at most 16 MiB; its digest is part of what is approved
   --no-capture  keep no report when CMD fails
+  --accept-edits  when a reviewer approves CMD with other arguments, run that (also: accept_edits in client.toml)
+  --edited ID   CMD is what a reviewer made of an earlier request: use the approval of the request ID for it
   --json        messages on stderr as JSON lines
   --message-fd N  messages as JSON lines on this descriptor; when its reader is gone, the request is withdrawn
 
@@ -25,7 +28,8 @@ CMD gets the variables that the reviewers see and no others: PATH, HOME, LANG, T
 Exit codes: CMD's own; with nothing executed 77 denied, 75 expired, 69 server unreachable, 76 verdict could not be
 verified, 78 configuration, 130 withdrawn by Ctrl-C, 127 no such program, 126 not executable.
 """
-_FLAGS = ("--no-capture", "--json", "--stdin")
+_FLAGS = ("--no-capture", "--json", "--stdin", "--accept-edits")
+_VALUES = ("--reason", "--ttl", "--env", "--edited", "--message-fd")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -40,6 +44,8 @@ class Options(NamedTuple):
     is_json: bool = False
     message_fd: int | None = None
     is_input_held: bool = False
+    accepts_edits: bool = False
+    edited: str | None = None
 
 
 def parse_options(arguments: Sequence[str]) -> Options | None:
@@ -56,7 +62,7 @@ def parse_options(arguments: Sequence[str]) -> Options | None:
         if name in _FLAGS and not sign:
             options = _flagged(options, name)
             continue
-        if name not in ("--reason", "--ttl", "--env", "--message-fd"):
+        if name not in _VALUES:
             raise BadInput(f"failgate run has no option {name!a}.", hint=_nearest(name))
         if not sign:
             if not rest:
@@ -71,6 +77,8 @@ def parse_options(arguments: Sequence[str]) -> Options | None:
 
 
 def _flagged(options: Options, name: str) -> Options:
+    if name == "--accept-edits":
+        return options._replace(accepts_edits=True)
     if name == "--stdin":
         return options._replace(is_input_held=True)
     return options._replace(is_captured=False) if name == "--no-capture" else options._replace(is_json=True)
@@ -81,6 +89,10 @@ def _with(options: Options, name: str, value: str) -> Options:
         return options._replace(reason=value)
     if name == "--env":
         return options._replace(env=(*options.env, value))
+    if name == "--edited":
+        if len(value) != 36 or not set(value) <= set("0123456789abcdef-"):
+            raise BadInput("--edited is no id of a request.", hint="Take it from the message of the denial.")
+        return options._replace(edited=value)
     if name == "--message-fd":
         if not (value.isdecimal() and value.isascii() and 2 < int(value) < 1 << 20):
             raise BadInput(f"--message-fd is {value!a}, which is no descriptor above 2.")
@@ -106,5 +118,5 @@ def parse_seconds(text: str, option: str = "--ttl") -> int:
 def _nearest(name: str) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(name, ("--reason", "--ttl", "--env", "--message-fd", "--help", *_FLAGS), n=1)
+    near = get_close_matches(name, (*_VALUES, "--help", *_FLAGS), n=1)
     return f"Did you mean {near[0]}?" if near else "See: failgate run --help"

@@ -92,6 +92,23 @@ def _origin(environment: Mapping[str, str]) -> dict[str, str] | None:
     return {"program": "failgate run", **named} if named else None
 
 
+def is_edited(standing: Standing) -> bool:
+    """Tell whether reviewers made another command of it."""
+    return standing.state == "denied" and (standing.verdict or {}).get("edited") is not None
+
+
+def _way_of(standing: Standing) -> str:
+    """Return how what reviewers made of it is run, as inert text; empty when they made nothing of it."""
+    if not is_edited(standing):
+        return ""
+    from failgate.client.edited import edited_of, shown
+
+    edited = edited_of(standing)
+    if edited is None:
+        return ""
+    return f"; to run that form: failgate run --edited {edited.id} -- {shown(edited.argv)[:2000]}"
+
+
 class _Run:
     """One request from its submission to its outcome."""
 
@@ -116,25 +133,53 @@ class _Run:
             os.dup2(held, 0)
             os.close(held)
         stop_by_signals(signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-        asking = Asking(self._api, self._messages, call.command, call.digest)
+        asking = self._asking = Asking(self._api, self._messages, call.command, call.digest)
         try:
-            standing = asking.decided(
-                reason=self._options.reason,
-                ttl_seconds=self._options.ttl_seconds,
-                origin=_origin(os.environ),
-            )
+            if self._options.edited is not None:
+                call, asking, standing = self._resumed(call, self._options.edited)
+            else:
+                standing = asking.decided(
+                    reason=self._options.reason,
+                    ttl_seconds=self._options.ttl_seconds,
+                    origin=_origin(os.environ),
+                )
+            if is_edited(standing) and (self._options.accepts_edits or self._settings.accepts_edits):
+                call, asking, standing = self._followed(call, asking, standing)
             if standing.state != "approved":
                 return self._not_approved(standing)
             check_approval(standing, call.digest, time.time())
             asking.check(lambda: check_unchanged(call))
             return self._execute(call, standing, asking)
         except (Stopped, KeyboardInterrupt) as stop:
-            asking.withdraw()
+            self._asking.withdraw()
             return 128 + stop.number if isinstance(stop, Stopped) else INTERRUPTED
         finally:
             self._messages.clear()
             self._api.close()
             close_call(call)
+
+    def _resumed(self, call: Call, request_id: str) -> tuple[Call, Asking, Standing]:
+        """Return what stands of the edited command that the request `request_id` is for, when `call` is that."""
+        from failgate.client.edited import resumed_call
+
+        view = self._api.call("GET", f"{self._api.workspace()}/commands/{request_id}").content
+        return self._awaited(resumed_call(call, view), request_id)
+
+    def _followed(self, call: Call, asking: Asking, standing: Standing) -> tuple[Call, Asking, Standing]:
+        """Return what stands of what reviewers made of `call`: the last edit, decided."""
+        from failgate.client.edited import MOST_EDITS, edited_call, edited_of, shown
+
+        for _ in range(MOST_EDITS):
+            edited = edited_of(standing)
+            if edited is None:
+                break
+            self._messages.say("edited", f"a reviewer edited it: {shown(edited.argv)}", id=edited.id, argv=edited.argv)
+            call, asking, standing = self._awaited(edited_call(call, edited), edited.id)
+        return call, asking, standing
+
+    def _awaited(self, call: Call, request_id: str) -> tuple[Call, Asking, Standing]:
+        asking = self._asking = Asking(self._api, self._messages, call.command, call.digest)
+        return call, asking, asking.awaited(asking.found(request_id))
 
     def _execute(self, call: Call, standing: Standing, asking: Asking) -> int:
         """Use the approval up, execute, tell the outcome. Signals from the use on are the command's."""
@@ -206,7 +251,10 @@ class _Run:
     def _not_approved(self, standing: Standing) -> int:
         said = note_of(standing)
         if standing.state == "denied":
-            self._messages.say("denied", f"denied{said}", id=standing.id, wants_changes=wants_changes(standing))
+            self._messages.say(
+                "denied", f"denied{said}{_way_of(standing)}",
+                id=standing.id, wants_changes=wants_changes(standing), edited=(standing.verdict or {}).get("edited"),
+            )  # fmt: skip
             return DENIED
         if standing.state == "expired":
             self._messages.say("expired", "expired: nobody decided in time", id=standing.id)

@@ -30,8 +30,8 @@ HOOK_KEYS = ("ask", "pass", "deny", "shell")
 UPLOAD = ("always", "ask", "never")
 _TLS_FILES = (("FAILGATE_CA", "ca_file"), ("FAILGATE_CERTIFICATE", "certificate"), ("FAILGATE_KEY", "key"))
 _KEYS = {
-    "url": str, "workspace": str, "upload": str, "env": list, "insecure_http": bool, "ca_file": str,
-    "certificate": str, "key": str, "capture": dict, "hook": dict,
+    "url": str, "workspace": str, "upload": str, "env": list, "insecure_http": bool, "accept_edits": bool,
+    "ca_file": str, "certificate": str, "key": str, "capture": dict, "hook": dict,
 }  # fmt: skip
 
 
@@ -48,7 +48,7 @@ class Settings(NamedTuple):
 
     `upload` is one of `UPLOAD`; `env` are further names of variables that a command gets; with `is_http_accepted` the
     token may travel without TLS to an address that is not of this machine. `login` is where the token comes from, when
-    it is one that is renewed.
+    it is one that is renewed. With `accepts_edits` a command runs as a reviewer edited it.
     """
 
     url: str
@@ -60,6 +60,7 @@ class Settings(NamedTuple):
     is_http_accepted: bool
     tls: TlsFiles = TlsFiles()
     login: StoredLogin | None = None
+    accepts_edits: bool = False
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -92,6 +93,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             )
         ),
         login=login,
+        accepts_edits=kept.get("accept_edits", False),
     )
 
 

@@ -89,6 +89,11 @@ def note_of(standing: Standing) -> str:
     who = ", ".join(inert(str(name)[:100]) for name in by[:10]) if isinstance(by, list) else ""
     said = inert(note[:1000]) if isinstance(note, str) and note else ""
     wish = ", who wants changes" if who and wants_changes(standing) else ""
+    if wish and verdict.get("edited") is not None:
+        from failgate.client.edited import edited_of, shown
+
+        edited = edited_of(standing)
+        wish = f", who approves it in another form: {shown(edited.argv)[:2000]}" if edited is not None else wish
     return (f" by {who}{broken}{wish}" if who else broken) + (f": {said}" if said else "")
 
 

@@ -3,10 +3,12 @@
 Source: SECURITY N3: read-then-write let 299 of 300 races acknowledge both answers; the conditional update none.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from failgate.access.principal import Principal
@@ -23,7 +25,7 @@ from failgate.gate.evidence import NoEvidence, proven_in
 from failgate.gate.parts import Overdue, Parts, Write, conflict, foreign_digest
 from failgate.gate.stored import Stored, StoredVote, load, load_locked, not_found, request_of, texts_text
 from failgate.gate.terms import Person, is_complete, mailbox, stored_terms
-from failgate.wire.gate import State, Vote
+from failgate.wire.gate import EditedAs, State, Vote
 
 _log = get_logger("failgate.gate")
 EXPIRE_TOGETHER: Final = 64  # requests that expire in one transaction
@@ -39,8 +41,8 @@ _APPROVE = (
     " WHERE id = $5 AND state = 'pending' AND digest = $6 AND expires_us > $1"
 )
 _DENY = (
-    "UPDATE gate_command SET state = 'denied', decided_us = $1, decided_by = $2, note = $3, wants_changes = $4"
-    " WHERE id = $5 AND state = 'pending' AND digest = $6 AND expires_us > $1"
+    "UPDATE gate_command SET state = 'denied', decided_us = $1, decided_by = $2, note = $3, wants_changes = $4,"
+    " edited = $5 WHERE id = $6 AND state = 'pending' AND digest = $7 AND expires_us > $1"
 )
 _EXPIRE = "UPDATE gate_command SET state = 'expired' WHERE id = $1 AND state = 'pending' AND expires_us <= $2"
 _QUARANTINE = "UPDATE gate_command SET state = 'quarantined' WHERE id = $1 AND state = 'pending'"
@@ -57,13 +59,14 @@ class Contradicted(Exception):  # internal: tells the caller to quarantine it fi
 
 
 @dataclass(frozen=True, slots=True)
-class _Ballot:
-    """A vote on its way: whose, what, as which audit actor."""
+class Ballot:
+    """A vote on its way: whose, what, as which audit actor; of a denial, the edit for whose sake it is given."""
 
     principal: Principal
     account_id: str
     actor: Actor
     vote: Vote
+    edited: EditedAs | None = None
 
     @property
     def label(self) -> str:
@@ -89,18 +92,21 @@ class Deciding:
         met), Conflict (foreign digest; decided already, with the stored `state`; the clock went back), Unprocessable
         (a wish for changes that does not deny, or does not say which).
         """
-        if principal.kind != "user" or principal.account_id is None:
-            raise Forbidden("Only a person decides.", hint="Sign in and use the queue page.")
-        if principal.second_factor_us is None:
-            raise StepUpRequired("A decision needs a second factor.", hint="Prove it, then decide again.")
-        check_text("note", vote.note)
-        check_text("signature", vote.signature)
+        ballot = ballot_of(principal, vote)
         _check_wish(vote)
-        ballot = _Ballot(principal, principal.account_id, Actor.of(principal), vote)
 
         async def cast(tx: Transaction) -> Stored:
-            return await self._cast(tx, workspace_id, command_id, ballot)
+            return await self.cast(tx, workspace_id, command_id, ballot)
 
+        return await self.written(workspace_id, command_id, cast, write)
+
+    async def written(
+        self, workspace_id: str, command_id: str, cast: Callable[[Transaction], Awaitable[Stored]], write: Write
+    ) -> Stored:
+        """Return what `cast` returns, which decides on the request; write down what keeps it from that.
+
+        Raises: Conflict (its time has gone by, or it is quarantined), as `cast`.
+        """
         try:
             return await write(cast)
         except Overdue:
@@ -122,7 +128,8 @@ class Deciding:
 
         await self._parts.db.write(set_apart)
 
-    async def _cast(self, tx: Transaction, workspace_id: str, command_id: str, ballot: _Ballot) -> Stored:
+    async def cast(self, tx: Transaction, workspace_id: str, command_id: str, ballot: Ballot) -> Stored:
+        """Count the vote inside `tx`; see `vote`. Raises: Overdue, Contradicted besides."""
         stored = await load_locked(tx, workspace_id, command_id)
         voter = await self._check_voter(tx, stored, ballot)
         try:
@@ -158,7 +165,7 @@ class Deciding:
         self._parts.tell(tx, stored, "voted")
         return stored
 
-    async def _check_voter(self, tx: Transaction, stored: Stored, ballot: _Ballot) -> Person:
+    async def _check_voter(self, tx: Transaction, stored: Stored, ballot: Ballot) -> Person:
         request, terms, electorate = request_of(stored), stored_terms(stored.terms), self._parts.electorate
         own = {stored.requester_id, stored.requester_account_id}
         if ballot.account_id in request.excluded or ballot.account_id in own:
@@ -183,7 +190,7 @@ class Deciding:
         check_challenge(terms.challenge, ballot.principal, ballot.vote, stored.host, now_us)
         return voter
 
-    async def _keep_vote(self, tx: Transaction, stored: Stored, ballot: _Ballot, at_us: int) -> Stored:
+    async def _keep_vote(self, tx: Transaction, stored: Stored, ballot: Ballot, at_us: int) -> Stored:
         vote = ballot.vote
         await tx.execute(
             _KEEP_VOTE,
@@ -200,16 +207,21 @@ class Deciding:
         mine = StoredVote(ballot.account_id, ballot.label, vote.decision, at_us, vote.note)
         return replace(stored, votes=(*others, mine))
 
-    async def _deny(self, tx: Transaction, stored: Stored, request: life.Request, ballot: _Ballot) -> Stored:
+    async def _deny(self, tx: Transaction, stored: Stored, request: life.Request, ballot: Ballot) -> Stored:
         now_us, wants_changes = self._parts.time.now_us(), int(ballot.vote.wants_changes)
         facts: dict[str, JSON] = {"digest": stored.digest}
-        if wants_changes:
+        edited = None
+        if ballot.edited is not None:
+            edited = msgspec.json.encode(ballot.edited).decode()
+            facts |= {"reason": "edited", "edited": ballot.edited.id, "edited_digest": ballot.edited.digest}
+        elif wants_changes:
             facts["reason"] = "wants changes"
         appended = await self._parts.append(tx, stored, life.Denied(now_us), ballot.actor, facts)
         at_us = max(now_us, appended.ts_us)
         request = self._applied(stored, request, life.Denied(at_us))
         by = texts_text([ballot.label]).decode()
-        if await tx.execute(_DENY, at_us, by, ballot.vote.note, wants_changes, stored.id, stored.digest) != 1:
+        told = (at_us, by, ballot.vote.note, wants_changes, edited)
+        if await tx.execute(_DENY, *told, stored.id, stored.digest) != 1:
             raise conflict(stored.state)
         ended = replace(
             stored,
@@ -218,12 +230,13 @@ class Deciding:
             decided_by=by,
             note=ballot.vote.note,
             wants_changes=wants_changes,
+            edited=edited,
         )
         self._parts.tell(tx, ended, "denied")
         return ended
 
     async def _approve_when_complete(
-        self, tx: Transaction, stored: Stored, request: life.Request, ballot: _Ballot, voter: Person
+        self, tx: Transaction, stored: Stored, request: life.Request, ballot: Ballot, voter: Person
     ) -> Stored:
         approvers = [voter]
         for account in request.approvals:
@@ -331,6 +344,20 @@ class Deciding:
         stored = await self._parts.db.write(expire)
         state: State = "expired" if stored.state == "pending" else stored.state
         return conflict(state)
+
+
+def ballot_of(principal: Principal, vote: Vote, edited: EditedAs | None = None) -> Ballot:
+    """Return the vote of `principal` as it is cast.
+
+    Raises: Forbidden (no person), StepUpRequired (no second factor), Unprocessable and TooLarge (a text).
+    """
+    if principal.kind != "user" or principal.account_id is None:
+        raise Forbidden("Only a person decides.", hint="Sign in and use the queue page.")
+    if principal.second_factor_us is None:
+        raise StepUpRequired("A decision needs a second factor.", hint="Prove it, then decide again.")
+    check_text("note", vote.note)
+    check_text("signature", vote.signature)
+    return Ballot(principal, principal.account_id, Actor.of(principal), vote, edited)
 
 
 def _check_wish(vote: Vote) -> None:

@@ -23,6 +23,7 @@ from failgate.base.ids import is_id
 from failgate.gate.answering import Answered, answered_by
 from failgate.gate.command import stored_command
 from failgate.gate.deciding import Deciding
+from failgate.gate.editing import Editing
 from failgate.gate.electorate import Electorate, Members
 from failgate.gate.familiar import Familiar
 from failgate.gate.feed import Feed
@@ -44,6 +45,7 @@ from failgate.gate.submitting import Submitting
 from failgate.gate.suggesting import Suggestions, suggested
 from failgate.gate.using import Using
 from failgate.gate.voiding import cancel_all, void_votes
+from failgate.wire.edits import Edit, EditTrial, EditWish
 from failgate.wire.gate import (
     CommandPage,
     CommandView,
@@ -106,6 +108,7 @@ class Gate:
         )
         self._submitting = Submitting(self._parts)
         self._deciding = Deciding(self._parts)
+        self._editing = Editing(self._parts, self._submitting, self._deciding)
         self._using = Using(self._parts)
         self.glass = BreakingGlass(self._parts, told)
         self._timer = Background("gate-timer", self._step)
@@ -261,11 +264,21 @@ class Gate:
     ) -> CommandView:
         """Count a person's decision; see `Deciding.vote` for its law and its errors.
 
-        Of this and the next three: a `key` that had its effect before gives the first answer again.
+        Of this, the next three and `edit`: a `key` that had its effect before gives the first answer again.
         """
         return await self._once(
             key, lambda write: self._deciding.vote(principal, workspace_id, command_id, vote, write)
         )
+
+    async def try_edit(self, principal: Principal, workspace_id: str, command_id: str, wish: EditWish) -> EditTrial:
+        """Return what would come of an edit; nothing is decided. Raises: NotFound, as `Editing.trial`."""
+        return await self._editing.trial(principal, await self._read(workspace_id, command_id, principal), wish)
+
+    async def edit(
+        self, principal: Principal, workspace_id: str, command_id: str, edit: Edit, key: RequestKey | None = None
+    ) -> CommandView:
+        """Approve the request in another form, which is another request; see `Editing.edit`."""
+        return await self._once(key, lambda write: self._editing.edit(principal, workspace_id, command_id, edit, write))
 
     async def runs(self, workspace_id: str, requester_id: str, limit: int, before_us: int | None = None) -> list[Run]:
         """Return the runs of a requester; see `runs_of`."""

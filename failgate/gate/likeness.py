@@ -16,6 +16,7 @@ from failgate.wire.history import CommandChange
 MAX_ALIGNED: Final = 128  # tokens between the equal ends: aligning costs the cube of them at worst
 LEAST_SHARED: Final = 0.5  # share of equal tokens below which two commands are not worth comparing
 _MAX_PROGRAM: Final = 128
+Stands = Literal["same", "gone", "new"]
 _Fact = Literal["folder", "host", "program", "user", "input"]
 
 
@@ -54,6 +55,19 @@ def changes_between(before: Command, now: Command) -> list[CommandChange]:
         old, new = before.env.get(name), now.env.get(name)
         if old != new:
             found.append(CommandChange("variable", old, new, name=name))
+    return found
+
+
+def aligned(before: Sequence[str], now: Sequence[str]) -> list[tuple[Stands, str]]:
+    """Return the tokens of both argument lists, each with where it stands: in both, in `before` or in `now` alone."""
+    found: list[tuple[Stands, str]] = []
+    at = 0
+    for old_from, old_to, new_from, new_to in _unequal(before, now):
+        found.extend(("same", token) for token in before[at:old_from])
+        found.extend(("gone", token) for token in before[old_from:old_to])
+        found.extend(("new", token) for token in now[new_from:new_to])
+        at = old_to
+    found.extend(("same", token) for token in before[at:])
     return found
 
 

@@ -142,6 +142,19 @@ def combine(findings: Sequence[tuple[str, Finding]]) -> Combined:
     return Combined("ask", max(1, finding.need, people_needed(terms)), f"{name}: {finding.reason}", kept, terms)
 
 
+def combine_for_people(findings: Sequence[tuple[str, Finding]]) -> Combined:
+    """Combine what the policies said of a command on which people decide in any case: a rule spares nobody.
+
+    A denial stands. Where a rule would let it pass, one person at least is asked, and as many as any policy asks for.
+    """
+    combined = combine(findings)
+    if combined.decision != "allow":
+        return combined
+    terms = joined(finding.terms for _, finding in findings)
+    need = max(1, people_needed(terms), *(finding.need for _, finding in findings if finding.says == "ask"))
+    return Combined("ask", need, combined.reason, combined.findings, terms)
+
+
 def without_allowing(findings: Sequence[tuple[str, Finding]]) -> list[tuple[str, Finding]]:
     """Return `findings` for a workspace that is closed: nothing passes there without people."""
     return [(name, CLOSED if finding.says == "allow" else finding) for name, finding in findings]

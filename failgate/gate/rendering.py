@@ -19,6 +19,7 @@ OPEN, CLOSE = "\N{MATHEMATICAL LEFT ANGLE BRACKET}", "\N{MATHEMATICAL RIGHT ANGL
 EMPTY = f"{OPEN}empty{CLOSE}"
 LONG_ARGUMENT = 1000  # characters beyond which a reader loses the end
 MANY_ARGUMENTS = 100
+LONGEST_RUN = 65_536  # characters that escapes of one token stand for
 SPACE_RUN = 3  # as many spaces together are padding, not writing
 
 
@@ -197,6 +198,22 @@ def _unrender_token(text: str) -> str:
     if text == EMPTY:
         return ""
     return _ESCAPE.sub(lambda found: chr(int(found["code"], 16)) * int(found["count"] or 1), text)
+
+
+def read_token(text: str) -> str:
+    """Return the token that somebody means who writes `text`, in the way that tokens are rendered or as it is.
+
+    Unlike `unrender` it takes characters as they are that a rendering would write out.
+
+    Raises: ValueError (a bracket that names no character, a run that is longer than any argument).
+    """
+    if text == EMPTY:
+        return ""
+    if any(sign in _ESCAPE.sub("", text) for sign in (OPEN, CLOSE)):
+        raise ValueError("a bracket stands for no character")
+    if sum(int((found["count"] or "1")[:9]) for found in _ESCAPE.finditer(text)) > LONGEST_RUN:
+        raise ValueError("so many characters are no argument")
+    return _unrender_token(text)
 
 
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "busybox", "pwsh"})

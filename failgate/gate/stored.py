@@ -15,7 +15,7 @@ from failgate.gate.command import stored_command
 from failgate.gate.judging import stored_findings
 from failgate.gate.rendering import render, warnings
 from failgate.gate.terms import Terms, stored_terms, terms_digest, words_of
-from failgate.wire.gate import Command, CommandView, Finding, Outcome, Risk, State, Verdict, VoteView
+from failgate.wire.gate import Command, CommandView, EditedAs, Finding, Outcome, Risk, State, Verdict, VoteView
 from failgate.wire.observing import Observation
 
 MAX_PAGE = 200
@@ -71,6 +71,8 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     observing_id: str | None = None
     broken_by: str | None = None
     glass: life.Glass | None = None
+    edited: str | None = None
+    edits: str | None = None
     votes: tuple[StoredVote, ...] = ()
 
 
@@ -239,6 +241,7 @@ def view_of(
         observed=_observation(stored, terms),
         glass=stored.glass,
         break_glass=terms.break_glass if state == "pending" else None,
+        edits=stored.edits,
     )
 
 
@@ -294,6 +297,7 @@ def _verdict(stored: Stored, state: State) -> Verdict | None:
         wants_changes=bool(stored.wants_changes),
         observed=_observation(stored, stored_terms(stored.terms)) if is_observed else None,
         glass=stored.glass,
+        edited=None if stored.edited is None else _edited(stored.edited),
     )
 
 
@@ -318,6 +322,7 @@ def _outcome(stored: Stored) -> Outcome | None:
 
 
 _texts = msgspec.json.Decoder(list[str]).decode
+_edited = msgspec.json.Decoder(EditedAs).decode
 texts_text = msgspec.json.Encoder().encode
 
 

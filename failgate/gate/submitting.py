@@ -54,13 +54,26 @@ class _Asking(msgspec.Struct, frozen=True):
     origin: Origin | None
 
 
+class Asker(msgspec.Struct, frozen=True, gc=False):
+    """Whose command it is, as far as policies may know."""
+
+    id: str
+    agent_id: str | None
+    account_id: str | None
+
+    @classmethod
+    def of(cls, principal: Principal) -> "Asker":
+        """Return who `principal` is."""
+        return cls(principal.id, principal.agent_id, principal.account_id or principal.owner_account_id)
+
+
 class Submitting:
     """Takes commands in."""
 
     def __init__(self, parts: Parts) -> None:
         """Work with `parts`."""
         self._parts = parts
-        self._snapshots = Snapshots(parts.policies)
+        self.snapshots = Snapshots(parts.policies)
         self._keeping = Keeping(parts)
 
     async def submit(
@@ -123,7 +136,7 @@ class Submitting:
         return stored
 
     async def _judge(self, asking: _Asking) -> Judged:
-        snapshot, policy = self._snapshots.take(asking.workspace_id)
+        snapshot, policy = self.snapshots.take(asking.workspace_id)
         concluded = await self._decide(asking.parsed.command, asking.principal, asking.workspace_id)
         decision = concluded.combined.decision
         period = self._observing(asking, decision)
@@ -160,7 +173,7 @@ class Submitting:
     async def explain(self, principal: Principal, workspace_id: str, raw: dict[str, Any]) -> Explanation:
         """Return what the policies would say of the command now; nothing is kept and no use of a rule is counted."""
         parsed = parse_command(raw, self._parts.limits.argv_bytes)
-        combined = combine(await self._ask_policies(parsed.command, principal, workspace_id))
+        combined = combine(await self.ask_policies(parsed.command, Asker.of(principal), workspace_id))
         findings, terms = to_wire(combined.findings), combined.terms
         return Explanation(
             combined.decision,
@@ -183,15 +196,14 @@ class Submitting:
             check_ttl(wish)
         return min(wish, self._parts.limits.max_ttl_seconds) * MICROSECONDS
 
-    async def _ask_policies(
-        self, command: Command, principal: Principal, workspace_id: str
-    ) -> list[tuple[str, Finding]]:
+    async def ask_policies(self, command: Command, asker: Asker, workspace_id: str) -> list[tuple[str, Finding]]:
+        """Return what the policies say of `command` when `asker` asks for it; no use of a rule is counted."""
         context = CommandContext(
             workspace_id,
-            principal.agent_id,
-            principal.account_id or principal.owner_account_id,
+            asker.agent_id,
+            asker.account_id,
             self._parts.time.now_us(),
-            partial(self._parts.familiar.knows, workspace_id, principal.id, command),
+            partial(self._parts.familiar.knows, workspace_id, asker.id, command),
         )
         findings = await judge_all(self._parts.policies, command, context, self._parts.limits.policy_seconds)
         return without_allowing(findings) if self._parts.known_rules.is_closed(workspace_id) else findings
@@ -200,7 +212,7 @@ class Submitting:
         """Return the law's answer; a rule that lets the command pass has counted this use."""
         findings: list[tuple[str, Finding]] = []
         for _ in range(REJUDGE):
-            findings = await self._ask_policies(command, principal, workspace_id)
+            findings = await self.ask_policies(command, Asker.of(principal), workspace_id)
             concluded = conclude(findings)
             if concluded.combined.decision != "allow" or await self._count_uses(workspace_id, concluded.combined):
                 return concluded

@@ -16,7 +16,8 @@ class GateCommand(Table, tablename="gate_command"):
     snapshot. `alike` and `program` (`likeness.py`) are set for what people were asked about, or would have been.
     `wants_changes` is 1 for a denial that asks for the command in another form. `observed` says what a command that was
     only observed would have met, in the time `observing_id`. `broken_by` is the account that let it run without its
-    quorum, and `glass` how the review of that stands.
+    quorum, and `glass` how the review of that stands. `edited` (JSON: `EditedAs`) and `edits` (an id) join what was
+    asked and what a reviewer made of it.
     """
 
     id = Text(primary_key=True, default="")
@@ -55,6 +56,8 @@ class GateCommand(Table, tablename="gate_command"):
     observing_id = Text(null=True, default=None)
     broken_by = Text(null=True, default=None)
     glass = Text(null=True, default=None)
+    edited = Text(null=True, default=None)
+    edits = Text(null=True, default=None)
 
 
 class GateVote(Table, tablename="gate_vote"):

@@ -90,6 +90,14 @@ class Vote(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     confirm: str | None = None
 
 
+class EditedAs(msgspec.Struct, frozen=True):
+    """What a reviewer made of a command: the request for it, the digest of its call, its arguments."""
+
+    id: str
+    digest: str
+    argv: list[str]
+
+
 class Consume(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """`POST commands/{id}/consume`: the agent is about to execute, once."""
 
@@ -139,9 +147,10 @@ class VoteView(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True):
     """The terminal answer. An agent acts on it only when `id` and `digest` are its own and `use_by` is ahead.
 
-    `wants_changes` with a denial: the reviewers would take the command in another form, which `note` says. With
-    `observed` nobody approved: it passes because its workspace only observes, and `by` is empty. With `glass` one
-    person, who is in `by`, let it run without its quorum, for the reason in `note`; it says how the review stands.
+    `wants_changes` with a denial: the reviewers would take the command in another form, which `note` says, or which
+    `edited` is: a request of its own, with a digest of its own. With `observed` nobody approved: it passes because its
+    workspace only observes, and `by` is empty. With `glass` one person, who is in `by`, let it run without its quorum,
+    for the reason in `note`; it says how the review stands.
     """
 
     id: str
@@ -155,12 +164,14 @@ class Verdict(msgspec.Struct, frozen=True):
     wants_changes: bool = False
     observed: Observation | None = None
     glass: Glass | None = None
+    edited: EditedAs | None = None
 
 
 class CommandView(msgspec.Struct, frozen=True):
     """A command request as the API answers it. `rendering` lists the inert token texts that reviewers see.
 
     `break_glass` says who may let it run without its quorum while it waits: `reviewer` is everybody who may vote.
+    `edits` is the id of what was asked, when a reviewer edited that into this.
     """
 
     id: str
@@ -185,6 +196,7 @@ class CommandView(msgspec.Struct, frozen=True):
     observed: Observation | None = None
     glass: Glass | None = None
     break_glass: BreakGlass | None = None
+    edits: str | None = None
 
 
 class CommandPage(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failgate.gate.likeness import MAX_ALIGNED, alike_of, changes_between, program_of, shared
+from failgate.gate.likeness import MAX_ALIGNED, aligned, alike_of, changes_between, program_of, shared
 from failgate.wire.gate import Command, ExecutableIdentity, FoundProgram
 
 WORDS = st.lists(st.sampled_from(["git", "push", "-f", "main", "prod", "--dry-run", ""]), min_size=1, max_size=12)
@@ -68,3 +68,15 @@ def test_long_lists_are_compared_by_their_equal_ends() -> None:
 def test_programs_and_shares() -> None:
     assert program_of(command("/usr/bin/git")) == "git"
     assert shared(["a", "b"], ["a", "c"]) == 0.5
+
+
+@given(WORDS, WORDS)
+def test_aligned_tokens_are_those_of_both_lists_in_their_order(before, now) -> None:
+    found = aligned(before, now)
+    assert [token for stands, token in found if stands != "new"] == before
+    assert [token for stands, token in found if stands != "gone"] == now
+
+
+def test_what_was_replaced_stands_beside_what_replaces_it() -> None:
+    found = aligned(["rm", "-rf", "a"], ["rm", "-r", "a"])
+    assert found == [("same", "rm"), ("gone", "-rf"), ("new", "-r"), ("same", "a")]

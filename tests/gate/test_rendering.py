@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failgate.gate.rendering import CLOSE, OPEN, render, render_token, unrender, warnings
+from failgate.gate.rendering import CLOSE, OPEN, read_token, render, render_token, unrender, warnings
 
 HARD = [
     *"aA0 -;'\"\\$`<>&",
@@ -237,3 +237,23 @@ def test_a_search_path_that_others_can_put_programs_into_is_named(path, entries)
 @given(ARGVS)
 def test_warnings_are_inert_too(argv):
     assert all(is_inert(sentence) for sentence in warnings(argv))
+
+
+@settings(max_examples=300, deadline=None)
+@given(ARGVS)
+def test_what_is_shown_in_a_field_reads_back_as_the_token(argv):
+    assert [read_token(text) for text in render(argv)] == list(argv)
+
+
+@pytest.mark.parametrize(
+    "text", ["⟨", "⟩x", "⟨U+41⟩", "⟨U+0041", "⟨empty⟩x", "⟨U+0041 x70000⟩", "⟨U+0041 x9999999999999⟩", "⟨U+0041 x40000⟩" * 2,
+             "⟨U+FFFFFF⟩", "⟨U+110000⟩"]
+)  # fmt: skip
+def test_what_names_no_character_is_no_token(text):
+    with pytest.raises(ValueError):
+        read_token(text)
+
+
+def test_what_somebody_types_means_itself():
+    assert read_token("а b\u202e") == "а b\u202e"
+    assert render([read_token("x\u202e")]) == ["x⟨U+202E RLO⟩"]

@@ -56,6 +56,8 @@ ELSEWHERE = {"x-forwarded-for": "198.51.100.7"}
 BODIES: dict[str, Any] = {
     "commands.submit": {"command": {}, "digest": "x"},
     "commands.vote": {"decision": "deny", "digest": "x"},
+    "commands.edit_trial": {"digest": "x", "argv": []},
+    "commands.edit": {"digest": "x", "argv": [], "edited_digest": "x"},
     "commands.consume": {"digest": "x"},
     "commands.finish": {"digest": "x", "exit_code": 0, "duration_ms": 1},
     "commands.break_glass": {"digest": "x", "reason": "", "confirm": ""},
@@ -101,6 +103,8 @@ QUERIES = {
 LET_IN: dict[str, set[int]] = {
     "commands.submit": {422},
     "commands.vote": {409},
+    "commands.edit_trial": {409},
+    "commands.edit": {422},
     "commands.cancel": {404},
     "commands.consume": {404, 409},
     "commands.finish": {404, 409},
@@ -113,6 +117,7 @@ LET_IN: dict[str, set[int]] = {
     "rules.create": {422},
     "rules.starter": {422},
     "page.rules_create": {400},
+    "page.edit_make": {400},  # the form says nothing
     "page.further_make": {400},  # the form says nothing
     "page.rules_starter": {422},
     "page.why_explain": {400},  # the form names no command

@@ -18,6 +18,8 @@ GET /commands/{id} workspace:command:read api own=workspace:command:submit
 GET /commands/{id}/notice workspace:command:read api
 GET /commands/{id}/history workspace:command:read api
 POST /commands/{id}/votes workspace:command:vote api
+POST /commands/{id}/edits/trial workspace:command:vote api
+POST /commands/{id}/edits workspace:command:vote api sensitive
 POST /commands/{id}/cancel workspace:command:submit api
 POST /commands/{id}/consume workspace:command:consume api
 POST /commands/{id}/outcome workspace:command:consume api

@@ -13,6 +13,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.context import Visit, services_of, stop_of, visit_of
 from failgate.web.live.sockets import OpenSockets
+from failgate.wire.edits import Edit, EditTrial, EditWish
 from failgate.wire.gate import (
     CommandPage,
     CommandView,
@@ -76,6 +77,25 @@ async def vote(
     return await services_of(request).gate.vote(
         visit.principal, visit.here().id, id, data, key_of(request, idempotency_key, data)
     )
+
+
+async def edit(
+    request: Asking,
+    id: FromPath[str],  # noqa: A002 - the path's word
+    data: JSONBody[Edit],
+    idempotency_key: IdempotencyKey = None,
+) -> CommandView:
+    """Approve the command with other arguments: it ends as denied, and the answer is the request for the edited one."""
+    visit = visit_of(request)
+    return await services_of(request).gate.edit(
+        visit.principal, visit.here().id, id, data, key_of(request, idempotency_key, data)
+    )
+
+
+async def try_edit(request: Asking, id: FromPath[str], data: JSONBody[EditWish]) -> EditTrial:  # noqa: A002 - the path's word
+    """Say what would come of an edit, deciding nothing: the digest, the differences, what policies answer."""
+    visit = visit_of(request)
+    return await services_of(request).gate.try_edit(visit.principal, visit.here().id, id, data)
 
 
 async def cancel(request: Asking, id: FromPath[str], idempotency_key: IdempotencyKey = None) -> CommandView:  # noqa: A002 - the path's word

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from failgate.gate.rendering import unrender
 from failgate.gate.rendering import warnings as rendering_warnings
+from failgate.web.pages.editing_view import EditStory, edit_story
 from failgate.web.pages.glass_view import headline_of
 from failgate.web.pages.history_view import Beside, HistoryView, history_view
 from failgate.web.pages.observing_view import met
@@ -132,6 +133,7 @@ class CommandDetail:
     past: HistoryView | None
     differing: frozenset[int]
     may_go_further: bool
+    edit: EditStory | None
     same: int = 0
     observed: str = ""
     glass: str = ""
@@ -172,7 +174,12 @@ def _decided_by(command: CommandView) -> str:
 
 
 def outcome_word(command: CommandView) -> str:
-    """Return the state in one word; a run that failed is `failed`, what no quorum let pass `glass` or `observed`."""
+    """Return the state in one word.
+
+    A run that failed is `failed`, what no quorum let pass `glass` or `observed`, a request that was edited `edited`.
+    """
+    if command.verdict and command.verdict.edited:
+        return "edited"
     if command.outcome and command.outcome.exit_code:
         return "failed"
     if command.state in {"approved", "executed"}:
@@ -251,6 +258,7 @@ def detail_of(
         report_id=report_id,
         past=past,
         differing=past.compared.places if past and past.compared else frozenset(),
+        edit=edit_story(command, None if beside is None else beside.asked),
         may_go_further=beside is not None and beside.may_make_rules and command.need <= 1,
         observed="" if command.observed is None else met(command.observed),
         glass=headline_of(command),
@@ -349,6 +357,9 @@ def verdict_of(command: CommandView, now_us: int) -> VerdictView:
             "What is stored differs from its audit record. It cannot be approved.",
         ),
     }
+    if verdict and verdict.edited:
+        ended = f"By {by}.{note} What was asked did not run; the edited command is a request of its own."
+        return VerdictView("wait", "pencil", "Edited", ended, at)
     if verdict and verdict.wants_changes:
         return VerdictView("bad", "cross", "Changes requested", f"By {by}.{note} Nothing ran; it may ask anew.", at)
     kind, symbol, headline, sentence = words[command.state]

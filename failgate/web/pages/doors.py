@@ -11,6 +11,7 @@ from failgate.web.pages import (
     commands,
     device,
     devices,
+    editing,
     further,
     glass,
     observing,
@@ -169,6 +170,8 @@ PAGES: Final[tuple[Door, ...]] = (
     _sensitive(
         "page.glass_review", "POST", f"{_ROOM}/commands/{{id}}/glass/review", glass.review, P.WORKSPACE_COMMAND_VOTE
     ),
+    _sensitive("page.edit", "GET", f"{_ROOM}/commands/{{id}}/edit", editing.form, P.WORKSPACE_COMMAND_VOTE),
+    _sensitive("page.edit_make", "POST", f"{_ROOM}/commands/{{id}}/edit", editing.make, P.WORKSPACE_COMMAND_VOTE),
     _sensitive("page.further", "GET", f"{_ROOM}/commands/{{id}}/further", further.form, P.WORKSPACE_RULE_WRITE),
     _sensitive("page.further_make", "POST", f"{_ROOM}/commands/{{id}}/further", further.make, P.WORKSPACE_RULE_WRITE),
     _sensitive(

@@ -26,12 +26,14 @@ class Beside:
     """What stands beside a request: its history, and the report that the visitor may open, by the run's request.
 
     `may_make_rules`: the visitor may let what is like it pass from now on. `may_break`: as what they break the glass.
+    `asked` is what a reviewer edited into it.
     """
 
     history: CommandHistory
     reports: Mapping[str, str] = field(default_factory=dict[str, str])
     may_make_rules: bool = False
     may_break: frozenset[str | None] = frozenset()
+    asked: CommandView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,10 @@ async def beside_of(request: Asking, visit: Visit, command: CommandView) -> Besi
     may_break |= {"owner"} if visit.role is Role.OWNER else set()
     if await _is_own(request, visit, command):
         may_break = set()
-    return Beside(history, reports, grants(visit, Permission.WORKSPACE_RULE_WRITE), frozenset(may_break))
+    gate, edits = services_of(request).gate, command.edits
+    asked = None if edits is None else await gate.view(visit.here().id, edits, visit.principal)
+    may_make_rules = grants(visit, Permission.WORKSPACE_RULE_WRITE)
+    return Beside(history, reports, may_make_rules, frozenset(may_break), asked)
 
 
 async def standing_of(request: Asking, visit: Visit, command: CommandView | None) -> Standing:

@@ -243,7 +243,9 @@ def command_page_view(
 
 def timeline_of(command: CommandView, now_us: int, escalations: Sequence[Taken] = ()) -> tuple[Step, ...]:
     """Return what happened to `command`, oldest first; what happened at once stands in the order of its causes."""
-    steps = [Step("Asked", f"by {command.agent} on {command.host}", moment_of(command.created_at, now_us), "wait")]
+    asked = "Edited" if command.edits else "Asked"
+    by = f"{'for' if command.edits else 'by'} {command.agent} on {command.host}"
+    steps = [Step(asked, by, moment_of(command.created_at, now_us), "wait")]
     for one in escalations:
         people = f"{one.people} {'person was' if one.people == 1 else 'people were'} told, step {one.number}"
         steps.append(Step(f"Nobody decided: {one.name}", people, moment_of(one.at, now_us), "wait"))
@@ -268,7 +270,15 @@ def timeline_of(command: CommandView, now_us: int, escalations: Sequence[Taken] 
             if is_yes
             else ""
         )
-        headline = "Approved" if is_yes else "Changes requested" if verdict.wants_changes else "Denied"
+        headline = (
+            "Approved"
+            if is_yes
+            else "Edited"
+            if verdict.edited
+            else "Changes requested"
+            if verdict.wants_changes
+            else "Denied"
+        )
         steps.append(Step(headline, by, moment_of(verdict.decided_at, now_us), "ok" if is_yes else "bad"))
     elif command.state in {"expired", "cancelled", "quarantined"}:
         at = moment(min(microseconds(command.expires_at), now_us), now_us)

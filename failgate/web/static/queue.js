@@ -326,6 +326,7 @@ document.addEventListener("keydown", (event) => {
     ["a", () => decide("approve", true)],
     ["d", () => decide("deny", true)],
     ["c", () => decide("changes", true)],
+    ["e", () => $("[data-edit]")?.click()],
     ["l", () => $("[data-further]")?.click()],
     ["r", () => field?.focus()],
     ["x", expandAll],

@@ -35,6 +35,21 @@ async def test_vote_consume_and_outcome_answer_again_what_they_answered(server, 
         assert stale.json() == used.json()
 
 
+async def test_an_edit_answers_again_what_it_answered(server, people):
+    async with as_agent(server, people) as agent, await as_reviewer(server, people) as reviewer:
+        view = (await agent.post(f"{WHERE}/commands", json=submission())).json()
+        route, wish = f"{WHERE}/commands/{view['id']}", {"digest": view["digest"], "argv": ["/usr/bin/rm", "y"]}
+        trial = (await reviewer.post(f"{route}/edits/trial", json=wish)).json()
+        assert (trial["decision"], trial["rendering"]) == ("ask", ["/usr/bin/rm", "y"])
+        edit = {**wish, "edited_digest": trial["digest"]}
+        made = await ask_twice(reviewer, f"{route}/edits", edit, {**edit, "note": "other"})
+        assert (made.status_code, made.json()["edits"], made.json()["state"]) == (201, view["id"], "approved")
+        told = (await agent.get(route)).json()["verdict"]
+        assert told["edited"] == {"id": made.json()["id"], "digest": trial["digest"], "argv": ["/usr/bin/rm", "y"]}
+        found = (await agent.get(f"{WHERE}/commands/{made.json()['id']}")).json()
+        assert (found["digest"], found["command"]["argv"]) == (trial["digest"], ["/usr/bin/rm", "y"])
+
+
 async def test_one_key_cancels_each_command_by_itself(server, people):
     """The id in the path belongs to the route."""
     async with as_agent(server, people) as agent:
@@ -103,4 +118,10 @@ async def test_the_document_names_the_key_at_every_post_that_keeps_something(ser
         and "Idempotency-Key" not in {one["name"] for one in paths[door.path]["post"]["parameters"]}
     ]
     # A document is known by its own digest, the end of a recording by its last link, and a heartbeat only counts time.
-    assert sorted(silent) == ["policy.explain", "recordings.end", "recordings.hear", "reports.document"]
+    assert sorted(silent) == [
+        "commands.edit_trial",
+        "policy.explain",
+        "recordings.end",
+        "recordings.hear",
+        "reports.document",
+    ]
