@@ -24,6 +24,8 @@ from failgate.base.outbound import Outbound
 from failgate.base.secretbox import SecretBox
 from failgate.config.model import Config
 from failgate.core_database import ROWS_OF_WORKSPACE, open_core_database
+from failgate.gate.absences import Absences
+from failgate.gate.electorate import Members
 from failgate.gate.feed import Feed
 from failgate.gate.gate import Gate
 from failgate.gate.known_rules import KnownRules
@@ -144,6 +146,10 @@ async def _build(
         db, audit, clock, plugins.policies, plugins.rulebook,
         limits=limits, feed=feed, known_rules=known_rules, asked=usage.asked, told=follow_from,
     )  # fmt: skip
+    absences = Absences(db, audit, clock, Members())
+    accounts.also_end(absences.end_of_account)
+    workspaces.also_end(absences.end_in_workspace)
+    workspaces.also_follow(absences.follow_role)
     certificates = AgentCertificates(db, audit, clock)
     accounts.also_end(certificates.end_of_account)
     workspaces.also_end(certificates.end_in_workspace)
@@ -199,7 +205,7 @@ async def _build(
     notifications = build_notifications(
         db, audit, clock, box,
         notifiers=plugins.notifiers, workspaces=workspaces, accounts=accounts, scanner_of=redaction_rules.scanner_of,
-        silent=gate.silent, base_url=config.server.base_url,
+        silent=gate.silent, stand_ins=absences.stand_ins, base_url=config.server.base_url,
     )  # fmt: skip
     workspaces.also_end(notifications.end_in_workspace)
     emptying = Emptying(
@@ -277,6 +283,7 @@ async def _build(
         outbound=outbound,
         sso=sso,
         gate=gate,
+        absences=absences,
         rules=rules,
         rule_proposals=rule_proposals,
         feed=feed,

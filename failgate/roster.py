@@ -28,6 +28,7 @@ from failgate.base.db import Database
 from failgate.base.idempotency import FirstAnswers
 from failgate.base.outbound import Outbound
 from failgate.config.model import Config
+from failgate.gate.absences import Absences
 from failgate.gate.feed import Feed
 from failgate.gate.gate import Gate
 from failgate.gate.rule_proposals import RuleProposals
@@ -103,6 +104,7 @@ class Services:
     outbound: Outbound
     sso: SignOnRoom
     gate: Gate
+    absences: Absences
     rules: Rules
     rule_proposals: RuleProposals
     feed: Feed

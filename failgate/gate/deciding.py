@@ -23,6 +23,7 @@ from failgate.gate.challenge import check_challenge
 from failgate.gate.command import check_text, digest_of_body
 from failgate.gate.evidence import NoEvidence, proven_in
 from failgate.gate.parts import Overdue, Parts, Write, conflict, foreign_digest
+from failgate.gate.standing_in import stand_ins_in, with_seats
 from failgate.gate.stored import Stored, StoredVote, load, load_locked, not_found, request_of, texts_text
 from failgate.gate.terms import Person, is_complete, mailbox, stored_terms
 from failgate.wire.gate import EditedAs, State, Vote
@@ -243,15 +244,18 @@ class Deciding:
             if account != voter.account_id:
                 other = await self._parts.electorate.voter(tx, stored.workspace_id, account)
                 approvers += [] if other is None else [other]
-        terms = stored_terms(stored.terms)
+        terms, now_us = stored_terms(stored.terms), self._parts.time.now_us()
+        approvers = await with_seats(tx, self._parts.electorate, stored, request, terms, approvers, now_us)
         if not is_complete(terms, stored.need, approvers):
             self._parts.tell(tx, stored, "voted")
             return stored
         counted = {person.account_id for person in approvers}
-        now_us = self._parts.time.now_us()
         use_by_us = now_us + self._parts.use_within_us(terms)
         event = life.Approved(stored.digest, now_us, use_by_us, len(counted))
-        appended = await self._parts.append(tx, stored, event, ballot.actor)
+        stand_ins = stand_ins_in(approvers)
+        appended = await self._parts.append(
+            tx, stored, event, ballot.actor, {"stand_ins": stand_ins} if stand_ins else {}
+        )
         at_us = max(now_us, appended.ts_us)
         request = self._applied(stored, request, life.Approved(stored.digest, at_us, use_by_us, len(counted)))
         by = texts_text([vote.label for vote in stored.votes if vote.account_id in counted]).decode()

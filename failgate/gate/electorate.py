@@ -5,13 +5,13 @@ from typing import Protocol
 
 from failgate.access.permission import Permission
 from failgate.access.role import GRANTS
-from failgate.base.db import Transaction
+from failgate.base.db import Database, Transaction
 from failgate.gate.terms import Person, mailbox
 
-_VOTING_ROLES = tuple(
+VOTING_ROLES = tuple(
     sorted(role.value for role, grants in GRANTS.items() if Permission.WORKSPACE_COMMAND_VOTE in grants)
 )
-_PLACES = ", ".join(f"${place}" for place in range(3, 3 + len(_VOTING_ROLES)))
+_PLACES = ", ".join(f"${place}" for place in range(3, 3 + len(VOTING_ROLES)))
 _MAY_VOTE = (
     "SELECT membership.role, account.email FROM membership JOIN account ON account.id = membership.account_id"
     f" WHERE membership.workspace_id = $1 AND membership.account_id = $2 AND membership.role IN ({_PLACES})"
@@ -26,11 +26,21 @@ _MAY_VOTE = (
 )
 
 
+_ABSENT = (
+    "SELECT account_id FROM gate_absence WHERE workspace_id = $1 AND stand_in = $2 AND from_us <= $3 AND until_us > $3"
+    " ORDER BY account_id"
+)
+
+
 class Electorate(Protocol):
     """Knows who may decide in a workspace, now, from what `tx` sees; awaits nothing but `tx`."""
 
-    async def voter(self, tx: Transaction, workspace_id: str, account_id: str) -> Person | None:
+    async def voter(self, tx: Database | Transaction, workspace_id: str, account_id: str) -> Person | None:
         """Return the person who may decide, or None."""
+        ...
+
+    async def absent_for(self, tx: Transaction, workspace_id: str, account_id: str, now_us: int) -> tuple[Person, ...]:
+        """Return those who may decide, are away at `now_us`, and named this account to stand in for them."""
         ...
 
     async def mailboxes(self, tx: Transaction, account_ids: Collection[str]) -> frozenset[str]:
@@ -41,9 +51,15 @@ class Electorate(Protocol):
 class Members:
     """The members whose role may vote and whose account is enabled, with a second factor here or at their provider."""
 
-    async def voter(self, tx: Transaction, workspace_id: str, account_id: str) -> Person | None:
+    async def absent_for(self, tx: Transaction, workspace_id: str, account_id: str, now_us: int) -> tuple[Person, ...]:
+        """Tell it from the table of absences."""
+        rows = await tx.fetch(_ABSENT, workspace_id, account_id, now_us)
+        found = [await self.voter(tx, workspace_id, row["account_id"]) for row in rows]
+        return tuple(person for person in found if person is not None)
+
+    async def voter(self, tx: Database | Transaction, workspace_id: str, account_id: str) -> Person | None:
         """Tell it from the tables of accounts and workspaces."""
-        row = await tx.fetch_one(_MAY_VOTE, workspace_id, account_id, *_VOTING_ROLES)
+        row = await tx.fetch_one(_MAY_VOTE, workspace_id, account_id, *VOTING_ROLES)
         return None if row is None else Person(account_id, row["role"], row["email"])
 
     async def mailboxes(self, tx: Transaction, account_ids: Collection[str]) -> frozenset[str]:

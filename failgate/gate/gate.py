@@ -40,9 +40,10 @@ from failgate.gate.queue import Queue
 from failgate.gate.recovery import Rebuilt, rebuild
 from failgate.gate.runs import Run, commands_of, run_of, runs_of
 from failgate.gate.steady import SteadyTime
-from failgate.gate.stored import MAX_PAGE, Receipt, Stored, load, load_page, not_found, receipt_of, view_of
+from failgate.gate.stored import MAX_PAGE, Receipt, Stored, load, load_page, not_found, receipt_of, request_of, view_of
 from failgate.gate.submitting import Submitting
 from failgate.gate.suggesting import Suggestions, suggested
+from failgate.gate.terms import Terms, stored_terms
 from failgate.gate.using import Using
 from failgate.gate.voiding import cancel_all, void_votes
 from failgate.wire.edits import Edit, EditTrial, EditWish
@@ -248,6 +249,11 @@ class Gate:
             stored = await load(self._parts.db, workspace_id, command_id)
             if stored is not None:
                 self.feed.publish(workspace_id, "reported", view_of(stored, self._time.now_us()))
+
+    async def terms_of(self, workspace_id: str, command_id: str, principal: Principal) -> tuple[Terms, frozenset[str]]:
+        """Return what is demanded of those who decide on the request, and who does not. Raises: NotFound."""
+        stored = await self._read(workspace_id, command_id, principal)
+        return stored_terms(stored.terms), request_of(stored).excluded
 
     async def views(self, workspace_id: str, command_ids: Sequence[str]) -> dict[str, CommandView]:
         """Return those of the workspace's requests that `command_ids` name, by id."""

@@ -167,6 +167,18 @@ class GateRunCommand(Table, tablename="gate_run_command"):
     tool = Text(null=True, default=None)
 
 
+class GateAbsence(Table, tablename="gate_absence"):
+    """Who is away, and the account that stands in for them; the key is workspace and account."""
+
+    workspace_id = Text(primary_key=True, default="")
+    account_id = Text()
+    from_us = BigInt()
+    until_us = BigInt()
+    zone = Text()
+    stand_in = Text(null=True, default=None)
+    declared_us = BigInt()
+
+
 # What goes with a workspace that is deleted, in the order in which it goes.
 OF_WORKSPACE: Final = (
     Rows("gate_run", children=(("gate_run_command", "run_id"),)),
@@ -177,4 +189,5 @@ OF_WORKSPACE: Final = (
     Rows("gate_rule_proposal"),
     Rows("gate_rule_terms", "workspace_id"),
     Rows("gate_observing"),
+    Rows("gate_absence", "account_id"),
 )

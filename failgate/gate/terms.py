@@ -31,8 +31,8 @@ class Group(msgspec.Struct, frozen=True, omit_defaults=True):
     members: tuple[str, ...] = ()
 
     def has(self, person: "Person") -> bool:
-        """Tell whether `person` belongs to it."""
-        return _is_among(person, self.roles, self.members)
+        """Tell whether `person` belongs to it, or stands in for somebody who does."""
+        return any(_is_among(one, self.roles, self.members) for one in (person, *person.stands_for))
 
 
 class Escalation(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
@@ -73,11 +73,12 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A member, as groups know one."""
+    """A member, as groups know one; `stands_for` are those whose place in groups they may take."""
 
     account_id: str
     role: str
     email: str
+    stands_for: tuple["Person", ...] = ()
 
 
 NO_TERMS: Final = Terms()

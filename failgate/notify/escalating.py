@@ -20,6 +20,7 @@ from failgate.gate.ladder import Silence
 from failgate.gate.stored import load_locked
 from failgate.gate.terms import Escalation, Person
 from failgate.notify import cursor
+from failgate.notify.routing import StandIns
 from failgate.workspaces.workspaces import Workspaces
 
 LOOK_SECONDS: Final = 1.0  # between two looks at what waits
@@ -37,13 +38,15 @@ class Escalating:
         workspaces: Workspaces,
         accounts: Accounts,
         silent: Callable[[], Sequence[Silence]],
+        stand_ins: StandIns,
     ) -> None:
-        """Ask `silent` what is due."""
+        """Ask `silent` what is due, and `stand_ins` who is told in the place of whoever is away."""
         self._db = db
         self._audit = audit
         self._workspaces = workspaces
         self._accounts = accounts
         self._silent = silent
+        self._stand_ins = stand_ins
         self._taken: dict[str, int] = {}  # by request: how many steps are known to be taken
         self._background = Background("notify-escalating", self._step)
 
@@ -122,14 +125,16 @@ class Escalating:
         return await self._db.write(verb)
 
     async def _told(self, workspace_id: str, step: Escalation) -> list[str]:
-        """Return the accounts of the members whom `step` names."""
+        """Return the accounts of the members whom `step` names; of one who is away, that of who stands in."""
         roles = {one.account_id: one.role.value for one in await self._workspaces.members(workspace_id)}
         accounts = await self._accounts.by_ids(roles)
-        return [
+        named = [
             account.id
             for account in accounts.values()
             if account.is_enabled and step.has(Person(account.id, roles[account.id], account.email))
         ]
+        stand_ins = await self._stand_ins(workspace_id) if named else {}
+        return list(dict.fromkeys(stand_ins.get(account_id, account_id) for account_id in named))
 
     async def _step(self) -> None:
         await asyncio.sleep(LOOK_SECONDS)

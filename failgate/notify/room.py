@@ -21,7 +21,7 @@ from failgate.notify.escalating import Escalating
 from failgate.notify.notifier import Notifiers
 from failgate.notify.outbox import Outbox
 from failgate.notify.preferences import Preferences
-from failgate.notify.routing import Routing
+from failgate.notify.routing import Routing, StandIns
 from failgate.notify.subjects import ScannerOf, Subjects
 from failgate.notify.wording import notice_of
 from failgate.wire.notify import CommandNotice
@@ -93,16 +93,20 @@ def build_notifications(
     accounts: Accounts,
     scanner_of: ScannerOf,
     silent: Callable[[], Sequence[Silence]],
+    stand_ins: StandIns,
     base_url: str,
 ) -> Notifications:
-    """Return the room; nothing runs before `start`. `silent` says on which requests nobody decides."""
+    """Return the room; nothing runs before `start`. `silent` says on which requests nobody decides.
+
+    `stand_ins` says of a workspace who stands in for whom: they are told in the place of whoever is away.
+    """
     kept = Outbox(db, clock)
     destinations = Destinations(db, audit, clock, box, notifiers, kept)
     preferences, subjects = Preferences(db, audit, clock), Subjects(db, scanner_of)
     routing = Routing(
         db, audit, clock,
         notifiers=notifiers, destinations=destinations, preferences=preferences, subjects=subjects,
-        workspaces=workspaces, outbox=kept, base_url=base_url,
+        workspaces=workspaces, stand_ins=stand_ins, outbox=kept, base_url=base_url,
     )  # fmt: skip
     delivering = Delivering(
         db, audit, clock,
@@ -111,7 +115,7 @@ def build_notifications(
     grew = audit.listen()
     grew.set()  # what was committed before the start is read first
     following = Background("notify-routing", _step(grew, routing))
-    escalating = Escalating(db, audit, workspaces=workspaces, accounts=accounts, silent=silent)
+    escalating = Escalating(db, audit, workspaces=workspaces, accounts=accounts, silent=silent, stand_ins=stand_ins)
     return Notifications(
         audit, clock, notifiers, destinations, preferences, subjects, kept, routing, delivering, following, escalating
     )  # fmt: skip

@@ -4,8 +4,8 @@ The entries and the cursor change in one transaction, and an entry is unique for
 crash at any moment neither loses nor doubles one. What is read is committed: nothing is told that did not happen.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,17 +27,23 @@ from failgate.workspaces.workspaces import Workspaces
 
 MOST_IN_BATCH: Final = 200
 Subject = CommandFacts | ReportFacts
+StandIns = Callable[[str], Awaitable[Mapping[str, str]]]
+"""Of a workspace: the account that stands in, by the account that is away now."""
 _log = get_logger("failgate.notify")
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who may want to hear in one workspace: its destinations, the roles of its members, what they chose."""
+    """Who may want to hear in one workspace: its destinations, the roles of its members, what they chose.
+
+    `stand_ins` is who stands in for whoever is away now, by the account that is away.
+    """
 
     slug: str
     places: Sequence[Place]
     roles: Mapping[str, Role]
     chosen: Mapping[str, frozenset[str]]
+    stand_ins: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Routing:
@@ -54,6 +60,7 @@ class Routing:
         preferences: Preferences,
         subjects: Subjects,
         workspaces: Workspaces,
+        stand_ins: StandIns,
         outbox: Outbox,
         base_url: str,
     ) -> None:
@@ -66,6 +73,7 @@ class Routing:
         self._preferences = preferences
         self._subjects = subjects
         self._workspaces = workspaces
+        self._stand_ins = stand_ins
         self._outbox = outbox
         self._base_url = base_url
 
@@ -119,6 +127,7 @@ class Routing:
             await self._destinations.list(workspace_id),
             {member.account_id: member.role for member in members},
             await self._preferences.of_workspace(workspace_id),
+            await self._stand_ins(workspace_id),
         )
 
     async def _subject(self, workspace_id: str, happening: Happening) -> Subject | None:
@@ -193,8 +202,13 @@ def hearers(audience: Audience, happening: Happening, subject: Subject) -> list[
     if kind.is_own:
         own = {subject.requester_account_id} if happening.decision != "cancelled" else set[str | None]()
         return sorted(wanting & own)
+    own = {subject.requester_account_id, *subject.excluded}
+    # Who stands in for somebody who is away is told in their place, whatever they chose for themselves.
     if happening.event == "command.escalated":
-        wanting &= set(happening.data.get("accounts", ()))
-    if happening.event in {"command.pending", "command.escalated"}:
-        wanting -= {subject.requester_account_id, *subject.excluded}
-    return sorted(wanting)
+        told = set(happening.data.get("accounts", ()))
+        wanting = told & (wanting | set(audience.stand_ins.values()))
+    elif happening.event == "command.pending":
+        wanting = {audience.stand_ins.get(account_id, account_id) for account_id in wanting - own}
+    else:
+        return sorted(wanting)
+    return sorted(one for one in wanting - own if one in audience.roles and kind.needs in GRANTS[audience.roles[one]])

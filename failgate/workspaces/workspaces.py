@@ -73,6 +73,7 @@ class Workspaces:
         self._leavings = list(leavings)
         self._keepings: list[Leaving] = []
         self._demotions: list[Leaving] = []
+        self._followings: list[Leaving] = []
         self._admissions: list[Admission] = []
         self._callbacks: list[RoleChanged] = []
         self._by_slug = ReadThrough(self._load_by_slug, limit=10_000)
@@ -198,6 +199,8 @@ class Workspaces:
         await tx.execute(query, role.value, workspace_id, account_id)
         facts: dict[str, JSON] = {"role": role.value, "role_before": before.value}
         await self._record_member(tx, Act.MEMBER_CHANGED, (workspace_id, account_id), actor, facts, role)
+        for following in self._followings:
+            await following(tx, workspace_id, account_id, actor)
 
     async def remove_member(self, workspace_id: str, account_id: str, actor: Actor) -> None:
         """End a membership, and with it what `leavings` name.
@@ -242,6 +245,10 @@ class Workspaces:
     def also_demote(self, demotion: Leaving) -> None:
         """Have `demotion` run in the transaction in which an owner becomes something else and stays a member."""
         self._demotions.append(demotion)
+
+    def also_follow(self, following: Leaving) -> None:
+        """Have `following` run in the transaction in which a member has got another role."""
+        self._followings.append(following)
 
     async def close_within(self, tx: Transaction, workspace_id: str, actor: Actor) -> Sequence[str]:
         """Close the workspace: from the commit on it answers as one that is not there, and nobody belongs to it.

@@ -26,6 +26,7 @@ ALSO_WALLED = {
     "workspace_retention",
     "recording_scan",
     "workspace_deletion",
+    "gate_absence",
     "gate_familiar",
     "gate_rule_proposal",
     "gate_rule_terms",

@@ -305,6 +305,7 @@ LET_IN: dict[str, set[int]] = {
     "webhooks.test": {404},
     "webhooks.deliveries": {404},
     "webhooks.resend": {404},
+    "page.away_declare": {404},
     "page.preferences_choose": {404},
     "page.notification": {404},
     "page.notification_create": {400},

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from failgate.access.role import Role
-from failgate.audit.record import SERVER
+from failgate.audit.record import SERVER, Actor
 from failgate.base.ids import new_id
+from failgate.gate.absences import Absence
 from failgate.notify.escalating import Escalating
 from tests.notify.conftest import House
 
@@ -113,7 +114,12 @@ async def test_a_decision_that_comes_between_the_look_and_the_record_wins(house:
     await house.vote(house.owner, view, "deny")
     services = house.services
     slow = Escalating(
-        services.db, services.audit, workspaces=services.workspaces, accounts=services.accounts, silent=lambda: seen
+        services.db,
+        services.audit,
+        workspaces=services.workspaces,
+        accounts=services.accounts,
+        silent=lambda: seen,
+        stand_ins=services.absences.stand_ins,
     )
     assert await slow.run_once() == 0
     assert await recorded(house, view.id) == []
@@ -128,7 +134,7 @@ async def test_one_that_cannot_be_told_keeps_no_other_silent(house: House) -> No
     ghosts = [replace(seen, command_id=new_id()), replace(seen, workspace_id=new_id())]
     looking = Escalating(
         services.db, services.audit, workspaces=services.workspaces, accounts=services.accounts,
-        silent=lambda: [*ghosts, seen],
+        silent=lambda: [*ghosts, seen], stand_ins=services.absences.stand_ins,
     )  # fmt: skip
     assert [await looking.run_once(), await looking.run_once()] == [1, 0]
     assert [one["step"] for one in await recorded(house, view.id)] == [1]
@@ -151,3 +157,19 @@ async def test_it_looks_by_itself_and_ends_with_the_room(house: House) -> None:
     await house.until(lambda: house.mailbox.subjects(bob.label) != [])
     assert house.mailbox.subjects(bob.label)[0] == "[acme] Nobody decided yet: rm on build-1"
     await house.room.close()
+
+
+async def test_a_step_tells_who_stands_in_for_whom_it_names(house: House) -> None:
+    bob, ann, eve = await house.person("bob"), await house.person("ann"), await house.person("eva")
+    for who, stand_in in ((bob, ann), (ann, eve)):
+        now_us = house.clock.now_us()
+        absence = Absence(house.workspace, who.account_id or "", now_us, now_us + 10**9, "UTC", stand_in.account_id)
+        await house.services.absences.declare(Actor.of(who), absence)
+    await house.room.preferences.choose(Actor.of(ann), house.workspace, ann.account_id or "", [])
+    view = await house.ask(house.agent(house.owner))
+    house.advance(20)
+    assert await look(house) == 1
+    assert [one["accounts"] for one in await recorded(house, view.id)] == [[ann.account_id]]
+    assert await told(house, ann.account_id or "") == ["command.escalated"]
+    for other in (bob, eve):
+        assert await told(house, other.account_id or "") == [], "chains are not followed"

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from failgate.access.principal import Principal
 from failgate.access.role import Role
 from failgate.audit.record import SERVER, Actor
+from failgate.gate.absences import Absence
 from failgate.notify import events
 from failgate.notify.wording import Happening
 from failgate.wire.notify import WebhookChange
@@ -212,3 +214,47 @@ async def test_expiry_is_told_to_who_asked_and_lapse_to_nobody(house: House) -> 
 def test_every_act_that_is_told_has_its_kind_and_words() -> None:
     assert set(events.OF_ACT.values()) == set(events.NAMES)
     assert Happening("command.decided", 1, 1, "command.denied", "x", {}).decision == "denied"
+
+
+async def away(house: House, who: Principal, stand_in: Principal | None) -> None:
+    now_us = house.clock.now_us()
+    named = None if stand_in is None else stand_in.account_id
+    absence = Absence(house.workspace, who.account_id or "", now_us, now_us + 3_600_000_000, "UTC", named)
+    await house.services.absences.declare(Actor.of(who), absence)
+
+
+async def test_who_stands_in_is_told_in_the_place_of_who_is_away(house: House) -> None:
+    ann, ben, eve = await house.person("ann"), await house.person("ben"), await house.person("eve")
+    for one in (ann, eve):
+        await house.room.preferences.choose(Actor.of(one), house.workspace, one.account_id or "", ["command.pending"])
+    await away(house, ann, ben)
+    await away(house, eve, None)
+    view = await house.ask(house.agent(house.owner))
+    await house.route()
+    assert await told(house, ann.account_id or "") == []
+    assert await told(house, ben.account_id or "") == ["command.pending"]
+    assert await told(house, eve.account_id or "") == ["command.pending"], "nobody stands in: they are told as ever"
+    await house.ask(house.agent(ben))
+    await house.route()
+    assert await told(house, ben.account_id or "") == ["command.pending"], "not of their own agent's"
+    await house.services.workspaces.change_role(house.workspace, ben.account_id or "", Role.DEVELOPER, SERVER)
+    await house.ask(house.agent(house.owner))
+    await house.route()
+    assert await told(house, ann.account_id or "") == ["command.pending"], "nobody stands in for her any more"
+    assert (await house.services.absences.now(house.workspace))[0].stand_in is None
+    await house.vote(eve, view)
+    await house.route()
+    assert len(await told(house, ben.account_id or "")) == 1
+
+
+async def test_who_leaves_is_away_no_more_and_who_is_disabled_stands_in_for_nobody(house: House) -> None:
+    ann, ben, eve = await house.person("ann"), await house.person("ben"), await house.person("eve")
+    await away(house, ann, eve)
+    await away(house, ben, eve)
+    await house.services.workspaces.remove_member(house.workspace, ann.account_id or "", SERVER)
+    (one,) = await house.services.absences.now(house.workspace)
+    assert (one.person.account_id, one.stand_in and one.stand_in.account_id) == (ben.account_id, eve.account_id)
+    await house.services.accounts.disable(eve.account_id or "", SERVER)
+    await house.services.accounts.enable(eve.account_id or "", SERVER)
+    (one,) = await house.services.absences.now(house.workspace)
+    assert one.stand_in is None

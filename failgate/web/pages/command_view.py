@@ -134,6 +134,7 @@ class CommandDetail:
     differing: frozenset[int]
     may_go_further: bool
     edit: EditStory | None
+    stand_ins: tuple[str, ...]
     same: int = 0
     observed: str = ""
     glass: str = ""
@@ -204,6 +205,7 @@ def detail_of(
 ) -> CommandDetail:
     """Return `command` for the page on which it is decided. `is_full` collapses nothing; `report_id` is of its run."""
     past = None if beside is None else history_view(beside, now_us)
+    stand_ins = () if beside is None else beside.stand_ins
     argv, have = unrender(command.rendering), approvals(command)
     is_pending = command.state == "pending"
     shown = len(argv) if is_full else ARGV_LIMIT
@@ -217,7 +219,10 @@ def detail_of(
     has_voted = any(vote.reviewer == viewer for vote in command.votes)
     return CommandDetail(
         id=command.id,
-        version=f"{command.state}-{len(command.votes)}-{standing}-{bool(command.outcome)}-{bool(is_full)}-{report_id}-{command.glass}",
+        version=(
+            f"{command.state}-{len(command.votes)}-{standing}-{bool(command.outcome)}-{bool(is_full)}-{report_id}"
+            f"-{command.glass}-{len(stand_ins)}"
+        ),
         state=command.state,
         outcome_word=outcome_word(command),
         is_pending=is_pending,
@@ -259,6 +264,7 @@ def detail_of(
         past=past,
         differing=past.compared.places if past and past.compared else frozenset(),
         edit=edit_story(command, None if beside is None else beside.asked),
+        stand_ins=stand_ins,
         may_go_further=beside is not None and beside.may_make_rules and command.need <= 1,
         observed="" if command.observed is None else met(command.observed),
         glass=headline_of(command),

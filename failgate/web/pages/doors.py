@@ -8,6 +8,7 @@ from failgate.web.door import Door, Reauthentication
 from failgate.web.pages import (
     account,
     audit,
+    away,
     commands,
     device,
     devices,
@@ -159,6 +160,8 @@ PAGES: Final[tuple[Door, ...]] = (
     _sensitive("page.device", "GET", "/device", device.form, P.ACCOUNT_SELF_READ),
     _sensitive("page.device_code", "POST", "/device", device.look_up, P.ACCOUNT_LOGIN_OPEN),
     _sensitive("page.device_decision", "POST", "/device/decision", device.decide, P.ACCOUNT_LOGIN_OPEN),
+    _sensitive("page.away", "GET", "/account/away", away.form, P.ACCOUNT_SELF_READ),
+    _sensitive("page.away_declare", "POST", "/account/away", away.declare, P.ACCOUNT_SELF_WRITE),
     _page("page.logins", "GET", "/account/logins", device.logins, P.ACCOUNT_SELF_READ),
     _anew("page.login_close", "POST", "/account/logins/{id}/close", device.close_login, P.ACCOUNT_LOGIN_CLOSE, "any"),
     _room("page.queue", "GET", "/queue", queue.queue, P.WORKSPACE_COMMAND_READ),

@@ -26,7 +26,7 @@ class Beside:
     """What stands beside a request: its history, and the report that the visitor may open, by the run's request.
 
     `may_make_rules`: the visitor may let what is like it pass from now on. `may_break`: as what they break the glass.
-    `asked` is what a reviewer edited into it.
+    `asked` is what a reviewer edited into it. `stand_ins` may take the place of whom in its groups, in words.
     """
 
     history: CommandHistory
@@ -34,6 +34,7 @@ class Beside:
     may_make_rules: bool = False
     may_break: frozenset[str | None] = frozenset()
     asked: CommandView | None = None
+    stand_ins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

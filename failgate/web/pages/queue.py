@@ -7,7 +7,9 @@ from litestar.params import FromPath, QueryParameter
 from failgate.access.permission import Permission
 from failgate.access.role import Role
 from failgate.base.errors import BadInput
+from failgate.gate.absences import seats_of
 from failgate.web.context import Visit, services_of, visit_of
+from failgate.web.pages.absences_view import away_line, seats_in_words
 from failgate.web.pages.command_view import Standing
 from failgate.web.pages.frame import Frame
 from failgate.web.pages.glass_view import GlassLine, line_of
@@ -71,6 +73,7 @@ async def _view(request: Asking, visit: Visit, chosen: str | None, *, is_full: b
         beside=None if selected is None else await beside_of(request, visit, selected),
         alike=alike,
         owed=await _owed(request, visit),
+        away=[away_line(one, services.clock.now_us()) for one in await services.absences.now(workspace_id)],
     )
 
 
@@ -109,8 +112,23 @@ async def beside_of(request: Asking, visit: Visit, command: CommandView) -> Besi
         may_break = set()
     gate, edits = services_of(request).gate, command.edits
     asked = None if edits is None else await gate.view(visit.here().id, edits, visit.principal)
-    may_make_rules = grants(visit, Permission.WORKSPACE_RULE_WRITE)
-    return Beside(history, reports, may_make_rules, frozenset(may_break), asked)
+    return Beside(
+        history,
+        reports,
+        grants(visit, Permission.WORKSPACE_RULE_WRITE),
+        frozenset(may_break),
+        asked,
+        await _stand_ins(request, visit, command),
+    )
+
+
+async def _stand_ins(request: Asking, visit: Visit, command: CommandView) -> tuple[str, ...]:
+    """Return who may take whose place in the groups that `command` waits for."""
+    if command.state != "pending":
+        return ()
+    services, here = services_of(request), visit.here().id
+    terms, excluded = await services.gate.terms_of(here, command.id, visit.principal)
+    return seats_in_words(seats_of(terms, excluded, await services.absences.now(here))) if terms.groups else ()
 
 
 async def standing_of(request: Asking, visit: Visit, command: CommandView | None) -> Standing:

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Final
 
 from failgate.gate.ladder import Taken
+from failgate.web.pages.absences_view import AwayLine
 from failgate.web.pages.command_view import CommandDetail, RequestRow, Standing, detail_of, row_of
 from failgate.web.pages.glass_view import REVIEWS, GlassLine
 from failgate.web.pages.history_view import Beside
@@ -65,6 +66,7 @@ class QueueView:
     selected: CommandDetail | None
     server_url: str
     owed: tuple[GlassLine, ...] = ()
+    away: tuple[AwayLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def queue_view(
     beside: Beside | None = None,
     alike: Mapping[str, str] | None = None,
     owed: tuple[GlassLine, ...] = (),
+    away: Sequence[AwayLine] = (),
 ) -> QueueView:
     """Return the queue, as `in_turn` orders it; without a chosen request the first is shown.
 
@@ -151,6 +154,7 @@ def queue_view(
         selected=detail,
         server_url=server_url,
         owed=owed,
+        away=tuple(away),
     )
 
 
