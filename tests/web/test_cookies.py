@@ -20,6 +20,7 @@ from failgate.web.cookies import (
 )
 from failgate.web.csrf import form_token
 from failgate.web.routes import DOORS
+from tests.journeys.team import CLICKED
 from tests.web.conftest import OPERATOR, PASSWORD, People, running, session_of, with_server
 
 GITHUB = OidcSettings(
@@ -92,7 +93,8 @@ async def test_every_cookie_of_every_door_is_bound_to_this_host_under_https(serv
                 for door in (door for door in DOORS if door.method == "GET"):
                     path = door.path.replace("{workspace}", "acme").replace("{connection}", "github")
                     path = re.sub(r"\{(?:id|token|trial|link|delivery)\}", new_id(), path)
-                    answer = await client.get(re.sub(r"\{[^}]+\}", "x", path), headers={"cookie": cookie})
+                    clicked = {"cookie": cookie} | CLICKED  # as a browser says after a click on a page of ours
+                    answer = await client.get(re.sub(r"\{[^}]+\}", "x", path), headers=clicked)
                     _note(answer, seen)
             shown = await client.get("/signin")
             key = shown.headers["set-cookie"].partition(";")[0]

@@ -105,7 +105,7 @@ async def test_no_page_of_another_site_changes_anything(server: Running, people:
     fields = {"confirm": "yes", "role": "grant", "email": "x@example.org", "password": "a long and plain passphrase"}
     async with server.client(cookies={"fg_session": token}) as client:
         for door in doors:
-            path = re.sub(r"\{workspace\}", "acme", door.path)
+            path = re.sub(r"\{workspace\}", "acme", door.path).replace("{connection}", "corp")
             path = re.sub(
                 r"\{(?:id|token|trial|link|delivery|certificate)\}", people.accounts["developer"], path
             ).replace("{sha256}", "a" * 64)

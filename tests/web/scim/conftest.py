@@ -13,7 +13,7 @@ from failgate.base.ids import new_id
 from failgate.config.load import load_config
 from failgate.roster import Services
 from failgate.sso.connection import Connection
-from tests.web.conftest import OPERATOR, People, Running, at_free_port
+from tests.web.conftest import OPERATOR, People, Running, at_free_port, with_optional_factor
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -91,7 +91,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     """The services of a server where two people have to approve."""
     config_file = tmp_path / "failgate.toml"
     config_file.write_text("[accounts]\nsessions_at_once = 50\n[plugins.quorum]\nneed = 2\n")
-    with at_free_port(load_config(config_file, {})) as config:
+    with at_free_port(with_optional_factor(load_config(config_file, {}))) as config:
         async with open_services(config, tmp_path / "data") as opened:
             yield opened
 
