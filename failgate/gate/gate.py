@@ -47,17 +47,7 @@ from failgate.gate.terms import Terms, stored_terms
 from failgate.gate.using import Using
 from failgate.gate.voiding import cancel_all, void_votes
 from failgate.wire.edits import Edit, EditTrial, EditWish
-from failgate.wire.gate import (
-    CommandPage,
-    CommandView,
-    Consume,
-    Explanation,
-    Outcome,
-    Rule,
-    State,
-    Submission,
-    Vote,
-)
+from failgate.wire.gate import CommandPage, CommandView, Consume, Explanation, Outcome, Rule, State, Submission, Vote
 from failgate.wire.history import CommandHistory
 
 MAX_WAIT_SECONDS: Final = 55.0
@@ -119,9 +109,7 @@ class Gate:
 
         Call it once, before the first verb.
         """
-        rebuilt = await rebuild(self._parts)
-        await self.observing.rebuild()
-        return rebuilt
+        return await rebuild(self._parts)
 
     async def submit(
         self,

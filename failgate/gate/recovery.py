@@ -40,6 +40,8 @@ async def rebuild(parts: Parts) -> Rebuilt:
             else:
                 quarantined.append(each.id)
                 await deciding.quarantine(each, fault)
+    if parts.observing is not None:
+        await parts.observing.rebuild()
     expired = await deciding.expire_due()
     return Rebuilt(len(parts.queue), expired, tuple(quarantined))
 
