@@ -28,7 +28,7 @@ _KEEP: Final = (
     " from_us = excluded.from_us, until_us = excluded.until_us, zone = excluded.zone, stand_in = excluded.stand_in,"
     " declared_us = excluded.declared_us"
 )
-_COLUMNS: Final = "workspace_id, account_id, from_us, until_us, zone, stand_in"
+_COLUMNS: Final = "workspace_id, account_id, from_us, until_us, zone, stand_in, declared_us"
 _AHEAD: Final = f"SELECT {_COLUMNS} FROM gate_absence WHERE workspace_id = $1 AND until_us > $2 ORDER BY from_us"
 _OWN: Final = f"SELECT {_COLUMNS} FROM gate_absence WHERE account_id = $1 AND until_us > $2"
 _DROP: Final = "DELETE FROM gate_absence WHERE workspace_id = $1 AND account_id = $2"
@@ -36,7 +36,10 @@ _LEAVE: Final = "UPDATE gate_absence SET stand_in = NULL WHERE workspace_id = $1
 
 
 class Absence(msgspec.Struct, frozen=True):
-    """An absence as it was declared; times are microseconds since 1970, `zone` is the name of the zone they were in."""
+    """An absence as it was declared; times are microseconds since 1970, `zone` is the name of the zone they were in.
+
+    `declared_us` is set when it is kept.
+    """
 
     workspace_id: str
     account_id: str
@@ -44,6 +47,12 @@ class Absence(msgspec.Struct, frozen=True):
     until_us: int
     zone: str
     stand_in: str | None = None
+    declared_us: int = 0
+
+    @property
+    def counts_from_us(self) -> int:
+        """Return since when somebody stands in: not before it was declared."""
+        return max(self.from_us, self.declared_us)
 
 
 class Away(msgspec.Struct, frozen=True):
@@ -92,7 +101,7 @@ class Absences:
             if absence.stand_in is not None:
                 facts["stand_in"] = absence.stand_in
             await self._record(tx, Act.ABSENCE_DECLARED, workspace_id, account_id, actor, facts)
-            await tx.execute(_KEEP, *msgspec.structs.astuple(absence), now_us)
+            await tx.execute(_KEEP, *msgspec.structs.astuple(absence)[:-1], now_us)
 
         await self._db.write(verb)
 

@@ -112,6 +112,8 @@ class Routing:
             if subject is None:
                 _log.warning("notification.skipped", event_name=happening.event, subject=happening.object_id)
                 continue
+            if "edits" in happening.data and isinstance(subject, CommandFacts) and subject.state != "pending":
+                continue  # who edited it approved it in the same moment: it never waited
             entries += self._to_places(workspace_id, audience, happening, subject)
             entries += self._to_members(workspace_id, audience, happening, subject)
         return entries

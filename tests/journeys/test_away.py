@@ -78,7 +78,18 @@ def test_an_absence_is_declared_seen_and_counts_until_one_is_back(acme: Server, 
     expect(reviewing.locator("[data-away-now]")).to_have_count(0)
     reviewing.locator("[data-approve]").click()
     expect(reviewing.locator("[data-counted]")).to_contain_text("1 of lead")
-    assert bot.get(f"{WHERE}/commands/{again['id']}").json()["state"] == "pending"
+    page.get_by_label("Until").fill(local(days=2))
+    stand_in.select_option("ben@acme.example")
+    page.get_by_role("button", name="Save for").click()
+    expect(page.locator("[data-away]")).to_contain_text("You are away.")
+    reviewing.reload()
+    reviewing.locator("[data-approve]").click()  # once more, now in ann's place
+    expect(reviewing.locator("[data-verdict]")).to_contain_text("Approved")
+    page.get_by_role("button", name="I am back").click()
+    third = ask(bot, "deploy", "all", ttl_seconds=900)
+    with sign_in(acme, ben) as other:
+        assert vote(other, third).json()["state"] == "pending"
+    assert bot.get(f"{WHERE}/commands/{third['id']}").json()["state"] == "pending"
     for one in (page, reviewing):
         one.context.close()
     bot.close()

@@ -10,6 +10,7 @@ from failgate.audit.record import SERVER, Actor
 from failgate.gate.absences import Absence
 from failgate.notify import events
 from failgate.notify.wording import Happening
+from failgate.wire.edits import Edit, EditWish
 from failgate.wire.notify import WebhookChange
 from tests.notify.conftest import House, on_sqlite
 
@@ -258,3 +259,13 @@ async def test_who_leaves_is_away_no_more_and_who_is_disabled_stands_in_for_nobo
     await house.services.accounts.enable(eve.account_id or "", SERVER)
     (one,) = await house.services.absences.now(house.workspace)
     assert one.stand_in is None
+
+
+async def test_an_edit_that_needs_nobody_else_is_not_told_to_wait(house: House) -> None:
+    hook, ann = await house.hook("command.pending", "command.decided"), await house.person("ann")
+    view = await house.ask(house.agent(house.owner))
+    gate, argv = house.services.gate, ["/usr/bin/rm", "build"]
+    trial = await gate.try_edit(ann, house.workspace, view.id, EditWish(view.digest, argv))
+    await gate.edit(ann, house.workspace, view.id, Edit(view.digest, argv, trial.digest))
+    await house.route()
+    assert await told(house, hook) == ["command.pending", "command.decided", "command.decided"]

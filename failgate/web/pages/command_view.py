@@ -216,12 +216,13 @@ def detail_of(
     late = tokens[shown:]
     is_plain = not any(token.unusual for token in tokens)
     body: dict[str, Any] = command.command or {}
-    has_voted = any(vote.reviewer == viewer for vote in command.votes)
+    may_vote_again = beside is not None and beside.may_vote_again
+    has_voted = any(vote.reviewer == viewer for vote in command.votes) and not may_vote_again
     return CommandDetail(
         id=command.id,
         version=(
             f"{command.state}-{len(command.votes)}-{standing}-{bool(command.outcome)}-{bool(is_full)}-{report_id}"
-            f"-{command.glass}-{len(stand_ins)}"
+            f"-{command.glass}-{len(stand_ins)}-{may_vote_again}"
         ),
         state=command.state,
         outcome_word=outcome_word(command),

@@ -26,7 +26,8 @@ class Beside:
     """What stands beside a request: its history, and the report that the visitor may open, by the run's request.
 
     `may_make_rules`: the visitor may let what is like it pass from now on. `may_break`: as what they break the glass.
-    `asked` is what a reviewer edited into it. `stand_ins` may take the place of whom in its groups, in words.
+    `asked` is what a reviewer edited into it. `stand_ins` may take the place of whom in its groups, in words;
+    `may_vote_again`: the visitor is one of them since they voted.
     """
 
     history: CommandHistory
@@ -35,6 +36,7 @@ class Beside:
     may_break: frozenset[str | None] = frozenset()
     asked: CommandView | None = None
     stand_ins: tuple[str, ...] = ()
+    may_vote_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

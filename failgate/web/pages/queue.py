@@ -7,7 +7,7 @@ from litestar.params import FromPath, QueryParameter
 from failgate.access.permission import Permission
 from failgate.access.role import Role
 from failgate.base.errors import BadInput
-from failgate.gate.absences import seats_of
+from failgate.gate.absences import Away, seats_of
 from failgate.web.context import Visit, services_of, visit_of
 from failgate.web.pages.absences_view import away_line, seats_in_words
 from failgate.web.pages.command_view import Standing
@@ -16,6 +16,7 @@ from failgate.web.pages.glass_view import GlassLine, line_of
 from failgate.web.pages.history_view import Beside
 from failgate.web.pages.queue_view import QueueView, in_turn, queue_view
 from failgate.web.pages.showing import Asking, Page, frame_of, grants
+from failgate.web.pages.text import microseconds
 from failgate.web.render import page, redirect
 from failgate.wire.gate import CommandView, Vote
 
@@ -112,23 +113,31 @@ async def beside_of(request: Asking, visit: Visit, command: CommandView) -> Besi
         may_break = set()
     gate, edits = services_of(request).gate, command.edits
     asked = None if edits is None else await gate.view(visit.here().id, edits, visit.principal)
+    seats = await _seats(request, visit, command)
+    since = [
+        one.absence.counts_from_us
+        for one in seats
+        if one.stand_in is not None and one.stand_in.account_id == visit.principal.account_id
+    ]
+    voted = [microseconds(vote.at) for vote in command.votes if vote.reviewer == visit.principal.label]
     return Beside(
         history,
         reports,
         grants(visit, Permission.WORKSPACE_RULE_WRITE),
         frozenset(may_break),
         asked,
-        await _stand_ins(request, visit, command),
+        seats_in_words(seats),
+        bool(since and voted) and max(voted) < max(since),
     )
 
 
-async def _stand_ins(request: Asking, visit: Visit, command: CommandView) -> tuple[str, ...]:
-    """Return who may take whose place in the groups that `command` waits for."""
+async def _seats(request: Asking, visit: Visit, command: CommandView) -> list[Away]:
+    """Return those who are away and whose place in the groups that `command` waits for somebody may take."""
     if command.state != "pending":
-        return ()
+        return []
     services, here = services_of(request), visit.here().id
     terms, excluded = await services.gate.terms_of(here, command.id, visit.principal)
-    return seats_in_words(seats_of(terms, excluded, await services.absences.now(here))) if terms.groups else ()
+    return seats_of(terms, excluded, await services.absences.now(here)) if terms.groups else []
 
 
 async def standing_of(request: Asking, visit: Visit, command: CommandView | None) -> Standing:
