@@ -184,3 +184,52 @@ def test_an_agent_runs_an_edit_when_it_accepts_it_and_otherwise_says_how(server:
         assert "who approves it in another form: /bin/bash -c make" in told.stdout
     server.stop()
     assert server.verify("--gate").returncode == 0
+
+
+RISK = """
+[gate]
+policies = ["allowlist", "risk", "quorum"]
+[plugins.risk]
+host_at = 40
+factor_at = 60
+two_at = 90
+"""
+
+
+def test_an_edit_takes_what_its_own_risk_demands_and_passes_no_denial(server: Server, chromium) -> None:
+    server.config.write_text(server.config.read_text() + RISK)
+    server.start()
+    found_acme(server)
+    boss = person(server, "boss", "owner")
+    bot = program(server, admin(server, "agent.create", workspace="acme", name="deploy-bot")["token"])
+    with sign_in(server, boss) as owner:
+        rule = {"kind": "exact", "effect": "deny", "argv": ["rm", "-rf", "/"]}
+        assert owner.post(f"{WHERE}/rules", json=rule).status_code == 201
+    asked = ask(bot, "rm", "notes.txt", ttl_seconds=900)
+    rita = person(server, "rita", "reviewer")
+    page = opened(chromium, server, rita)
+    page.goto(f"{server.url}/w/acme/commands/{asked['id']}/edit")
+    page.get_by_role("button", name="Insert an argument before the first").click()
+    page.keyboard.type("-rf")
+    page.get_by_label("2", exact=True).fill("/")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("A policy denies this command.")
+    expect(page.locator("[data-approve]")).to_have_count(0)
+    picture(page, "edit-denied")
+    page.get_by_label("2", exact=True).fill("/srv/data")
+    page.keyboard.press("Enter")
+    host = page.get_by_label(re.compile("Type the host"))
+    expect(host).to_be_focused()
+    picture(page, "edit-challenge")
+    page.keyboard.type("other")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("takes the name of the host")
+    assert bot.get(f"{WHERE}/commands/{asked['id']}").json()["state"] == "pending"
+    page.get_by_label(re.compile("Type the host")).fill("builder")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/queue"))
+    expect(page.locator("[data-verdict]")).to_contain_text("Approved")
+    edited = bot.get(f"{WHERE}/commands/{asked['id']}").json()["verdict"]["edited"]
+    assert edited["argv"] == ["rm", "-rf", "/srv/data"]
+    page.context.close()
+    bot.close()
