@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from subprocess import run
 
+import httpx
+
 from failgate.testing import receiving
 from tests.journeys.harness import Server, clean_environment
 from tests.journeys.team import WHERE, admin, ask, found_acme, person, program, sign_in
@@ -49,6 +51,10 @@ def test_each_step_reaches_its_people_once_also_when_the_server_is_killed_betwee
         until(lambda: len(receiver.posted) == 1, "the first step was not told")
         assert 0.5 < time.monotonic() - asked < 5.5
         until(lambda: [letter["to"] for letter in box.letters] == [bob.email], "bob got no letter")
+        # A server that is killed after it sent, before it knows that it did, sends again.
+        until(
+            lambda: 'failgate_notifications{state="waiting"} 0.0' in httpx.get(f"{server.url}/metrics").text, "not kept"
+        )
         server.kill()
         server.start(timeout=60)
         until(lambda: len(receiver.posted) == 2, "the second step was not told after the kill")
