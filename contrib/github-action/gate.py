@@ -25,6 +25,8 @@ def main() -> int:
         options += ["--reason", reason]
     for name in os.environ.get("GATE_VARIABLES", "").split():
         options += ["--env", name]
+    if os.environ.get("GATE_EDITS") == "true":
+        options += ["--accept-edits"]
     shell = ["bash", "-e", "-o", "pipefail", "-c", line]
     with tempfile.TemporaryFile() as events:
         descriptor = events.fileno()

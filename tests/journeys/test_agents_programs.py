@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -265,6 +266,25 @@ def test_a_step_that_was_denied_fails_with_the_reason(house: House) -> None:
     assert "**denied**" in summary
     assert "not on Friday" in summary
     assert not (house.folder / "made").exists()
+
+
+@pytest.mark.parametrize("is_accepted", [True, False])
+def test_a_step_runs_what_a_reviewer_made_of_its_line_when_it_accepts_edits(house: House, is_accepted: bool) -> None:
+    def edit() -> None:
+        (one,) = waited_for(house.pending)
+        route = f"{WHERE}/commands/{one['id']}/edits"
+        wish = {"digest": one["digest"], "argv": ["bash", "-e", "-o", "pipefail", "-c", "echo edi''ted"]}
+        trial = house.lead.post(f"{route}/trial", json=wish).json()
+        made = house.lead.post(route, json=wish | {"edited_digest": trial["digest"]})
+        assert made.status_code == 201, made.text
+
+    editing = threading.Thread(target=edit)
+    editing.start()
+    code, told, summary, said = step(house, GATE_COMMAND="echo as asked", GATE_EDITS="true" if is_accepted else "")
+    editing.join()
+    assert (code, told["exit-code"]) == ((0, "0") if is_accepted else (77, "77")), said
+    assert ("edited\n" in said, "as asked\n" in said) == (is_accepted, False)
+    assert is_accepted or "--edited" in summary
 
 
 def test_no_input_of_the_action_is_part_of_a_script() -> None:

@@ -210,6 +210,7 @@ def test_an_edit_takes_what_its_own_risk_demands_and_passes_no_denial(server: Se
     page = opened(chromium, server, rita)
     page.goto(f"{server.url}/w/acme/commands/{asked['id']}/edit")
     page.get_by_role("button", name="Insert an argument before the first").click()
+    expect(page.get_by_label("1", exact=True)).to_be_focused()
     page.keyboard.type("-rf")
     page.get_by_label("2", exact=True).fill("/")
     page.keyboard.press("Enter")
