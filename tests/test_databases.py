@@ -60,7 +60,12 @@ async def state(server: PostgresServer, url: str) -> set[tuple[str, str]]:
 
 
 VALUES = {"bigint": "1", "integer": "1", "smallint": "1", "bytea": "'\\x00'", "ARRAY": "'{}'", "tsvector": "'a'"}
-CHECKED = {"gate_command.state": "'denied'", "gate_vote.decision": "'deny'", "report_group.state": "'open'"}
+CHECKED = {
+    "gate_command.state": "'denied'",
+    "gate_vote.decision": "'deny'",
+    "report_group.state": "'open'",
+    "gate_glass.review": "'open'",
+}
 
 
 async def fill_every_table(server: PostgresServer, url: str) -> None:

@@ -53,7 +53,7 @@ async def an_assertion(place: Place) -> Message:
     service = await place.room.speakers.service(await school(place))
     document = IDP.respond(service, None)
     end = etree.fromstring(document).find(".//saml:Conditions", {"saml": NS["a"]}).get("NotOnOrAfter")
-    client = Client("127.0.0.1", "Browser", None)
+    client = Client("127.0.0.1", "Browser", None, has_asked=True)
     return Message(read_instant(end), lambda: place.room.sign_on.finish("school", "saml", encoded(document), client))
 
 
