@@ -209,26 +209,39 @@ class _Reading:
         context.set_alpn_protocols(["http/1.1"])
         try:
             context.load_cert_chain(self._tls.certificate, self._tls.key, password=lambda: b"")
-            if self._tls.client_ca is not None:
-                self._ask_for_certificates(context, self._tls.client_ca)
         except (ssl.SSLError, OSError) as error:
             sentence = f"{self._tls.certificate} and its key are not accepted: {_reason(error)}"
             self._fail(
                 "certificate", sentence, "Use RSA of 2048 bits or more, or an elliptic curve, signed with SHA-256."
             )
             return None
+        if self._tls.client_ca is not None and not self._ask_for_certificates(context, self._tls.client_ca):
+            return None
         return context
 
-    def _ask_for_certificates(self, context: ssl.SSLContext, authorities: Path) -> None:
+    def _ask_for_certificates(self, context: ssl.SSLContext, authorities: Path) -> bool:
+        """Let clients show certificates of `authorities`; tell whether those and their lists were taken."""
         is_required = self._tls.client_certificates == "required"
         context.verify_mode = ssl.CERT_REQUIRED if is_required else ssl.CERT_OPTIONAL
-        context.load_verify_locations(authorities)
+        if not self._take(context, "client_ca", authorities):
+            return False
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an issuing authority may stand there without its root
         context.options |= ssl.OP_NO_TICKET  # a resumed session is not verified again
         context.num_tickets = 0
         for path in self._tls.crl:
-            context.load_verify_locations(path)
+            if not self._take(context, "crl", path):
+                return False
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+        return True
+
+    def _take(self, context: ssl.SSLContext, key: Key, path: Path) -> bool:
+        """Load a file that was read before by a parser which takes some that OpenSSL does not; tell whether it was."""
+        try:
+            context.load_verify_locations(path)
+        except (ssl.SSLError, OSError) as error:
+            self._fail(key, f"{path} is not accepted: {_reason(error)}", "Fetch it again.")
+            return False
+        return True
 
     def _parsed(self, key: Key, path: Path, parse: Callable[[bytes], list[T]], what: str) -> list[T]:
         octets = self._octets(key, path)

@@ -234,7 +234,7 @@ def test_a_list_that_is_not_as_it_was_signed_stops_the_start_and_says_which(file
         assert crl.get_revoked_certificate_by_serial_number(bad.certificate.serial_number) is not None
         kept += 1
     assert refused + kept == 600
-    assert all("crl: " in sentence for sentence in said)
+    assert [sentence for sentence in said if "crl: " not in sentence] == []
     assert refused > 550  # what is left changed nothing that is signed: a line end, a text around it
 
 
