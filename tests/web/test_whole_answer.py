@@ -1,6 +1,8 @@
 """Answers that are written in one piece are what uvicorn would have written, and no header of theirs splits one."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +12,7 @@ import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 
+from failgate.web.asgi import ARRIVED
 from failgate.web.protocol import HttpProtocol
 from failgate.web.whole_answer import head_of
 
@@ -169,3 +172,21 @@ def test_a_head_is_as_many_lines_as_it_has_headers(headers: Headers, is_kept: bo
         assert lines[-2:] == [b"", b""]
         assert len(lines) == 1 + len(headers) + (not is_kept) + 2
         assert head.count(b"\n") == head.count(b"\r") == len(lines) - 1
+
+
+async def test_what_a_request_held_goes_with_it_and_waits_for_no_collector() -> None:
+    held: list[weakref.ref[object]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope[ARRIVED]()
+        held.append(weakref.ref(receive.__self__))
+        await send(start(PLAIN))
+        await send(body(b"hello"))
+
+    gc.disable()
+    try:
+        async with answering(app) as port:
+            await said_to(port, GET * 3 + GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert [one() for one in held[:3]] == [None] * 3
+    finally:
+        gc.enable()
