@@ -41,13 +41,13 @@ DIRECTORY = ("mara", "correct horse battery")  # at SimpleSAMLphp
 CODE = re.compile(r"open (\S+) in a browser and type this code: ([A-Z]{4}-[A-Z]{4})")
 # For this process and for `failgate login`: the name leads to a port of the loopback address.
 NAMES = """
-import socket
-_known = socket.getaddrinfo
+import _socket, socket
+_known = _socket.getaddrinfo
 def getaddrinfo(host, port, *more, **how):
     if host in ("{host}", b"{host}"):
         host, port = "127.0.0.1", {port}
     return _known(host, port, *more, **how)
-socket.getaddrinfo = getaddrinfo
+_socket.getaddrinfo = getaddrinfo  # the client asks it by itself; `socket` goes through it
 socket.gethostname = lambda: "laptop"
 """
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"

@@ -9,13 +9,17 @@ Source: RFC 5425 sections 4.2 to 4.4 and 5.1; RFC 8446 section 6.1.
 """
 
 import asyncio
+import errno
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from failgate.plugin import ExportedRecord, StartRefused, StorageUnavailable
 from failgate_syslog.message import HOST_NAME, framed, message_of
+
+_PIECE_BYTES: Final = 65_536
 
 
 class SyslogServer:
@@ -94,14 +98,63 @@ class SyslogServer:
 
     def _send(self, frames: bytes) -> None:
         context = self._context or self._tls()
-        seconds = self._timeout_seconds
-        with (
-            socket.create_connection(self._address, timeout=seconds) as plain,
-            context.wrap_socket(plain, server_hostname=self._address[0]) as wire,
-        ):
-            wire.settimeout(seconds)
-            wire.sendall(frames)
-            wire.unwrap()  # our close_notify, then the server's: it has read all that came before
+        with socket.create_connection(self._address, timeout=self._timeout_seconds) as plain:
+            _Wire(context, plain, self._address[0]).deliver(frames)
+
+
+class _Wire:
+    """TLS over a connected socket. Not `SSLSocket.unwrap`: that takes the alert of a server that refuses for its word.
+
+    OpenSSL counts a fatal alert as the end, too, and `SSL_shutdown` says then that both sides have ended in order. Only
+    `SSL_read` tells the two apart.
+    """
+
+    def __init__(self, context: ssl.SSLContext, plain: socket.socket, host: str) -> None:
+        self._plain = plain
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+
+    def deliver(self, frames: bytes) -> None:
+        """Return when the server has read `frames` to the end and said so. Raises: OSError."""
+        while not self._is_done(self._tls.do_handshake):
+            self._hear()
+        rest = memoryview(frames)
+        while rest:
+            rest = rest[self._tls.write(rest[:_PIECE_BYTES]) :]
+            self._say()
+        self._is_done(self._tls.unwrap)  # our close_notify; the server's is read below
+        while not self._has_ended():
+            self._hear()
+
+    def _has_ended(self) -> bool:
+        """Tell whether the server's close_notify has come. Raises: SSLError (another alert)."""
+        try:
+            while self._tls.read(_PIECE_BYTES):
+                pass  # a receiver has nothing to say, and what it does say is no word for it
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLZeroReturnError:
+            pass
+        return True
+
+    def _is_done(self, step: Callable[[], object]) -> bool:
+        try:
+            step()
+        except ssl.SSLWantReadError:
+            return False
+        finally:
+            self._say()
+        return True
+
+    def _say(self) -> None:
+        if piece := self._outgoing.read():
+            self._plain.sendall(piece)
+
+    def _hear(self) -> None:
+        piece = self._plain.recv(_PIECE_BYTES)
+        if not piece:
+            raise ConnectionResetError(errno.ECONNRESET, "the connection was cut")
+        self._incoming.write(piece)
 
 
 def _why(error: OSError | ValueError) -> str:
