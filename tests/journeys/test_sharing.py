@@ -174,6 +174,7 @@ def test_a_snapshot_waits_for_eyes_and_an_owner_switches_sharing_off(shop: tuple
         assert answer is not None
         assert answer.status == 404
         page.get_by_role("button", name="Switch sharing on").click()
+        expect(page.get_by_role("button", name="Switch sharing off")).to_be_visible()
         answer = guest.reload()
         assert answer is not None
         assert answer.status == 200

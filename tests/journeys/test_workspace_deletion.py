@@ -104,6 +104,7 @@ def walk_through(house: House) -> None:
         bob.get_by_role("button", name="Withdraw: the workspace stays").click()
         bob.get_by_label("Type beta").fill("beta")
         bob.get_by_role("button", name="Ask to delete this workspace").click()
+        expect(bob.get_by_text("to confirm on this page.")).to_be_visible()
         ann.goto(f"{server.url}/w/beta/settings/delete")
         ann.get_by_label("Type beta").fill("beta")
         ann.get_by_role("button", name="Delete this workspace for good").click()
