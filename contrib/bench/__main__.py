@@ -22,6 +22,7 @@ import rows_redaction
 import rows_reports
 import rows_size
 import rows_start
+import rows_waiting
 from harness import ROUNDS, Row, report, run_row
 
 
@@ -58,6 +59,7 @@ def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
     rows = [
         *rows_reports.rows(is_quick=is_quick, profile=profile),
         *rows_gate.rows(is_quick=is_quick, profile=profile),
+        *rows_waiting.rows(is_quick=is_quick),
         *rows_client.rows(is_quick=is_quick, profile=profile),
         *rows_audit.rows(is_quick=is_quick, is_full=is_full, profile=profile),
         *rows_capture.rows(is_quick=is_quick),

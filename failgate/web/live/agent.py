@@ -15,19 +15,24 @@ import msgspec
 from litestar import WebSocket
 
 from failgate.access.permission import Permission
+from failgate.base.db import workspace_scope
 from failgate.base.errors import BadInput, FailgateError, NotFound, NotSignedIn, TooManyRequests
 from failgate.base.ids import is_id
+from failgate.base.log import RequestContext, request_context
 from failgate.web.context import services_of, visit_of
 from failgate.web.errors import note_error, problem_of
 from failgate.web.guard import digest_of_agent, may_at_once, may_still
 from failgate.web.live.frames import Cancel, Decided, Done, Finish, Incoming, Ref, Refused, Submit, Submitted, Use
-from failgate.web.live.sockets import CREDENTIAL_ENDED, OpenSockets
+from failgate.web.live.sockets import CREDENTIAL_ENDED, Entered, OpenSockets
 from failgate.web.metrics import Metrics
 from failgate.web.strict_json import convert, decode
 
 if TYPE_CHECKING:
+    from failgate.gate.endings import Ending
     from failgate.gate.stored import Receipt
-    from failgate.wire.gate import CommandView
+    from failgate.roster import Services
+    from failgate.web.context import Visit
+    from failgate.web.socket_protocol import SocketProtocol
 
 FRAME_BYTES = 65_536
 MAX_WATCHED = 1024  # pending commands of one socket
@@ -39,38 +44,54 @@ _KINDS: dict[str, Any] = {"submit": Submit, "consume": Use, "outcome": Finish, "
 
 
 async def agent_socket(socket: WebSocket[Any, Any, Any]) -> None:
-    """Serve one agent until it leaves, its token ends or the server stops."""
-    speaking = _Agent(socket)
+    """Open the socket of an agent, which is served until it leaves, its token ends or the server stops.
+
+    This returns at once, and all layers around it: ten thousand that wait would each hold theirs.
+    """
+    visit = visit_of(socket)
+    wire = visit.wire
+    assert wire is not None
     sockets: OpenSockets = socket.app.state.sockets
-    metrics: Metrics = socket.app.state.metrics
-    with sockets.register(visit_of(socket), speaking.end):
+    speaking = _Agent(visit, wire, services_of(socket))
+    entered = sockets.enter(visit, speaking.end)
+    try:
         await socket.accept()
-        metrics.socket_opened("live.agent")
-        try:
-            await asyncio.create_task(speaking.listen())  # by itself: each wake would pass through all layers
-        finally:
-            metrics.socket_closed("live.agent")
-            await speaking.forget()
+    except BaseException:
+        entered.leave()
+        raise
+    wire.keep(_served(speaking, visit, entered, socket.app.state.metrics))
+
+
+async def _served(speaking: _Agent, visit: Visit, entered: Entered, metrics: Metrics) -> None:
+    request_context.set(RequestContext(visit.request_id, visit.ip))  # again: the layers have taken theirs back
+    workspace_scope.set(visit.here().id)
+    metrics.socket_opened("live.agent")
+    try:
+        await speaking.listen()
+    finally:
+        metrics.socket_closed("live.agent")
+        entered.leave()
+        await speaking.forget()
 
 
 class _Agent:
     """One agent's open socket."""
 
     __slots__ = (
-        "_context", "_gate", "_is_asking", "_is_ended", "_is_gone", "_services", "_tasks", "_token_digest",
-        "_turn", "_visit", "_wire", "_workspace_id",
+        "_context", "_endings", "_gate", "_is_asking", "_is_ended", "_is_gone", "_services", "_tasks",
+        "_token_digest", "_turn", "_visit", "_wire", "_workspace_id",
     )  # fmt: skip
 
-    def __init__(self, socket: WebSocket[Any, Any, Any]) -> None:
-        self._visit = visit_of(socket)
-        self._services = services_of(socket)
-        self._gate = self._services.gate
-        self._workspace_id = self._visit.here().id
-        assert self._visit.wire is not None
-        self._wire = self._visit.wire
-        self._token_digest = digest_of_agent(self._visit)
+    def __init__(self, visit: Visit, wire: SocketProtocol, services: Services) -> None:
+        self._visit = visit
+        self._services = services
+        self._gate = services.gate
+        self._workspace_id = visit.here().id
+        self._wire = wire
+        self._token_digest = digest_of_agent(visit)
         self._context = contextvars.copy_context()  # of this request, for what the commit calls
         self._tasks: set[asyncio.Task[None]] = set()
+        self._endings: dict[str, Ending] = {}  # by the id of the request that waits
         self._is_asking = False  # a submission is on its way to the disk
         self._turn: asyncio.Future[None] | None = None  # of the frame after it, when that is here already
         self._is_ended = False
@@ -98,10 +119,14 @@ class _Agent:
                 return
             if answer is not None:
                 self._wire.say(answer)
+            del message, text, answer  # not held until the next comes
 
     async def forget(self) -> None:
         """Watch nothing any more."""
         self._is_gone = True
+        for ending in self._endings.values():
+            ending.leave()
+        self._endings.clear()
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -134,7 +159,7 @@ class _Agent:
         if isinstance(frame, Submit):
             if not self._may_at_once(Permission.WORKSPACE_COMMAND_SUBMIT):
                 await self._authorize(Permission.WORKSPACE_COMMAND_SUBMIT)
-            if len(self._tasks) >= MAX_WATCHED:
+            if len(self._endings) >= MAX_WATCHED:
                 raise TooManyRequests("This agent waits for too many commands.", retry_after_seconds=1)
             ref = frame.ref
             await gate.ask(
@@ -168,7 +193,16 @@ class _Agent:
             return
         self._wire.say(_encode(Submitted(asked.id, asked.state, asked.digest, asked.expires_at, ref, asked.verdict)))
         if asked.state == "pending":
-            self._spawn(self._watch(asked.id, ref))
+            ending = self._gate.endings.tell(asked.id, lambda ended: self._context.run(self._tell_ended, ref, ended))
+            if ending is None:  # it was decided in the meantime
+                self._spawn(self._look_again(asked.id, ref))
+            else:
+                self._endings[asked.id] = ending
+
+    def _tell_ended(self, ref: Ref | None, ended: Receipt) -> None:
+        """Tell the verdict of a request that waited, once."""
+        del self._endings[ended.id]
+        self._wire.say(_encode(Decided(ended.id, ended.state, ended.digest, ref, ended.verdict)))
 
     def _may_at_once(self, permission: Permission) -> bool:
         digest = self._token_digest
@@ -178,13 +212,8 @@ class _Agent:
         if not await may_still(self._visit, permission, self._services):
             raise NotSignedIn("The token is not valid any more.")
 
-    async def _watch(self, command_id: str, ref: Ref | None) -> None:
-        """Tell the verdict of a pending command, once."""
-        view: CommandView
-        while True:
-            view = await self._gate.wait(self._workspace_id, command_id, self._visit.principal, None)
-            if view.state != "pending":
-                break
+    async def _look_again(self, command_id: str, ref: Ref | None) -> None:
+        view = await self._gate.wait(self._workspace_id, command_id, self._visit.principal, None)
         self._wire.say(_encode(Decided(view.id, view.state, view.digest, ref, view.verdict)))
 
     async def _close(self, code: int, reason: str) -> None:

@@ -8,6 +8,7 @@ import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Generator, Hashable
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, TypeVar
 
 from failgate.access.permission import Permission
@@ -36,6 +37,22 @@ ENDED_KEPT: Final = 10_000  # credentials; a handshake takes milliseconds
 Ended = Callable[[int], None]
 """Closes one socket with this code."""
 Open = defaultdict[str, set[Ended]]
+
+
+class Entered:
+    """One that is told of an end, until it leaves. Small, for there may be ten thousand."""
+
+    __slots__ = ("_among", "_ended", "_key", "_left")
+
+    def __init__(self, among: Open, key: str, ended: Ended, left: Callable[[], None] | None) -> None:
+        """Have been put into `among` under `key`; `left` undoes what else was done."""
+        self._among, self._key, self._ended, self._left = among, key, ended, left
+
+    def leave(self) -> None:
+        """Be told no more."""
+        _discard(self._among, self._key, self._ended)
+        if self._left is not None:
+            self._left()
 
 
 class OpenSockets:
@@ -74,13 +91,23 @@ class OpenSockets:
     def register(self, visit: Visit, ended: Ended) -> Generator[None]:
         """Have `ended` called in the moment when the credential or the role of `visit` ends, while this is open.
 
+        Raises: as `enter`.
+        """
+        entered = self.enter(visit, ended)
+        try:
+            yield
+        finally:
+            entered.leave()
+
+    def enter(self, visit: Visit, ended: Ended) -> "Entered":
+        """Have `ended` called in that moment, until `leave` is called on what is returned.
+
         Raises: NotSignedIn (the credential has ended meanwhile); TooManyRequests (a session or a login holds 32).
         """
         is_of_session = visit.principal.session_id is not None
         if is_of_session and len(self._open.get(_key(visit), ())) >= MAX_OF_SESSION:
             raise TooManyRequests("Too many pages of this session are open.", retry_after_seconds=5, hint="Close some.")
-        with self._heard(self._open, visit, ended):
-            yield
+        return self._heard(self._open, visit, ended)
 
     async def hold(self, visit: Visit, wanted: Callable[[], Awaitable[T]]) -> T | None:
         """Return what `wanted` answers, or None when the credential or the role of `visit` ends before it does.
@@ -88,26 +115,24 @@ class OpenSockets:
         Raises: NotSignedIn (the credential has ended meanwhile).
         """
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        with self._heard(self._held, visit, first_of(ended)):
+        heard = self._heard(self._held, visit, first_of(ended))
+        try:
             answered = await before(wanted(), ended)
+        finally:
+            heard.leave()
         return None if ended.done() else answered
 
-    @contextmanager
-    def _heard(self, among: Open, visit: Visit, ended: Ended) -> Generator[None]:
+    def _heard(self, among: Open, visit: Visit, ended: Ended) -> "Entered":
         key = _key(visit)
         if key in self._ended:
             raise NotSignedIn("The credential is not valid any more.", hint="Sign in again, or use another token.")
         among[key].add(ended)
-        member = _member(visit)
-        entry = (visit.door.permission, ended) if visit.door is not None else None
-        if member is not None and entry is not None:
+        member, left = _member(visit), None
+        if member is not None and visit.door is not None:
+            entry = (visit.door.permission, ended)
             self._of_member[member].add(entry)
-        try:
-            yield
-        finally:
-            _discard(among, key, ended)
-            if member is not None and entry is not None:
-                _discard(self._of_member, member, entry)
+            left = partial(_discard, self._of_member, member, entry)
+        return Entered(among, key, ended, left)
 
     def close(self) -> None:
         """Listen no more."""
