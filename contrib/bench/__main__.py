@@ -21,6 +21,7 @@ import rows_policy
 import rows_redaction
 import rows_reports
 import rows_size
+import rows_slow_disk
 import rows_start
 import rows_waiting
 from harness import ROUNDS, Row, report, run_row
@@ -68,6 +69,7 @@ def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
         *rows_artifacts.rows(is_quick=is_quick, is_full=is_full),
         *rows_policy.rows(is_quick=is_quick),
         *rows_memory.rows(is_quick=is_quick, is_full=is_full),
+        *rows_slow_disk.rows(is_quick=is_quick),
         *rows_start.rows(is_quick=is_quick, is_full=is_full),
         *rows_size.rows(is_quick=is_quick, is_full=is_full, profile=profile),
     ]

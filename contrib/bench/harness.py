@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -215,10 +215,13 @@ def loaded(pid: int, job: dict[str, Any], value: str) -> Sample:
     return Sample(seen[value], {name: figure for name, figure in extra.items() if name != value})
 
 
-def run_script(name: str, text: str = "", *arguments: str) -> dict[str, Any]:
-    """Run a script of this folder in a process of its own; return the JSON object on the last line that it prints."""
+def run_script(name: str, text: str = "", *arguments: str, under: Sequence[str] = ()) -> dict[str, Any]:
+    """Run a script of this folder in a process of its own; return the JSON object on the last line that it prints.
+
+    `under` is a command that runs it.
+    """
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name(name)), *arguments],
+        [*under, sys.executable, str(Path(__file__).with_name(name)), *arguments],
         check=False,
         input=text,
         capture_output=True,

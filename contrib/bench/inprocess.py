@@ -5,6 +5,7 @@ Prints one JSON object: seconds, count, the process's peak memory in MiB before 
 
 import asyncio
 import json
+import random
 import sqlite3
 import sys
 import time
@@ -18,6 +19,7 @@ from harness import peak_memory_mib
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Actor, Event
 from failgate.audit.tables import record_position
+from failgate.audit.tree import leaf_hash, verify_consistency, verify_inclusion
 from failgate.audit.verification import verify_logs
 from failgate.base.canonical import canonical
 from failgate.base.clock import SystemClock
@@ -87,6 +89,50 @@ async def append(folder: Path, number: int) -> dict[str, Any]:
     return clock.result(number)
 
 
+async def append_treeless(folder: Path, number: int) -> dict[str, Any]:
+    """The same without the Merkle tree: only canonical form, chain and rows. Such a log proves nothing."""
+    from failgate.audit import pending
+
+    pending.grow = lambda peaks, _size, _leaves: (peaks, [])
+    return await append(folder, number)
+
+
+async def proofs(folder: Path, number: int) -> dict[str, Any]:
+    """Inclusion proofs of records all over the log of the workspace, and consistency proofs from all over it.
+
+    Each is verified, outside of the time that counts.
+    """
+    database = await _opened(folder)
+    audit = AuditLog(database, SystemClock(), folder)
+    await audit.open()
+    log = max(await audit.heads(), key=lambda stored: stored.head.size).log
+    size = await audit.size(log)
+    root = await audit.root(log)
+    places = random.Random(12)
+    took: list[float] = []
+    longest = 0
+    for _ in range(number):
+        seq, old = places.randrange(size), places.randrange(1, size)
+        leaf = (await audit.record_at(log, seq)).leaf
+        began = time.perf_counter()
+        included = await audit.inclusion(log, seq, size)
+        took.append(time.perf_counter() - began)
+        verify_inclusion(leaf_hash(leaf), seq, size, included.hashes, root)
+        old_root = await audit.root(log, old)
+        began = time.perf_counter()
+        consistent = await audit.consistency(log, old, size)
+        took.append(time.perf_counter() - began)
+        verify_consistency(old, size, consistent.hashes, old_root, root)
+        longest = max(longest, len(included.hashes))
+    await audit.close()
+    await database.close()
+    took.sort()
+    return {
+        "count": len(took), "seconds": sum(took), "p50_ms": took[len(took) // 2] * 1000,
+        "p99_ms": took[int(len(took) * 0.99)] * 1000, "hashes": longest, "records": size,
+    }  # fmt: skip
+
+
 async def append_floor(folder: Path, number: int) -> dict[str, Any]:
     """The same rows in the same tables by plain sqlite3, made beforehand: no chain, no tree, no canonical form."""
     if not (folder / "failgate.sqlite").exists():
@@ -129,6 +175,20 @@ def _rows(first: int, number: int) -> list[tuple[int, bytes, bytes, str]]:
     return rows
 
 
+async def commit(folder: Path, number: int) -> dict[str, Any]:
+    """One row a commit, by plain sqlite3."""
+    connection = sqlite3.connect(folder / "commits.sqlite", isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE IF NOT EXISTS message (id INTEGER PRIMARY KEY, body TEXT NOT NULL)")
+    clock = Clock()
+    for _ in range(number):
+        connection.execute("INSERT INTO message (body) VALUES (?)", ("x" * 500,))
+    clock.stop()
+    connection.close()
+    return clock.result(number)
+
+
 async def verify(folder: Path, _number: int) -> dict[str, Any]:
     """`verify_logs` over every log of the folder."""
     database = await open_database(f"sqlite://{(folder / 'failgate.sqlite').absolute()}")
@@ -165,6 +225,9 @@ def _pages(folder: Path) -> Iterator[list[bytes]]:
 JOBS: dict[str, Callable[[Path, int], Any]] = {
     "append": append,
     "append-floor": append_floor,
+    "append-treeless": append_treeless,
+    "proofs": proofs,
+    "commit": commit,
     "verify": verify,
     "verify-floor": verify_floor,
 }

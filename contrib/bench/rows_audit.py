@@ -1,4 +1,4 @@
-"""Rows 10 and 11: the audit log in process, appending and verifying."""
+"""Rows 10, 11 and 12: the audit log in process, appending, verifying, proving."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,8 +39,26 @@ def _on_corpus(name: str, job: str, reports: int, records: int) -> Side:
     return Side(name, opened)
 
 
+def _proving(reports: int, records: int, number: int) -> Side:
+    @contextmanager
+    def opened() -> Iterator[Measure]:
+        from corpus import copied
+
+        with copied(reports, records) as folder:
+
+            def measure() -> Sample:
+                seen = run_script("inprocess.py", "", "proofs", str(folder), str(number))
+                return Sample(
+                    seen["p99_ms"], {name: seen[name] for name in ("p50_ms", "hashes", "records", "peak_mib")}
+                )
+
+            yield measure
+
+    return Side("failgate", opened)
+
+
 def rows(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
-    """Return rows 10 and 11."""
+    """Return rows 10, 11 and 12."""
     del profile
     from corpus import FULL, TINY
 
@@ -58,5 +76,16 @@ def rows(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
             _on_corpus("failgate", "verify", reports, verified),
             _on_corpus("floor: canonical encoding alone", "verify-floor", reports, verified),
             absolute=250_000, limits={"peak_mib": 64.0},
+        ),
+        Row(
+            12, "What the Merkle tree adds to row 10", "records/s",
+            _on_growing_folder("failgate", "append", appended),
+            _on_growing_folder("floor: the same without the tree", "append-treeless", appended),
+            target=1 / 1.1, is_durable=True, label="12a",
+        ),
+        Row(
+            12, f"Proofs of inclusion and consistency at {verified:,} records", "p99 ms",
+            _proving(reports, verified, 50 if is_quick else 1000),
+            higher_is_better=False, absolute=1.0, limits={"hashes": 20.0}, label="12b",
         ),
     ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Rows 5, 6 and 7: decisions of the gate over WebSockets, each durable and audited before it is told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -26,10 +26,12 @@ def deciding(port: int, pid: int, path: str, tokens: list[str], number: int, val
     return measure
 
 
-def _decisions(agents: int, number: int, value: str, profile: Path | None) -> Side:
+def decisions(agents: int, number: int, value: str, profile: Path | None = None, under: Sequence[str] = ()) -> Side:
+    """Return what opens a server and measures decisions of a rule; `under` is a command that runs the server."""
+
     @contextmanager
     def opened() -> Iterator[Measure]:
-        with serving(f"gate-{agents}", profile) as server:
+        with serving(f"gate-{agents}", profile, under=under) as server:
             server.allow(payload.COMMAND)
             tokens = [server.token, *(server.new_agent(f"agent-{place}") for place in range(1, agents))]
             yield deciding(server.port, server.pid, "/api/v1/agent", tokens, number, value)
@@ -103,13 +105,13 @@ def rows(*, is_quick: bool, profile: Path | None) -> list[Row]:
     return [
         Row(
             5, "Allowlisted decision, one agent, WebSocket", "p50 ms",
-            _decisions(1, one, "p50_ms", profile),
+            decisions(1, one, "p50_ms", profile),
             _echo("floor: echo + one commit in one process", 1, one, "p50_ms", is_durable=True),
             higher_is_better=False, target=1.7, is_durable=True, limits={"p99_ms": 2.0},
         ),
         Row(
             6, "Allowlisted decisions, 64 agents", "decisions/s",
-            _decisions(AGENTS, many, "rate", profile),
+            decisions(AGENTS, many, "rate", profile),
             _echo("floor: echo, nothing kept", AGENTS, many, "rate", is_durable=False),
             target=0.4, absolute=16_000, is_durable=True,
         ),

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
@@ -38,12 +38,17 @@ def posting(
     return measure
 
 
-def ours(clients: int, number: int, value: str, profile: Path | None, what: str = "reports") -> Opened:
-    """Return what opens a server and measures posts of reports that are sealed in their one answer."""
+def ours(
+    clients: int, number: int, value: str, profile: Path | None, what: str = "reports", under: Sequence[str] = ()
+) -> Opened:
+    """Return what opens a server and measures posts of reports that are sealed in their one answer.
+
+    `under` is a command that runs the server.
+    """
 
     @contextmanager
     def opened() -> Iterator[Measure]:
-        with serving(f"reports-{clients}", profile) as server:
+        with serving(f"reports-{clients}", profile, under=under) as server:
             headers = {"Authorization": f"Bearer {server.token}"}
             yield posting(server.port, server.pid, REPORTS, headers, clients, number, value, what)
 

@@ -57,10 +57,14 @@ def wait_for_200(port: int, path: str, seconds: float, process: subprocess.Popen
 
 
 class Server:
-    """One `failgate serve`. `profile` names a file for cProfile's figures, which slow it down."""
+    """One `failgate serve`. `profile` names a file for cProfile's figures, which slow it down.
 
-    def __init__(self, data: Path, *, profile: Path | None = None, config: str = "") -> None:
+    `under` is a command that runs it, in the same process in the end.
+    """
+
+    def __init__(self, data: Path, *, profile: Path | None = None, config: str = "", under: Sequence[str] = ()) -> None:
         self.data = data
+        self._under = under
         self._config = config
         self.port = 0
         self.token = ""
@@ -88,7 +92,16 @@ class Server:
         )
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "serve", *self._configured(), "--data", str(self.data), "--listen", f"{HOST}:{self.port}"],
+                [
+                    *self._under,
+                    *command,
+                    "serve",
+                    *self._configured(),
+                    "--data",
+                    str(self.data),
+                    "--listen",
+                    f"{HOST}:{self.port}",
+                ],
                 env=clean_environment(),
                 stdout=log,
                 stderr=log,
@@ -210,10 +223,10 @@ def scratch_folder(name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def serving(name: str, profile: Path | None = None, config: str = "") -> Iterator[Server]:
+def serving(name: str, profile: Path | None = None, config: str = "", under: Sequence[str] = ()) -> Iterator[Server]:
     """Yield a fresh server with an owner, a workspace and an agent."""
     with scratch_folder(name) as folder:
-        server = Server(folder / "data", profile=profile, config=config).start()
+        server = Server(folder / "data", profile=profile, config=config, under=under).start()
         try:
             server.found()
             yield server
