@@ -8,7 +8,6 @@ Source: ASVS 5.0 6.3.8 (no difference tells accounts apart), 11.4.2.
 """
 
 import re
-import unicodedata
 from typing import Final
 
 from failgate.base.db import Database
@@ -40,8 +39,8 @@ def is_imported_hash(stored: str | None) -> bool:
 def fits_imported(stored: str | None, password: str, highest: int) -> bool:
     """Tell whether `password` has the bcrypt hash `stored`, after the work of one check of the cost `highest`.
 
-    With None the work is the same and nothing fits; with a `highest` of 0 there is none to do. The other system may
-    not have normalised the password, so it is tried as it came and in NFC: that depends on what was typed alone.
+    With None the work is the same and nothing fits; with a `highest` of 0 there is none to do. The password is tried
+    exactly as it came.
     """
     if stored is None and not highest:
         return False
@@ -50,14 +49,13 @@ def fits_imported(stored: str | None, password: str, highest: int) -> bool:
     found = _BCRYPT.fullmatch(stored) if stored is not None else None
     own = int(found["cost"]) if found is not None else None
     fits = False
-    for text in dict.fromkeys((password, unicodedata.normalize("NFC", password))):
-        octets = text.encode()
-        is_whole = len(octets) <= BCRYPT_BYTES and b"\0" not in octets
-        looked_at = octets if is_whole else b""
-        if stored is not None and own is not None:
-            fits = (bcrypt.checkpw(looked_at, stored.encode()) and is_whole) or fits
-        for cost in range(own, highest) if own is not None else (highest,):
-            bcrypt.hashpw(looked_at, bcrypt.gensalt(cost))
+    octets = password.encode()
+    is_whole = len(octets) <= BCRYPT_BYTES and b"\0" not in octets
+    looked_at = octets if is_whole else b""
+    if stored is not None and own is not None:
+        fits = bcrypt.checkpw(looked_at, stored.encode()) and is_whole
+    for cost in range(own, highest) if own is not None else (highest,):
+        bcrypt.hashpw(looked_at, bcrypt.gensalt(cost))
     return fits
 
 

@@ -1,9 +1,12 @@
 """Passwords: which are accepted, how they are stored, how one is checked.
 
-Rules: 15 to 1,024 characters after NFC (a password may be the only factor), no rule about kinds of characters, no
+Rules: 15 to 1,024 characters, counted in NFC (a password may be the only factor), no rule about kinds of characters, no
 truncation, none that is widely known, or made of words of its context (`context_words.py`). Stored as
 Argon2id (19 MiB, two passes, one lane), about 0.1 s of one core, computed in two threads of their own so that the event
 loop never waits.
+
+What is hashed and checked are the characters as they were received (ASVS 5.0 6.2.8). Hashes from before that were made
+of the password in NFC; they are known by their shorter salt, fit as they did, and are made anew at the next sign-in.
 
 The list `common_passwords.txt.gz` holds the 30,000 passwords of the frequency lists of zxcvbn (PyPI, 4.5.0; MIT
 licence, Dropbox, Inc. and Daniel Wolf; the notice stands at its head).
@@ -45,6 +48,8 @@ MAX_CHARACTERS: Final = 1024
 THREADS: Final = 2
 NICENESS: Final = 10  # a tenth of the share of a thread with 0
 MAX_WAITING: Final = 256  # hashes; at 0.1 s each on two threads the last of them waits 15 s
+SALT_BYTES: Final = 24  # of a hash of the password as it was received
+NFC_SALT_BYTES: Final = 16  # of one of its NFC: nothing else in the stored text tells the two apart
 _MAX_PARAMETERS: Final = (1 << 20, 16, 16)  # memory KiB, passes, lanes: a stored hash never asks for more
 
 
@@ -57,7 +62,7 @@ class Verdict:
 
 
 def normalise(password: str) -> str:
-    """Return `password` in NFC, so that the same letters typed on another keyboard are the same password."""
+    """Return `password` in NFC: what is counted and compared with lists, never what is hashed."""
     return unicodedata.normalize("NFC", password)
 
 
@@ -110,20 +115,20 @@ class Passwords:
     def __init__(self, *, memory_kib: int = 19 * 1024, passes: int = 2, lanes: int = 1) -> None:
         """Make new hashes with this cost."""
         self._hasher = argon2.PasswordHasher(
-            time_cost=passes, memory_cost=memory_kib, parallelism=lanes, hash_len=32, salt_len=16
+            time_cost=passes, memory_cost=memory_kib, parallelism=lanes, hash_len=32, salt_len=SALT_BYTES
         )
         # What an unknown account is checked against: no password fits it, and the work is the same.
-        salt, digest = (_unpadded(secrets.token_bytes(size)) for size in (16, 32))
+        salt, digest = (_unpadded(secrets.token_bytes(size)) for size in (SALT_BYTES, 32))
         self._nobodys_hash = f"$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${digest}"
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2", initializer=_give_way)
         self._waiting = 0
 
     async def hash(self, password: str) -> str:
-        """Return the Argon2id hash of `password` (NFC) with a fresh salt, as PHC text.
+        """Return the Argon2id hash of `password`, exactly as it came, with a fresh salt, as PHC text.
 
         Raises: TooManyRequests (too many hashes wait already).
         """
-        return await self._in_thread(lambda: self._hasher.hash(normalise(password)))
+        return await self._in_thread(lambda: self._hasher.hash(password))
 
     async def verify(self, stored: str | None, password: str, *, imported_cost: int = 0) -> Verdict:
         """Check `password` against `stored`; with None the same work is done and nothing fits.
@@ -145,7 +150,7 @@ class Passwords:
         fits_as_imported = fits_imported(stored if is_imported else None, password, imported_cost)
         known = stored if stored is not None and _is_argon2id(stored) else self._nobodys_hash
         try:
-            self._hasher.verify(known, normalise(password))
+            self._hasher.verify(known, normalise(password) if _is_of_nfc(known) else password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return Verdict(fits=fits_as_imported, is_outdated=is_imported)
         fits = known is stored
@@ -192,6 +197,10 @@ def _is_argon2id(stored: str) -> bool:
         return False
     memory, passes, lanes = _MAX_PARAMETERS
     return cost.memory_cost <= memory and cost.time_cost <= passes and cost.parallelism <= lanes
+
+
+def _is_of_nfc(stored: str) -> bool:
+    return argon2.extract_parameters(stored).salt_len == NFC_SALT_BYTES
 
 
 def _is_made_of(folded: str, words: Collection[str]) -> bool:

@@ -129,8 +129,7 @@ async def test_passwords_of_15_to_1024_characters_count_to_their_last_one(passwo
         check_new_password(password, EMAIL)
         stored = await passwords.hash(password)
         assert (await passwords.verify(stored, password)).fits, length
-        last = unicodedata.normalize("NFC", password)[-1]
-        cut = unicodedata.normalize("NFC", password)[:-1]
+        last, cut = password[-1], password[:-1]
         for wrong in (cut, cut + ("a" if last != "a" else "b"), password + last, password + "\0", password + " "):
             assert not (await passwords.verify(stored, wrong)).fits, length
     for length in (*TOO_SHORT, *TOO_LONG):
@@ -143,9 +142,25 @@ def test_fourteen_characters_in_nfd_do_not_count_as_more() -> None:
         check_new_password(unicodedata.normalize("NFD", "äöüäöü pq rstv"), EMAIL)
 
 
-async def test_the_same_letters_in_another_normal_form_fit(passwords: Passwords) -> None:
-    stored = await passwords.hash(unicodedata.normalize("NFC", "Größe über Länge"))
-    assert (await passwords.verify(stored, unicodedata.normalize("NFD", "Größe über Länge"))).fits
+NFC, NFD = (unicodedata.normalize(form, "Größe über Länge") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize("received", [NFC, NFD, "Ⅷ ﬁ Å ſ Ω µ compatible", " outer spaces stay ", "UPPER and lower"])
+async def test_a_password_is_verified_exactly_as_it_was_received(passwords: Passwords, received: str) -> None:
+    stored = await passwords.hash(received)
+    assert await passwords.verify(stored, received) == Verdict(fits=True)
+    changed = {unicodedata.normalize(form, received) for form in ("NFC", "NFD", "NFKC", "NFKD")}
+    changed |= {received.strip(), received.casefold(), received.upper(), received[:-1], f"{received}\n"}
+    for other in changed - {received}:
+        assert not (await passwords.verify(stored, other)).fits, ascii(other)
+
+
+async def test_a_hash_of_the_nfc_from_before_fits_as_it_did_and_is_made_anew(passwords: Passwords) -> None:
+    before = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1, hash_len=32, salt_len=16)
+    stored = before.hash(NFC)
+    for typed in (NFC, NFD):
+        assert await passwords.verify(stored, typed) == Verdict(fits=True, is_outdated=True)
+    assert not (await passwords.verify(stored, NFC.upper())).fits
 
 
 async def test_nothing_is_cut_off_after_72_bytes(passwords: Passwords) -> None:
@@ -185,7 +200,7 @@ async def test_nothing_fits_a_hash_of_another_kind(passwords: Passwords, stored:
 
 async def test_an_unknown_account_costs_a_real_hash(passwords: Passwords) -> None:
     cost = argon2.extract_parameters(passwords._nobodys_hash)
-    assert (cost.memory_cost, cost.time_cost, cost.parallelism, cost.hash_len, cost.salt_len) == (8, 1, 1, 32, 16)
+    assert (cost.memory_cost, cost.time_cost, cost.parallelism, cost.hash_len, cost.salt_len) == (8, 1, 1, 32, 24)
     # argon2 raises another error when it cannot even begin
     with pytest.raises(argon2.exceptions.VerifyMismatchError):
         passwords._hasher.verify(passwords._nobodys_hash, "anything")
@@ -251,6 +266,7 @@ async def test_an_imported_bcrypt_hash_fits_its_password_and_is_outdated(passwor
         stored = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
         assert await passwords.verify(stored, password) == Verdict(fits=True, is_outdated=True)
         assert not (await passwords.verify(stored, password[:-1] + "?")).fits
+    assert not (await passwords.verify(bcrypt.hashpw(NFC.encode(), bcrypt.gensalt(4)).decode(), NFD)).fits
 
 
 async def test_the_work_on_passwords_gives_way_to_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
