@@ -103,7 +103,10 @@ def build_accounts(
         mail=mail,
         base_url=lambda: base_url,
     )
-    second_factors = SecondFactors(database, audit, clock, box, throttle=throttle, sessions=sessions, devices=devices)
+    second_factors = SecondFactors(
+        database, audit, clock, box, throttle=throttle, sessions=sessions, devices=devices,
+        late_steps=int(section.late_codes),
+    )  # fmt: skip
     passkeys = Passkeys(
         database,
         audit,

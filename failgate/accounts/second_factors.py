@@ -68,6 +68,7 @@ class SecondFactors:
         throttle: Throttle,
         sessions: Sessions,
         devices: Devices,
+        late_steps: int = 0,
     ) -> None:
         self._database = database
         self._audit = audit
@@ -76,6 +77,7 @@ class SecondFactors:
         self._throttle = throttle
         self._sessions = sessions
         self._devices = devices
+        self._late_steps = late_steps  # before the present one, whose codes count too
         self._refusals = Refusals(audit, clock, Act.FACTOR_REFUSED)
         self._known = ReadThrough(self._load_has)
 
@@ -141,7 +143,7 @@ class SecondFactors:
         if row is None:
             self._throttle.give_back(reservation)
             raise _enrolment_gone()
-        step = totp.matching_step(self._open(row, account_id), code, now_us)
+        step = totp.matching_step(self._open(row, account_id), code, now_us, late_steps=self._late_steps)
         by = actor or _self(account_id)
         if step is None:
             await self._refusals.record("wrong_code", account_id, by)
@@ -220,7 +222,10 @@ class SecondFactors:
         step = totp.step_at(self._clock.now_us())
         rows = await self._database.fetch("SELECT step FROM totp_use WHERE account_id = $1", account_id)
         used = {int(row["step"]) for row in rows}
-        return next((totp.code_at(secret[1], one) for one in (step, step - 1) if one not in used), None)
+        return next(
+            (totp.code_at(secret[1], one) for one in range(step, step - 1 - self._late_steps, -1) if one not in used),
+            None,
+        )
 
     async def renew_backup_codes(self, account_id: str, actor: Actor | None = None) -> list[str]:
         """Make all backup codes of `account_id` void; return ten new ones.
@@ -317,7 +322,7 @@ class SecondFactors:
             raise
         now_us = self._clock.now_us()
         secret = await self._confirmed_secret(account_id)
-        step = totp.matching_step(secret[1], code, now_us) if secret else None
+        step = totp.matching_step(secret[1], code, now_us, late_steps=self._late_steps) if secret else None
         digest = backup_codes.digest_of_code(code) if allow_backup_code else None
 
         async def verb(tx: Transaction) -> T:
@@ -385,7 +390,7 @@ def _number(rows: list[Row]) -> int:
 
 
 def _does_not_fit() -> NotSignedIn:
-    return NotSignedIn("The code does not fit.", hint="Each code works once: wait for the next one.")
+    return NotSignedIn("The code does not fit.", hint="Each code works once, for 30 seconds: wait for the next one.")
 
 
 def _enrolment_gone() -> Conflict:

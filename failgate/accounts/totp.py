@@ -44,16 +44,17 @@ def code_at(secret: str, step: int) -> str:
     return TOTP(secret, interval=STEP_SECONDS).generate_otp(step)
 
 
-def matching_step(secret: str, code: str, now_us: int) -> int | None:
-    """Return the step whose code `code` is, of the present one and the one before, or None.
+def matching_step(secret: str, code: str, now_us: int, *, late_steps: int = 0) -> int | None:
+    """Return the step whose code `code` is, of the present one and the `late_steps` before it, or None.
 
-    Both are compared in constant time. Source: RFC 6238 section 5.2 (at most one step for the network's delay).
+    A code lives for its 30 seconds (ASVS 5.0 6.5.5); one late step is what RFC 6238 section 5.2 lets a validator add
+    for the network's delay. Each is compared in constant time.
     """
     if not is_code(code):
         return None
     present = step_at(now_us)
     found: int | None = None
-    for step in range(max(0, present - 1), present + 1):
+    for step in range(max(0, present - late_steps), present + 1):
         if hmac.compare_digest(code_at(secret, step), code):
             found = step
     return found

@@ -19,11 +19,20 @@ def test_the_published_codes_match_in_their_step(seconds: int, code: str) -> Non
 
 
 @pytest.mark.parametrize(("seconds", "code"), VECTORS)
-def test_a_code_matches_one_step_later_and_no_further(seconds: int, code: str) -> None:
+def test_where_late_codes_count_a_code_matches_one_step_later_and_no_further(seconds: int, code: str) -> None:
     start_us = seconds // 30 * 30_000_000
-    assert totp.matching_step(SEED, code, start_us + 59_999_999) == seconds // 30
-    assert totp.matching_step(SEED, code, start_us + 60_000_000) is None
-    assert totp.matching_step(SEED, code, start_us - 1) is None
+    late = {"late_steps": 1}
+    assert totp.matching_step(SEED, code, start_us + 59_999_999, **late) == seconds // 30
+    assert totp.matching_step(SEED, code, start_us + 60_000_000, **late) is None
+    assert totp.matching_step(SEED, code, start_us - 1, **late) is None
+
+
+@pytest.mark.parametrize(("seconds", "code"), VECTORS)
+def test_a_code_lives_for_thirty_seconds(seconds: int, code: str) -> None:
+    """ASVS 5.0 6.5.5"""
+    start_us = seconds // 30 * 30_000_000
+    found = [totp.matching_step(SEED, code, start_us + offset) for offset in (-1, 0, 29_999_999, 30_000_000)]
+    assert found == [None, seconds // 30, seconds // 30, None]
 
 
 # F7 E4 E22: twelve families of digits that `str.isdigit` or NFKC would take for 0 to 9

@@ -45,10 +45,9 @@ def failgate(
 
 
 def with_optional_factor(config: str) -> str:
-    """Let people of tests do without a second factor, unless the config says otherwise itself."""
-    if "second_factor" in config:
-        return config
-    setting = 'second_factor = "optional"\n'
+    """Let people of tests do without a second factor, and show two codes at once, unless the config says otherwise."""
+    wanted = {"second_factor": '"optional"', "late_codes": "true"}
+    setting = "".join(f"{key} = {value}\n" for key, value in wanted.items() if key not in config)
     if "[accounts]\n" in config:
         return config.replace("[accounts]\n", f"[accounts]\n{setting}")
     return f"[accounts]\n{setting}{config}"
