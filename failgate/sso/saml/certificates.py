@@ -94,7 +94,7 @@ def _load(text: str) -> x509.Certificate:
     try:
         der = base64.b64decode("".join((found[0] if found else text).split()), validate=True)
         return x509.load_der_x509_certificate(der)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, x509.InvalidVersion):  # the last one is no ValueError
         raise _no_certificate() from None
 
 
