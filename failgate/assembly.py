@@ -297,9 +297,13 @@ async def _build(
 
 
 def _outbound(config: Config) -> Outbound:
+    """Return the way out to the hosts that the config lists and to those that its connections name."""
     server = config.server
+    named = {host for connection in config.sso.connections.values() for host in connection.hosts}
     return Outbound(
-        allow_loopback=server.allow_loopback, networks=server.outbound_networks, hosts=server.outbound_hosts
+        allow_loopback=server.allow_loopback,
+        networks=server.outbound_networks,
+        hosts=(*server.outbound_hosts, *sorted(named)),
     )
 
 

@@ -11,6 +11,7 @@ from failgate.base.log import get_logger
 from failgate.base.sweeping import Sweep, Sweeping
 from failgate.redaction import RULES_VERSION
 from failgate.roster import Services
+from failgate.unlisted import tell_unlisted
 
 log = get_logger("failgate.serving")
 
@@ -20,6 +21,7 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     await _record_start(services)
     stack.push_async_callback(_record_stop, services)
     await services.sso.declare(services.config.sso)
+    await tell_unlisted(services.db, services.outbound)
     await services.rules.check()
     rebuilt = await services.gate.rebuild()
     log.info("gate.rebuilt", pending=rebuilt.pending, quarantined=rebuilt.quarantined, expired=rebuilt.expired)

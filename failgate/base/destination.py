@@ -160,15 +160,20 @@ def check_listed(destination: Destination, patterns: Collection[str]) -> None:
     Raises: OutboundRefused.
     """
     host = destination.host
-    above = {f"*.{host[place + 1 :]}" for place, character in enumerate(host) if character == "."}
-    if destination.literal is not None:
-        above = set()  # no address is below another one
-    if not {"*", host, *above} & set(patterns):
+    if not is_listed(host, patterns):
         raise OutboundRefused(
             "not-listed",
             f"This server may not connect to {host}.",
-            hint="Whoever runs it adds the host to [server] outbound_hosts.",
+            hint=f'Whoever runs it adds "{host}" to outbound_hosts in [server] of the config.',
         )
+
+
+def is_listed(host: str, patterns: Collection[str]) -> bool:
+    """Tell whether `host`, a name or an address, is one of `patterns` or below one of them."""
+    above = {f"*.{host[place + 1 :]}" for place, character in enumerate(host) if character == "."}
+    if _is_address(host):
+        above = set()  # no address is below another one
+    return bool({"*", host, *above} & set(patterns))
 
 
 def is_public(address: IPAddress) -> bool:

@@ -6,6 +6,7 @@ judged address with the name kept for SNI, certificate and Host: a name that res
 """
 
 import asyncio
+import copy
 import functools
 import ipaddress
 import socket
@@ -21,6 +22,7 @@ from failgate.base.destination import (
     OutboundRefused,
     check_addresses,
     check_listed,
+    is_listed,
     parse_destination,
 )
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 MAX_BYTES: Final = 1024 * 1024
 SECONDS: Final = 5.0
 CONNECT_SECONDS: Final = 3.0  # of the total, so that a second address still has its turn
@@ -85,13 +88,13 @@ class Outbound:
     ) -> None:
         """Connect to public addresses, to `networks` that the operator opened, to loopback when told.
 
-        Of all of them `hosts` alone are asked: names, `*.` and a domain, or `*`.
+        Of all of them `hosts` alone are asked: names, `*.` and a domain, or `*`; and loopback, when that is allowed.
         `resolve` answers a name with its addresses (default: the system's); `trust` holds the accepted authorities
         (default: the system's, or the file that SSL_CERT_FILE names).
         """
         self._allow_loopback = allow_loopback
         self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(network) for network in networks)
-        self._listed = frozenset(hosts)
+        self._listed = frozenset((*hosts, *(LOOPBACK if allow_loopback else ())))
         self._resolve = resolve or self._resolve_by_system
         self._trust = trust
         self._trusting = asyncio.Lock()  # the authorities are read once, however many wait
@@ -104,6 +107,19 @@ class Outbound:
     def allows_loopback(self) -> bool:
         """Tell whether this server was told to connect to loopback addresses: in development and tests."""
         return self._allow_loopback
+
+    def lists(self, host: str) -> bool:
+        """Tell whether `host` is one that the operator lists or names."""
+        return is_listed(host, self._listed)
+
+    def naming(self, *hosts: str) -> "Outbound":
+        """Return this way out with `hosts` listed too: those that the operator named in other settings.
+
+        It shares the limits of the one that it comes from.
+        """
+        more = copy.copy(self)
+        more._listed = self._listed | {host for host in hosts if host}  # noqa: SLF001 - of this class, just made
+        return more
 
     async def get(
         self,

@@ -24,6 +24,12 @@ _ISSUERS: Final = {
     "microsoft": "https://login.microsoftonline.com/organizations/v2.0",
     "github": "https://github.com",
 }
+# What their documents name beside the issuer, and the interfaces for people and groups.
+_HOSTS: Final = {
+    "google": ("oauth2.googleapis.com", "openidconnect.googleapis.com", "www.googleapis.com"),
+    "microsoft": ("graph.microsoft.com",),
+    "github": ("api.github.com",),
+}
 _SAML_ONLY: Final = (
     "metadata_file", "metadata_url", "entity_id", "idp_initiated", "require_encryption", "email_attribute",
     "name_attribute", "groups_attribute",
@@ -104,6 +110,14 @@ class SsoConnection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             raise SettingRefused("issuer", f'protocol = "{self.protocol}" has an issuer of its own')
         if self.client_id is None:
             raise SettingRefused("protocol", f'protocol = "{self.protocol}" takes a client_id')
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Return the hosts that this connection names; those of a preset, where its issuer is the preset's own."""
+        named = (self.issuer_or_own if self.protocol != "saml" else None, self.metadata_url)
+        found = {urlsplit(address).hostname or "" for address in named if address is not None}
+        own = _HOSTS.get(self.protocol, ()) if self.issuer in {None, _ISSUERS.get(self.protocol)} else ()
+        return frozenset({*found, *own} - {""})
 
     @property
     def issuer_or_own(self) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -145,7 +146,8 @@ def _reason_of(result: Result) -> str:
 @asynccontextmanager
 async def open_http_policy(config: HttpPolicySettings, host: Host) -> AsyncGenerator[Provides]:
     """Open the policy."""
-    yield Provides(approval_policy=HttpPolicy(config, host.outbound))
+    named = urlsplit(config.url).hostname or ""
+    yield Provides(approval_policy=HttpPolicy(config, host.outbound.naming(named)))
 
 
 plugin = Plugin(name="http-policy", config=HttpPolicySettings, open=open_http_policy)

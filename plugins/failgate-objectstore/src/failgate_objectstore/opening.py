@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ async def opened_store(config: ObjectStoreSettings, host: Host) -> AsyncGenerato
 
     Raises: StartRefused (no such bucket, refused credentials, an address that must not be connected to).
     """
+    host = replace(host, outbound=host.outbound.naming(urlsplit(config.service_url).hostname or ""))
     check = _check_of(config, host)
     bucket = _bucket_of(config, host)
     leftovers = Leftovers(config, host) if config.kind == "s3" else None

@@ -87,7 +87,7 @@ def escaped(text: str) -> str:
 @asynccontextmanager
 async def open_slack(config: SlackSettings, host: Host) -> AsyncIterator[Provides]:
     """Give the notifier; it keeps nothing open."""
-    yield Provides(notifier=Slack(config.hosts, host.outbound))
+    yield Provides(notifier=Slack(config.hosts, host.outbound.naming(*config.hosts)))
 
 
 plugin = Plugin(name="slack", config=SlackSettings, open=open_slack)

@@ -89,7 +89,8 @@ def _run(text: str, **looks: object) -> dict[str, Any]:
 @asynccontextmanager
 async def open_teams(config: TeamsSettings, host: Host) -> AsyncIterator[Provides]:
     """Give the notifier; it keeps nothing open."""
-    yield Provides(notifier=Teams(config.hosts, host.outbound))
+    named = [f"*{known}" if known.startswith(".") else known for known in config.hosts]
+    yield Provides(notifier=Teams(config.hosts, host.outbound.naming(*named)))
 
 
 plugin = Plugin(name="teams", config=TeamsSettings, open=open_teams)
