@@ -390,7 +390,7 @@ def _number(rows: list[Row]) -> int:
 
 
 def _does_not_fit() -> NotSignedIn:
-    return NotSignedIn("The code does not fit.", hint="Each code works once, for 30 seconds: wait for the next one.")
+    return NotSignedIn("The code does not fit.", hint="Each code works once: wait for the next one.")
 
 
 def _enrolment_gone() -> Conflict:

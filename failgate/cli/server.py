@@ -7,12 +7,10 @@ import json
 import shutil
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from failgate.administration.administration import Administration
 from failgate.assembly import open_services
@@ -95,8 +93,6 @@ async def _serve(config: Config, data: Path, *, is_demo: bool, accept_rollback: 
     from failgate.web.listening import listen
     from failgate.web.serve import serve as serve_web
 
-    if is_demo:  # which shows the codes itself, and wants two of them within a minute
-        config = replace(config, accounts=msgspec.structs.replace(config.accounts, late_codes=True))
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(listen(config.server.host, config.server.port))
         config = config.with_port(listener.getsockname()[1])

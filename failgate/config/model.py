@@ -130,7 +130,7 @@ class AccountsSection(Section, frozen=True):
 
     password: bool = True
     second_factor: Literal["required", "optional"] = "required"
-    late_codes: bool = False
+    late_codes: bool = True
     session_lifetime: Annotated[Duration, Between("1m", "90d")] = Duration("12h")
     session_idle: Annotated[Duration, Between("1m", "90d")] = Duration("1h")
     sessions_at_once: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 25

@@ -45,8 +45,8 @@ def failgate(
 
 
 def with_optional_factor(config: str) -> str:
-    """Let people of tests do without a second factor, and show two codes at once, unless the config says otherwise."""
-    wanted = {"second_factor": '"optional"', "late_codes": "true"}
+    """Let people of tests do without a second factor, unless the config says otherwise."""
+    wanted = {"second_factor": '"optional"'}
     setting = "".join(f"{key} = {value}\n" for key, value in wanted.items() if key not in config)
     if "[accounts]\n" in config:
         return config.replace("[accounts]\n", f"[accounts]\n{setting}")
