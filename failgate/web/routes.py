@@ -248,6 +248,7 @@ API: Final = (
     _api("audit.checkpoint", "GET", "/audit/checkpoint", audit.checkpoint, P.WORKSPACE_AUDIT_READ),
     _api("audit.inclusion", "GET", "/audit/proof/inclusion", audit.inclusion, P.WORKSPACE_AUDIT_READ),
     _api("audit.consistency", "GET", "/audit/proof/consistency", audit.consistency, P.WORKSPACE_AUDIT_READ),
+    _api("audit.tile", "GET", "/audit/tile/{place:path}", audit.tile, P.WORKSPACE_AUDIT_READ),
 )  # fmt: skip
 
 OAUTH: Final = (

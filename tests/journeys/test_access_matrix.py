@@ -485,7 +485,9 @@ class World:
             .replace("{number}", "0")
         )
         query = QUERIES.get(door.name, "").replace("{workspace}", workspace)
-        return path.replace("{name:path}", "failgate.css") + (f"?{query}" if query else "")
+        return path.replace("{name:path}", "failgate.css").replace("{place:path}", "entries/000.p/1") + (
+            f"?{query}" if query else ""
+        )
 
 
 def _noun(door: Door) -> str:

@@ -117,6 +117,7 @@ GET /audit/records workspace:audit:read api
 GET /audit/checkpoint workspace:audit:read api
 GET /audit/proof/inclusion workspace:audit:read api
 GET /audit/proof/consistency workspace:audit:read api
+GET /audit/tile/{place:path} workspace:audit:read api
 GET /.well-known/oauth-authorization-server public:page:read oauth
 GET /.well-known/jwks.json public:page:read oauth
 POST /oauth/device_authorization public:session:open oauth

@@ -4,9 +4,12 @@ from typing import Annotated, Any, cast
 
 import msgspec
 from litestar import Request, Response
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 
-from failgate.audit.proof import Proof, tlog_proof
+from failgate.audit.proof import Proof, entries_tile, tlog_proof
+from failgate.audit.tiles import MEDIA_TYPE, tile_at
+from failgate.audit.tree import TILE_WIDTH
+from failgate.base.errors import NotFound
 from failgate.web.context import services_of, visit_of
 
 Asking = Request[Any, Any, Any]
@@ -78,6 +81,20 @@ async def consistency(request: Asking, old: Old, new: Size = None) -> Response[P
     """Prove that the tree of `new` records (that of the newest checkpoint without) begins with the tree of `old`."""
     log, audit = visit_of(request).here().id, services_of(request).audit
     return Response(_shown(await audit.consistency(log, old, new)))
+
+
+async def tile(request: Asking, place: FromPath[str]) -> Response[bytes]:
+    """Answer a tile of hashes or of records, as C2SP tlog-tiles lays them out; one that is not full names its width."""
+    log, audit, asked = visit_of(request).here().id, services_of(request).audit, tile_at(place.lstrip("/"))
+    if asked.level is not None:
+        content = b"".join(await audit.tile(log, asked.level, asked.number, asked.width))
+    else:
+        first = asked.number * TILE_WIDTH
+        records = await audit.records(log, first - 1 if first else None, asked.width)
+        if len(records) < asked.width or records[-1].seq != first + asked.width - 1:
+            raise NotFound("The audit log has no such tile.")
+        content = entries_tile(records)
+    return Response(content, media_type=MEDIA_TYPE)
 
 
 def _shown(proof: Proof) -> ProofView:

@@ -89,3 +89,36 @@ async def test_a_proof_says_which_tree_it_leads_to_and_the_checkpoint_is_the_new
         assert (base64.b64encode(root).decode() == newest.splitlines()[2]) == (proof["size"] == size)
     onward = (await client.get(f"{WHERE}/proof/consistency?old=3")).json()
     assert (onward["size"], onward["checkpoint"]) == (size, newest)
+
+
+async def test_tiles_hold_the_leaf_hashes_and_the_records_under_the_checkpoint(client):
+    """B10: who has no database mirrors the log tile by tile and arrives at the signed root."""
+    size = int((await client.get(f"{WHERE}/checkpoint")).text.splitlines()[1])
+    assert 0 < size < 256
+    tile = await client.get(f"{WHERE}/tile/0/000.p/{size}")
+    entries = await client.get(f"{WHERE}/tile/entries/000.p/{size}")
+    assert tile.headers["content-type"] == entries.headers["content-type"] == "application/octet-stream"
+    hashes, leaves, rest = [], [], entries.content
+    for start in range(0, len(tile.content), 32):
+        hashes.append(tile.content[start : start + 32])
+    while rest:
+        length = int.from_bytes(rest[:2], "big")
+        leaves.append(rest[2 : 2 + length])
+        rest = rest[2 + length :]
+    records = (await client.get(f"{WHERE}/records?limit=1000")).json()["records"][:size]
+    assert leaves == [base64.urlsafe_b64decode(one["leaf"] + "==") for one in records]
+    assert hashes == [hashlib.sha256(b"\0" + leaf).digest() for leaf in leaves]
+    assert (await client.get(f"{WHERE}/tile/entries/000.p/1")).content == entries.content[: 2 + len(leaves[0])]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["0/000", "1/000", "entries/000", "0/000.p/0", "0/000.p/256", "0/000.p/999", "0/001.p/1", "9/000.p/1", "-1/000.p/1",
+     "00/000.p/1", "0/0.p/1", "0/x000/000.p/1", "0/x001/000.p/1", "entries/x999/x999/x999/999.p/1", "x/000.p/1", "0/000.p/01",
+     "0", "0/", "entries", "0/000.p/1%00", "0/%D9%A0%D9%A0%D9%A0.p/1", "5/x999/x999/x999/999.p/1",
+     "0/x999/x999/x999/x999/000.p/1"],
+)  # fmt: skip
+async def test_a_tile_that_is_not_there_or_not_in_the_one_form_is_404(client, place):
+    answer = await client.get(f"{WHERE}/tile/{place}")
+    assert answer.status_code == 404, place
+    assert answer.json()["title"]
