@@ -110,4 +110,5 @@ class Installation:
     async def _checkpoint(self, one: OneLog) -> Answer:
         kept = {"system", *(left.id for left in await self._services.deletion.deleted())}
         log = one.log if one.log in kept else (await self._subjects.workspace(one.log)).id
-        return {"checkpoint": await self._services.audit.checkpoint(log)}
+        audit = self._services.audit
+        return {"log": log, "checkpoint": await audit.checkpoint(log), "vkey": await audit.vkey(log)}

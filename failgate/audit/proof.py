@@ -24,13 +24,16 @@ class Proof:
         }
 
 
-def tlog_proof(seq: int, proof: Proof) -> str:
+def tlog_proof(seq: int, proof: Proof, extra: bytes | None = None) -> str:
     """Return an inclusion proof as C2SP tlog-proof text. `proof` is for the size of its checkpoint.
+
+    `extra` is carried along, not proven: the record itself, so that who reads the proof can hash it.
 
     Source: c2sp.org/tlog-proof@v1.
     """
     hashes = "".join(f"{b64encode(element).decode('ascii')}\n" for element in proof.hashes)
-    return f"c2sp.org/tlog-proof@v1\nindex {seq}\n{hashes}\n{proof.checkpoint}"
+    carried = "" if extra is None else f"extra {b64encode(extra).decode('ascii')}\n"
+    return f"c2sp.org/tlog-proof@v1\n{carried}index {seq}\n{hashes}\n{proof.checkpoint}"
 
 
 def entries_tile(records: Sequence[StoredRecord]) -> bytes:

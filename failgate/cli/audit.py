@@ -1,10 +1,9 @@
 """`failgate audit …`: prove the log from the data folder, also while a server writes to it."""
 
-import contextlib
 import json
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ import click
 
 from failgate.base.data_folder import require_failgate
 from failgate.base.errors import BadInput, StartRefused
+from failgate.cli.audit_export import export, proof
+from failgate.cli.beside import core_database
 from failgate.cli.server import config_option, data_option, read_config, run_loop
 from failgate.config.model import Config
 
@@ -20,7 +21,11 @@ TAMPERED = 1
 
 @click.group()
 def audit() -> None:
-    """Verify the audit log, print its checkpoint."""
+    """Verify the audit log, print its checkpoint, take a bundle or a proof of it along."""
+
+
+audit.add_command(export)
+audit.add_command(proof)
 
 
 @audit.command()
@@ -111,7 +116,7 @@ async def _verify(
 
     receipts = [(name, read_receipt(text)) for name, text in issued]
     heads = [*notes, *((name, one.receipt.checkpoint) for name, one in receipts)]
-    async with _database(config, data) as database:
+    async with core_database(config, data) as database:
         try:
             verification = await verify_logs(database, data, against=heads, vkeys=vkeys)
         except NoteRejected as error:
@@ -138,23 +143,6 @@ async def _verify(
             if found:
                 answer |= {"state": "tampered", "exit_code": TAMPERED}
     return answer
-
-
-@contextlib.asynccontextmanager
-async def _database(config: Config, data: Path) -> AsyncIterator[Any]:
-    """Open the core's database beside a running server: nothing is written, nothing is made."""
-    from failgate.base.open_database import open_database, sqlite_path
-    from failgate.core_database import CORE_TABLES
-
-    url = config.database.url_in(data)
-    path = sqlite_path(url)
-    if path is not None and not path.is_file():
-        raise StartRefused(f"There is no database in {data}.", hint="Name the server's folder with --data DIR.")
-    database = await open_database(url, tables=CORE_TABLES, is_exclusive=False)
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 class _StoredRules:

@@ -32,7 +32,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "migrate": ("failgate.cli.server:migrate_command", "Bring the database to this version."),
     "plugins": ("failgate.cli.server:plugins", "List what is enabled, from where, which version and hash."),
     "admin": ("failgate.cli.admin.admin:admin", "People, workspaces, agents, allowlist, keys."),
-    "audit": ("failgate.cli.audit:audit", "Verify the audit log, print its checkpoint."),
+    "audit": ("failgate.cli.audit:audit", "Verify the audit log, print its checkpoint, export it."),
     "version": ("failgate.cli.commands:version", "Print the version."),
 }
 

@@ -1,0 +1,189 @@
+"""`failgate audit export` and `failgate audit proof`: what an auditor takes along, and verifies without the server."""
+
+import contextlib
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from failgate import __version__
+from failgate.base.errors import BadInput, StorageUnavailable
+from failgate.cli.beside import core_database
+from failgate.cli.server import config_option, data_option, read_config, run_loop
+
+if TYPE_CHECKING:
+    from failgate.audit.bundle import Head, Period
+
+Put = Callable[[str, bytes], None]
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2}))?"
+)
+_workspace_option = click.option(
+    "--workspace", required=True, metavar="W", help="A workspace's slug, the id of a deleted one, or `system`."
+)
+
+
+@click.command()
+@_workspace_option
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), help="A folder, or a file whose name ends with .tar."
+)
+@click.option("--from", "begin", metavar="TIME", help="Records since then: 2026-11-01 or 2026-11-01T08:00:00Z.")
+@click.option("--to", "end", metavar="TIME", help="Records before then.")
+@data_option
+@config_option
+def export(
+    workspace: str, output: Path, begin: str | None, end: str | None, data: Path, config_path: Path | None
+) -> None:
+    """Write a log, or a period of it, as a bundle that `failgate-verify full` proves."""
+    from failgate.audit.bundle import Period
+
+    period = Period(_moment(begin, "--from"), _moment(end, "--to"))
+    if period.from_us is not None and period.to_us is not None and period.from_us >= period.to_us:
+        raise BadInput("--from is not before --to.", hint="--from is included, --to is not any more.")
+    _must_be_free(output)
+    records = run_loop(_export(workspace, output, period, data, config_path))
+    print(f"{records} records of {workspace} in {output}; prove them with: failgate-verify full {output}")
+
+
+@click.command()
+@_workspace_option
+@click.option("--seq", required=True, type=click.IntRange(0, 2**40 - 1), help="The number of the record.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="A file; its name may end as you like.")
+@data_option
+@config_option
+def proof(workspace: str, seq: int, output: Path, data: Path, config_path: Path | None) -> None:
+    """Write a record with the proof that it is in the log, as c2sp.org/tlog-proof@v1 (the record stands in `extra`)."""
+    _must_be_free(output)
+    text = run_loop(_proof(workspace, seq, data, config_path))
+    with _put_in_place(output) as fresh:
+        _write(fresh, text.encode())
+    print(f"Record {seq} of {workspace} in {output}; prove it with: failgate-verify inclusion {output}")
+
+
+async def _export(workspace: str, output: Path, period: "Period", data: Path, config_path: Path | None) -> int:
+    from failgate.audit.bundle import files_of, span_of
+    from failgate.base.clock import SystemClock
+
+    async with _opened(workspace, data, config_path) as (_, audit, head):
+        span = await span_of(audit, head, period)
+        made_us = SystemClock().now_us()
+        with (
+            _put_in_place(output) as fresh,
+            _writing(fresh, made_us // 1_000_000, is_tar=output.suffix == ".tar") as put,
+        ):
+            async for name, content in files_of(audit, head, period, tool=f"failgate {__version__}", made_us=made_us):
+                put(name, content)
+        return span.last - span.first + 1
+
+
+async def _proof(workspace: str, seq: int, data: Path, config_path: Path | None) -> str:
+    from failgate.audit.bundle import proof_of
+
+    async with _opened(workspace, data, config_path) as (database, audit, head):
+        return await proof_of(database, audit, head, seq)
+
+
+@contextlib.asynccontextmanager
+async def _opened(workspace: str, data: Path, config_path: Path | None) -> "AsyncIterator[tuple[Any, Any, Head]]":
+    """Sign the head of the log, through the running server or without one, and open the database."""
+    from failgate.audit.bundle import Head
+    from failgate.audit.checkpoint import read_unverified
+    from failgate.audit.log import AuditLog
+    from failgate.base.clock import SystemClock
+    from failgate.cli.control import carry_out
+
+    signed = await carry_out("audit.checkpoint", {"log": workspace}, data, config_path)
+    head = Head(signed["log"], read_unverified(signed["checkpoint"]), signed["checkpoint"], signed["vkey"])
+    config = read_config(config_path)
+    async with core_database(config, data) as database:
+        yield database, AuditLog(database, SystemClock(), data, origin=config.audit.origin), head
+
+
+def _moment(text: str | None, option: str) -> int | None:
+    """Return microseconds since 1970. Raises: BadInput."""
+    if text is None:
+        return None
+    try:
+        if not _MOMENT.fullmatch(text):
+            raise ValueError(text)  # noqa: TRY301 - one place says what a time is
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+        if since.days < 0:
+            raise ValueError(text)  # noqa: TRY301 - as above
+    except (ValueError, OverflowError):
+        raise BadInput(
+            f"{option} {text[:64]!a} is no time.",
+            hint="Write 2026-11-01 (its midnight in UTC) or 2026-11-01T08:00:00Z.",
+        ) from None
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _must_be_free(output: Path) -> None:
+    if output.exists() or output.is_symlink():
+        raise BadInput(f"{output} is there already.", hint="Name another path, or move it away first.")
+    if not output.absolute().parent.is_dir():
+        raise BadInput(f"There is no folder {output.absolute().parent}.", hint="Make it first.")
+
+
+@contextlib.contextmanager
+def _put_in_place(output: Path) -> Iterator[Path]:
+    """Give a path beside `output` to write to, and rename what is there when it is whole; else nothing is left.
+
+    Raises: BadInput (something is there by now), StorageUnavailable (it cannot be written).
+    """
+    fresh = output.absolute().with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        yield fresh
+        _must_be_free(output)
+        fresh.rename(output)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"{output} cannot be written: {error.strerror}.", hint="Check the space and the rights there."
+        ) from error
+    finally:
+        if fresh.is_dir():
+            shutil.rmtree(fresh, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing(fresh: Path, made_at: int, *, is_tar: bool) -> Iterator[Put]:
+    """Give what writes one file of a bundle, into a folder or a tar archive; all of it is durable at the end."""
+    if not is_tar:
+        fresh.mkdir(mode=0o700)
+        yield lambda name, content: _write(fresh / name, content)
+        return
+    with _created(fresh) as file:
+
+        def put(name: str, content: bytes) -> None:
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime, member.mode = len(content), made_at, 0o600
+            file.write(member.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % tarfile.BLOCKSIZE))
+
+        yield put
+        file.write(bytes(2 * tarfile.BLOCKSIZE))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _created(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def _created(path: Path) -> Iterator[Any]:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
