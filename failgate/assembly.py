@@ -14,8 +14,10 @@ from failgate.accounts.mail import Letterbox, Mail, Relay
 from failgate.accounts.room import build_accounts
 from failgate.accounts.setup_links import SetupLinks, SignInLinks
 from failgate.artifacts.room import open_artifacts
+from failgate.audit.exporting import Exporting
 from failgate.audit.follower import Follower
 from failgate.audit.log import AuditLog
+from failgate.audit.sieve import Sieve
 from failgate.base.clock import Clock, SystemClock
 from failgate.base.data_folder import SECRETS_KEY, hold_data_folder, hold_database_file
 from failgate.base.db import Database
@@ -227,7 +229,6 @@ async def _build(
     accounts.also_end(deletion.end_of_account)
     workspaces.also_end(deletion.end_of_owner)
     workspaces.also_demote(deletion.end_of_owner)
-    exporters = plugins.exporters.items()
     return Services(
         config=config,
         data_dir=data_dir,
@@ -289,11 +290,21 @@ async def _build(
         feed=feed,
         plugins=plugins,
         notifications=notifications,
-        followers=tuple(Follower(db, audit, name, exporter, clock) for name, exporter in exporters),
+        exporting=_exporting(config, db, audit, clock, plugins),
         first_answers=FirstAnswers(db, clock.now_us),
         is_demo=is_demo,
         opened_us=clock.now_us(),
     )
+
+
+def _exporting(config: Config, db: Database, audit: AuditLog, clock: Clock, plugins: OpenedPlugins) -> Exporting:
+    """Return the exporters, each behind the sieve that the config gives it."""
+    followers: list[Follower] = []
+    for name, exporter in plugins.exporters.items():
+        told = config.audit.filters.get(name)
+        sieve = Sieve(told.acts, told.without, told.logs) if told is not None else Sieve()
+        followers.append(Follower(db, audit, name, exporter, clock, sieve=sieve))
+    return Exporting(db, followers)
 
 
 def _outbound(config: Config) -> Outbound:

@@ -29,7 +29,7 @@ from structlog.typing import FilteringBoundLogger
 
 from failgate.accounts.mail import Letter, Letterbox, LetterRefused
 from failgate.artifacts.store import ArtifactStore, Incoming
-from failgate.audit.exporter import AuditExporter, ExportedRecord
+from failgate.audit.exporter import AuditExporter, ExportedRecord, ExportFailed, RecordsRefused
 from failgate.base.clock import Clock, to_rfc3339
 from failgate.base.db import Database, Row, Transaction
 from failgate.base.destination import OutboundRefused
@@ -89,6 +89,7 @@ __all__ = [
     "DraftArtifact",
     "Duration",
     "Escalation",
+    "ExportFailed",
     "ExportedRecord",
     "FailgateError",
     "Finding",
@@ -111,6 +112,7 @@ __all__ = [
     "Plugin",
     "Provides",
     "Reading",
+    "RecordsRefused",
     "ReportFormat",
     "Row",
     "Rule",

@@ -21,7 +21,7 @@ from failgate.accounts.signing_keys import SigningKeys
 from failgate.accounts.tokens import Tokens
 from failgate.artifacts.artifacts import Artifacts
 from failgate.artifacts.keys import ArtifactKeys
-from failgate.audit.follower import Follower
+from failgate.audit.exporting import Exporting
 from failgate.audit.log import AuditLog
 from failgate.base.clock import Clock
 from failgate.base.db import Database
@@ -110,7 +110,7 @@ class Services:
     feed: Feed
     plugins: OpenedPlugins
     notifications: Notifications
-    followers: tuple[Follower, ...]
+    exporting: Exporting
     first_answers: FirstAnswers
     is_demo: bool
     opened_us: int

@@ -27,9 +27,8 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     log.info("gate.rebuilt", pending=rebuilt.pending, quarantined=rebuilt.quarantined, expired=rebuilt.expired)
     services.gate.run()
     stack.push_async_callback(services.gate.close)
-    stack.push_async_callback(_close_followers, services)
-    for follower in services.followers:
-        follower.start()
+    stack.push_async_callback(services.exporting.close)
+    services.exporting.start()
     services.notifications.start()
     stack.push_async_callback(services.notifications.close)
     services.emptying.due.start()
@@ -46,11 +45,6 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     sweeping = Sweeping(_sweeps(services), at_start=services.artifacts.sweep_orphans)
     sweeping.start()
     stack.push_async_callback(sweeping.close)
-
-
-async def _close_followers(services: Services) -> None:
-    """End all of them at once: a few that hang take no longer than one."""
-    await asyncio.gather(*(follower.close() for follower in services.followers))
 
 
 def _sweeps(services: Services) -> Sequence[Sweep]:

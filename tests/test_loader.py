@@ -375,6 +375,17 @@ async def test_a_section_that_no_setting_names_is_refused(tmp_path: Path, host_f
     assert 'add "jsonl" to [audit] exporters, or remove the section' in str(caught.value)
 
 
+async def test_a_filter_for_an_act_that_no_record_has_is_refused(
+    tmp_path: Path, host_for: Callable[[str], Host]
+) -> None:
+    toml = '[audit]\nexporters = ["jsonl"]\nfilters.jsonl = { acts = ["command.*"], without = ["sesion.opened"] }\n'
+    with pytest.raises(ConfigRefused) as caught:
+        async with open_plugins(load_config(written(tmp_path, toml), {}), host_for):
+            pass
+    assert 'no record has the act "sesion.opened"' in str(caught.value)
+    assert 'did you mean "session.opened"?' in str(caught.value)
+
+
 async def test_two_rulebooks_or_two_formats_of_one_name_are_refused(host_for: Callable[[str], Host]) -> None:
     config = parse_config(
         '[gate]\npolicies = ["allowlist", "second"]\n[reports]\nformats = ["capture", "again"]\n'

@@ -71,3 +71,4 @@ class Permission(StrEnum):
     PLATFORM_USER_READ = "platform:user:read"
     PLATFORM_USER_WRITE = "platform:user:write"
     PLATFORM_LIMIT_WRITE = "platform:limit:write"
+    PLATFORM_EXPORTER_WRITE = "platform:exporter:write"

@@ -12,8 +12,10 @@ __all__ = [
     "NODE_BITS",
     "SEQ_BITS",
     "AuditCursorRow",
+    "AuditExporterRow",
     "AuditHeadRow",
     "AuditNodeRow",
+    "AuditPutAsideRow",
     "AuditRecordRow",
     "node_position",
     "record_position",
@@ -54,3 +56,27 @@ class AuditCursorRow(Table, tablename="audit_cursor"):
     exporter = Text(primary_key=True, default="")
     log = Text()
     seq = BigInt()
+
+
+class AuditExporterRow(Table, tablename="audit_exporter"):
+    """An exporter that was opened once: how many test records it took, whether one is to be sent, since when it works.
+
+    `proven_us` is 0 for one that worked before this was kept.
+    """
+
+    exporter = Text(primary_key=True, default="")
+    probes = BigInt()
+    is_due = BigInt()
+    proven_us = BigInt(null=True, default=None)
+
+
+class AuditPutAsideRow(Table, tablename="audit_put_aside"):
+    """A record that the other side of an exporter refuses for ever. Unique for exporter, log and seq."""
+
+    exporter = Text(primary_key=True, default="")
+    log = Text()
+    seq = BigInt()
+    reason = Text()
+    attempts = BigInt()
+    put_us = BigInt()
+    is_due = BigInt()

@@ -7,6 +7,7 @@ import socket
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from failgate.base.ids import is_id
 from failgate.base.secret import Secret
 
 _HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})\Z", re.ASCII)
@@ -108,6 +109,12 @@ def check_log_origin(origin: str) -> None:
     """
     if not _ORIGIN.match(origin):
         raise ValueError('takes 1 to 200 characters without space or plus: say "failgate.example"')
+
+
+def check_exported_log(log: str) -> None:
+    """Refuse what names no log of the server. Raises: ValueError."""
+    if log not in {"*", "system", "workspaces"} and not is_id(log):
+        raise ValueError('takes "system", "workspaces" (all others), "*", or the id of a workspace')
 
 
 def check_sender(sender: str) -> None:

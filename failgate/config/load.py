@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from failgate.config.audit import INSTANCE_PATTERN
 from failgate.config.errors import ConfigRefused, Mistake
 from failgate.config.model import (
-    INSTANCE_PATTERN,
     SECTIONS,
     ArtifactsSection,
     AuditSection,

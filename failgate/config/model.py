@@ -15,7 +15,6 @@ from failgate.base.destination import check_host_pattern
 from failgate.base.errors import StartRefused
 from failgate.base.secret import Secret, key_of
 from failgate.config.addresses import (
-    check_log_origin,
     check_network,
     check_sender,
     check_web_origin,
@@ -24,6 +23,7 @@ from failgate.config.addresses import (
     machine_name,
     split_listen,
 )
+from failgate.config.audit import AuditTable, InstanceName
 from failgate.config.bounds import Between, Fits
 from failgate.config.database import DatabaseTable
 from failgate.config.errors import SettingRefused
@@ -31,10 +31,6 @@ from failgate.config.source import Source
 from failgate.config.sso import SsoTable
 from failgate.config.tls import TlsSection
 from failgate.config.units import Duration, Size
-
-INSTANCE_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
-InstanceName = Annotated[str, msgspec.Meta(pattern=INSTANCE_PATTERN, max_length=64)]
-
 
 _DAY_US = 24 * 3600 * 1_000_000
 Kept = Annotated[Duration, Between("1d", "3650d")] | None
@@ -118,11 +114,8 @@ class DatabaseSection(DatabaseTable, Section, frozen=True):
     """`[database]`: where the core's tables are."""
 
 
-class AuditSection(Section, frozen=True):
+class AuditSection(AuditTable, Section, frozen=True):
     """`[audit]`: how the log is named and which exporters follow it."""
-
-    exporters: tuple[InstanceName, ...] = ()
-    origin: Annotated[str, Fits(check_log_origin)] | None = None
 
 
 class AccountsSection(Section, frozen=True):

@@ -10,7 +10,8 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from failgate.base.secret import Secret
-from failgate.config.model import INSTANCE_PATTERN, SECTIONS
+from failgate.config.audit import INSTANCE_PATTERN
+from failgate.config.model import SECTIONS
 from failgate.config.units import DURATION_PATTERN, SIZE_PATTERN, Duration, Size
 
 _SECRET = {

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from failgate.artifacts.store import ArtifactStore
 from failgate.audit.exporter import AuditExporter
+from failgate.audit.record import Act
+from failgate.audit.sieve import Sieve
 from failgate.config.errors import ConfigRefused, Mistake
 from failgate.config.model import Config, Reference
-from failgate.config.settings import Reader
+from failgate.config.settings import Reader, nearest
 from failgate.drafts import DocumentFormat
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.loader.finding import PluginIdentity, ReadyPlugin
@@ -84,6 +86,7 @@ def _check_slots(config: Config, ready: Sequence[ReadyPlugin], opened: Sequence[
     for name in rulebooks[1:]:
         sentence = f'a second rulebook beside that of "{rulebooks[0]}": rules are kept in one place'
         reader.keep(("plugins", name), sentence, hint="enable one of them")
+    _check_filters(config, reader)
     _check_format_names(opened, reader)
     return reader.mistakes
 
@@ -91,6 +94,19 @@ def _check_slots(config: Config, ready: Sequence[ReadyPlugin], opened: Sequence[
 def _who_fills(reference: Reference, opened: Sequence[OpenedPlugin]) -> str:
     able = [each.identity.name for each in opened if getattr(each.provides, reference.slot)]
     return f"{reference.setting} takes: {', '.join(able)}" if able else "no enabled plugin provides it"
+
+
+def _check_filters(config: Config, reader: Reader) -> None:
+    """Keep a mistake for an act that no record has: it would let nothing through, or leave nothing out."""
+    for name, told in config.audit.filters.items():
+        for key in ("acts", "without"):
+            given: tuple[str, ...] = getattr(told, key)
+            for place, act in enumerate(given):
+                if Sieve((act,)).unknown_acts():
+                    meant = nearest(act, [each.value for each in Act])
+                    hint = f'did you mean "{meant}"?' if meant else 'say "command.denied", or "command.*"'
+                    path = ("audit", "filters", name, key, place)
+                    reader.keep(path, f'no record has the act "{act}"', at="value", hint=hint)
 
 
 def _check_format_names(opened: Sequence[OpenedPlugin], reader: Reader) -> None:

@@ -44,6 +44,10 @@ class Metrics:
             "failgate_audit_exporter_failing", "1 while delivery fails.", ("exporter",), registry=self._registry
         )
 
+        self._put_aside = Gauge(
+            "failgate_audit_put_aside", "Records that the other side refused for ever.", ("exporter",),
+            registry=self._registry,
+        )  # fmt: skip
         self._handshakes = Counter(
             "failgate_tls_handshakes_failed",
             "TLS handshakes that came to nothing.",
@@ -87,8 +91,9 @@ class Metrics:
         """Ask `read` for the gauge `name` whenever somebody looks: values by their labels."""
         self._registry.register(_Watched(name, help_text, labels, read))
 
-    def exporter(self, name: str, records: int, seconds: float, *, is_failing: bool) -> None:
-        """Note how far an audit exporter is behind."""
+    def exporter(self, name: str, records: int, seconds: float, *, is_failing: bool, put_aside: int = 0) -> None:
+        """Note how far an audit exporter is behind, and how many records its other side refused."""
+        self._put_aside.labels(name).set(put_aside)
         self._lag_records.labels(name).set(records)
         self._lag_seconds.labels(name).set(seconds)
         self._failing.labels(name).set(int(is_failing))

@@ -6,7 +6,10 @@ import logging
 
 import pytest
 
-from failgate.audit.follower import MOST_IN_BATCH, Follower, Lag
+from failgate.audit.exporter import TEST_LOG, ExportFailed, RecordsRefused
+from failgate.audit.follower import MOST_IN_BATCH, MOST_REFUSALS, Follower, Lag, Position
+from failgate.audit.record import Act, Actor
+from failgate.audit.sieve import Sieve
 from tests.audit.conftest import WS, event, fill
 
 
@@ -20,6 +23,7 @@ class Shelf:
         self.fails_after_keeping = False
         self.is_stuck = False
         self.is_deaf = False
+        self.refuses = set()
         self.came = asyncio.Event()
 
     async def deliver(self, batch):
@@ -32,6 +36,8 @@ class Shelf:
         if self.failures_left and not self.fails_after_keeping:
             self.failures_left -= 1
             raise ConnectionError("the other side is away")
+        if any((record.log, record.seq) in self.refuses for record in batch):
+            raise RecordsRefused("The other side answers 413: a record is too large.")
         self.batches.append(list(batch))
         self.came.set()
         if self.failures_left:
@@ -57,8 +63,9 @@ def shelf():
 async def follow(database, audit, clock, shelf):
     started = []
 
-    def make(name="shelf"):
-        follower = Follower(database, audit, name, shelf, clock, first_pause_seconds=0.002, longest_pause_seconds=0.01)
+    def make(name="shelf", **more):
+        pauses = {"first_pause_seconds": 0.002, "longest_pause_seconds": 0.01}
+        follower = Follower(database, audit, name, shelf, clock, **(pauses | more))
         follower.start()
         started.append(follower)
         return follower
@@ -100,16 +107,17 @@ async def test_the_cursor_stays_where_a_delivery_failed_and_nothing_is_skipped(f
     await fill(database, audit, 10)
     follower = follow()
     await shelf.until(10)
-    assert (shelf.calls, shelf.seqs()) == (4, list(range(10)))
+    assert (shelf.calls, shelf.seqs()) == (5, list(range(10))), "three failures, the test record, the batch"
     await follower.close()
     assert follower.failure is None
 
 
 async def test_records_whose_answer_was_lost_come_again(follow, shelf, database, audit, caplog):
     caplog.set_level(logging.CRITICAL)
+    follower = follow()
+    await until(lambda: caught_up(follower))
     shelf.failures_left, shelf.fails_after_keeping = 1, True
     await fill(database, audit, 5)
-    follow()
     await shelf.until(10)
     assert shelf.seqs() == [0, 1, 2, 3, 4] * 2
 
@@ -176,3 +184,202 @@ async def test_two_exporters_have_each_a_cursor_of_their_own(follow, shelf, data
     follow("two")
     await shelf.until(6)
     assert shelf.seqs() == [0, 1, 2, 0, 1, 2]
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not await condition():
+            await asyncio.sleep(0.002)
+
+
+async def acts(audit, log="system"):
+    return [stored.record["act"] for stored in await audit.records(log)]
+
+
+async def test_a_test_record_arrives_before_anything_else_and_once(follow, shelf, database, audit):
+    await fill(database, audit, 3)
+    follower = follow()
+    await shelf.until(3)
+    [[first], *_] = shelf.batches
+    assert (first.log, first.seq) == (TEST_LOG, 0)
+    assert b'"act":"exporter.tested"' in first.leaf
+    await until(follower.is_proven)
+    assert await acts(audit) == [Act.EXPORTER_ENABLED]
+    await follower.close()
+    follow()
+    await audit.record(event(9))
+    await shelf.until(4)
+    assert len(shelf.seqs(TEST_LOG)) == 1
+
+
+async def test_nothing_leaves_while_the_test_record_does_not_arrive(follow, shelf, database, audit, caplog):
+    caplog.set_level(logging.CRITICAL)
+    shelf.refuses.add((TEST_LOG, 0))
+    await fill(database, audit, 3)
+    follower = follow()
+    async with asyncio.timeout(10):
+        while shelf.calls < 6:
+            await asyncio.sleep(0.002)
+    assert shelf.batches == []
+    assert not await follower.is_proven()
+    assert await follower.put_aside.count() == 0, "a test record is no record of a log"
+    shelf.refuses.clear()
+    await shelf.until(3)
+
+
+async def test_an_exporter_of_before_is_not_held_up_by_a_test_record(follow, shelf, database, audit):
+    """What migration 0048 says of exporters that delivered already."""
+    await fill(database, audit, 2)
+    await database.write(lambda tx: tx.execute("INSERT INTO audit_exporter VALUES ('shelf', 0, 0, 0)"))
+    follow()
+    await shelf.until(2)
+    assert shelf.seqs(TEST_LOG) == []
+
+
+async def test_an_operator_has_a_test_record_sent_before_what_waits(follow, shelf, database, audit, caplog):
+    caplog.set_level(logging.CRITICAL)
+    follower = follow(first_pause_seconds=3600, longest_pause_seconds=3600)
+    await until(follower.is_proven)
+    await until(lambda: caught_up(follower))
+    shelf.failures_left = 1
+    await audit.record(event())
+    async with asyncio.timeout(10):
+        while follower.failure is None:
+            await asyncio.sleep(0.002)
+    await database.write(lambda tx: follower.ask_test_within(tx, Actor("user", "u1")))
+    await shelf.until(1)
+    assert shelf.seqs(TEST_LOG) == [0, 1]
+    assert follower.failed_us is not None
+    assert follower.failure is None
+    assert Act.EXPORTER_TESTED in await acts(audit)
+
+
+async def caught_up(follower):
+    return await follower.is_proven() and (await follower.lag()).records == 0
+
+
+async def test_a_record_that_is_refused_for_ever_is_put_aside_and_holds_up_nothing(
+    follow, shelf, database, audit, caplog
+):
+    caplog.set_level(logging.CRITICAL)
+    shelf.refuses = {(WS, 7), (WS, 400)}
+    await fill(database, audit, 600)
+    follower = follow()
+    await shelf.until(598)
+    await until(lambda: caught_up(follower))
+    assert shelf.seqs() == [seq for seq in range(600) if (WS, seq) not in shelf.refuses], "in order, the two missing"
+    refused = await follower.put_aside.page(10)
+    assert sorted((one.log, one.seq, one.attempts) for one in refused) == [
+        (WS, 7, MOST_REFUSALS),
+        (WS, 400, MOST_REFUSALS),
+    ]
+    assert "413" in refused[0].reason
+    gaps = [one.record["data"] for one in await audit.records("system") if one.record["act"] == Act.EXPORT_REFUSED]
+    assert [(one["log"], one["number"]) for one in gaps] == [(WS, 7), (WS, 400)]
+    assert len(shelf.seqs("system")) == 3, "the other side is told of its gaps"
+
+
+async def test_what_was_put_aside_is_sent_again_when_asked_to(follow, shelf, database, audit, caplog):
+    caplog.set_level(logging.CRITICAL)
+    shelf.refuses = {(WS, 1), (WS, 2)}
+    await fill(database, audit, 4)
+    follower = follow()
+    await until(lambda: caught_up(follower))
+    shelf.refuses = {(WS, 2)}
+    assert await database.write(lambda tx: follower.ask_resend_within(tx, Actor("user", "u1"))) == 2
+    await until(lambda: left(follower, [2]))
+    assert 1 in shelf.seqs()
+    await until(lambda: caught_up(follower))
+    [refused] = await follower.put_aside.page(10)
+    assert (refused.attempts, refused.is_due) == (MOST_REFUSALS + 1, False), "one try for each click"
+    assert Act.EXPORT_RESENT in await acts(audit)
+
+
+async def left(follower, seqs):
+    return [one.seq for one in await follower.put_aside.page(10)] == seqs
+
+
+async def test_whoever_is_away_has_refused_no_record(follow, shelf, database, audit, caplog):
+    caplog.set_level(logging.CRITICAL)
+    await fill(database, audit, 2)
+    follower = follow()
+    await until(lambda: caught_up(follower))
+    shelf.failures_left = 30
+    await audit.record(event())
+    await until(lambda: caught_up(follower))
+    assert shelf.seqs() == [0, 1, 2]
+    assert await follower.put_aside.count() == 0
+
+
+async def test_the_record_of_a_refusal_that_is_refused_itself_makes_no_other(follow, shelf, database, audit, caplog):
+    """An other side that refuses everything: each refusal is recorded, the refusal of that record is not."""
+    caplog.set_level(logging.CRITICAL)
+    follower = follow()
+    await until(lambda: caught_up(follower))
+    shelf.refuses = {(log, seq) for log in (WS, "system") for seq in range(100)} - {("system", 0)}
+    await fill(database, audit, 2)
+    await until(lambda: caught_up(follower))
+    assert await acts(audit) == [Act.EXPORTER_ENABLED, Act.EXPORT_REFUSED, Act.EXPORT_REFUSED]
+    assert await follower.put_aside.count() == 4
+
+
+async def test_whoever_refuses_too_many_is_waited_for(follow, shelf, database, audit, monkeypatch, caplog):
+    caplog.set_level(logging.CRITICAL)
+    monkeypatch.setattr("failgate.audit.follower.MOST_PUT_ASIDE", 2)
+    follower = follow()
+    await until(lambda: caught_up(follower))
+    shelf.refuses = {(WS, seq) for seq in range(3)}
+    await fill(database, audit, 4)
+    async with asyncio.timeout(10):
+        while "put aside already" not in (follower.failure or ""):
+            await asyncio.sleep(0.002)
+    assert await cursor(database) == 2
+    shelf.refuses.clear()
+    await shelf.until(2)
+    assert shelf.seqs() == [2, 3]
+
+
+async def test_a_delivery_that_hangs_is_ended_and_comes_again(follow, shelf, audit, caplog):
+    caplog.set_level(logging.CRITICAL)
+    follower = follow(longest_call_seconds=0.05)
+    await until(follower.is_proven)
+    await until(lambda: caught_up(follower))
+    shelf.is_stuck = True
+    await audit.record(event())
+    async with asyncio.timeout(10):
+        while follower.failure is None:
+            await asyncio.sleep(0.002)
+    assert follower.failure == "The delivery had no end within 0.05 seconds."
+    shelf.is_stuck = False
+    await shelf.until(1)
+    assert shelf.seqs() == [0]
+
+
+async def test_what_the_config_filters_out_moves_the_cursor_all_the_same(follow, shelf, database, audit):
+    await fill(database, audit, 5)
+    await audit.record(event(act=Act.COMMAND_DENIED, data={}))
+    await audit.record(event())
+    follower = follow(sieve=Sieve(acts=("command.*",), logs=("workspaces",)))
+    await until(lambda: caught_up(follower))
+    assert (shelf.seqs(), shelf.seqs("system")) == ([5], [])
+    assert await follower.positions() == [Position(WS, 7, 7), Position("system", 1, 1)]
+
+
+async def test_the_other_side_says_when_to_come_back(follow, shelf, audit, monkeypatch, caplog):
+    caplog.set_level(logging.CRITICAL)
+    follower = follow()
+    await until(lambda: caught_up(follower))
+
+    async def busy(_batch):
+        raise ExportFailed("The other side answers 429.", retry_after_seconds=3600.0)
+
+    monkeypatch.setattr(shelf, "deliver", busy)
+    await audit.record(event())
+    async with asyncio.timeout(10):
+        while follower.failure is None:
+            await asyncio.sleep(0.002)
+    monkeypatch.undo()
+    await asyncio.sleep(0.1)
+    assert shelf.seqs() == [], "it is not asked before"
+    follower.wake()
+    await shelf.until(1)

@@ -291,6 +291,8 @@ LET_IN: dict[str, set[int]] = {
     "page.invitation_create": {400},
     "page.invitation_revoke": {404},
     "page.settings_rename": {200},
+    "page.platform_exporter_test": {404},
+    "page.platform_exporter_resend": {404},
     "page.platform_user": {404},
     "page.platform_disable": {404},
     "page.platform_enable": {404},
@@ -483,6 +485,7 @@ class World:
             .replace("{project}", "1")
             .replace("{format}", "junit")
             .replace("{number}", "0")
+            .replace("{exporter}", "nowhere")
         )
         query = QUERIES.get(door.name, "").replace("{workspace}", workspace)
         return path.replace("{name:path}", "failgate.css").replace("{place:path}", "entries/000.p/1") + (

@@ -56,9 +56,10 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[Readiness]:
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Answer every counter in the text format of Prometheus, to this machine and to the platform role."""
     counters: Metrics = request.app.state.metrics
-    for follower in services_of(request).followers:
-        lag = await follower.lag()
-        counters.exporter(follower.name, lag.records, lag.seconds, is_failing=follower.failure is not None)
+    for follower in services_of(request).exporting.followers:
+        lag, put_aside = await follower.lag(), await follower.put_aside.count()
+        is_failing = follower.failure is not None
+        counters.exporter(follower.name, lag.records, lag.seconds, is_failing=is_failing, put_aside=put_aside)
     counters.notifications(await services_of(request).notifications.outbox.states())
     return Response(counters.text(), media_type=MEDIA_TYPE)
 
@@ -69,6 +70,10 @@ async def run_checks(services: Services) -> list[Check]:
         _database(services),
         _ask("audit", _audit(services)),
         *(_ask(f"plugin {name}", health()) for name, health in services.plugins.health.items()),
+        *(
+            _ask(f"exporter {each.name}", services.exporting.problem(each), is_outage=False)
+            for each in services.exporting.followers
+        ),
     ]
     return [*await asyncio.gather(*checks), Check("rules", services.rules.trouble, is_outage=False)]
 
@@ -82,11 +87,11 @@ async def _audit(services: Services) -> str | None:
     return None
 
 
-async def _ask(name: str, answer: Awaitable[str | None]) -> Check:
+async def _ask(name: str, answer: Awaitable[str | None], *, is_outage: bool = True) -> Check:
     try:
         async with asyncio.timeout(_LONGEST_CHECK_SECONDS):
-            return Check(name, await answer)
+            return Check(name, await answer, is_outage)
     except TimeoutError:
-        return Check(name, "It does not answer.")
+        return Check(name, "It does not answer.", is_outage)
     except Exception as error:  # noqa: BLE001 - a part that fails is what this door tells
-        return Check(name, f"It fails: {type(error).__name__}.")
+        return Check(name, f"It fails: {type(error).__name__}.", is_outage)

@@ -63,6 +63,7 @@ _INSTALLATION: Final = (
     NavItem("Installation", "/platform", "platform"),
     NavItem("Users", "/platform/users", "members"),
     NavItem("Plugins", "/platform/plugins", "branch"),
+    NavItem("Exporters", "/platform/exporters", "download"),
     NavItem("Connections", "/platform/connections", "link"),
 )
 

@@ -5,7 +5,19 @@ from typing import Any, Final
 
 from failgate.access.permission import Permission as P  # noqa: N817 - the table is read in columns
 from failgate.web.door import Door
-from failgate.web.pages import agents, deletion, invite, keys, members, platform, platform_users, reset, runs, settings
+from failgate.web.pages import (
+    agents,
+    deletion,
+    invite,
+    keys,
+    members,
+    platform,
+    platform_exporters,
+    platform_users,
+    reset,
+    runs,
+    settings,
+)
 
 _ROOM: Final = "/w/{workspace}"
 
@@ -97,6 +109,12 @@ PEOPLE: Final = (
 PLATFORM: Final = (
     _platform("page.platform", "GET", "", platform.installation, P.PLATFORM_INSTALLATION_READ),
     _platform("page.platform_plugins", "GET", "/plugins", platform.plugins, P.PLATFORM_INSTALLATION_READ),
+    _platform("page.platform_exporters", "GET", "/exporters", platform_exporters.listing,
+              P.PLATFORM_INSTALLATION_READ),
+    _platform("page.platform_exporter_test", "POST", "/exporters/{exporter}/test", platform_exporters.test,
+              P.PLATFORM_EXPORTER_WRITE, is_sensitive=True),
+    _platform("page.platform_exporter_resend", "POST", "/exporters/{exporter}/resend", platform_exporters.resend,
+              P.PLATFORM_EXPORTER_WRITE, is_sensitive=True),
     _platform("page.platform_connections", "GET", "/connections", platform.connections, P.PLATFORM_INSTALLATION_READ),
     _platform("page.platform_users", "GET", "/users", platform_users.listing, P.PLATFORM_USER_READ),
     _platform("page.platform_user", "GET", "/users/{id}", platform_users.one, P.PLATFORM_USER_READ,

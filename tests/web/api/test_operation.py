@@ -54,7 +54,7 @@ async def test_the_lag_of_each_exporter_is_shown(tmp_path):
     config = tmp_path / "failgate.toml"
     config.write_text('[audit]\nexporters = ["jsonl"]\n')
     async with open_services(load_config(config, {}).with_listen("127.0.0.1:0"), tmp_path / "data") as services:
-        [follower] = services.followers
+        [follower] = services.exporting.followers
         await follower.close()
         await services.audit.record(Event(Act.SERVER_STARTED, "system", "server", "s", SERVER, {"version": "1"}))
         async with running(services) as one, one.client() as client:
@@ -64,3 +64,4 @@ async def test_the_lag_of_each_exporter_is_shown(tmp_path):
     assert f'failgate_audit_lag_records{{exporter="jsonl"}} {float(lag.records)}' in text
     assert 'failgate_audit_lag_seconds{exporter="jsonl"}' in text
     assert 'failgate_audit_exporter_failing{exporter="jsonl"} 0.0' in text
+    assert 'failgate_audit_put_aside{exporter="jsonl"} 0.0' in text

@@ -8,7 +8,7 @@ from failgate.base.ids import new_id
 from tests.web.api.test_agents import person
 from tests.web.conftest import OPERATOR
 
-PATHS = ("/platform", "/platform/plugins", "/platform/connections", "/platform/users")
+PATHS = ("/platform", "/platform/plugins", "/platform/connections", "/platform/users", "/platform/exporters")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from failgate.web.pages import account_view as account
+from failgate.web.pages import exporters_view as exporters
 from failgate.web.pages import factor_view as factors
 from failgate.web.pages import people_view as people
 from failgate.web.pages import platform_view as platform
@@ -113,6 +114,19 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
     member = people.MemberLine("m", EVIL, "owner", EVIL, False, True, True, at)
     fact = platform.Fact(EVIL, EVIL, EVIL)
     user = platform.UserLine("u", EVIL, at, at, 2, True, True, True, False, False)
+    exporter = exporters.ExporterCard(
+        EVIL,
+        True,
+        EVIL,
+        1,
+        (exporters.PositionLine(EVIL, 1, 2),),
+        1,
+        EVIL,
+        at,
+        2,
+        (exporters.RefusedLine(EVIL, 1, EVIL, 3, at, True), exporters.RefusedLine(EVIL, 1, EVIL, 3, at, False)),
+        1,
+    )
     said = Explanation("ask", [Finding(EVIL, "ask", EVIL, 1, 80, [EVIL])], EVIL, 1, Risk(80, [EVIL]), "two", [EVIL])
     explained = answer_view({"argv": [EVIL, "\u202e"], "cwd": EVIL, "host": EVIL}, said, EVIL, is_line=True)
     given: dict[str, tuple[str, Any]] = {
@@ -192,6 +206,8 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "platform": ("platform.html", platform.InstallationView("1", at, (fact,), (platform.CheckLine(EVIL, EVIL), platform.CheckLine(EVIL, None)), (fact,), platform.MailLine(True, EVIL, 1, 2, 3, EVIL, at), False, ("m",))),
         "platform well": ("platform.html", platform.InstallationView("1", at, (), (), (), platform.MailLine(False, "", 0, 0, 0, None, None), True, ("m",))),
         "platform plugins": ("platform_plugins.html", platform.PluginsView((platform.PluginLine(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL), platform.PluginLine(EVIL, EVIL, EVIL, EVIL, EVIL)))),
+        "platform exporters": ("platform_exporters.html", exporters.ExportersView((exporter, replace(exporter, failure=None, is_proven=False, refused=()), replace(exporter, failure=None, lag=None)), EVIL)),
+        "platform exporters none": ("platform_exporters.html", exporters.ExportersView(())),
         "platform connections": ("platform_connections.html", platform.ConnectionsView((platform.ConnectionLine(EVIL, EVIL, EVIL, EVIL),))),
         "platform connections none": ("platform_connections.html", platform.ConnectionsView(())),
         "platform users": ("platform_users.html", platform.UsersView((user, replace(user, seen=None, has_second_factor=False)), EVIL, 2, 1, "/")),

@@ -1,0 +1,86 @@
+"""The room of the exporters: their followers together, what an operator sees of them and asks of them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from failgate.audit.follower import Follower, Lag, Position
+from failgate.audit.put_aside import Refused
+from failgate.audit.record import Actor
+from failgate.base.db import Database
+from failgate.base.errors import NotFound
+
+MOST_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one exporter stands. `failed_us` is when a delivery failed last, `failure` why when none succeeded since."""
+
+    name: str
+    is_proven: bool
+    lag: Lag
+    positions: Sequence[Position]
+    failure: str | None
+    failed_us: int | None
+    put_aside: int
+    refused: Sequence[Refused]
+
+
+class Exporting:
+    """Every exporter that the config names."""
+
+    def __init__(self, database: Database, followers: Sequence[Follower]) -> None:
+        """Keep the followers; `start` begins."""
+        self.followers = tuple(followers)
+        self._database = database
+
+    def start(self) -> None:
+        """Begin to deliver in the background."""
+        for follower in self.followers:
+            follower.start()
+
+    async def close(self) -> None:
+        """End all of them at once: a few that hang take no longer than one."""
+        await asyncio.gather(*(follower.close() for follower in self.followers))
+
+    async def standings(self) -> list[Standing]:
+        """Return how each exporter stands, in the order of the config."""
+        return [await self._standing(follower) for follower in self.followers]
+
+    async def problem(self, follower: Follower) -> str | None:
+        """Return what an operator should know of one exporter, or None: it fails, or records are put aside."""
+        if follower.failure is not None:
+            return f"It does not deliver: {follower.failure}"
+        count = await follower.put_aside.count()
+        return f"The other side refused {count} records for ever; /platform/exporters shows them." if count else None
+
+    async def test(self, name: str, actor: Actor) -> None:
+        """Send a test record by the exporter `name`, before all that waits. Raises: NotFound."""
+        follower = self._follower(name)
+        await self._database.write(lambda tx: follower.ask_test_within(tx, actor))
+
+    async def resend(self, name: str, actor: Actor) -> int:
+        """Send what the other side of `name` refused once more; return how many records. Raises: NotFound."""
+        follower = self._follower(name)
+        return await self._database.write(lambda tx: follower.ask_resend_within(tx, actor))
+
+    def _follower(self, name: str) -> Follower:
+        found = next((each for each in self.followers if each.name == name), None)
+        if found is None:
+            raise NotFound("There is no such exporter.")
+        return found
+
+    @staticmethod
+    async def _standing(follower: Follower) -> Standing:
+        return Standing(
+            follower.name,
+            await follower.is_proven(),
+            await follower.lag(),
+            await follower.positions(),
+            follower.failure,
+            follower.failed_us,
+            await follower.put_aside.count(),
+            await follower.put_aside.page(MOST_SHOWN),
+        )

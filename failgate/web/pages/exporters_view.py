@@ -1,0 +1,51 @@
+"""The page of the exporters as plain values. Pure."""
+
+from dataclasses import dataclass
+
+from failgate.web.pages.text import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class PositionLine:
+    """A log that is not delivered to its end: `seq` is the first record that is missing there."""
+
+    log: str
+    seq: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """A record that the other side refused for ever; `is_due`: it is on its way once more."""
+
+    log: str
+    seq: int
+    reason: str
+    attempts: int
+    put: Moment
+    is_due: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterCard:
+    """One exporter. `lag` None: everything is delivered; `done` logs are; `failed` is when it failed last."""
+
+    name: str
+    is_proven: bool
+    lag: str | None
+    done: int
+    behind: tuple[PositionLine, ...]
+    more: int
+    failure: str | None
+    failed: Moment | None
+    put_aside: int
+    refused: tuple[RefusedLine, ...]
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExportersView:
+    """Every exporter of the config, and what was done with one."""
+
+    cards: tuple[ExporterCard, ...]
+    done: str | None = None

@@ -1,0 +1,70 @@
+"""The exporters of the audit log, for the platform role: how far each is, why it fails, what was refused; try again."""
+
+from typing import Final
+
+from litestar.params import FromPath
+
+from failgate.audit.exporting import MOST_SHOWN, Standing
+from failgate.audit.follower import Position
+from failgate.audit.record import Actor
+from failgate.web.context import services_of, visit_of
+from failgate.web.pages.exporters_view import ExporterCard, ExportersView, PositionLine, RefusedLine
+from failgate.web.pages.showing import Asking, Page, show
+from failgate.web.pages.text import moment, span
+
+_MOST_LOGS: Final = 20
+
+
+async def listing(request: Asking) -> Page:
+    """Show every exporter."""
+    return await _show(request)
+
+
+async def test(request: Asking, exporter: FromPath[str]) -> Page:
+    """Send a test record before what waits."""
+    await services_of(request).exporting.test(exporter, Actor.of(visit_of(request).principal))
+    return await _show(request, done=f"A test record is on its way by {exporter}. This page says when it fails.")
+
+
+async def resend(request: Asking, exporter: FromPath[str]) -> Page:
+    """Send what was refused once more."""
+    count = await services_of(request).exporting.resend(exporter, Actor.of(visit_of(request).principal))
+    return await _show(request, done=f"{_records(count)} put aside by {exporter} are sent once more.")
+
+
+async def _show(request: Asking, *, done: str | None = None) -> Page:
+    services = services_of(request)
+    now_us = services.clock.now_us()
+    cards = tuple(_card(standing, now_us) for standing in await services.exporting.standings())
+    view = ExportersView(cards, done)
+    return await show(request, "platform_exporters.html", view, title="Exporters", room="platform-exporters")
+
+
+def _card(standing: Standing, now_us: int) -> ExporterCard:
+    behind = [one for one in standing.positions if one.seq < one.size]
+    return ExporterCard(
+        name=standing.name,
+        is_proven=standing.is_proven,
+        lag=f"{_records(standing.lag.records)}, the oldest for {span(round(standing.lag.seconds))}"
+        if standing.lag.records
+        else None,
+        done=len(standing.positions) - len(behind),
+        behind=tuple(_line(one) for one in behind[:_MOST_LOGS]),
+        more=max(0, len(behind) - _MOST_LOGS),
+        failure=standing.failure,
+        failed=moment(standing.failed_us, now_us) if standing.failed_us is not None else None,
+        put_aside=standing.put_aside,
+        refused=tuple(
+            RefusedLine(one.log, one.seq, one.reason, one.attempts, moment(one.put_us, now_us), one.is_due)
+            for one in standing.refused
+        ),
+        hidden=max(0, standing.put_aside - MOST_SHOWN),
+    )
+
+
+def _line(position: Position) -> PositionLine:
+    return PositionLine(position.log, position.seq, position.size)
+
+
+def _records(count: int) -> str:
+    return f"{count} record{'' if count == 1 else 's'}"
