@@ -17,6 +17,7 @@ from failgate.artifacts.room import open_artifacts
 from failgate.audit.exporting import Exporting
 from failgate.audit.follower import Follower
 from failgate.audit.log import AuditLog
+from failgate.audit.requiring import Required
 from failgate.audit.sieve import Sieve
 from failgate.base.clock import Clock, SystemClock
 from failgate.base.data_folder import SECRETS_KEY, hold_data_folder, hold_database_file
@@ -304,7 +305,9 @@ def _exporting(config: Config, db: Database, audit: AuditLog, clock: Clock, plug
         told = config.audit.filters.get(name)
         sieve = Sieve(told.acts, told.without, told.logs) if told is not None else Sieve()
         followers.append(Follower(db, audit, name, exporter, clock, sieve=sieve))
-    return Exporting(db, followers)
+    section = config.audit
+    needed = [follower for follower in followers if follower.name in section.require]
+    return Exporting(db, followers, Required(needed, section.require_within.seconds))
 
 
 def _outbound(config: Config) -> Outbound:

@@ -28,7 +28,7 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     services.gate.run()
     stack.push_async_callback(services.gate.close)
     stack.push_async_callback(services.exporting.close)
-    services.exporting.start()
+    await services.exporting.start()
     services.notifications.start()
     stack.push_async_callback(services.notifications.close)
     services.emptying.due.start()

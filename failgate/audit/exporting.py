@@ -8,6 +8,7 @@ from typing import Final
 from failgate.audit.follower import Follower, Lag, Position
 from failgate.audit.put_aside import Refused
 from failgate.audit.record import Actor
+from failgate.audit.requiring import Required
 from failgate.base.db import Database
 from failgate.base.errors import NotFound
 
@@ -31,19 +32,21 @@ class Standing:
 class Exporting:
     """Every exporter that the config names."""
 
-    def __init__(self, database: Database, followers: Sequence[Follower]) -> None:
-        """Keep the followers; `start` begins."""
+    def __init__(self, database: Database, followers: Sequence[Follower], required: Required | None = None) -> None:
+        """Keep the followers, and those of them that are `required`; `start` begins."""
         self.followers = tuple(followers)
+        self.required = required or Required((), 0)
         self._database = database
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin to deliver in the background."""
         for follower in self.followers:
             follower.start()
+        await self.required.start()
 
     async def close(self) -> None:
         """End all of them at once: a few that hang take no longer than one."""
-        await asyncio.gather(*(follower.close() for follower in self.followers))
+        await asyncio.gather(self.required.close(), *(follower.close() for follower in self.followers))
 
     async def standings(self) -> list[Standing]:
         """Return how each exporter stands, in the order of the config."""
@@ -51,10 +54,16 @@ class Exporting:
 
     async def problem(self, follower: Follower) -> str | None:
         """Return what an operator should know of one exporter, or None: it fails, or records are put aside."""
+        if self.is_held_by(follower):
+            return f"The server changes nothing until it has caught up: {follower.failure or 'it is too far behind'}"
         if follower.failure is not None:
             return f"It does not deliver: {follower.failure}"
         count = await follower.put_aside.count()
         return f"The other side refused {count} records for ever; /platform/exporters shows them." if count else None
+
+    def is_held_by(self, follower: Follower) -> bool:
+        """Tell whether the server holds because this exporter is behind."""
+        return self.required.behind == follower.name
 
     async def test(self, name: str, actor: Actor) -> None:
         """Send a test record by the exporter `name`, before all that waits. Raises: NotFound."""

@@ -5,8 +5,9 @@ from typing import Annotated, Final
 import msgspec
 
 from failgate.config.addresses import check_exported_log, check_log_origin
-from failgate.config.bounds import Fits
+from failgate.config.bounds import Between, Fits
 from failgate.config.errors import SettingRefused
+from failgate.config.units import Duration
 
 INSTANCE_PATTERN: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 InstanceName = Annotated[str, msgspec.Meta(pattern=INSTANCE_PATTERN, max_length=64)]
@@ -25,6 +26,8 @@ class AuditTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     exporters: tuple[InstanceName, ...] = ()
     filters: dict[InstanceName, ExportFilter] = {}  # msgspec copies the empty default
+    require: tuple[InstanceName, ...] = ()
+    require_within: Annotated[Duration, Between("1s", "30d")] = Duration("15m")
     origin: Annotated[str, Fits(check_log_origin)] | None = None
 
     def __post_init__(self) -> None:
@@ -35,3 +38,6 @@ class AuditTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         for name in self.filters:
             if name not in self.exporters:
                 raise SettingRefused(f"filters.{name}", f'"{name}" is not among [audit] exporters')
+        for name in self.require:
+            if name not in self.exporters:
+                raise SettingRefused("require", f'"{name}" is not among [audit] exporters')

@@ -33,6 +33,7 @@ from failgate.web.errors import OtherStatus
 from failgate.web.forms import FORM_BYTES, read_form
 from failgate.web.freshness import check_anew, check_second_factor, check_step_up
 from failgate.web.headers import header, own_origins
+from failgate.web.keeping_up import must_keep_up
 from failgate.web.strict_query import single_values
 from failgate.workspaces.names import is_slug
 
@@ -77,6 +78,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     by_cookie = await _identify(scope, visit, door, services)
     await _check_site(connection, visit, door, services, by_cookie=by_cookie)
     await admit(scope, visit, door, services, connection.app.state.denials)
+    must_keep_up(door, services)
 
 
 async def admit(scope: Scope, visit: Visit, door: Door, services: Services, denials: Denials) -> None:

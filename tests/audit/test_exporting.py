@@ -39,7 +39,7 @@ async def exporting(database, audit, clock, picky, caplog):
     caplog.set_level(logging.CRITICAL)
     pauses = {"first_pause_seconds": 0.002, "longest_pause_seconds": 0.01}
     one = Exporting(database, [Follower(database, audit, "siem", picky, clock, **pauses)])
-    one.start()
+    await one.start()
     yield one
     await one.close()
 

@@ -22,6 +22,13 @@ def test_a_filter_is_of_one_exporter() -> None:
     assert (told.acts, told.without, told.logs) == (("command.*",), (), ("system", workspace))
 
 
+def test_what_is_required_is_an_exporter() -> None:
+    section = parse_config('[audit]\nexporters = ["jsonl"]\nrequire = ["jsonl"]\nrequire_within = "90s"').audit
+    assert (section.require, section.require_within.seconds) == (("jsonl",), 90.0)
+    assert 'audit.require: "other" is not among [audit] exporters' in mistakes('require = ["other"]')
+    assert "require_within" in mistakes('require_within = "0s"')
+
+
 @pytest.mark.parametrize(
     ("toml", "says"),
     [

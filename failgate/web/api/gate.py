@@ -74,6 +74,8 @@ async def vote(
 ) -> CommandView:
     """Approve or deny. A vote that comes too late is 409 with the stored `state`."""
     visit = visit_of(request)
+    if data.decision == "approve":
+        services_of(request).exporting.required.must_keep_up()
     return await services_of(request).gate.vote(
         visit.principal, visit.here().id, id, data, key_of(request, idempotency_key, data)
     )

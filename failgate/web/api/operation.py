@@ -71,7 +71,9 @@ async def run_checks(services: Services) -> list[Check]:
         _ask("audit", _audit(services)),
         *(_ask(f"plugin {name}", health()) for name, health in services.plugins.health.items()),
         *(
-            _ask(f"exporter {each.name}", services.exporting.problem(each), is_outage=False)
+            _ask(
+                f"exporter {each.name}", services.exporting.problem(each), is_outage=services.exporting.is_held_by(each)
+            )
             for each in services.exporting.followers
         ),
     ]

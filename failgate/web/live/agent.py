@@ -156,6 +156,8 @@ class _Agent:
 
     async def _do(self, frame: Incoming) -> bytes | None:
         gate, workspace_id = self._gate, self._workspace_id
+        if isinstance(frame, Submit | Use):
+            self._services.exporting.required.must_keep_up()
         if isinstance(frame, Submit):
             if not self._may_at_once(Permission.WORKSPACE_COMMAND_SUBMIT):
                 await self._authorize(Permission.WORKSPACE_COMMAND_SUBMIT)

@@ -47,6 +47,8 @@ async def vote(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the 
         wants_changes=decision == "changes",
         confirm=visit.form.get("confirm", "").strip() or None,
     )
+    if decision == "approve":
+        services_of(request).exporting.required.must_keep_up()
     gate = services_of(request).gate
     cast = gate.deny_alike if decision == "deny-alike" else gate.vote
     await cast(visit.principal, visit.here().id, id, cast_vote)
