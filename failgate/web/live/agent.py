@@ -156,9 +156,8 @@ class _Agent:
 
     async def _do(self, frame: Incoming) -> bytes | None:
         gate, workspace_id = self._gate, self._workspace_id
-        if isinstance(frame, Submit | Use):
-            self._services.exporting.required.must_keep_up()
         if isinstance(frame, Submit):
+            self._services.exporting.required.must_keep_up()
             if not self._may_at_once(Permission.WORKSPACE_COMMAND_SUBMIT):
                 await self._authorize(Permission.WORKSPACE_COMMAND_SUBMIT)
             if len(self._endings) >= MAX_WATCHED:
@@ -178,6 +177,7 @@ class _Agent:
             return _encode(Done("cancelled", view.id, view.state, frame.ref))
         await self._authorize(Permission.WORKSPACE_COMMAND_CONSUME)
         if isinstance(frame, Use):
+            self._services.exporting.required.must_keep_up()
             view = await gate.consume(self._visit.principal, workspace_id, _checked(frame.id), frame)
             return _encode(Done("consumed", view.id, view.state, frame.ref))
         view = await gate.outcome(self._visit.principal, workspace_id, _checked(frame.id), frame)
