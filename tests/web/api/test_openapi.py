@@ -66,7 +66,7 @@ async def test_the_reader_shows_every_operation_without_a_script_of_its_own_or_a
         answer = await client.get("/api/docs")
     assert answer.status_code == 200
     for door in API:
-        assert door.path in answer.text
+        assert door.path.replace(":path}", "}") in answer.text
     assert "CommandView" in answer.text
     assert not re.search(r"https?://", answer.text)
     assert not re.search(r"<script(?![^>]*src=\"/static/)", answer.text)
