@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import NamedTuple
 
+from failgate.base.file_kinds import SNIFFED_BYTES, truthful
 from failgate.client.asciicast import MEDIA_TYPE, CastWriter
 from failgate.client.capture_settings import Limits, Wishes
 from failgate.client.cleaning import cleaned
@@ -161,8 +162,9 @@ class Contents:
         if min(size, limits.file_head + limits.file_tail) > left:
             self._note(NotedFile(path, "beyond the limit of all files", size))
             return 0
-        name = self._free_name(path)
         media_type = "application/octet-stream" if is_binary else "text/plain"
+        shown, media_type = truthful(path, media_type, os.pread(descriptor, SNIFFED_BYTES, 0))
+        name = self._free_name(shown)  # `path` stays as it is: a replay puts the file where it lay
         with self._writer.adding(name, "file", media_type, path=path) as file:
             head, start = _kept(descriptor, size, limits)
             self._redact_into(file, _pieces(descriptor, 0, head), name)

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self, cast
 
@@ -16,6 +17,7 @@ import msgspec
 
 from failgate.base.canonical import canonical
 from failgate.base.errors import BadInput, NotFound, Unprocessable
+from failgate.base.file_kinds import SNIFFED_BYTES, truthful
 from failgate.base.ids import is_id
 from failgate.wire.reports import ArtifactKind, Manifest, ManifestArtifact
 
@@ -101,7 +103,8 @@ class ReportWriter:
     def adding(self, name: str, kind: ArtifactKind, media_type: str, path: str | None = None) -> Iterator[ArtifactFile]:
         """Give the file of an artifact (its content must be redacted already); it is added when the block ends well.
 
-        With `is_dropped` set in the block it is not kept.
+        With `is_dropped` set in the block it is not kept. What holds something else than its name or media type says is
+        named as bytes of no kind: `x.png.bin`.
         """
         self._begun += 1
         file = ArtifactFile(self._fresh / f"part.{self._begun}")
@@ -115,10 +118,17 @@ class ReportWriter:
                     file.path.unlink()
         if file.is_dropped or digest is None:
             return
+        with file.path.open("rb") as written:
+            truthful_name, media_type = truthful(name, media_type, written.read(SNIFFED_BYTES))
+        name = self._free(truthful_name) if truthful_name != name else name
         file.path.rename(self._fresh / digest)
         self.artifacts.append(
             ManifestArtifact(name, kind, media_type, file.size_bytes, digest, file.truncated_bytes, path)
         )
+
+    def _free(self, name: str) -> str:
+        taken = {artifact.name for artifact in self.artifacts}
+        return next(one for one in (name, *(f"{name}.{number}" for number in count(2))) if one not in taken)
 
     def finish(self, manifest: Manifest) -> LocalReport:
         """Write `manifest`, bring everything to disk and let the report appear."""

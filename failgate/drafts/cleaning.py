@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from failgate.base.clock import to_rfc3339
+from failgate.base.file_kinds import ENDING, SNIFFED_BYTES, truthful
 from failgate.drafts.draft import NOT_KNOWN, Draft, DraftArtifact
 from failgate.redaction import RULES_VERSION, RedactingStream, Scanner, redact, redact_arguments
 from failgate.wire.reports import EnvironmentSummary, Manifest, ManifestArtifact, Redaction, Tool
@@ -40,11 +41,17 @@ def clean(draft: Draft, scanner: Scanner, report_id: str, now_us: int) -> Clean:
     cleaning = _Cleaning(scanner)
     contents: list[bytes] = []
     artifacts: list[ManifestArtifact] = []
-    for name, artifact in zip(_names(draft.artifacts, cleaning), draft.artifacts, strict=False):
-        content, truncated = cleaning.content(artifact, name)
+    names = _names(draft.artifacts, cleaning)
+    taken = set(names)
+    for given, artifact in zip(names, draft.artifacts, strict=False):
+        content, truncated = cleaning.content(artifact, given)
         digest = hashlib.sha256(content).hexdigest()
+        name, media_type = truthful(given, artifact.media_type, content[:SNIFFED_BYTES])
+        while name != given and name in taken:
+            name = f"{name}{ENDING}"
+        taken.add(name)
         artifacts.append(
-            ManifestArtifact(name, artifact.kind, artifact.media_type, len(content), digest, truncated_bytes=truncated)
+            ManifestArtifact(name, artifact.kind, media_type, len(content), digest, truncated_bytes=truncated)
         )
         contents.append(content)
     values = dict(list(draft.values.items())[:MOST_VALUES])

@@ -19,6 +19,7 @@ from failgate.base.ids import new_id
 from failgate.redaction import Scanner
 from failgate.reports.format import ReportFormat
 from failgate.reports.inspection import Revisit, ScannerOf, scan_text
+from failgate.reports.kinds import Kinds
 from failgate.reports.life import Admit, Group, Origin, ReportLife, origin_of
 from failgate.reports.manifest import ManifestLimits, check, is_time, one_line, seal_bytes, texts
 from failgate.reports.reading import SELECT_ENTRIES
@@ -65,6 +66,7 @@ class Upload:
     origin: Origin
     scanner: Scanner
     findings: Mapping[str, int]
+    truthful: frozenset[str]
 
 
 class Beginning:
@@ -93,6 +95,7 @@ class Beginning:
         self._scanner_of = scanner_of
         self._command_of = command_of
         self._revisit = revisit
+        self.kinds = Kinds(artifacts)
         self._admit = admit
         self._limits = limits
 
@@ -111,7 +114,11 @@ class Beginning:
         scanner = await self._scanner_of(workspace_id)
         findings = await scan_text(texts(manifest), scanner)
         origin = origin_of(manifest, one_line(reader.title(manifest)))
-        return Upload(principal, workspace_id, request, consent, manifest, text, sha256, origin, scanner, findings)
+        said = [(one.name, one.media_type, one.sha256) for one in manifest.artifacts]
+        truthful = await self.kinds.truthful(workspace_id, said)
+        return Upload(
+            principal, workspace_id, request, consent, manifest, text, sha256, origin, scanner, findings, truthful
+        )
 
     async def _check_command(self, principal: Principal, workspace_id: str, command_id: str) -> None:
         requester = await self._command_of(workspace_id, command_id)
@@ -124,7 +131,7 @@ class Beginning:
     async def begin(self, tx: Transaction, upload: Upload) -> BegunReport:
         """Make the report's rows, or return the one that was begun with this manifest before. Raises: Conflict."""
         wanted = {one.sha256: one.size_bytes for one in upload.manifest.artifacts}
-        known = await self.known(tx, upload.principal, upload.workspace_id, wanted)
+        known = await self.known(tx, upload.principal, upload.workspace_id, wanted, upload.truthful)
         missing = [sha256 for sha256 in wanted if sha256 not in known]
         state: State = "quarantined" if upload.findings else "begun" if missing else "sealed"
         report_id = new_id()
@@ -184,9 +191,14 @@ class Beginning:
         return BegunReport(row["id"], row["state"], missing if row["state"] == "begun" else [])
 
     async def known(
-        self, tx: Transaction, principal: Principal, workspace_id: str, wanted: Mapping[str, int]
+        self,
+        tx: Transaction,
+        principal: Principal,
+        workspace_id: str,
+        wanted: Mapping[str, int],
+        truthful: frozenset[str],
     ) -> dict[str, Artifact]:
-        """Return those artifacts (digest to size) that need no upload.
+        """Return those artifacts (digest to size) that need no upload; `truthful` ones alone are what they are called.
 
         Naming a digest must not open bytes that one may not read: what is withheld or belongs to somebody's unfinished
         report has to be sent again, which proves that the sender holds it. What is in quarantined reports alone is sent
@@ -194,7 +206,7 @@ class Beginning:
         """
         known: dict[str, Artifact] = {}
         for sha256, size_bytes in wanted.items():
-            artifact = await self._artifacts.find_in(tx, workspace_id, sha256)
+            artifact = await self._artifacts.find_in(tx, workspace_id, sha256) if sha256 in truthful else None
             if artifact is None or artifact.findings or artifact.size_bytes != size_bytes:
                 continue
             if await tx.fetch_one(_IS_READABLE, artifact.id, principal.id) is not None:

@@ -29,6 +29,7 @@ from failgate.reports.deletion import ReportDeletion
 from failgate.reports.excerpt import Excerpting
 from failgate.reports.format import ReportFormat
 from failgate.reports.inspection import Revisit, ScannerOf, inspection_for, merged, unvisited
+from failgate.reports.kinds import Sniffing, said_by
 from failgate.reports.life import Admit, Count, ReportLife, origin_in, uncounted, unlimited
 from failgate.reports.manifest import ManifestLimits
 from failgate.reports.reading import SELECT_ENTRIES, SELECT_ONE, ReportReading, no_report
@@ -113,7 +114,7 @@ class Reports(ReportReading):
         Sending one that is there already changes nothing. The bytes are scanned while they stream.
 
         Raises: NotFound (no such report of one's own, or digest not named), Conflict (not `begun` any more),
-        Unprocessable (other size or digest), TooLarge, StorageUnavailable.
+        Unprocessable (other size or digest, or another kind of file than it is called), TooLarge, StorageUnavailable.
         """
         row = self._own(await self._db.fetch_one(SELECT_ONE, workspace_id, report_id), principal)
         _demand_begun(row["state"])
@@ -123,13 +124,14 @@ class Reports(ReportReading):
             raise NotFound("The report's manifest names no such artifact.")
         scanner = await self._scanner_of(workspace_id)
         inspection = inspection_for(entry["kind"], entry["media_type"], scanner)
+        named = [(one["name"], one["media_type"]) for one in entries if one["sha256"] == sha256]
         excerpting = Excerpting(inspection) if entry["kind"] == "output" else None
         await self._artifacts.receive(
             workspace_id,
             sha256,
             entry["size_bytes"],
             stream,
-            inspection=excerpting or inspection,
+            inspection=Sniffing(excerpting or inspection, named),
             attach=lambda tx, artifact: self._attach(tx, principal, row, artifact, excerpting, scanner),
         )
         return await self._progress(workspace_id, report_id)
@@ -143,9 +145,11 @@ class Reports(ReportReading):
 
         Raises: NotFound (no such report of one's own), Conflict (naming the digests that are missing).
         """
+        said = said_by(await self._db.fetch(SELECT_ENTRIES, workspace_id, report_id))
+        truthful = await self._beginning.kinds.truthful(workspace_id, said)
 
         async def sealed(tx: Transaction) -> ReportView:
-            await self._seal(tx, principal, workspace_id, report_id)
+            await self._seal(tx, principal, workspace_id, report_id, truthful)
             row = self._own(await tx.fetch_one(SELECT_ONE, workspace_id, report_id), principal)
             return report_view(principal, row, await tx.fetch(SELECT_ENTRIES, workspace_id, report_id))
 
@@ -180,14 +184,16 @@ class Reports(ReportReading):
         elif output is not None and output.excerpt is not None:
             await self._life.keep_excerpt(tx, artifact.id, output.excerpt)
 
-    async def _seal(self, tx: Transaction, principal: Principal, workspace_id: str, report_id: str) -> None:
+    async def _seal(
+        self, tx: Transaction, principal: Principal, workspace_id: str, report_id: str, truthful: frozenset[str]
+    ) -> None:
         row = self._own(await tx.fetch_one(SELECT_ONE, workspace_id, report_id), principal)
         if row["state"] != "begun":
             return
         entries = await tx.fetch(SELECT_ENTRIES, workspace_id, report_id)
         wanted = {entry["sha256"]: entry["size_bytes"] for entry in entries if entry["artifact_id"] is None}
         known = await self._beginning.known(
-            tx, principal, workspace_id, wanted
+            tx, principal, workspace_id, wanted, truthful
         )  # arrived with another report meanwhile
         if missing := [sha256 for sha256 in wanted if sha256 not in known]:
             raise Conflict(

@@ -372,6 +372,20 @@ def test_binary_files_are_kept_when_asked_for(failgate: Any, work: Path) -> None
     assert content_of(work, "core") == b"\x7fELF\0\0"
 
 
+def test_a_file_that_is_something_else_than_its_name_says_is_named_as_bytes(failgate: Any, work: Path) -> None:
+    """ASVS 5.0 5.2.2: a dump called .png is no picture; where it lay is told, so that a replay puts it there."""
+    dump, picture = b"\x7fELF\0\0" + bytes(3000), b"\x89PNG\r\n\x1a\n" + bytes(3000)
+    for name, content in {"a.png": dump, "b.png": picture, "c.pdf": b"", "d.log": picture, "e": dump}.items():
+        (work / name).write_bytes(content)
+    (work / "a.png.bin").write_bytes(dump + b"2")
+    failgate("capture", *(part for one in ("*.*", "e") for part in ("--file", one)), "--binary-files", "--", "false")
+    files = {one["path"]: one for one in manifest_of(work)["artifacts"] if one["kind"] == "file"}
+    named = {path: one["name"] for path, one in files.items()}
+    assert {named.pop(path) for path in ("a.png", "a.png.bin")} == {"a.png.bin", "a.png.bin.2"}
+    assert named | {"b.png": "b.png", "c.pdf": "c.pdf.bin", "d.log": "d.log.bin", "e": "e"} == named
+    assert files["a.png"]["media_type"] == files["c.pdf"]["media_type"] == "application/octet-stream"
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings", "sentence"),
     [

@@ -80,3 +80,17 @@ def test_odd_texts_are_taken_everywhere(odd):
     members = {"title": odd, "argv": (odd,), "host": odd, "cwd": odd, "platform": odd, "project": odd, "version": odd}
     manifest, _ = cleaned(draft(values={odd: odd}, python=odd, **members))
     assert manifest.title
+
+
+def test_an_attachment_that_is_something_else_than_it_is_called_is_named_as_bytes():
+    """ASVS 5.0 5.2.2: what an SDK sends is called whatever its sender calls it."""
+    page, picture = b"<html><script>alert(1)</script>", b"\x89PNG\r\n\x1a\n\0"
+    given = (
+        DraftArtifact("shot.png", "file", "image/png", page), DraftArtifact("shot.png.bin", "file", "text/plain", b"x"),
+        DraftArtifact("true.png", "file", "image/png", picture), DraftArtifact("a.txt", "file", "text/plain", picture),
+    )  # fmt: skip
+    manifest, _ = cleaned(draft(artifacts=given))
+    assert [(one.name, one.media_type) for one in manifest.artifacts] == [
+        ("shot.png.bin.bin", "application/octet-stream"), ("shot.png.bin", "text/plain"),
+        ("true.png", "image/png"), ("a.txt.bin", "application/octet-stream"),
+    ]  # fmt: skip

@@ -24,7 +24,7 @@ OUTPUT = b"".join(b"tests/test_cart.py::test_total_%d PASSED\n" % number for num
 DIFF = b"diff --git a/cart.py b/cart.py\n--- a/cart.py\n+++ b/cart.py\n@@ -3,2 +3,2 @@\n-    return sum(items)\n+    return int(sum(items) * 0.9)\n"
 PAGE = b"<html><script>document.title = 'owned'</script><svg onload=alert(1)></html>"
 CAST = b'{"version": 2, "width": 60, "height": 6}\n[0.1, "o", "collected 401 items\\r\\n"]\n[0.4, "o", "\\u001b[31m1 failed\\u001b[0m"]\n'
-TREE = b"a tar\0" * 500
+TREE = b"a tar\0".ljust(257, b"\0") + b"ustar\0" + bytes(3000)
 PASSPHRASE = "four words in a row"
 
 

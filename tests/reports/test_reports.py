@@ -354,3 +354,64 @@ async def test_a_lost_answer_to_begin_or_seal_is_given_again(room: Room):
     with pytest.raises(Unprocessable, match="another request"):
         other = request_key("b", by.id, ("reports.begin",), 2)
         await room.reports.begin(by, room.workspace_id, consented(document), other)
+
+
+class TestKinds:
+    """ASVS 5.0 5.2.2: an artifact is what its name and its media type say."""
+
+    PNG = b"\x89PNG\r\n\x1a\n" + bytes(2000)
+
+    async def test_another_kind_than_its_name_or_type_says_is_refused_and_nothing_is_kept(self, room: Room):
+        for name, media_type, content in (
+            ("shot.png", "application/octet-stream", b"\x7fELF" + bytes(3_000_000)),
+            ("shot", "image/png", b"<html>"),
+            ("page.pdf", "application/pdf", b""),
+            ("notes.txt", "text/plain", self.PNG),
+        ):
+            by = user()
+            begun = await room.begin(by, entry(content, name, "file", media_type=media_type))
+            with pytest.raises(Unprocessable, match="holds something else") as refused:
+                await room.put(by, begun.id, content)
+            assert name in str(refused.value)
+            with pytest.raises(Conflict, match="missing"):
+                await room.reports.seal(by, room.workspace_id, begun.id)
+        assert room.objects() == []
+
+    async def test_what_it_is_called_for_is_taken_and_so_is_a_name_that_promises_nothing(self, room: Room):
+        by = user()
+        begun = await room.begin(
+            by, entry(self.PNG, "shot.png", "file", media_type="image/png"),
+            entry(self.PNG, "again.bin", "file", media_type="application/octet-stream"),
+        )  # fmt: skip
+        assert (await room.put(by, begun.id, self.PNG)).missing == []
+        assert (await room.reports.seal(by, room.workspace_id, begun.id)).state == "sealed"
+
+    async def test_one_digest_under_two_names_is_both(self, room: Room):
+        by = user()
+        begun = await room.begin(
+            by, entry(self.PNG, "shot.png", "file", media_type="image/png"), entry(self.PNG, "shot.gif", "file")
+        )
+        with pytest.raises(Unprocessable, match=r"shot\.gif"):
+            await room.put(by, begun.id, self.PNG)
+
+    async def test_what_is_stored_gets_no_untrue_name_by_another_report(self, room: Room):
+        """Nobody sends the bytes again for a digest that is known, so they are looked at where they lie."""
+        by = user()
+        first = await room.begin(by, entry(self.PNG, "core.bin", "file", media_type="application/octet-stream"))
+        await room.put(by, first.id, self.PNG)
+        await room.reports.seal(by, room.workspace_id, first.id)
+        true = await room.begin(by, entry(self.PNG, "shot.png", "file", media_type="image/png"))
+        assert true.missing == []
+        untrue = await room.begin(by, entry(self.PNG, "page.pdf", "file", media_type="application/pdf"))
+        assert untrue.missing == [sha256(self.PNG)]
+        with pytest.raises(Unprocessable, match=r"page\.pdf"):
+            await room.put(by, untrue.id, self.PNG)
+
+    async def test_nor_by_one_that_was_begun_before_the_bytes_came(self, room: Room):
+        by = user()
+        untrue = await room.begin(by, entry(self.PNG, "page.pdf", "file", media_type="application/pdf"))
+        first = await room.begin(by, entry(self.PNG, "core.bin", "file", media_type="application/octet-stream"))
+        await room.put(by, first.id, self.PNG)
+        await room.reports.seal(by, room.workspace_id, first.id)
+        with pytest.raises(Conflict, match="missing"):
+            await room.reports.seal(by, room.workspace_id, untrue.id)

@@ -21,7 +21,10 @@ def sharing(room: Room, clock: FrozenClock) -> Sharing:
     return Sharing(room.database, room.audit, clock, passwords, lambda: "https://gate.example")
 
 
-async def with_snapshot(room: Room, principal, tree: bytes = b"a tar\0") -> str:
+TREE = b"a tar\0".ljust(257, b"\0") + b"ustar\0" + bytes(249)
+
+
+async def with_snapshot(room: Room, principal, tree: bytes = TREE) -> str:
     entries = [entry(OUTPUT), entry(tree, "source.tar", "snapshot", media_type="application/x-tar")]
     begun = await room.begin(principal, *entries)
     for content in (OUTPUT, tree):
@@ -87,7 +90,7 @@ async def test_only_a_sealed_report_of_the_workspace_is_shared(room: Room, shari
 
 
 async def test_a_source_snapshot_is_shared_after_somebody_looked_through_it(room: Room, sharing: Sharing) -> None:
-    who, tree = user(), b"a tar\0"
+    who, tree = user(), TREE
     report_id = await with_snapshot(room, who, tree)
     made = await sharing.create(who, room.workspace_id, report_id, NewShare())
     assert made.artifacts == [sha256(OUTPUT)]  # not by default either
@@ -104,7 +107,7 @@ async def test_a_source_snapshot_is_shared_after_somebody_looked_through_it(room
 
 async def test_a_review_is_of_one_report(room: Room, sharing: Sharing) -> None:
     """The same bytes in another report were not looked at there."""
-    who, tree = user(), b"a tar\0"
+    who, tree = user(), TREE
     first = await with_snapshot(room, who, tree)
     await sharing.review(who, room.workspace_id, first, [sha256(tree)])
     begun = await room.begin(who, entry(tree, "source.tar", "snapshot", media_type="application/x-tar"))
