@@ -30,6 +30,7 @@ from structlog.typing import FilteringBoundLogger
 from failgate.accounts.mail import Letter, Letterbox, LetterRefused
 from failgate.artifacts.store import ArtifactStore, Incoming
 from failgate.audit.exporter import AuditExporter, ExportedRecord, ExportFailed, RecordsRefused
+from failgate.audit.formats import RecordFormat, formatted
 from failgate.base.clock import Clock, to_rfc3339
 from failgate.base.db import Database, Row, Transaction
 from failgate.base.destination import OutboundRefused
@@ -112,6 +113,7 @@ __all__ = [
     "Plugin",
     "Provides",
     "Reading",
+    "RecordFormat",
     "RecordsRefused",
     "ReportFormat",
     "Row",
@@ -133,6 +135,7 @@ __all__ = [
     "arguments_without_secrets",
     "call_of",
     "calls_in_line",
+    "formatted",
     "is_capable",
     "is_injecting",
     "matcher_of",

@@ -26,7 +26,16 @@ from cryptography.x509.oid import NameOID
 from failgate_syslog import SyslogServer, message_of, plugin
 from failgate_syslog.message import framed
 
-from failgate.plugin import AuditExporter, ExportedRecord, StartRefused, StorageUnavailable
+from failgate.audit.encoding import leaf_of
+from failgate.audit.record import SERVER, Act, Event
+from failgate.plugin import (
+    AuditExporter,
+    ExportedRecord,
+    RecordFormat,
+    RecordsRefused,
+    StartRefused,
+    StorageUnavailable,
+)
 from failgate.testing import ExporterContract, exported, host_at, opened, settings_from
 
 SYSLOG_NG = shutil.which("syslog-ng", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -164,6 +173,14 @@ class TestContract(ExporterContract):
         return read
 
 
+@pytest.mark.parametrize(("form", "begins"), [("cef", b"CEF:0|Failgate|"), ("ocsf", b'{"activity_id":')])
+def test_the_message_has_the_format_of_the_settings(form: RecordFormat, begins: bytes) -> None:
+    leaf = leaf_of(Event(Act.SERVER_STOPPED, "system", "server", "s", SERVER), 3, 1_700_000_000_000_000, "A" * 43)
+    head, text = message_of(ExportedRecord("system", 3, leaf), "-", form).split(b" server.stopped - ")
+    assert head.startswith(b"<110>1 2023-11-14T22:13:20.000000Z - failgate -")
+    assert text.startswith(begins)
+
+
 @pytest.mark.parametrize(("out", "priority"), [("ok", 110), ("deny", 109), ("error", 107), (None, 110)])
 def test_a_record_is_a_message_of_rfc_5424(out: str | None, priority: int) -> None:
     leaf = b'{"act":"session.opened","out":"%b","ts":"2026-11-23T02:19:21.000123Z"}' % (out or "else").encode()
@@ -184,7 +201,7 @@ def test_what_does_not_fit_into_a_header_is_left_out_of_it(value: str) -> None:
 
 @pytest.mark.parametrize("leaf", [b'{"a":\n1}', b"no json", b"[1]"])
 async def test_what_is_no_record_is_not_sent(sink: Sink, leaf: bytes) -> None:
-    with pytest.raises(StorageUnavailable, match="not canonical"):
+    with pytest.raises(RecordsRefused, match="not canonical"):
         await sink.exporter().deliver([ExportedRecord("system", 0, leaf)])
     assert sink.messages == []
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from failgate.plugin import Between, Duration, Fits, Host, Plugin, Provides, SettingRefused
+from failgate.plugin import Between, Duration, Fits, Host, Plugin, Provides, RecordFormat, SettingRefused
 from failgate_syslog.message import HOST_NAME, message_of
 from failgate_syslog.sending import SyslogServer
 
@@ -33,7 +33,8 @@ class SyslogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which server, whom it is trusted by, and as whom Failgate speaks there.
 
     `ca_file` holds the authorities of the server's certificate (None: those of this machine); `certificate` and `key`
-    are shown to a server that asks who sends. `hostname` stands in each message; None: the server's own name.
+    are shown to a server that asks who sends. `hostname` stands in each message; None: the server's own name. `format`
+    is how a record is written.
     """
 
     server: Annotated[str, Fits(_check_server)]
@@ -41,6 +42,7 @@ class SyslogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certificate: Path | None = None
     key: Path | None = None
     hostname: Annotated[str, Fits(_check_hostname)] | None = None
+    format: RecordFormat = "json"
     timeout: Annotated[Duration, Between("1s", "60s")] = Duration("10s")
 
     def __post_init__(self) -> None:
@@ -72,6 +74,7 @@ async def open_syslog(config: SyslogSettings, _host: Host) -> AsyncIterator[Prov
         key=config.key,
         hostname=config.hostname,
         timeout_seconds=config.timeout.seconds,
+        as_format=config.format,
     )
     server.prepare()
     yield Provides(audit_exporter=server, health=server.health)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from failgate.plugin import ExportedRecord, StartRefused, StorageUnavailable
+from failgate.plugin import ExportedRecord, RecordFormat, StartRefused, StorageUnavailable
 from failgate_syslog.message import HOST_NAME, framed, message_of
 
 _PIECE_BYTES: Final = 65_536
@@ -34,7 +34,9 @@ class SyslogServer:
         key: Path | None = None,
         hostname: str | None = None,
         timeout_seconds: float = 10,
+        as_format: RecordFormat = "json",
     ) -> None:
+        self._format: RecordFormat = as_format
         self._address = address
         self._files = (ca_file, certificate, key)
         own = socket.gethostname()
@@ -61,11 +63,11 @@ class SyslogServer:
     async def deliver(self, batch: Sequence[ExportedRecord]) -> None:
         """Return when the server has read every record of `batch` to the end.
 
-        Raises: StorageUnavailable; then it comes again.
+        Raises: StorageUnavailable; then it comes again. RecordsRefused (what is no record of this version).
         """
         if not batch:
             return
-        frames = b"".join(framed(message_of(record, self._hostname)) for record in batch)
+        frames = b"".join(framed(message_of(record, self._hostname, self._format)) for record in batch)
         async with self._turn:
             task = asyncio.ensure_future(asyncio.to_thread(self._send, frames))
             try:
