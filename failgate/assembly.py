@@ -14,6 +14,7 @@ from failgate.accounts.mail import Letterbox, Mail, Relay
 from failgate.accounts.room import build_accounts
 from failgate.accounts.setup_links import SetupLinks, SignInLinks
 from failgate.artifacts.room import open_artifacts
+from failgate.artifacts.store import ArtifactStore
 from failgate.audit.exporting import Exporting
 from failgate.audit.follower import Follower
 from failgate.audit.log import AuditLog
@@ -36,7 +37,7 @@ from failgate.gate.parts import GateLimits
 from failgate.gate.rule_proposals import RuleProposals
 from failgate.gate.rules import Rules
 from failgate.loader.host import HostMaker
-from failgate.loader.opening import open_plugins
+from failgate.loader.opening import open_artifact_store, open_plugins
 from failgate.loader.slots import OpenedPlugins
 from failgate.notify.cursor import follow_from
 from failgate.notify.room import build_notifications
@@ -107,6 +108,13 @@ async def open_plugins_only(config: Config, folder: Path) -> AsyncIterator[Opene
     with hold_data_folder(folder):
         async with open_plugins(config, _hosts(config, folder, SystemClock())) as plugins:
             yield plugins
+
+
+@contextlib.asynccontextmanager
+async def open_store_only(config: Config, folder: Path) -> AsyncIterator[ArtifactStore]:
+    """Open the artifact store alone, over `folder`, also beside a server that runs. Raises: as `open_plugins_only`."""
+    async with open_artifact_store(config, _hosts(config, Path.cwd() / folder, SystemClock())) as store:
+        yield store
 
 
 async def _build(

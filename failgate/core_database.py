@@ -7,11 +7,12 @@ from failgate.accounts import tables as account_tables
 from failgate.artifacts import tables as artifact_tables
 from failgate.audit import tables as audit_tables
 from failgate.base import tables as base_tables
+from failgate.base.before_upgrade import copy_before_upgrade
 from failgate.base.clock import Clock
 from failgate.base.db import Database
 from failgate.base.errors import StartRefused
 from failgate.base.migrate import Migration, core_migrations, migrate, pending_migrations
-from failgate.base.open_database import open_database, tables_of
+from failgate.base.open_database import open_database, sqlite_path, tables_of
 from failgate.config.model import Config
 from failgate.gate import tables as gate_tables
 from failgate.notify import tables as notify_tables
@@ -46,7 +47,7 @@ async def open_core_database(config: Config, data_dir: Path, clock: Clock) -> Da
     db = await open_database(config.database.url_in(data_dir), tables=CORE_TABLES)
     try:
         if db.dialect == "sqlite":
-            await migrate(db, core_migrations(), clock)
+            await migrate_core(db, config, data_dir, clock)
         else:
             _must_be_migrated(await pending_migrations(db, core_migrations()))
     except BaseException:
@@ -55,9 +56,21 @@ async def open_core_database(config: Config, data_dir: Path, clock: Clock) -> Da
     return db
 
 
+async def migrate_core(db: Database, config: Config, data_dir: Path, clock: Clock) -> list[str]:
+    """Bring the core's database up to date, SQLite after a copy of it was made; return the names that were applied.
+
+    Raises: StartRefused (a newer version, or no room for the copy).
+    """
+    path = sqlite_path(config.database.url_in(data_dir))
+    if path is not None:
+        steps = await pending_migrations(db, core_migrations())
+        await copy_before_upgrade(db, path, data_dir, steps, clock)
+    return await migrate(db, core_migrations(), clock)
+
+
 def _must_be_migrated(steps: Sequence[Migration]) -> None:
     if steps:
         raise StartRefused(
             f"The PostgreSQL database lacks {len(steps)} migrations, the first is {steps[0].name}.",
-            hint="Run `failgate migrate` with the same config.",
+            hint="Make a backup with the version before, then run `failgate migrate` with the same config.",
         )

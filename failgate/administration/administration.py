@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from failgate.administration.backups import Backups
 from failgate.administration.doctor import Doctor
 from failgate.administration.installation import Installation
 from failgate.administration.people import People
@@ -22,7 +23,9 @@ class Administration:
     """The verbs over open services."""
 
     def __init__(self, services: Services) -> None:
-        rooms = (People(services), Programs(services), Installation(services), Doctor(services))
+        rooms = (
+            People(services), Programs(services), Installation(services), Backups(services), Doctor(services),
+        )  # fmt: skip
         self._verbs: Verbs = {name: verb for room in rooms for name, verb in room.table().items()}
 
     async def run(self, verb: str, arguments: Mapping[str, Any]) -> Answer:

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from failgate.administration.verb import Answer, Arguments, Verbs
 from failgate.artifacts.artifact import Artifact
 from failgate.artifacts.comparison import Compared, Comparison
+from failgate.audit.stored import read_heads
 from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import FailgateError
 from failgate.base.ids import new_id
@@ -25,6 +26,8 @@ from failgate.roster import Services
 LITTLE_BYTES: Final = 1 << 30
 LEAST_BYTES: Final = 128 << 20
 CLOCK_SKEW_SECONDS: Final = 30
+OLD_BACKUP_HOURS: Final = 48
+SLOW_EXPORT_SECONDS: Final = 300
 _BUILT_US: Final = 1_767_225_600 * MICROSECONDS  # 2026-01-01: no machine of this version lives before
 _PROBE: Final = b"failgate doctor\n" * 64
 Verdict = Literal["ok", "warn", "fail"]
@@ -191,8 +194,40 @@ async def _reports_of(services: Services, artifacts: Sequence[Artifact]) -> list
     return [f"{row['slug']}/{row['report_id']}" for row in rows]
 
 
+async def _backup(services: Services, _: "Examination") -> list[Finding]:
+    newest = await services.db.fetch_one("SELECT max(made_us) AS made_us FROM backup_made")
+    mend = "failgate backup FILE, each day, kept on another machine."
+    if newest is None or newest["made_us"] is None:
+        return [Finding("backup", "warn", "No backup was ever made.", mend)]
+    hours = max(0, services.clock.now_us() - newest["made_us"]) // (3600 * MICROSECONDS)
+    sentence = f"The last backup is {hours} hours old."
+    return [Finding("backup", "warn" if hours >= OLD_BACKUP_HOURS else "ok", sentence, mend)]
+
+
+async def _audit(services: Services, _: "Examination") -> list[Finding]:
+    """Sign every head, which fails where the database contradicts what was signed before."""
+    try:
+        heads = await read_heads(services.db)
+        for stored in heads:
+            await services.audit.checkpoint(stored.log)
+    except FailgateError as error:
+        return [Finding("audit log", "fail", error.sentence, error.hint)]
+    found = [
+        Finding("audit log", "ok", f"{len(heads)} logs continue what was signed. All of it: failgate audit verify.")
+    ]
+    for follower in services.followers:
+        lag = await follower.lag()
+        behind = f"{follower.name}: {lag.records} records wait, the oldest {lag.seconds:.0f} s"
+        name, mend = "audit exporter", f"See [plugins.{follower.name}]; nothing is lost, it goes on where it was."
+        if follower.failure is not None:
+            found.append(Finding(name, "fail", f"{behind}: {follower.failure}", mend))
+        else:
+            found.append(Finding(name, "warn" if lag.seconds > SLOW_EXPORT_SECONDS else "ok", f"{behind}.", mend))
+    return found
+
+
 Check = Callable[[Services, "Examination"], Awaitable[list[Finding]]]
-CHECKS: Final[tuple[Check, ...]] = (_database, _plugins, _store, _artifacts)
+CHECKS: Final[tuple[Check, ...]] = (_database, _audit, _backup, _plugins, _store, _artifacts)
 
 
 class Examination(Arguments, frozen=True):

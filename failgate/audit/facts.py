@@ -228,6 +228,9 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.RECORDING_WITHHELD: {"number": Count, "findings": Count},
     Act.RECORDING_READ: {"chunks": Count, "chain": Digest, "first": _COUNT, "last": _COUNT},
     Act.RECORDING_DELETED: {"chunks": Count, "chain": Digest, "reason": _WORD},
+    Act.BACKUP_BEGUN: {"keys": Word, "artifacts": Word},
+    Act.BACKUP_MADE: {"manifest": Digest, "made_us": Microseconds, "size_bytes": Count, "artifacts": Count},
+    Act.BACKUP_RESTORED: {"manifest": Digest, "made_us": Microseconds, "keys": Word, "forgotten": Count},
     Act.ACCESS_DENIED: {"permission": Word, "reason": Word, "count": _COUNT},
     Act.CLOCK_STEP: {"from_us": Microseconds, "to_us": Microseconds},
     Act.ROLLBACK_ACCEPTED: {

@@ -1,4 +1,4 @@
-"""What every room may keep: the answers to requests that carried an idempotency key."""
+"""What every room may keep: answers to requests that carried an idempotency key, and which backups were made."""
 
 from piccolo.columns import BigInt, Text
 from piccolo.table import Table
@@ -14,3 +14,13 @@ class IdempotencyRow(Table, tablename="idempotency"):
     request_digest = Text()
     answer = Text(null=True, default=None)
     created_us = BigInt()
+
+
+class BackupRow(Table, tablename="backup_made"):
+    """A backup of this installation: of which moment, its manifest's SHA-256 in hex, how much is in it."""
+
+    id = Text(primary_key=True, default="")
+    made_us = BigInt()
+    manifest = Text()
+    size_bytes = BigInt()
+    artifacts = BigInt()

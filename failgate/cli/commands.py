@@ -30,6 +30,11 @@ TABLE: dict[str, tuple[str, str]] = {
     "check": ("failgate.cli.server:check", "Validate the whole config, up to opened plugins."),
     "doctor": ("failgate.cli.doctor:doctor", "Prove that this installation works; each trouble with its mend."),
     "migrate": ("failgate.cli.server:migrate_command", "Bring the database to this version."),
+    "backup": (
+        "failgate.cli.backup:backup",
+        "Write everything of one moment into one file, also while the server runs.",
+    ),
+    "restore": ("failgate.cli.backup:restore", "Put a backup into a data folder, once it has proven itself."),
     "plugins": ("failgate.cli.server:plugins", "List what is enabled, from where, which version and hash."),
     "admin": ("failgate.cli.admin.admin:admin", "People, workspaces, agents, allowlist, keys."),
     "audit": ("failgate.cli.audit:audit", "Verify the audit log, print its checkpoint, export it."),

@@ -14,14 +14,16 @@ import click
 
 from failgate.administration.administration import Administration
 from failgate.assembly import open_services
+from failgate.base.clock import SystemClock
 from failgate.base.data_folder import hold_data_folder
-from failgate.base.migrate import core_migrations, migrate, pending_migrations
+from failgate.base.migrate import core_migrations, pending_migrations
 from failgate.base.open_database import open_database
 from failgate.cli.links import openable_host
 from failgate.config.addresses import is_wildcard
 from failgate.config.errors import ConfigRefused
 from failgate.config.load import load_config
 from failgate.config.model import Config
+from failgate.core_database import migrate_core
 from failgate.loader.finding import check_config, describe_plugins
 from failgate.roster import Services
 
@@ -210,7 +212,7 @@ def migrate_command(config_path: Path | None, data: Path, only_check: bool) -> N
             try:
                 if only_check:
                     return [step.name for step in await pending_migrations(database, core_migrations())]
-                return await migrate(database, core_migrations())
+                return await migrate_core(database, config, data, SystemClock())
             finally:
                 await database.close()
 

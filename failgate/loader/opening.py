@@ -53,6 +53,19 @@ async def open_plugins(config: Config, host_for: Callable[[str], Host]) -> Async
 
 
 @asynccontextmanager
+async def open_artifact_store(config: Config, host_for: Callable[[str], Host]) -> AsyncIterator[ArtifactStore]:
+    """Open the store that `[artifacts] store` names, and no other plugin: also beside a server that has it open.
+
+    Raises: ConfigRefused, StartRefused as `open_plugins`.
+    """
+    [ready] = [each for each in find_plugins(config) if each.instance.name == config.artifacts.store]
+    async with _open(ready, host_for(ready.instance.name)) as provides:
+        if provides.artifact_store is None:
+            raise _not_opened(ready, "it provides no artifact store", "See [artifacts] store.")
+        yield provides.artifact_store
+
+
+@asynccontextmanager
 async def _open(ready: ReadyPlugin, host: Host) -> AsyncIterator[Provides]:
     try:
         context = _context_of(ready, host)

@@ -1,0 +1,1 @@
+"""Backups: an installation in one file, and back. The records of it: `administration/backups.py`."""

@@ -1,0 +1,90 @@
+"""The keys of a restored installation: in the backup, in a folder, in place already, or still to be brought."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from failgate.audit.signing import KEY_FILE, read_key
+from failgate.backup.manifest import SEALED_KEYS, Manifest, digest_of_secrets_key
+from failgate.backup.sealed_keys import KEY_FILES, open_keys
+from failgate.base.data_folder import SECRETS_KEY
+from failgate.base.errors import BadInput
+
+
+@dataclass(slots=True)
+class Keys:
+    """`kept` lie in the data folder and fit; `staged` are put there. `state` is the word for the record."""
+
+    kept: set[str] = field(default_factory=set[str])
+    staged: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    absent: list[str] = field(default_factory=list[str])
+
+    @property
+    def state(self) -> str:
+        """Return whether all of them are there."""
+        return "absent" if self.absent else "present"
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what the operator has to bring before a start."""
+        found: list[str] = []
+        if SECRETS_KEY in self.absent:
+            found.append(
+                f"{SECRETS_KEY} is NOT there: an empty file stands in, over which no server starts. Copy the right one "
+                "over it. If it is lost for good, remove the empty file: second factors, webhooks and connections to "
+                "identity providers then have to be set up anew."
+            )
+        if KEY_FILE in self.absent:
+            found.append(
+                f"{KEY_FILE} is NOT there: no server starts without it. Copy it into the data folder. If it is lost "
+                "for good, start once with --accept-rollback: the logs go on under a new key, and that is recorded."
+            )
+        return found
+
+
+def find_keys(manifest: Manifest, data_dir: Path, folder: Path | None, passphrase: str | None, members: Path) -> Keys:
+    """Return which keys there are: from `folder`, else from the backup by `passphrase`, else those in `data_dir`.
+
+    Raises: BadInput (a key of another installation, a wrong passphrase, a key without one).
+    """
+    given: dict[str, bytes] = {}
+    if passphrase is not None:
+        if manifest.keys != "sealed":
+            raise BadInput("The backup holds no keys.", hint="Give a folder that does: --keys DIR.")
+        given = open_keys((members / SEALED_KEYS).read_bytes(), passphrase, manifest.id)
+    if folder is not None:
+        given |= {name: _read(folder / name) for name in KEY_FILES if (folder / name).exists()}
+        if not given:
+            raise BadInput(f"There is neither audit.key nor secrets.key in {folder}.", hint="Name their folder.")
+    found = Keys()
+    for name in KEY_FILES:
+        if name in given:
+            if not _fits(manifest, name, given[name], members):
+                raise BadInput(f"The {name} that was given is not that of the backup.", hint="Bring the right one.")
+            found.staged[name] = given[name]
+        elif (data_dir / name).exists() and _fits(manifest, name, _read(data_dir / name), members):
+            found.kept.add(name)
+        else:
+            found.absent.append(name)
+    if SECRETS_KEY in found.absent:
+        found.staged[SECRETS_KEY] = b""  # a server makes a new key where there is none, and refuses an empty one
+    return found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.", hint="Check its owner.") from error
+
+
+def _fits(manifest: Manifest, name: str, octets: bytes, members: Path) -> bool:
+    if name == SECRETS_KEY:
+        return digest_of_secrets_key(octets) == manifest.secrets_key
+    scratch = members / KEY_FILE
+    scratch.touch(mode=0o600)
+    scratch.write_bytes(octets)
+    try:
+        key = read_key(scratch)
+    finally:
+        scratch.unlink()
+    return key is not None and key.public_key().public_bytes_raw().hex() == manifest.public_key

@@ -1,0 +1,1 @@
+"""Backups, made beside open services and restored elsewhere, on both databases."""

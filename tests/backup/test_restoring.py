@@ -1,0 +1,278 @@
+"""A backup that is restored: proven before it is in place, or nothing of it is there. B12."""
+
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from failgate.backup.archive import BackupDamaged, BackupIncomplete
+from failgate.backup.manifest import CORE, HEADER
+from failgate.backup.proof import RollbackRefused
+from failgate.base.clock import FrozenClock
+from failgate.base.errors import BadInput, NotFound, StartRefused, StorageUnavailable
+from failgate.cli.commands import exit_code_of
+from failgate.workspaces.receipts import read_receipt
+from tests.backup.installation import CONTENT, Installation, Place, content_of, installed, rewritten
+from tests.workspaces.closing import RULE
+
+PASSPHRASE = "a long and plain passphrase"
+
+
+@pytest.fixture
+async def backup(installation: Installation, tmp_path: Path) -> Path:
+    await installation.back_up(tmp_path / "it.backup", passphrase=PASSPHRASE)
+    return tmp_path / "it.backup"
+
+
+async def test_an_installation_goes_on_elsewhere(installation: Installation, backup: Path, elsewhere: Place) -> None:
+    """Accounts, rules, reports, sealed values and the log: all of it, by the file and a passphrase."""
+    house = installation.house
+    restored = await elsewhere.restore(backup, passphrase=PASSPHRASE)
+    assert [restored.artifacts, restored.aside, restored.rolled_back] == [1, None, []]
+    for name in ("audit.key", "secrets.key"):
+        assert (elsewhere.data / name).read_bytes() == (installation.place.data / name).read_bytes()
+        assert (elsewhere.data / name).stat().st_mode & 0o777 == 0o600
+    async with elsewhere.opened() as services:
+        assert await content_of(services, house.acme) == CONTENT
+        assert [rule.argv for rule in (await services.rules.page(house.acme)).items] == [list(RULE.argv or [])]
+        [last] = await services.audit.newest("system", limit=1)
+        assert last.record["act"] == "backup.restored"
+        assert last.record["data"]["keys"] == "present"
+        assert (await elsewhere.verified(services)).state == "intact"
+        note = await services.audit.checkpoint(house.acme)
+    assert note == await installation.services.audit.checkpoint(house.acme)  # one history, one signature
+    assert {one.name for one in elsewhere.data.iterdir()} >= {"audit.heads.json", "plugins"}
+    assert not [one for one in elsewhere.data.iterdir() if one.name.startswith((".restoring", ".rollback"))]
+
+
+async def test_without_keys_no_server_starts_until_they_are_brought(
+    installation: Installation, backup: Path, elsewhere: Place
+) -> None:
+    restored = await elsewhere.restore(backup)
+    assert [word for word in restored.warnings if "is NOT there" in word]
+    with pytest.raises(StartRefused, match=r"audit.key, which signed the audit logs, is missing"):
+        async with elsewhere.opened():
+            pass
+    (elsewhere.data / "audit.key").write_bytes((installation.place.data / "audit.key").read_bytes())
+    (elsewhere.data / "audit.key").chmod(0o600)
+    with pytest.raises(StartRefused, match="0 bytes in place of 32"):  # a fresh one would open nothing, in silence
+        async with elsewhere.opened():
+            pass
+    (elsewhere.data / "secrets.key").write_bytes((installation.place.data / "secrets.key").read_bytes())
+    async with elsewhere.opened() as services:
+        assert (await services.audit.newest("system", limit=1))[0].record["data"]["keys"] == "absent"
+
+
+async def test_keys_of_another_installation_and_a_wrong_passphrase_are_refused(backup: Path, elsewhere: Place, tmp_path: Path) -> None:  # fmt: skip
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "secrets.key").write_bytes(b"k" * 32)
+    with pytest.raises(BadInput, match="not that of the backup"):
+        await elsewhere.restore(backup, keys=tmp_path / "keys")
+    with pytest.raises(BadInput, match="does not open the keys"):
+        await elsewhere.restore(backup, passphrase=PASSPHRASE + "s")
+    assert elsewhere.is_untouched()
+
+
+async def test_what_is_no_whole_backup_of_this_version_is_named_and_changes_nothing(
+    backup: Path, elsewhere: Place, tmp_path: Path
+) -> None:
+    octets = backup.read_bytes()
+    inside = octets.index(b'"logs"')
+    file = tmp_path / "other.backup"
+    found = {}
+    for name, content in {
+        "empty": b"",
+        "a picture": b"\x89PNG\r\n" + b"\0" * 4096,
+        "half of it": octets[: len(octets) // 2],
+        "without its end": octets[:-20_000],
+        "a changed byte": octets[:inside] + b"?" + octets[inside + 1 :],
+    }.items():
+        file.write_bytes(content)
+        with pytest.raises((BadInput, BackupDamaged, BackupIncomplete)) as refused:
+            await elsewhere.restore(file)
+        found[name] = exit_code_of(refused.value)
+    assert found == {"empty": 2, "a picture": 2, "half of it": 3, "without its end": 3, "a changed byte": 1}
+    rewritten(backup, file, lambda members: members.update({HEADER: b'{"failgate_backup":2,"id":"x","version":"9.0"}'}))
+    with pytest.raises(StartRefused, match=r"by failgate 9\.0, in the newer format 2"):
+        await elsewhere.restore(file)
+    rewritten(backup, file, lambda members: members.update({"../../escaped.sqlite": b"x"}))
+    with pytest.raises(BackupDamaged, match="which is no member"):
+        await elsewhere.restore(file)
+    rewritten(backup, file, lambda members: members.pop("audit.heads.json"), is_honest=False)
+    with pytest.raises(BackupIncomplete, match=r"lacks audit\.heads\.json"):
+        await elsewhere.restore(file)
+    assert elsewhere.is_untouched()
+
+
+async def test_a_backup_of_another_kind_of_database_is_refused(
+    installation: Installation, backup: Path, elsewhere: Place
+) -> None:
+    is_sqlite = installation.place.url.startswith("sqlite")
+    other = "postgresql://nobody@127.0.0.1:1/none" if is_sqlite else f"sqlite://{elsewhere.folder / 'f.db'}"
+    with pytest.raises(BadInput, match="rows are not carried over"):
+        await Place(elsewhere.folder, other).restore(backup)
+
+
+async def test_a_forged_log_is_found_before_anything_is_in_place(tmp_path: Path, clock: FrozenClock) -> None:
+    """Who edits the backup counts its digests anew: the chain, the tree and the signed heads tell."""
+    (tmp_path / "here").mkdir()
+    async with installed(Place(tmp_path / "here", f"sqlite://{tmp_path / 'here' / 'f.db'}"), clock) as there:
+        await there.services.audit.checkpoint(there.house.acme)
+        await there.back_up(tmp_path / "it.backup")
+
+    def forged(statement: str) -> Path:
+        def change(members: dict[str, bytes]) -> None:
+            (tmp_path / "f.sqlite").write_bytes(members[CORE])
+            connection = sqlite3.connect(tmp_path / "f.sqlite")
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                connection.execute(f"DROP TRIGGER {name}")
+            connection.execute(statement)
+            connection.commit()
+            connection.execute("PRAGMA journal_mode=DELETE")
+            connection.close()
+            members[CORE] = (tmp_path / "f.sqlite").read_bytes()
+
+        return rewritten(tmp_path / "it.backup", tmp_path / "forged.backup", change)
+
+    (tmp_path / "elsewhere").mkdir()
+    place = Place(tmp_path / "elsewhere", f"sqlite://{tmp_path / 'elsewhere' / 'data' / 'failgate.sqlite'}")
+    for statement in (
+        "DELETE FROM audit_record WHERE position = (SELECT max(position) FROM audit_record)",
+        "UPDATE audit_record SET leaf = replace(leaf, 'ok', 'no') WHERE position = (SELECT min(position) FROM audit_record)",
+        "UPDATE audit_head SET size = size - 1",
+        "DELETE FROM audit_head",
+    ):
+        with pytest.raises(BackupDamaged) as refused:
+            await place.restore(forged(statement))
+        assert exit_code_of(refused.value) == 1
+        assert place.is_untouched()
+    await place.restore(forged("SELECT 1"))  # the control: it is the change that is found
+
+
+async def test_a_rollback_is_refused_unless_it_is_accepted_aloud(
+    installation: Installation, backup: Path, elsewhere: Place, tmp_path: Path
+) -> None:
+    """P2: a checkpoint kept elsewhere that is newer than the backup."""
+    house = installation.house
+    await house.report(house.acme, house.ann, b"since\n")
+    note = await installation.services.audit.checkpoint(house.acme)
+    with pytest.raises(RollbackRefused, match=r"in kept\.checkpoint.*--accept-rollback") as refused:
+        await elsewhere.restore(backup, against=[("kept.checkpoint", note)])
+    assert exit_code_of(refused.value) == 78
+    assert elsewhere.is_untouched()
+    restored = await elsewhere.restore(
+        backup, against=[("kept.checkpoint", note)], accept_rollback=True, keys=installation.place.data
+    )
+    assert len(restored.rolled_back) == 1
+    async with elsewhere.opened() as services:
+        [last] = await services.audit.newest(house.acme, limit=1)
+        assert last.record["act"] == "rollback.accepted"
+        assert last.record["actor"]["t"] == "operator"
+        assert "kept.checkpoint" in last.record["data"]["reason"]
+        assert (await elsewhere.verified(services)).state == "intact"
+        assert (await elsewhere.verified(services, against=[("kept", note)])).state == "tampered"
+
+
+async def test_a_checkpoint_of_another_installation_or_history_is_refused(
+    backup: Path, elsewhere: Place, tmp_path: Path, clock: FrozenClock
+) -> None:
+    (tmp_path / "third").mkdir()
+    async with installed(Place(tmp_path / "third", f"sqlite://{tmp_path / 'third' / 'f.db'}"), clock) as third:
+        note = await third.services.audit.checkpoint("system")
+    with pytest.raises(BadInput, match="cannot be used"):
+        await elsewhere.restore(backup, against=[("other.checkpoint", note)])
+    assert elsewhere.is_untouched()
+
+
+async def test_the_proof_alone_puts_nothing_anywhere(backup: Path, elsewhere: Place) -> None:
+    restored = await elsewhere.restore(backup, only_check=True)
+    assert restored.records > 5
+    assert "nothing was put anywhere" in restored.sentence
+    assert elsewhere.is_untouched()
+
+
+async def test_a_workspace_that_was_deleted_since_does_not_come_back_readable(
+    installation: Installation, backup: Path, elsewhere: Place
+) -> None:
+    """The receipt of its deletion destroys the key of its artifacts again, and their bytes are not put back."""
+    house = installation.house
+    await house.confirmed()
+    assert await installation.services.emptying.run_once() == 1
+    text = msgspec.json.encode(
+        await installation.services.deletion.one_deleted_of(house.ann.account_id, house.acme)
+    ).decode()
+    assert read_receipt(text).receipt.id == house.acme
+    restored = await elsewhere.restore(backup, receipts=[text], keys=installation.place.data)
+    assert restored.artifacts == 0
+    assert [word for word in restored.warnings if house.acme in word]
+    async with elsewhere.opened() as services:
+        with pytest.raises((NotFound, StorageUnavailable)):
+            await content_of(services, house.acme)
+        [key] = await services.db.fetch("SELECT wrapped, destroyed_us FROM artifact_key")
+        assert key["wrapped"] == ""
+        assert (await services.audit.newest("system", limit=1))[0].record["data"]["forgotten"] == 1
+
+
+async def test_a_second_restore_into_a_filled_database_or_a_strange_folder_is_refused(
+    backup: Path, elsewhere: Place, tmp_path: Path
+) -> None:
+    if not elsewhere.url.startswith("sqlite"):
+        await elsewhere.restore(backup)
+        with pytest.raises(StartRefused, match="not empty"):
+            await elsewhere.restore(backup)
+    (tmp_path / "strange" / "data").mkdir(parents=True)
+    (tmp_path / "strange" / "data" / "thesis.txt").write_text("mine")
+    with pytest.raises(BadInput, match="holds no Failgate"):
+        await Place(tmp_path / "strange", elsewhere.url).restore(backup)
+
+
+class TestInPlace:
+    """A data folder with everything in it is restored into itself: what was there lies aside."""
+
+    @pytest.fixture
+    async def stopped(self, tmp_path: Path, clock: FrozenClock) -> tuple[Place, Path, str, str]:
+        place = Place(tmp_path / "here", f"sqlite://{tmp_path / 'here' / 'data' / 'failgate.sqlite'}")
+        place.folder.mkdir()
+        async with installed(place, clock) as there:
+            second = await there.house.report(there.house.acme, there.house.ann, b"second\n")
+            await there.back_up(tmp_path / "it.backup")
+            acme = there.house.acme
+            await there.services.reports.delete(there.house.ann, acme, second)
+        return place, tmp_path / "it.backup", acme, second
+
+    async def test_a_folder_that_is_ahead_is_refused_and_stays(self, stopped: tuple[Place, Path, str, str]) -> None:
+        place, file, _, _ = stopped
+        before = sorted(one.name for one in place.data.iterdir())
+        with pytest.raises(RollbackRefused, match="in the data folder"):
+            await place.restore(file)
+        assert sorted(one.name for one in place.data.iterdir()) == before
+        async with place.opened() as services:
+            assert (await place.verified(services)).state == "intact"
+
+    async def test_accepted_it_goes_back_aloud_and_what_was_deleted_since_stays_away(
+        self, stopped: tuple[Place, Path, str, str]
+    ) -> None:
+        place, file, acme, _ = stopped
+        restored = await place.restore(file, accept_rollback=True)
+        assert restored.artifacts == 1
+        assert [word for word in restored.warnings if "1 artifacts were deleted since" in word]
+        assert restored.aside is not None
+        assert (Path(restored.aside) / "failgate.sqlite").exists()
+        async with place.opened() as services:  # its keys lay there, and fit
+            assert await content_of(services, acme) == CONTENT
+            with pytest.raises((NotFound, StorageUnavailable)):
+                await content_of(services, acme, b"second\n")
+            acts = [one.record["act"] for one in await services.audit.newest(acme, limit=1)]
+            assert acts == ["rollback.accepted"]
+
+    async def test_another_installation_s_folder_is_left_alone(
+        self, stopped: tuple[Place, Path, str, str], tmp_path: Path, clock: FrozenClock
+    ) -> None:
+        _, file, _, _ = stopped
+        third = Place(tmp_path / "third", f"sqlite://{tmp_path / 'third' / 'data' / 'failgate.sqlite'}")
+        third.folder.mkdir()
+        async with installed(third, clock):
+            pass
+        with pytest.raises(StartRefused, match="holds another installation"):
+            await third.restore(file, accept_rollback=True)
