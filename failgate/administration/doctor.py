@@ -215,12 +215,13 @@ async def _audit(services: Services, _: "Examination") -> list[Finding]:
     found = [
         Finding("audit log", "ok", f"{len(heads)} logs continue what was signed. All of it: failgate audit verify.")
     ]
-    for follower in services.followers:
+    for follower in services.exporting.followers:
         lag = await follower.lag()
         behind = f"{follower.name}: {lag.records} records wait, the oldest {lag.seconds:.0f} s"
         name, mend = "audit exporter", f"See [plugins.{follower.name}]; nothing is lost, it goes on where it was."
-        if follower.failure is not None:
-            found.append(Finding(name, "fail", f"{behind}: {follower.failure}", mend))
+        problem = await services.exporting.problem(follower)
+        if problem is not None:
+            found.append(Finding(name, "fail", f"{behind}. {problem}", mend))
         else:
             found.append(Finding(name, "warn" if lag.seconds > SLOW_EXPORT_SECONDS else "ok", f"{behind}.", mend))
     return found
