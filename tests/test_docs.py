@@ -112,7 +112,7 @@ def test_every_command_on_the_checkout_exists(block: Block) -> None:
 
 
 def test_every_mark_is_known() -> None:
-    assert {b.mark for b in BLOCKS if b.language == "sh"} <= {"", "server", "checkout", "operator"}
+    assert {b.mark for b in BLOCKS if b.language == "sh"} <= {"", "server", "checkout", "operator", "auditor"}
     assert {b.mark for b in BLOCKS if b.language == "python"} <= {"", "server"}
     assert {b.mark for b in BLOCKS if b.language == "toml"} <= {"", "refused", "pyproject"}
     followed = {"claude-code.md", "client.md", "http.md", "tls.md"}  # tests/journeys/test_agents_pages.py, test_tls.py

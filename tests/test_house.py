@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "failgate").rglob("*.py"))
 PLUGINS = sorted(path for path in (ROOT / "plugins").glob("*/src/**/*.py"))
-OURS = [*MODULES, *PLUGINS, *sorted((ROOT / "contrib").glob("*/src/**/*.py"))]
+TOOLS = sorted((ROOT / "tools").glob("*/src/**/*.py"))
+OURS = [*MODULES, *PLUGINS, *TOOLS, *sorted((ROOT / "contrib").glob("*/src/**/*.py"))]
 FORBIDDEN_ROOMS = {
     "utils",
     "util",
@@ -83,6 +84,15 @@ def test_tests_mirror_the_tree() -> None:
         if not ((place / f"{stem}.py").exists() or (place / stem).is_dir()):
             strays.append(name_of(path))
     assert strays == []
+
+
+def test_tools_import_nothing_of_the_server() -> None:
+    """What an auditor or a witness runs trusts nobody who runs a server."""
+    for path in TOOLS:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not [name for name in names if name.split(".")[0] == "failgate"], name_of(path)
 
 
 def test_plugins_import_the_public_api_alone() -> None:
@@ -220,6 +230,7 @@ def test_the_top_level_holds_what_convention_expects() -> None:
         "pyproject.toml",
         "failgate",
         "plugins",
+        "tools",
         "config",
         "migrations",
         "tests",

@@ -1,9 +1,9 @@
 """What leaves as a bundle: a log, or a period of it, that an auditor verifies without this server.
 
-`checkpoint`, `vkey` and `manifest.json`; the records under `entries/`, laid out as the tiles of C2SP tlog-tiles. A
-period holds whole tiles of 256 records, from the one with the record before it to the one with the record behind it,
-so that its borders show by their times; all others are there as hashes under `tile/`: the whole tree still leads to the
-signed root.
+`checkpoint`, `vkey` and `manifest.json`; the records under `entries/`, laid out as the tiles of C2SP tlog-tiles, and
+their hashes under `tile/`, by which a verifier names the one record that is not what was signed. A period holds whole
+tiles of 256 records, from the one with the record before it to the one with the record behind it, so that its borders
+show by their times; all others are there as hashes: the whole tree still leads to the signed root.
 """
 
 import json
@@ -14,7 +14,7 @@ from failgate.audit.checkpoint import Checkpoint
 from failgate.audit.log import AuditLog
 from failgate.audit.nodes import StoredTree
 from failgate.audit.proof import Proof, entries_tile, tlog_proof
-from failgate.audit.stored import read_head
+from failgate.audit.stored import StoredRecord, read_head
 from failgate.audit.tiles import TilePlace, tile_path
 from failgate.audit.tree import TILE_WIDTH, ProofRejected, leaf_hash, verify_inclusion
 from failgate.base.clock import to_rfc3339
@@ -86,14 +86,14 @@ async def files_of(
     yield "manifest.json", json.dumps(manifest, indent=1).encode() + b"\n"
     yield "vkey", head.vkey.encode() + b"\n"
     yield "checkpoint", head.note.encode()
-    tiles = -(-size // TILE_WIDTH)
     begin, end = max(span.first - 1, 0) // TILE_WIDTH, min(span.last + 1, size - 1) // TILE_WIDTH + 1
-    if (begin, end) != (0, tiles):
-        async for file in _hashes(audit, head, end):
-            yield file
+    async for file in _hashes(audit, head, end):
+        yield file
     for number in range(begin, end):
         width = min(TILE_WIDTH, size - number * TILE_WIDTH)
-        yield tile_path(TilePlace(None, number, width)), await _records(audit, head.log, number, width)
+        records = await _records(audit, head.log, number, width)
+        yield f"tile/{tile_path(TilePlace(0, number, width))}", b"".join(record.leaf_hash for record in records)
+        yield tile_path(TilePlace(None, number, width)), entries_tile(records)
 
 
 async def proof_of(database: Database, audit: AuditLog, head: Head, seq: int) -> str:
@@ -132,7 +132,7 @@ async def _hashes(audit: AuditLog, head: Head, end: int) -> AsyncIterator[tuple[
         ) from None
 
 
-async def _records(audit: AuditLog, log: str, number: int, width: int) -> bytes:
+async def _records(audit: AuditLog, log: str, number: int, width: int) -> list[StoredRecord]:
     first = number * TILE_WIDTH
     records = await audit.records(log, first - 1 if first else None, width)
     for seq, record in enumerate(records, first):
@@ -140,7 +140,7 @@ async def _records(audit: AuditLog, log: str, number: int, width: int) -> bytes:
             break
     else:
         if len(records) == width:
-            return entries_tile(records)
+            return records
     raise StorageUnavailable(
         f"A record from {first} to {first + width - 1} is missing in the database.", hint="Run `failgate audit verify`."
     )

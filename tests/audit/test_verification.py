@@ -79,6 +79,10 @@ class Tampering:
             await self.put(seq, leaf)
             prev = base64url(leaf_hash(leaf))
 
+    async def verdict_of_log(self) -> LogVerdict:
+        """What is said of the log by itself, without what lies beside the database."""
+        return await verify_log(self.database, WS)
+
     async def verdict(self, **options) -> LogVerdict:
         found = await verify_logs(self.database, self.folder, **options)
         bad = [verdict for verdict in found.verdicts if verdict.state != "intact"]

@@ -60,7 +60,9 @@ def test_a_bundle_leads_to_the_signed_root(server: Server, tmp_path: Path) -> No
     manifest = json.loads((folder / "manifest.json").read_text())
     assert (manifest["first"], manifest["last"], manifest["size"]) == (0, seq - 1, seq)
     assert manifest["tool"].startswith("failgate ")
-    assert not (folder / "tile").exists()
+    assert (folder / "tile" / "0" / "000").read_bytes()[:32] == leaf_hash(
+        leaves_of((folder / "entries" / "000").read_bytes())[0]
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
     assert folder.stat().st_mode & 0o077 == 0
     assert (folder / "checkpoint").stat().st_mode & 0o077 == 0
