@@ -31,6 +31,7 @@ from failgate.accounts.mail import Letter, Letterbox, LetterRefused
 from failgate.artifacts.store import ArtifactStore, Incoming
 from failgate.audit.exporter import AuditExporter, ExportedRecord, ExportFailed, RecordsRefused
 from failgate.audit.formats import RecordFormat, formatted
+from failgate.audit.posting import post_records
 from failgate.base.clock import Clock, to_rfc3339
 from failgate.base.db import Database, Row, Transaction
 from failgate.base.destination import OutboundRefused
@@ -139,6 +140,7 @@ __all__ = [
     "is_capable",
     "is_injecting",
     "matcher_of",
+    "post_records",
     "post_to",
     "rule_digest",
     "to_rfc3339",

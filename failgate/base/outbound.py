@@ -58,6 +58,16 @@ class Answer:
         """Return the media type in lower case, without parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """Return the seconds of `Retry-After` of a 429 or 503; None without them or with a date.
+
+        Source: RFC 9110 section 10.2.3.
+        """
+        text = self.headers.get("retry-after", "")
+        is_said = self.status in {429, 503} and text.isascii() and text.isdigit() and len(text) < 8
+        return float(text) if is_said else None
+
     def json(self) -> Any:
         """Return the body read as JSON.
 

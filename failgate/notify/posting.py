@@ -29,10 +29,4 @@ async def post_to(outbound: Outbound, url: str, content: bytes, headers: Mapping
         raise DeliveryFailed("The other side answers 410: it is gone for good.", is_gone=True)
     if 300 <= answer.status < 400:
         raise DeliveryFailed(f"The other side answers {answer.status}: redirects are not followed.")
-    raise DeliveryFailed(f"The other side answers {answer.status}.", retry_after_seconds=_retry_after(answer))
-
-
-def _retry_after(answer: Answer) -> float | None:
-    """Return the seconds of `Retry-After`, None without them or with a date. Source: RFC 9110 section 10.2.3."""
-    text = answer.headers.get("retry-after", "")
-    return float(text) if answer.status in {429, 503} and text.isascii() and text.isdigit() and len(text) < 8 else None
+    raise DeliveryFailed(f"The other side answers {answer.status}.", retry_after_seconds=answer.retry_after_seconds)

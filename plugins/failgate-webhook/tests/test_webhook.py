@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from failgate_webhook import plugin
+from failgate_webhook import WebhookSettings, plugin
 from failgate_webhook.signature import headers_of
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from failgate.base.clock import SystemClock
 from failgate.base.secret import Secret
-from failgate.plugin import DeliveryFailed, Destination, NoSettings, Unprocessable
+from failgate.plugin import DeliveryFailed, Destination, Unprocessable
 from failgate.testing import (
     PLANTED,
     SECRETS,
@@ -38,7 +38,7 @@ def _notifier(folder: Path, *, allow_loopback: bool = True):
     @asynccontextmanager
     async def one():
         host = host_at(folder, "webhook", SystemClock(), allow_loopback=allow_loopback)
-        async with opened(plugin, NoSettings(), host) as provides:
+        async with opened(plugin, WebhookSettings(), host) as provides:
             assert provides.notifier is not None
             yield provides.notifier
 

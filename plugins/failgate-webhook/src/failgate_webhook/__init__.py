@@ -1,26 +1,55 @@
-"""Notifications as signed webhooks: the plugin value. The signature is `signature.py`."""
+"""Notifications and the audit log as signed webhooks: the plugin value. Records are `records.py`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from failgate.plugin import (
+    Between,
     Clock,
     Destination,
+    Duration,
+    Fits,
     Host,
-    NoSettings,
     Notification,
     Outbound,
     Plugin,
     Provides,
+    RecordFormat,
+    Secret,
+    SettingRefused,
     post_to,
     to_rfc3339,
 )
-from failgate_webhook.signature import headers_of
+from failgate_webhook.records import RecordWebhook
+from failgate_webhook.signature import check_secret, headers_of
 
-__all__ = ["Webhook", "body_of", "plugin"]
+__all__ = ["RecordWebhook", "Webhook", "WebhookSettings", "body_of", "plugin"]
+
+
+def _check_url(url: str) -> None:
+    if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:", "http://[::1]:")):
+        raise ValueError('no address for records: say "https://siem.acme.example/failgate"')
+
+
+class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Nothing for notifications, whose addresses workspaces name. With `url` it takes the audit log too.
+
+    `secret` is `whsec_` and base64 of 24 to 64 bytes; `previous` are those that still count while it is replaced.
+    """
+
+    url: Annotated[str, Fits(_check_url)] | None = None
+    secret: Annotated[Secret, Fits(check_secret)] | None = None
+    previous: tuple[Annotated[Secret, Fits(check_secret)], ...] = ()
+    format: RecordFormat = "json"
+    timeout: Annotated[Duration, Between("1s", "50s")] = Duration("20s")
+
+    def __post_init__(self) -> None:
+        """Refuse half of an exporter. Raises: SettingRefused."""
+        if (self.url is None) != (self.secret is None):
+            raise SettingRefused("secret" if self.secret is None else "url", "url and secret are set together")
 
 
 class Webhook:
@@ -60,9 +89,17 @@ def body_of(notification: Notification) -> bytes:
 
 
 @asynccontextmanager
-async def open_webhook(_config: NoSettings, host: Host) -> AsyncIterator[Provides]:
-    """Give the notifier; it keeps nothing open."""
-    yield Provides(notifier=Webhook(host.outbound, host.clock))
+async def open_webhook(config: WebhookSettings, host: Host) -> AsyncIterator[Provides]:
+    """Give the notifier, and with an address the exporter; neither keeps anything open."""
+    notifier = Webhook(host.outbound, host.clock)
+    if config.url is None or config.secret is None:
+        yield Provides(notifier=notifier)
+        return
+    records = RecordWebhook(
+        host.outbound, host.clock, config.url, (config.secret, *config.previous),
+        as_format=config.format, timeout_seconds=config.timeout.seconds,
+    )  # fmt: skip
+    yield Provides(notifier=notifier, audit_exporter=records)
 
 
-plugin = Plugin(name="webhook", config=NoSettings, open=open_webhook)
+plugin = Plugin(name="webhook", config=WebhookSettings, open=open_webhook)

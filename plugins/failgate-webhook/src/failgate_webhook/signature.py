@@ -14,6 +14,20 @@ from failgate.plugin import Secret
 PREFIX = "whsec_"
 
 
+def check_secret(secret: Secret) -> None:
+    """Refuse what no receiver could verify with. Raises: ValueError, without the secret.
+
+    Source: standard-webhooks specification, "Symmetric": 24 to 64 bytes.
+    """
+    text = secret.reveal()
+    try:
+        key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not text.startswith(PREFIX) or not 24 <= len(key) <= 64:
+        raise ValueError('takes "whsec_" and the base64 of 24 to 64 random bytes')
+
+
 def headers_of(message_id: str, timestamp_seconds: int, body: bytes, secrets: Sequence[Secret]) -> dict[str, str]:
     """Return the three headers; `secrets` are all that are valid, each `whsec_` and base64."""
     signed = f"{message_id}.{timestamp_seconds}.".encode() + body
