@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -204,14 +205,19 @@ class _Restoring:
             return
         plain_name(self._members, CORE).replace(self._placing.staged_database)
         self._placing.staged_database.chmod(0o600)
-        database = await open_database(f"sqlite://{quote(str(self._placing.staged_database))}", is_exclusive=False)
         try:
-            [checked] = await database.fetch("PRAGMA quick_check(1)")
-            if "ok" not in checked.values():
-                raise BackupDamaged("The database of the backup is damaged.", hint="Use another backup.")
-            yield database, None
-        finally:
-            await database.close()
+            database = await open_database(f"sqlite://{quote(str(self._placing.staged_database))}", is_exclusive=False)
+            try:
+                [checked] = await database.fetch("PRAGMA quick_check(1)")
+                if "ok" not in checked.values():
+                    raise BackupDamaged("The database of the backup is damaged.", hint="Use another backup.")
+                yield database, None
+            finally:
+                await database.close()
+        except sqlite3.DatabaseError as error:
+            raise BackupDamaged(
+                f"The database of the backup is damaged: {error}.", hint="Use another backup."
+            ) from error
 
     def _receipts(self, proof: Proof) -> set[str]:
         """Return the workspaces whose receipts were given. Raises: BadInput (not signed by this installation)."""

@@ -29,21 +29,23 @@ async def test_it_is_of_one_moment_however_much_is_written_meanwhile(
     installation: Installation, elsewhere: Place, tmp_path: Path
 ) -> None:
     """Rows, records and heads belong together: the log proves it, and the gate's rows are those that it tells of."""
-    house, is_over = installation.house, asyncio.Event()
+    house, done, is_over = installation.house, 0, False
 
-    async def work() -> int:
-        number = 0
-        while not is_over.is_set() or number < 20:
-            number += 1
-            await installation.services.workspaces.create(f"w{number}", f"W{number}", house.ann.account_id, OPERATOR)
-            await house.report(house.acme, house.ann, b"output %d\n" % number)
-            await asyncio.sleep(0)
-        return number
+    async def work() -> None:
+        nonlocal done
+        while not is_over:
+            done += 1
+            await installation.services.workspaces.create(f"w{done}", f"W{done}", house.ann.account_id, OPERATOR)
+            await house.report(house.acme, house.ann, b"output %d\n" % done)
 
     working = asyncio.create_task(work())
-    await asyncio.sleep(0.05)
-    manifests = [(await installation.back_up(tmp_path / f"{number}.backup")).manifest for number in range(3)]
-    is_over.set()
+    manifests = []
+    for number in range(3):
+        before = done
+        while done < before + 2:
+            await asyncio.sleep(0.001)
+        manifests.append((await installation.back_up(tmp_path / f"{number}.backup")).manifest)
+    is_over = True
     await working
     assert len({head.size for one in manifests for head in one.heads if head.log == house.acme}) == 3
     restored = await elsewhere.restore(tmp_path / "1.backup", keys=installation.place.data)

@@ -10,6 +10,7 @@ from failgate.backup.archive import BackupDamaged, BackupIncomplete
 from failgate.backup.manifest import CORE, HEADER
 from failgate.backup.proof import RollbackRefused
 from failgate.base.clock import FrozenClock
+from failgate.base.db import Transaction
 from failgate.base.errors import BadInput, NotFound, StartRefused, StorageUnavailable
 from failgate.cli.commands import exit_code_of
 from failgate.workspaces.receipts import read_receipt
@@ -142,6 +143,7 @@ async def test_a_forged_log_is_found_before_anything_is_in_place(tmp_path: Path,
         "UPDATE audit_record SET leaf = replace(leaf, 'ok', 'no') WHERE position = (SELECT min(position) FROM audit_record)",
         "UPDATE audit_head SET size = size - 1",
         "DELETE FROM audit_head",
+        "DROP TABLE audit_head",
     ):
         with pytest.raises(BackupDamaged) as refused:
             await place.restore(forged(statement))
@@ -189,6 +191,36 @@ async def test_the_proof_alone_puts_nothing_anywhere(backup: Path, elsewhere: Pl
     restored = await elsewhere.restore(backup, only_check=True)
     assert restored.records > 5
     assert "nothing was put anywhere" in restored.sentence
+    assert elsewhere.is_untouched()
+
+
+async def test_a_backup_of_the_version_before_is_migrated_on_the_way(
+    installation: Installation, elsewhere: Place, tmp_path: Path
+) -> None:
+    async def older(tx: Transaction) -> None:
+        await tx.execute("DROP TABLE backup_made")
+        await tx.execute("DELETE FROM schema_migration WHERE name = '0051_backups'")
+
+    await installation.services.db.write(older)
+    made = await installation.back_up(tmp_path / "it.backup")
+    assert "0051_backups" not in made.manifest.schema
+    await elsewhere.restore(tmp_path / "it.backup", keys=installation.place.data)
+    async with elsewhere.opened() as services:
+        [row] = await services.db.fetch("SELECT id, made_us FROM backup_made")
+        assert row["id"] == made.manifest.id
+        assert (await elsewhere.verified(services)).state == "intact"
+
+
+async def test_a_backup_of_a_later_version_is_refused(
+    installation: Installation, elsewhere: Place, tmp_path: Path
+) -> None:
+    async def newer(tx: Transaction) -> None:
+        await tx.execute("INSERT INTO schema_migration (name, sha256, applied_us) VALUES ('9999_later', 'x', 1)")
+
+    await installation.services.db.write(newer)
+    await installation.back_up(tmp_path / "it.backup")
+    with pytest.raises(StartRefused, match="which is newer: it has 9999_later"):
+        await elsewhere.restore(tmp_path / "it.backup")
     assert elsewhere.is_untouched()
 
 
