@@ -20,11 +20,13 @@ from failgate.audit.follower import Follower
 from failgate.audit.log import AuditLog
 from failgate.audit.requiring import Required
 from failgate.audit.sieve import Sieve
+from failgate.audit.signing import log_key_of
 from failgate.base.clock import Clock, SystemClock
 from failgate.base.data_folder import SECRETS_KEY, hold_data_folder, hold_database_file
 from failgate.base.db import Database
 from failgate.base.idempotency import FirstAnswers
 from failgate.base.outbound import Outbound
+from failgate.base.secret import key_of
 from failgate.base.secretbox import SecretBox
 from failgate.config.model import Config
 from failgate.core_database import ROWS_OF_WORKSPACE, open_core_database
@@ -86,7 +88,7 @@ async def open_services(
         stack.enter_context(hold_database_file(config.database.url_in(data_dir)))
         db = await open_core_database(config, data_dir, clock)
         stack.push_async_callback(db.close)
-        audit = AuditLog(db, clock, data_dir, origin=config.audit.origin)
+        audit = AuditLog(db, clock, data_dir, origin=config.audit.origin, key=log_key_of(config.keys.log))
         await audit.open(accept_rollback=accept_rollback)
         stack.push_async_callback(audit.close)
         outbound = _outbound(config)
@@ -129,7 +131,8 @@ async def _build(
     *,
     is_demo: bool,
 ) -> Services:
-    box = SecretBox.open(data_dir / SECRETS_KEY)
+    sealing, path = config.keys.sealing, data_dir / SECRETS_KEY
+    box = SecretBox.open(path) if sealing is None else SecretBox.given(key_of(sealing), path)
     people = build_accounts(
         db, audit, clock, box,
         section=config.accounts, mail=Mail(_relay(config), clock, audit), base_url=config.server.base_url,

@@ -1,5 +1,6 @@
 """What assembly hands on from the config."""
 
+import base64
 import contextlib
 from pathlib import Path
 
@@ -97,6 +98,19 @@ async def test_at_the_start_hosts_that_people_named_and_nobody_listed_are_told(
         async with contextlib.AsyncExitStack() as stack:
             await begin_serving(services, stack)
     assert told == ["hooks.acme.example", "id.acme.example"]
+
+
+async def test_with_keys_of_a_manager_the_data_folder_holds_none(tmp_path: Path) -> None:
+    """ASVS 5.0 13.3.1"""
+    for name in ("sealing", "log"):
+        (tmp_path / name).write_text(base64.b64encode(name.encode().ljust(32)).decode())
+    toml = '[keys]\nsealing = { credential = "sealing" }\nlog = { credential = "log" }'
+    config = parse_config(toml, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    data = tmp_path / "data"
+    for _ in range(2):
+        async with open_services(config, data) as services:
+            await services.audit.checkpoint("system")
+    assert [path.name for path in data.rglob("*.key")] == []
 
 
 def test_a_plugin_asks_the_host_of_its_own_settings_and_no_more() -> None:

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias, cast
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from failgate.audit.chain import BEFORE_FIRST
 from failgate.audit.checkpoint import read_unverified
 from failgate.audit.nodes import StoredTree
@@ -68,13 +70,14 @@ class AuditLog:
         data_dir: Path,
         *,
         origin: str | None = None,
+        key: Ed25519PrivateKey | None = None,
         sign_every_seconds: float = SIGN_EVERY_SECONDS,
     ) -> None:
-        """Keep where things are: key and sidecar lie in `data_dir`, `origin` begins the name in checkpoints."""
+        """Keep where things are: key (unless given) and sidecar lie in `data_dir`, `origin` begins checkpoint names."""
         self._database = database
         self._clock = clock
         self._tree = StoredTree(database)
-        self._notary = Notary(database, data_dir, origin)
+        self._notary = Notary(database, data_dir, origin, key)
         self._sign_every_seconds = sign_every_seconds
         self._numbers: dict[str, int] = {}
         self._ended: set[str] = set()

@@ -8,6 +8,8 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from failgate.audit.chain import Head
 from failgate.audit.checkpoint import Checkpoint, NoteRejected, read_unverified
 from failgate.audit.nodes import StoredTree
@@ -16,8 +18,8 @@ from failgate.audit.signing import (
     SIDECAR_FILE,
     Signer,
     default_origin,
+    key_in_use,
     make_key,
-    read_key,
     read_sidecar,
     write_sidecar,
 )
@@ -45,8 +47,11 @@ class Rollback:
 class Notary:
     """Signs the heads of the logs of one database, with the key and the sidecar in one data folder."""
 
-    def __init__(self, database: Database, data_dir: Path, origin: str | None) -> None:
-        """Keep where things are; `open` reads them."""
+    def __init__(
+        self, database: Database, data_dir: Path, origin: str | None, key: Ed25519PrivateKey | None = None
+    ) -> None:
+        """Keep where things are; `open` reads them. `key` signs in place of one in the folder."""
+        self._given = key
         self._database = database
         self._tree = StoredTree(database)
         self._key_path = data_dir / KEY_FILE
@@ -64,7 +69,9 @@ class Notary:
         async with self._lock:
             if self._signer is not None:
                 return []
-            signer, notes, gaps = await asyncio.to_thread(self._read_files, accept_rollback)
+            # A key that is kept elsewhere is there before anything was signed.
+            is_first = self._given is not None and not await read_heads(self._database)
+            signer, notes, gaps = await asyncio.to_thread(self._read_files, accept_rollback, is_first)
             found = gaps + await self._rollbacks(signer, notes)
             if found and not accept_rollback:
                 raise StartRefused(" ".join(rollback.sentence for rollback in found), hint=_ACCEPT)
@@ -122,10 +129,10 @@ class Notary:
         if contradicted:
             raise StorageUnavailable(" ".join(contradicted), hint="Stop the server and run `failgate audit verify`.")
 
-    def _read_files(self, accept_rollback: bool) -> tuple[Signer, dict[str, str], list[Rollback]]:
-        key, notes = read_key(self._key_path), read_sidecar(self._sidecar_path)
+    def _read_files(self, accept_rollback: bool, is_first: bool) -> tuple[Signer, dict[str, str], list[Rollback]]:
+        key, notes = key_in_use(self._key_path, self._given), read_sidecar(self._sidecar_path)
         gaps: list[Rollback] = []
-        if key is not None and notes is None:
+        if key is not None and notes is None and not is_first:
             gaps.append(_gap(f"{self._sidecar_path}, which holds the last signed heads of the audit logs, is missing."))
         if key is None and notes:
             gaps.append(_gap(f"{self._key_path}, which signed the audit logs, is missing."))

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from failgate.audit.checkpoint import Checkpoint, NoteRejected, Verifier, open_checkpoint, sign
 from failgate.base.errors import StartRefused
+from failgate.base.secret import Secret, key_of
 
 KEY_FILE = "audit.key"
 SIDECAR_FILE = "audit.heads.json"
@@ -79,6 +80,25 @@ def read_key(path: Path) -> Ed25519PrivateKey | None:
     if not isinstance(key, Ed25519PrivateKey):
         raise StartRefused(f"The audit key {path} is not an Ed25519 key.", hint="Put it back from a backup.")
     return key
+
+
+def log_key_of(secret: Secret | None) -> Ed25519PrivateKey | None:
+    """Return the key that `[keys] log` says: the 32 bytes of an Ed25519 private key (RFC 8032) in base64."""
+    return None if secret is None else Ed25519PrivateKey.from_private_bytes(key_of(secret))
+
+
+def key_in_use(path: Path, given: Ed25519PrivateKey | None) -> Ed25519PrivateKey | None:
+    """Return `given`, a key that is kept elsewhere, or without one that of the file `path`; None when there is neither.
+
+    Raises: StartRefused (as `read_key`; or the file holds another key than the given one).
+    """
+    kept = read_key(path)
+    if given is not None and kept is not None and kept.private_bytes_raw() != given.private_bytes_raw():
+        raise StartRefused(
+            f"[keys] log is another key than that of {path}.",
+            hint="Give the manager this file's key (docs/operator.md), start, then remove the file.",
+        )
+    return given or kept
 
 
 def make_key(path: Path) -> Ed25519PrivateKey:

@@ -14,9 +14,11 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from failgate.audit.checkpoint import Checkpoint, NoteRejected, Verifier, open_note, read_unverified
 from failgate.audit.places import SEQ_BITS, record_position
-from failgate.audit.signing import KEY_FILE, SIDECAR_FILE, Signer, default_origin, read_key, read_sidecar
+from failgate.audit.signing import KEY_FILE, SIDECAR_FILE, Signer, default_origin, key_in_use, read_sidecar
 from failgate.audit.stored import HeadUnreadable, read_head, read_heads
 from failgate.audit.sweep import CHUNK, SqlitePages
 from failgate.audit.sweepers import Sweepers, processes_beside
@@ -90,16 +92,18 @@ async def verify_logs(
     against: Sequence[tuple[str, str]] = (),
     vkeys: Sequence[str] = (),
     logs: Sequence[str] | None = None,
+    key: Ed25519PrivateKey | None = None,
 ) -> Verification:
     """Verify every log of `database`, or those named.
 
     `data_dir` holds the signer's key and sidecar; without a sidecar in it the verdict is incomplete, because nothing
-    outside the database vouches for its length. `against` are pairs of a file's name and the signed note in it, which
-    are proven by `vkeys` or by the installation's own key.
+    outside the database vouches for its length; `key` is the signer's where it is kept elsewhere.
+    `against` are pairs of a file's name and the signed note in it, which are proven by `vkeys` or by
+    the installation's own key.
 
     Raises: NoteRejected (a note of `against` that no known key signed, or of no log here).
     """
-    signer, notes, gap = await asyncio.to_thread(_read_files, data_dir)
+    signer, notes, gap = await asyncio.to_thread(_read_files, data_dir, key)
     try:
         heads = {stored.log: stored for stored in await read_heads(database)}
     except HeadUnreadable as error:
@@ -207,12 +211,12 @@ async def _strays(database: Database, known: set[int]) -> list[LogVerdict]:
     return verdicts
 
 
-def _read_files(data_dir: Path | None) -> tuple[Signer | None, dict[str, str], str]:
+def _read_files(data_dir: Path | None, given: Ed25519PrivateKey | None) -> tuple[Signer | None, dict[str, str], str]:
     """Return the signer, the sidecar's notes, and what is missing of them."""
     if data_dir is None:
         return None, {}, ""
     try:
-        key, notes = read_key(data_dir / KEY_FILE), read_sidecar(data_dir / SIDECAR_FILE)
+        key, notes = key_in_use(data_dir / KEY_FILE, given), read_sidecar(data_dir / SIDECAR_FILE)
     except StartRefused as error:
         return None, {}, error.sentence
     if key is None or notes is None:

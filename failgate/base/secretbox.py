@@ -53,6 +53,23 @@ class SecretBox:
                 hint="Make it a readable plain file in a writable folder.",
             ) from error
 
+    @classmethod
+    def given(cls, key: bytes, path: Path) -> "SecretBox":
+        """Return a box under `key`, which is kept elsewhere; in `path` there may be no other one.
+
+        Raises: StartRefused (the file `path` holds another key: one of the two opens what is sealed).
+        """
+        try:
+            is_other = path.exists() and _read_key_file(path) != key
+        except OSError as error:
+            raise StartRefused(f"The key file {path} cannot be read: {error.strerror or error}.") from error
+        if is_other:
+            raise StartRefused(
+                f"[keys] sealing is another key than that of {path}.",
+                hint="Give the manager this file's key (base64 < secrets.key), start, then remove the file.",
+            )
+        return cls(key)
+
     def seal(self, plain: bytes, *, purpose: str, owner: str) -> bytes:
         """Return `plain` sealed for `purpose` and `owner`: version byte, nonce, ciphertext, tag (29 bytes longer)."""
         nonce = secrets.token_bytes(NONCE_BYTES)

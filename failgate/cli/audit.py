@@ -105,20 +105,23 @@ async def _verify(
 ) -> dict[str, Any]:
     from failgate.audit.checkpoint import NoteRejected
     from failgate.audit.log import AuditLog
+    from failgate.audit.signing import log_key_of
     from failgate.audit.verification import verify_logs
     from failgate.base.clock import SystemClock
     from failgate.base.db import Database
     from failgate.gate.verification import verify_gate
     from failgate.workspaces.receipts import contradiction_of, read_receipt
 
+    key = log_key_of(config.keys.log)
+
     def log_of(database: Database) -> AuditLog:
-        return AuditLog(database, SystemClock(), data, origin=config.audit.origin)
+        return AuditLog(database, SystemClock(), data, origin=config.audit.origin, key=key)
 
     receipts = [(name, read_receipt(text)) for name, text in issued]
     heads = [*notes, *((name, one.receipt.checkpoint) for name, one in receipts)]
     async with core_database(config, data) as database:
         try:
-            verification = await verify_logs(database, data, against=heads, vkeys=vkeys)
+            verification = await verify_logs(database, data, against=heads, vkeys=vkeys, key=key)
         except NoteRejected as error:
             hint = error.hint or "Name its key with --vkey."
             raise BadInput(f"A checkpoint cannot be used: {error.sentence}", hint=hint) from error

@@ -140,6 +140,13 @@ class AccountsSection(Section, frozen=True):
             raise SettingRefused("session_idle", f"must not exceed session_lifetime, which is {self.session_lifetime}")
 
 
+class KeysSection(Section, frozen=True):
+    """`[keys]`: keys of the installation that a secrets manager keeps in place of files in the data folder."""
+
+    sealing: Annotated[Secret, Fits(key_of)] | None = None
+    log: Annotated[Secret, Fits(key_of)] | None = None
+
+
 class SsoSection(SsoTable, Section, frozen=True):
     """`[sso]`: identity providers of the whole installation."""
 
@@ -334,6 +341,7 @@ class Config:
     server: ServerSection = field(default_factory=ServerSection)
     database: DatabaseSection = field(default_factory=DatabaseSection)
     audit: AuditSection = field(default_factory=AuditSection)
+    keys: KeysSection = field(default_factory=KeysSection)
     accounts: AccountsSection = field(default_factory=AccountsSection)
     sso: SsoSection = field(default_factory=SsoSection)
     artifacts: ArtifactsSection = field(default_factory=ArtifactsSection)
@@ -371,6 +379,7 @@ SECTIONS: dict[str, type[Section]] = {
     "server": ServerSection,
     "database": DatabaseSection,
     "audit": AuditSection,
+    "keys": KeysSection,
     "accounts": AccountsSection,
     "sso": SsoSection,
     "artifacts": ArtifactsSection,

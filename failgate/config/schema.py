@@ -16,7 +16,12 @@ from failgate.config.units import DURATION_PATTERN, SIZE_PATTERN, Duration, Size
 
 _SECRET = {
     "type": "object",
-    "properties": {"env": {"type": "string"}, "file": {"type": "string"}},
+    "properties": {
+        "env": {"type": "string"},
+        "file": {"type": "string"},
+        "credential": {"type": "string"},
+        "command": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    },
     "minProperties": 1,
     "maxProperties": 1,
     "additionalProperties": False,

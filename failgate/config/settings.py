@@ -6,7 +6,6 @@ A struct is a frozen msgspec struct that forbids unknown fields. Its fields may 
 """
 
 import difflib
-import os
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,13 +18,12 @@ from failgate.base.secret import Secret
 from failgate.config.bounds import Between, Fits
 from failgate.config.errors import Mistake, SettingRefused
 from failgate.config.positions import KeyPath
+from failgate.config.secret_sources import secret_from
 from failgate.config.source import Source, dotted_path
 from failgate.config.units import Duration, Size
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
-_MEND = 'say { env = "NAME" } or { file = "/path" }'
 _WRAPPERS = {Annotated, Union, types.UnionType}
-_SECRET_LIMIT_BYTES = 64 * 1024
 
 
 class _Unreadable(Exception):
@@ -188,25 +186,10 @@ class Reader:
 
     def _secret(self, value: object, path: KeyPath) -> Secret:
         try:
-            return Secret(self._find_secret(value))
+            return Secret(secret_from(value, self.source.env, self.source.folder))
         except ValueError as error:
             self.mistakes.append(self.source.mistake(path, str(error), at="value", hides_value=True))
             raise _Unreadable from None
-
-    def _find_secret(self, value: object) -> str:
-        if not isinstance(value, dict):
-            raise ValueError(f"a secret does not stand in this file: {_MEND}")  # noqa: TRY004  # a refusal of a setting
-        place = cast("dict[str, object]", value)
-        match place:
-            case {"env": str(name), **rest} if not rest:
-                text = self.source.env.get(name)
-                if not text:
-                    raise ValueError(f"the environment variable {name} is not set, or empty")
-                return text
-            case {"file": str(name), **rest} if not rest:
-                return _read_secret(self.source.folder / Path(name).expanduser())
-            case _:
-                raise ValueError(f"a secret comes from one place: {_MEND}")
 
     def _converted(self, wanted: Any, extras: list[Any], value: object, path: KeyPath) -> Any:
         if get_origin(wanted) is Literal and value not in get_args(wanted):
@@ -273,23 +256,6 @@ def _listed(fields: Iterable[str]) -> str:
 def _lowered(message: str) -> str:
     text = message.partition(" - at `$")[0]
     return text[:1].lower() + text[1:]
-
-
-def _read_secret(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(_SECRET_LIMIT_BYTES + 1)
-        text = content.decode()
-    except OSError as error:
-        raise ValueError(f"the secret file {path} cannot be read: {os.strerror(error.errno or 0)}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"the secret file {path} is not UTF-8 text") from None
-    if len(content) > _SECRET_LIMIT_BYTES:
-        raise ValueError(f"the secret file {path} is larger than 64 KiB: it does not hold a secret alone")
-    text = text.removesuffix("\n").removesuffix("\r")
-    if not text:
-        raise ValueError(f"the secret file {path} is empty")
-    return text
 
 
 __all__ = ["Reader", "dotted_path", "nearest"]

@@ -5,10 +5,19 @@ import shutil
 import stat
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from failgate.audit.checkpoint import Verifier, open_checkpoint
 from failgate.audit.log import AuditLog
-from failgate.audit.signing import KEY_FILE, SIDECAR_FILE, read_sidecar, write_sidecar
+from failgate.audit.signing import (
+    KEY_FILE,
+    SIDECAR_FILE,
+    Signer,
+    default_origin,
+    read_key,
+    read_sidecar,
+    write_sidecar,
+)
 from failgate.audit.verification import verify_logs
 from failgate.base.errors import StartRefused, StorageUnavailable
 from tests.audit.conftest import WS, event, fill
@@ -247,3 +256,51 @@ async def test_another_origin_than_before_names_the_setting_and_the_mend(
     again = AuditLog(database, clock, folder, origin=before)
     await again.open()
     await again.close()
+
+
+async def test_a_key_that_is_kept_elsewhere_signs_and_leaves_no_file(database, clock, folder):
+    """ASVS 5.0 13.3.1: the first start, the next one, and `audit verify`."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    for _ in range(2):
+        audit = AuditLog(database, clock, folder, key=key)
+        await audit.open()
+        await audit.record(event(1))
+        note = await audit.checkpoint(WS)
+        await audit.close()
+    assert [path.name for path in folder.iterdir()] == [SIDECAR_FILE]
+    assert Signer(key, default_origin(key)).signed(WS, note).size == 2
+    assert (await verify_logs(database, folder, key=key)).state == "intact"
+    assert (await verify_logs(database, folder)).state == "incomplete"
+    other = Ed25519PrivateKey.generate()
+    assert (await verify_logs(database, folder, key=other)).state == "tampered"
+    with pytest.raises(StartRefused):
+        await AuditLog(database, clock, folder, key=other).open()
+
+
+async def test_a_lost_sidecar_is_noticed_with_a_key_that_is_kept_elsewhere(database, clock, folder):
+    key = Ed25519PrivateKey.generate()
+    audit = AuditLog(database, clock, folder, key=key)
+    await audit.open()
+    await audit.record(event(1))
+    await audit.close()
+    (folder / SIDECAR_FILE).unlink()
+    with pytest.raises(StartRefused, match="last signed heads"):
+        await AuditLog(database, clock, folder, key=key).open()
+
+
+async def test_the_folder_s_key_moves_to_the_manager_and_another_one_is_refused(database, clock, folder, make):
+    before = make()
+    await before.open()
+    vkey = await before.vkey(WS)
+    await before.close()
+    kept = read_key(folder / KEY_FILE)
+    with pytest.raises(StartRefused, match="another key than that of"):
+        await AuditLog(database, clock, folder, key=Ed25519PrivateKey.generate()).open()
+    moved = AuditLog(database, clock, folder, key=kept)
+    await moved.open()
+    await moved.close()
+    (folder / KEY_FILE).unlink()
+    after = AuditLog(database, clock, folder, key=kept)
+    await after.open()
+    assert await after.vkey(WS) == vkey
+    await after.close()

@@ -74,3 +74,15 @@ def test_a_link_or_a_missing_folder_refuses_the_start(tmp_path: Path) -> None:
         SecretBox.open(tmp_path / "secrets.key")
     with pytest.raises(StartRefused):
         SecretBox.open(tmp_path / "absent" / "secrets.key")
+
+
+def test_a_key_that_is_kept_elsewhere_leaves_no_file_and_opens_what_the_file_s_key_sealed(tmp_path: Path) -> None:
+    path, key = tmp_path / "secrets.key", os.urandom(32)
+    sealed = SecretBox.given(key, path).seal(b"secret", purpose="totp", owner="ann")
+    assert list(tmp_path.iterdir()) == []
+    path.write_bytes(key)
+    path.chmod(0o600)
+    assert SecretBox.open(path).unseal(sealed, purpose="totp", owner="ann") == b"secret"
+    assert SecretBox.given(key, path).unseal(sealed, purpose="totp", owner="ann") == b"secret"
+    with pytest.raises(StartRefused, match=r"another key than that of .*secrets\.key"):
+        SecretBox.given(os.urandom(32), path)

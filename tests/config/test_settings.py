@@ -157,7 +157,7 @@ def test_a_secret_comes_from_the_environment_and_does_not_print() -> None:
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ('"hunter2"', 'a secret does not stand in this file: say { env = "NAME" } or { file = "/path" }'),
+        ('"hunter2"', 'a secret does not stand in this file: say { env = "NAME" }, { file = "/path" }, { cred'),
         ("12345", "a secret does not stand in this file"),
         ('{ env = "ABSENT" }', "the environment variable ABSENT is not set"),
         ('{ env = "EMPTY" }', "the environment variable EMPTY is not set, or empty"),
@@ -170,6 +170,14 @@ def test_a_secret_comes_from_the_environment_and_does_not_print() -> None:
         ('{ file = "empty" }', "is empty"),
         ('{ file = "binary" }', "is not UTF-8 text"),
         ('{ file = "large" }', "larger than 64 KiB"),
+        ('{ credential = "key" }', "there are no credentials: say LoadCredentialEncrypted=key:/path"),
+        ('{ credential = "../key" }', "a credential's name has letters"),
+        ("{ command = [] }", "a secret comes from one place"),
+        ('{ command = "vault" }', "a secret comes from one place"),
+        ('{ command = ["no-such-program-of-all"] }', "no-such-program-of-all is not there, or not in PATH"),
+        ('{ command = ["sh", "-c", "echo hunter2; exit 3"] }', "the program sh ended with 3"),
+        ('{ command = ["sh", "-c", "echo"] }', "what the program sh printed is empty"),
+        ('{ command = ["head", "-c", "65537", "/dev/zero"] }', "larger than 64 KiB"),
     ],
 )
 def test_a_secret_that_cannot_be_had_is_a_mistake_that_does_not_show_it(tmp_path: Path, value: str, says: str) -> None:
