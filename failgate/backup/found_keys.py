@@ -1,13 +1,15 @@
-"""The keys of a restored installation: in the backup, in a folder, in place already, or still to be brought."""
+"""The keys of an installation: in the backup, in a folder, in place, with a secrets manager, or still to be brought."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from failgate.audit.signing import KEY_FILE, read_key
+from failgate.audit.signing import KEY_FILE, key_in_use, log_key_of, read_key
 from failgate.backup.manifest import SEALED_KEYS, Manifest, digest_of_secrets_key
 from failgate.backup.sealed_keys import KEY_FILES, open_keys
 from failgate.base.data_folder import SECRETS_KEY
 from failgate.base.errors import BadInput
+from failgate.base.secret import key_of
+from failgate.config.model import Config
 
 
 @dataclass(slots=True)
@@ -41,23 +43,45 @@ class Keys:
         return found
 
 
-def find_keys(manifest: Manifest, data_dir: Path, folder: Path | None, passphrase: str | None, members: Path) -> Keys:
-    """Return which keys there are: from `folder`, else from the backup by `passphrase`, else those in `data_dir`.
+def marks_of_keys(config: Config, data_dir: Path) -> dict[str, str]:
+    """Return by what the keys in use are recognised, by the names of their files: `[keys]` comes before a file.
+
+    Raises: StartRefused (a file that cannot be read, or holds another key than `[keys]`).
+    """
+    found = _marks_of_manager(config)
+    signing = key_in_use(data_dir / KEY_FILE, log_key_of(config.keys.log))
+    if signing is not None:
+        found[KEY_FILE] = signing.public_key().public_bytes_raw().hex()
+    if SECRETS_KEY not in found and (data_dir / SECRETS_KEY).exists():
+        found[SECRETS_KEY] = digest_of_secrets_key(_read(data_dir / SECRETS_KEY))
+    return found
+
+
+def _marks_of_manager(config: Config) -> dict[str, str]:
+    found: dict[str, str] = {}
+    signing = log_key_of(config.keys.log)
+    if signing is not None:
+        found[KEY_FILE] = signing.public_key().public_bytes_raw().hex()
+    if config.keys.sealing is not None:
+        found[SECRETS_KEY] = digest_of_secrets_key(key_of(config.keys.sealing))
+    return found
+
+
+def find_keys(
+    manifest: Manifest, config: Config, data_dir: Path, folder: Path | None, passphrase: str | None, members: Path
+) -> Keys:
+    """Return which keys there are: those of `[keys]`, from `folder`, from the backup by `passphrase`, in `data_dir`.
 
     Raises: BadInput (a key of another installation, a wrong passphrase, a key without one).
     """
-    given: dict[str, bytes] = {}
-    if passphrase is not None:
-        if manifest.keys != "sealed":
-            raise BadInput("The backup holds no keys.", hint="Give a folder that does: --keys DIR.")
-        given = open_keys((members / SEALED_KEYS).read_bytes(), passphrase, manifest.id)
-    if folder is not None:
-        given |= {name: _read(folder / name) for name in KEY_FILES if (folder / name).exists()}
-        if not given:
-            raise BadInput(f"There is neither audit.key nor secrets.key in {folder}.", hint="Name their folder.")
+    elsewhere = _marks_of_manager(config)
+    _check_manager(manifest, elsewhere)
+    given = _given(manifest, folder, passphrase, members)
     found = Keys()
     for name in KEY_FILES:
-        if name in given:
+        if name in elsewhere:
+            found.kept.add(name)
+        elif name in given:
             if not _fits(manifest, name, given[name], members):
                 raise BadInput(f"The {name} that was given is not that of the backup.", hint="Bring the right one.")
             found.staged[name] = given[name]
@@ -68,6 +92,29 @@ def find_keys(manifest: Manifest, data_dir: Path, folder: Path | None, passphras
     if SECRETS_KEY in found.absent:
         found.staged[SECRETS_KEY] = b""  # a server makes a new key where there is none, and refuses an empty one
     return found
+
+
+def _check_manager(manifest: Manifest, marks: dict[str, str]) -> None:
+    wanted = {KEY_FILE: manifest.public_key, SECRETS_KEY: manifest.secrets_key}
+    for name, mark in marks.items():
+        if mark != wanted[name]:
+            setting = "log" if name == KEY_FILE else "sealing"
+            raise BadInput(
+                f"[keys] {setting} is not the {name} of the backup.", hint="Let the manager give the key of that day."
+            )
+
+
+def _given(manifest: Manifest, folder: Path | None, passphrase: str | None, members: Path) -> dict[str, bytes]:
+    given: dict[str, bytes] = {}
+    if passphrase is not None:
+        if manifest.keys != "sealed":
+            raise BadInput("The backup holds no keys.", hint="Give a folder that does: --keys DIR.")
+        given = open_keys((members / SEALED_KEYS).read_bytes(), passphrase, manifest.id)
+    if folder is not None:
+        given |= {name: _read(folder / name) for name in KEY_FILES if (folder / name).exists()}
+        if not given:
+            raise BadInput(f"There is neither audit.key nor secrets.key in {folder}.", hint="Name their folder.")
+    return given
 
 
 def _read(path: Path) -> bytes:

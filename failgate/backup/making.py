@@ -12,22 +12,15 @@ from typing import Final
 from failgate import __version__
 from failgate.artifacts.artifact import Artifact
 from failgate.artifacts.store import ArtifactStore
-from failgate.audit.signing import KEY_FILE, SIDECAR_FILE, read_key
+from failgate.audit.signing import KEY_FILE, SIDECAR_FILE
 from failgate.backup.archive import ArchiveWriter
-from failgate.backup.manifest import (
-    FORMAT,
-    HEADER,
-    OBJECT_FOLDER,
-    SEALED_KEYS,
-    SIDECAR,
-    Manifest,
-    digest_of_secrets_key,
-)
+from failgate.backup.found_keys import marks_of_keys
+from failgate.backup.manifest import FORMAT, HEADER, OBJECT_FOLDER, SEALED_KEYS, SIDECAR, Manifest
 from failgate.backup.moment import Moment, take_moment
 from failgate.backup.sealed_keys import KEY_FILES, seal_keys
 from failgate.base.clock import Clock
 from failgate.base.data_folder import SECRETS_KEY
-from failgate.base.errors import FailgateError, NotFound, StartRefused, StorageUnavailable
+from failgate.base.errors import BadInput, FailgateError, NotFound, StartRefused, StorageUnavailable
 from failgate.base.ids import new_id
 from failgate.base.whole_file import WholeFile
 from failgate.config.model import Config
@@ -62,6 +55,11 @@ async def make_backup(
     Raises: Conflict (`target` is there), StartRefused, StorageUnavailable; nothing is left of the file then.
     """
     keys = _read_keys(data_dir)
+    if wishes.passphrase is not None and not keys:
+        raise BadInput(
+            f"There is no key file in {data_dir}: [keys] takes them from a secrets manager.",
+            hint="Leave --seal-keys out, and back the manager up.",
+        )
     with WholeFile(target) as file:
         making = _Making(config, data_dir, file, wishes, _Objects(store, tell), tell)
         manifest = await making.fill(keys, new_id(), clock)
@@ -100,11 +98,11 @@ class _Making:
                 async for name, content in moment.copies(self._scratch):
                     self._tell(name)
                     self.writer.add_file(name, content)
-                return await self._manifest(moment, keys, backup_id, clock.now_us())
+                return await self._manifest(moment, backup_id, clock.now_us())
         raise StorageUnavailable("Artifacts were deleted all the time that the backup ran.", hint="Run it again.")
 
-    async def _manifest(self, moment: Moment, keys: dict[str, bytes], backup_id: str, now_us: int) -> Manifest:
-        public = read_key(self._data_dir / KEY_FILE)
+    async def _manifest(self, moment: Moment, backup_id: str, now_us: int) -> Manifest:
+        marks = marks_of_keys(self._config, self._data_dir)
         return Manifest(
             format=FORMAT,
             id=backup_id,
@@ -113,8 +111,8 @@ class _Making:
             database=moment.core.dialect,
             schema=await moment.schema(),
             heads=await moment.heads(),
-            public_key=None if public is None else public.public_key().public_bytes_raw().hex(),
-            secrets_key=digest_of_secrets_key(keys[SECRETS_KEY]) if SECRETS_KEY in keys else None,
+            public_key=marks.get(KEY_FILE),
+            secrets_key=marks.get(SECRETS_KEY),
             keys="left out" if self._wishes.passphrase is None else "sealed",
             artifacts="copied" if self._wishes.has_artifacts else "left out",
             store=self._config.artifacts.store,

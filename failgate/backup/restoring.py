@@ -171,7 +171,7 @@ class _Restoring:
                 hint="What happened since would be undone. If that is meant: --accept-rollback, which is recorded.",
             )
         restored.rolled_back = [one.sentence for one in proof.behind.values()]
-        keys = find_keys(manifest, self._placing.data_dir, terms.keys, terms.passphrase, self._members)
+        keys = find_keys(manifest, self._config, self._placing.data_dir, terms.keys, terms.passphrase, self._members)
         async with self._opened() as (database, filled):
             self._tell("verifying the audit log")
             restored.records = await proof.verify(database)

@@ -5,7 +5,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from failgate.backup.making import Made, Wishes, make_backup
 from failgate.backup.manifest import MANIFEST, Manifest, Member
 from failgate.backup.restoring import Restored, Terms, restore_backup
 from failgate.base.clock import FrozenClock
-from failgate.config.model import Config
+from failgate.config.model import Config, KeysSection
 from failgate.roster import Services
 from tests.workspaces.closing import OPERATOR, RULE, House, config_at, furnished, opened
 
@@ -33,11 +33,12 @@ class Place:
 
     folder: Path
     url: str
+    keys: KeysSection = field(default_factory=KeysSection)
 
     @property
     def config(self) -> Config:
         self.folder.mkdir(exist_ok=True)
-        return config_at(self.folder, self.url)
+        return replace(config_at(self.folder, self.url), keys=self.keys)
 
     @property
     def data(self) -> Path:

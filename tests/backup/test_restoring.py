@@ -1,18 +1,23 @@
 """A backup that is restored: proven before it is in place, or nothing of it is there. B12."""
 
 import sqlite3
+from base64 import b64encode
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from failgate.assembly import open_services
+from failgate.audit.signing import read_key
 from failgate.backup.archive import BackupDamaged, BackupIncomplete
 from failgate.backup.manifest import CORE, HEADER
 from failgate.backup.proof import RollbackRefused
 from failgate.base.clock import FrozenClock
 from failgate.base.db import Transaction
 from failgate.base.errors import BadInput, NotFound, StartRefused, StorageUnavailable
+from failgate.base.secret import Secret
 from failgate.cli.commands import exit_code_of
+from failgate.config.model import KeysSection
 from failgate.workspaces.receipts import read_receipt
 from tests.backup.installation import CONTENT, Installation, Place, content_of, installed, rewritten
 from tests.workspaces.closing import RULE
@@ -73,6 +78,39 @@ async def test_keys_of_another_installation_and_a_wrong_passphrase_are_refused(b
     with pytest.raises(BadInput, match="does not open the keys"):
         await elsewhere.restore(backup, passphrase=PASSPHRASE + "s")
     assert elsewhere.is_untouched()
+
+
+def managed(data: Path) -> KeysSection:
+    """Return the settings of a secrets manager that holds the keys of `data`, whose files are gone."""
+    signing = read_key(data / "audit.key")
+    assert signing is not None
+    keys = KeysSection(
+        sealing=Secret(b64encode((data / "secrets.key").read_bytes()).decode()),
+        log=Secret(b64encode(signing.private_bytes_raw()).decode()),
+    )
+    for name in ("audit.key", "secrets.key"):
+        (data / name).unlink()
+    return keys
+
+
+async def test_keys_of_a_secrets_manager_are_in_no_backup_and_open_what_is_restored(
+    installation: Installation, elsewhere: Place, tmp_path: Path
+) -> None:
+    installation.place.keys = managed(installation.place.data)
+    with pytest.raises(BadInput, match="secrets manager"):
+        await installation.back_up(tmp_path / "sealed.backup", passphrase=PASSPHRASE)
+    await installation.back_up(tmp_path / "it.backup")
+    elsewhere.keys = KeysSection(sealing=Secret(b64encode(b"k" * 32).decode()))
+    with pytest.raises(BadInput, match=r"\[keys\] sealing is not the secrets.key of the backup"):
+        await elsewhere.restore(tmp_path / "it.backup")
+    assert elsewhere.is_untouched()
+    elsewhere.keys = installation.place.keys
+    restored = await elsewhere.restore(tmp_path / "it.backup")
+    assert not [word for word in restored.warnings if "is NOT there" in word]
+    assert not {"audit.key", "secrets.key"} & {one.name for one in elsewhere.data.iterdir()}
+    async with open_services(elsewhere.config, elsewhere.data, is_serving=False) as services:
+        assert (await services.audit.newest("system", limit=1))[0].record["data"]["keys"] == "present"
+        assert await content_of(services, installation.house.acme) == CONTENT
 
 
 async def test_what_is_no_whole_backup_of_this_version_is_named_and_changes_nothing(
