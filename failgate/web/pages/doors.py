@@ -38,6 +38,7 @@ from failgate.web.pages import (
     sso,
     step_up,
     usage,
+    verifier,
     why,
 )
 from failgate.web.pages.connection_doors import CONNECTIONS
@@ -314,6 +315,8 @@ PAGES: Final[tuple[Door, ...]] = (
     _page("page.shared_prove", "POST", "/s/{share}", shared.prove, P.PUBLIC_SHARE_OPEN),
     _page("page.shared_artifact", "GET", "/s/{share}/artifacts/{sha256}", shared.artifact, P.PUBLIC_PAGE_READ),
     _page("page.shared_playback", "GET", "/s/{share}/playback", shared.playback, P.PUBLIC_PAGE_READ),
+    # Of auditors, who need no account: what they verify stays in their browser.
+    _page("page.verifier", "GET", "/verify", verifier.verifier, P.PUBLIC_PAGE_READ),
     _room("page.audit", "GET", "/audit", audit.log, P.WORKSPACE_AUDIT_READ),
     *NOTIFICATIONS,
     *PEOPLE,
