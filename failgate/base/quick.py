@@ -15,9 +15,22 @@ if TYPE_CHECKING:
     from datetime import datetime
     from hashlib import sha256
     from json import loads
-    from typing import NamedTuple, cast
+    from typing import NamedTuple, Protocol, cast
 
-    sha256_of_much = sha256
+    class Digest(Protocol):
+        """As much of hashlib's as is used here."""
+
+        def update(self, octets: bytes, /) -> None:
+            """Take `octets` in."""
+            ...
+
+        def hexdigest(self) -> str:
+            """Return the digest in hex."""
+            ...
+
+    def sha256_of_much(size_bytes: int) -> Digest:
+        """Return a digest for so much; from half a megabyte on OpenSSL's, which then has made up for its loading."""
+        ...
 else:
     import _signal as signal
     import _socket as socket
@@ -42,8 +55,10 @@ else:
         openssl = modules.get("_hashlib")
         return openssl.openssl_sha256(octets) if openssl else _sha256(octets)
 
-    def sha256_of_much():
-        """Return a digest for much, which OpenSSL takes in several times faster."""
+    def sha256_of_much(size_bytes):
+        """Return a digest for so much; from half a megabyte on OpenSSL's, which then has made up for its loading."""
+        if size_bytes < 1 << 19 and "_hashlib" not in modules:
+            return _sha256()
         try:
             from _hashlib import openssl_sha256
         except ImportError:  # an interpreter without OpenSSL

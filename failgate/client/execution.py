@@ -10,16 +10,21 @@ captured, it comes through pipes or through a pseudo-terminal and is written on 
   modes of their terminal, as editors and pagers do, need that.
 """
 
-import os
-import signal
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from __future__ import annotations
 
+import os
+import time
+
+from failgate.base.quick import NamedTuple, signal
 from failgate.client.exits import CANNOT_EXECUTE, NotExecutable
 from failgate.client.following import WATCHED, Following, Program, Usage, words_of
 from failgate.client.output import Output
 from failgate.client.routes import Route, Way, open_routes, screen_for
+
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, NoReturn
 
 __all__ = ["Ended", "Usage", "Way", "execute"]
 
@@ -125,7 +130,7 @@ def _become(
     folder: int | None,
     routes: Sequence[Route],
     reporter: int,
-    mask: "set[signal.Signals | int] | set[int]",
+    mask: set[signal.Signals | int] | set[int],
     prepare: Callable[[], None] | None,
 ) -> NoReturn:
     """Turn the forked process into the program, with the signals of `mask` blocked. Never returns."""

@@ -1,15 +1,21 @@
 """A running program: signals and keys go to it, its output comes from it, until it has ended."""
 
+from __future__ import annotations
+
 import _thread
 import os
 import select
-import signal
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
 
+from failgate.base.quick import NamedTuple, signal
 from failgate.client.output import STDERR, STDOUT, Output
-from failgate.client.routes import Route
+
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from failgate.client.routes import Route
 
 _FORWARDED = (
     signal.SIGINT,

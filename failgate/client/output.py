@@ -4,12 +4,18 @@ What is kept lies in memory; when the limits ask for more than `MEMORY_BYTES`, i
 process can read and that is gone with it. It is not redacted yet: nothing is worth redacting before the program failed.
 """
 
+from __future__ import annotations
+
 import os
 import time
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
-from typing import NamedTuple
+
+from failgate.base.quick import NamedTuple
+
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HEAD_BYTES = 256 * 1024
 TAIL_BYTES = 1024 * 1024
@@ -91,6 +97,7 @@ class _Store:
                 done = os.pwrite(self._file, view, at)
                 view, at = view[done:], at + done
         else:
+            self._memory.extend(bytes(max(0, at - len(self._memory))))  # beyond its end a slice would move to the end
             self._memory[at : at + len(content)] = content
 
     def read(self, at: int, size: int) -> bytes:

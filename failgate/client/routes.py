@@ -1,12 +1,21 @@
 """How the output of a program gets to us: pipes, or pseudo-terminals in place of terminals."""
 
+from __future__ import annotations
+
 import os
-from typing import Any, Literal, NamedTuple
 
-from failgate.client.output import Output
+from failgate.base.quick import NamedTuple
 
-Way = Literal["auto", "terminal", "pipes", "shared"]
-"""`auto`: a terminal where ours is one, else pipes; `shared`: the same, never with a session of its own."""
+TYPE_CHECKING = False  # typing's is slow to load
+if TYPE_CHECKING:
+    from typing import Any, Literal, TypeAlias
+
+    from failgate.client.output import Output
+
+    Way: TypeAlias = Literal["auto", "terminal", "pipes", "shared"]
+    """`auto`: a terminal where ours is one, else pipes; `shared`: the same, never with a session of its own."""
+else:
+    Way = str
 
 
 class Route(NamedTuple):

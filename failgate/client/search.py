@@ -53,7 +53,7 @@ def find_executable(name: str, cwd: str, path: str) -> str:
 
 def digest_of_file(descriptor: int) -> str:
     """Return SHA-256 in hex over the bytes of the open file, read from its beginning."""
-    digest = sha256_of_much()
+    digest = sha256_of_much(os.fstat(descriptor).st_size)
     at = 0
     while piece := os.pread(descriptor, _PIECE, at):
         digest.update(piece)

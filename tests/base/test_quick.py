@@ -110,10 +110,11 @@ def test_a_digest_is_the_librarys(first: str) -> None:
         "from failgate.base.quick import sha256, sha256_of_much\n"
         "much = b''.join(bytes([n % 251]) * 97 for n in range(999))\n"
         "print(sha256(much).hexdigest())\n"
-        "digest = sha256_of_much(); digest.update(much); print(digest.hexdigest())\n"
+        "for size in (len(much), 1 << 20):\n"
+        "    digest = sha256_of_much(size); digest.update(much); print(digest.hexdigest())\n"
         "print(sha256().hexdigest())\n"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     much = b"".join(bytes([n % 251]) * 97 for n in range(999))
     right = hashlib.sha256(much).hexdigest()
-    assert done.stdout.split() == [right, right, hashlib.sha256().hexdigest()]
+    assert done.stdout.split() == [right, right, right, hashlib.sha256().hexdigest()]

@@ -71,6 +71,15 @@ def test_each_piece_has_its_stream_and_its_time() -> None:
     ], "what comes within a millisecond on one stream is one piece"
 
 
+def test_a_piece_larger_than_the_end_that_is_kept_leaves_its_own_end() -> None:
+    output = Output(1, 3)
+    output.write(b"A", STDOUT, 0)
+    output.write(b"B", STDOUT, 0)
+    output.write(b"CDEF", STDOUT, 0)  # its end begins where nothing was kept yet
+    assert b"".join(output._read(at, 1) for at in range(3, 6)) == b"DEF"
+    assert output._read_up_to(3, 6) == b"DEF"
+
+
 @given(
     st.lists(st.tuples(st.binary(min_size=1, max_size=40), st.sampled_from([STDOUT, STDERR])), max_size=60),
     st.integers(1, 300),

@@ -49,7 +49,7 @@ def verify_bundle(path: Path, vkey: str | None = None, kept: Sequence[tuple[str,
     swept = None if bundle.is_cut else sweep(held)
     if swept is None or root_of(*swept) != checkpoint.root:
         swept = Walk(held).run()
-        _check_hashes(held, *swept)
+        _check_hashes(held, swept[0])
     for name, head in heads:
         if _root_at(held, head.size, *swept) != head.root:
             raise Tampered(None, f"The first {head.size} records are not those that were signed before ({name}).")
@@ -90,7 +90,7 @@ def _kept(name: str, note: bytes, checkpoint: Checkpoint, key: Key) -> Checkpoin
     return head
 
 
-def _check_hashes(held: Held, roots: list[bytes], rest: list[bytes]) -> None:
+def _check_hashes(held: Held, roots: list[bytes]) -> None:
     """Compare the hashes that the bundle states beside its records with those of the records. Raises: Tampered."""
     stated = held.tile_hashes()
     if stated is not None and stated != roots:
@@ -99,7 +99,6 @@ def _check_hashes(held: Held, roots: list[bytes], rest: list[bytes]) -> None:
         hashes = held.leaf_hashes(number)
         if hashes is not None and hashes != _hashes_of(held, number):
             raise Tampered(None, f"The hashes of the records from {number * WIDTH} are not those of the records.")
-    del rest
 
 
 def _hashes_of(held: Held, number: int) -> list[bytes]:
