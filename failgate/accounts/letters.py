@@ -11,12 +11,12 @@ _FOOT = "\n\n--\nFailgate at {base}. This letter was written by a program; nobod
 
 def invitation_link(base_url: str, token: str) -> str:
     """Return the address under which the invitation `token` is accepted."""
-    return f"{base_url}/invite?token={token}"
+    return f"{base_url}/link#{token}"
 
 
 def reset_link(base_url: str, token: str) -> str:
     """Return the address under which the reset `token` is used."""
-    return f"{base_url}/reset/new?token={token}"
+    return f"{base_url}/link#{token}"
 
 
 def invitation(base_url: str, to: str, workspace: str, role: str, token: str, days: int) -> Letter:

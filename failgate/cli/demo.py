@@ -73,7 +73,7 @@ async def seed_demo(services: Services, administration: Administration, base_url
     for email in REVIEWERS:
         account = await services.accounts.by_email(email)
         assert account is not None
-        links[email] = f"{base_url}/signin/link?token={services.sign_in_links.mint(account.id)}"
+        links[email] = f"{base_url}/link#signin.{services.sign_in_links.mint(account.id)}"
     return DemoTeam(links, agent["token"])
 
 

@@ -144,7 +144,7 @@ async def _announce(services: Services, administration: Administration, config: 
         await _run_demo(services, administration, url)
     elif not await services.accounts.exist():
         token = await services.setup_links.mint()
-        print(f"failgate: first start: open {url}/setup?token={token} within 30 minutes", flush=True)
+        print(f"failgate: first start: open {url}/link#setup.{token} within 30 minutes", flush=True)
 
 
 async def _run_demo(services: Services, administration: Administration, url: str) -> None:

@@ -50,6 +50,7 @@ class ServerSection(Section, frozen=True):
     outbound_networks: tuple[Annotated[str, Fits(check_network)], ...] = ()
     outbound_hosts: tuple[Annotated[str, Fits(check_host_pattern)], ...] = ()
     allow_plain_http: bool = False
+    tokens_in_addresses: bool = False
     header_timeout: Annotated[Duration, Between("1s", "5m")] = Duration("10s")
     log_format: Literal["json", "console"] = "json"
     tls: TlsSection | None = None

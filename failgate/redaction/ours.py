@@ -22,9 +22,13 @@ OURS: tuple[Rule, ...] = (
     Rule(
         "failgate-link",
         "Link that lets somebody in",
-        ("?token=", "&token="),
-        r"[?&]token=([A-Za-z0-9_.~%\-]{16,512})",
-        matches=(f"/setup?token={_A}{_A[:11]}", f"GET /signin?next=/w/acme/queue&token={_A} HTTP/1.1"),
+        ("?token=", "&token=", "#setup.", "#signin."),
+        r"(?:[?&]token=|#(?:setup|signin)\.)([A-Za-z0-9_.~%\-]{16,512})",
+        matches=(
+            f"/setup?token={_A}{_A[:11]}",
+            f"/link#setup.{_A}{_A[:11]}",
+            f"GET /signin?next=/w/acme/queue&token={_A} HTTP/1.1",
+        ),
         rejects=("?token=<token>", "&token=$TOKEN", "/invite?token=the-token-of-it"),
         group=1,
         is_bounded=False,

@@ -225,7 +225,7 @@ class Sharing:
             "method": "link" if passphrase_hash is None else "passphrase",
         }
         await self._record(tx, Act.SHARE_CREATED, principal, workspace_id, share_id, facts)
-        return MadeShare(share_id, f"{self._base_url()}/s/{token}", to_rfc3339(expires_us), artifacts)
+        return MadeShare(share_id, f"{self._base_url()}/link#{token}", to_rfc3339(expires_us), artifacts)
 
     async def _chosen(
         self, tx: Transaction, workspace_id: str, report_id: str, wanted: Sequence[str] | None

@@ -12,6 +12,8 @@ DEVICE = "fg_device"
 BROWSER = "fg_sso"
 BROWSER_SECONDS = 3600
 SHARE = "fg_share"
+LINK = "fg_link"
+LINK_SECONDS = 1800
 _MAX_COOKIE_BYTES = 4096
 
 
@@ -42,6 +44,16 @@ def device_cookie(token: str, max_age_seconds: int, *, is_https: bool) -> str:
 def ended_device_cookie(*, is_https: bool) -> str:
     """Return the `Set-Cookie` value that removes the cookie of a trusted device."""
     return _set(DEVICE, "", is_https=is_https) + "; Max-Age=0"
+
+
+def link_cookie(token: str, *, is_https: bool) -> str:
+    """Return the `Set-Cookie` value that keeps the token of a link that was opened, for half an hour."""
+    return f"{_set(LINK, token, is_https=is_https)}; Max-Age={LINK_SECONDS}"
+
+
+def ended_link_cookie(*, is_https: bool) -> str:
+    """Return the `Set-Cookie` value that removes the token of a link."""
+    return _set(LINK, "", is_https=is_https) + "; Max-Age=0"
 
 
 def form_cookie(key: str, *, is_https: bool) -> str:

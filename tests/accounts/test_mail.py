@@ -195,9 +195,9 @@ def test_a_header_takes_no_second_line() -> None:
 
 def test_links_begin_with_the_configured_address() -> None:
     base = "https://failgate.acme.example"
-    assert f"\n{base}/reset/new?token=T\n" in letters.password_reset(base, "a@b.c", "T", 15).text
+    assert f"\n{base}/link#T\n" in letters.password_reset(base, "a@b.c", "T", 15).text
     invited = letters.invitation(base, "a@b.c", "Acme", "admin", "T", 7)
-    assert f"\n{base}/invite?token=T\n" in invited.text
+    assert f"\n{base}/link#T\n" in invited.text
     assert "Acme" in invited.subject
 
 

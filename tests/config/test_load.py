@@ -57,7 +57,7 @@ def test_a_misspelt_key_names_the_nearest_one_and_what_the_section_takes() -> No
             '    listne = "x"\n'
             "    ^^^^^^\n"
             '  did you mean "listen"? [server] takes: allow_loopback, allow_plain_http, header_timeout, listen, log_format, '
-            "outbound_hosts, outbound_networks, public_url, tls, trusted_proxies"
+            "outbound_hosts, outbound_networks, public_url, tls, tokens_in_addresses, trusted_proxies"
         )
     ]
 

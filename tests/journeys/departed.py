@@ -83,7 +83,7 @@ def departed(
     _good(agent.post(f"{WHERE}/reports/{ids['report']}/seal"))
     ids["group"] = _good(owner.get(f"{WHERE}/report-groups")).json()["items"][0]["id"]
     assert ids["group"] != live.get("group")
-    ids["share"] = made(owner, f"/reports/{ids['report']}/shares", {})["url"].rpartition("/")[2]
+    ids["share"] = made(owner, f"/reports/{ids['report']}/shares", {})["url"].rpartition("#")[2]
     link = made(owner, f"/reports/{live['report']}/shares", {})
     ids["link"] = link["id"]
     gone(f"/reports/{live['report']}/shares/{ids['link']}")

@@ -53,6 +53,22 @@ def with_optional_factor(config: str) -> str:
     return f"[accounts]\n{setting}{config}"
 
 
+def with_old_links(config: str) -> str:
+    """Let tests follow a link without a browser, and name any host as a webhook, unless the config says otherwise."""
+    wanted = {"tokens_in_addresses": "true", "outbound_hosts": '["*"]'}
+    setting = "".join(f"{key} = {value}\n" for key, value in wanted.items() if key not in config)
+    if "[server]\n" in config:
+        return config.replace("[server]\n", f"[server]\n{setting}")
+    return f"[server]\n{setting}{config}"
+
+
+def old_path(link: str) -> str:
+    """Return the path at which `link` (`/link#TOKEN`) works with its token in the address."""
+    token = link.strip().rpartition("#")[2]
+    kinds = {"fg_inv_": "/invite?token=", "fg_rst_": "/reset/new?token=", "fg_shr_": "/s/", "setup.": "/setup?token="}
+    return next(place + token.removeprefix("setup.") for kind, place in kinds.items() if token.startswith(kind))
+
+
 class Server:
     """`failgate serve` on a free port of the loopback address."""
 
@@ -64,7 +80,7 @@ class Server:
         text = config
         if database_url is not None and database_url.startswith("postgresql"):
             text = f'[database]\nurl = "{database_url}"\n{config}'
-        self.config.write_text(with_optional_factor(text))
+        self.config.write_text(with_old_links(with_optional_factor(text)))
         self.arguments = arguments
         self.lines: list[str] = []
         self.logs: list[str] = []

@@ -489,9 +489,9 @@ def in_trouble(studio: Studio, globex: OidcProvider) -> None:
         page.click("text=[ Cancel ]")
         page.wait_for_selector("[data-reference]")
         studio.camera.take(page, "trouble-1-refused")
-        page.goto(f"{URL}/invite?token=fg_inv_nothing")
+        page.goto(f"{URL}/link#fg_inv_nothing_nothing")
         studio.camera.take(page, "trouble-5-invitation")
-        page.goto(f"{URL}/reset/new?token=fg_rst_nothing")
+        page.goto(f"{URL}/link#fg_rst_nothing_nothing")
         studio.camera.take(page, "trouble-6-reset")
     for login, name in (("omar", "2-account-exists"), ("ines", "3-switched-off"), ("nobody", "4-no-address")):
         with studio.context() as context:

@@ -163,6 +163,8 @@ LET_IN: dict[str, set[int]] = {
     "page.shared_prove": {404},
     "page.shared_artifact": {404},
     "page.shared_playback": {404},
+    "page.link": {200},
+    "page.link_open": {400},
     "page.setup": {404},
     "page.setup_complete": {404},
     "page.signin": {200, 303},
@@ -588,7 +590,7 @@ def populate(server: Server, stack: contextlib.ExitStack, visitors: tuple[str, .
     things = _things(speakers["agent token"].client, server, key)
     with program(server, key) as owner:
         link = owner.post(f"{team.WHERE}/reports/{things['report']}/shares", json={}).json()
-    share = link["url"].rpartition("/")[2]
+    share = link["url"].rpartition("#")[2]
     speakers["holder of a share link"] = Speaker(script(share), ANONYMOUS, is_ended=True, token=share)
     live = {"report": things["report"], "agent": agent["agent"], "connection": provider["connection"]}
     clients = (speakers[name].client for name in ("owner", "agent token", "provider of acme"))

@@ -85,7 +85,7 @@ def make(page: Page, server: Server, report_id: str, passphrase: str = "") -> st
     if passphrase:
         page.get_by_label("Passphrase (optional)").fill(passphrase)
     page.get_by_role("button", name="Make the link").click()
-    return server.url + "/s/" + page.locator("[data-shown-secret]").inner_text().rpartition("/")[2]
+    return server.url + "/s/" + page.locator("[data-shown-secret]").inner_text().rpartition("#")[2]
 
 
 def test_a_report_is_shared_read_by_a_stranger_and_withdrawn(shop: tuple[Server, Person, str], tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_snapshot_waits_for_eyes_and_an_owner_switches_sharing_off(shop: tuple
         page.get_by_role("button", name="It may be shared").click()
         page.get_by_label("source.tar").check()
         page.get_by_role("button", name="Make the link").click()
-        link = server.url + "/s/" + page.locator("[data-shown-secret]").inner_text().rpartition("/")[2]
+        link = server.url + "/s/" + page.locator("[data-shown-secret]").inner_text().rpartition("#")[2]
         guest.goto(link)
         expect(guest.get_by_role("link", name="Download source.tar")).to_be_visible()
         assert guest.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -85,7 +85,9 @@ def set_up_through_the_link(server: Server, page) -> None:
     page.fill("[name=workspace]", "acme")
     page.click("main button[type=submit]")
     page.wait_for_url(lambda url: "/setup" not in url)
+    assert link.rpartition(".")[2] not in page.url
     page.goto(link)
+    page.wait_for_url("**/setup")
     assert "setup" in page.inner_text("main").lower() or "account" in page.inner_text("main").lower()
     assert page.locator("[name=workspace_name]").count() == 0, "a setup link works once"
 
@@ -318,7 +320,12 @@ def test_the_first_start_is_a_link_a_form_and_a_second_factor(server: Server, ch
     server.start()
     context = chromium.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url + request.headers.get("referer", "")))
     set_up_through_the_link(server, page)
+    token = server.line(r"first start: open \S+#setup\.(\S+)")[1]
+    assert len(asked) > 3
+    assert not any(token in address for address in asked), "a link's token stands in no address that is sent"
     page.goto(f"{server.url}/account/second-factor")
     page.click("main form[action='/account/second-factor/begin'] button")
     page.wait_for_selector("[name=code]")

@@ -37,7 +37,7 @@ class Link:
             self.report_id = await self.room.sealed(self.who, OUTPUT, HIDDEN)
         asked = NewShare(**{"artifacts": [sha256(OUTPUT)], **wish})  # type: ignore[arg-type]  # of the test's choice
         made = await self.sharing.create(self.who, self.room.workspace_id, self.report_id, asked)
-        return made.id, (made.url or "").removeprefix("/s/")
+        return made.id, (made.url or "").removeprefix("/link#")
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ async def test_a_link_is_made_listed_and_revoked_and_its_secret_is_nowhere(room:
     report_id = await room.sealed(who, OUTPUT)
     made = await sharing.create(who, room.workspace_id, report_id, NewShare(passphrase="open sesame 5"))
     assert made.url is not None
-    token = made.url.removeprefix("https://gate.example/s/")
+    token = made.url.removeprefix("https://gate.example/link#")
     assert token.startswith("fg_shr_")
     assert made.artifacts == [sha256(OUTPUT)]
     [listed] = (await sharing.page(room.workspace_id, report_id)).items

@@ -189,7 +189,7 @@ async def test_what_could_be_done_in_it_has_ended_when_the_second_word_is_said(h
     assert await services.scim.tokens.resolve(provisioning) is None
     assert await services.sso.connections.by_slug("idp") is None
     assert (services.gate.pending(house.acme), (await waiting).state) == ([], "cancelled")
-    await refused(NotFound, ".", services.share_visits.open(shared.url.rpartition("/")[2], "192.0.2.1"))
+    await refused(NotFound, ".", services.share_visits.open(shared.url.rpartition("#")[2], "192.0.2.1"))
     await refused(NotFound, ".", services.invitations.accept(invitation, house.dev.id, OPERATOR))
     await refused(NotFound, "destroyed", services.artifact_keys.opening_key(house.acme))
     records = [one.record for one in await services.audit.records(house.acme, None, 1000)]

@@ -78,10 +78,12 @@ def _packed(request: Request[Any, Any, Any]) -> _Packed:
 
 
 def _key_of(request: Request[Any, Any, Any]) -> str | None:
-    """Return the public key: from `X-Sentry-Auth`, or from the query, as browsers send it."""
+    """Return the public key: from `X-Sentry-Auth`, or where the config takes it from the query, as browsers send it."""
     scope = cast("Scope", request.scope)
     found = _KEY.search(header(scope, b"x-sentry-auth") or "")
-    return found[1] if found else single_values(scope["query_string"]).get("sentry_key")
+    if found is not None or not services_of(request).config.server.tokens_in_addresses:
+        return found[1] if found is not None else None
+    return single_values(scope["query_string"]).get("sentry_key")
 
 
 def _event_id(head: bytes) -> str | None:

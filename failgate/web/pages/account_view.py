@@ -67,6 +67,13 @@ class LinkView:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkPageView:
+    """The page that takes a link's token out of its address."""
+
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SetupView:
     """The first account and workspace."""
 

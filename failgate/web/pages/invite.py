@@ -3,6 +3,7 @@
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, FailgateError, Forbidden, NotFound, TooLarge, TooManyRequests
 from failgate.web.context import services_of, visit_of
+from failgate.web.pages import link
 from failgate.web.pages.frame import may
 from failgate.web.pages.people_view import AcceptView
 from failgate.web.pages.showing import Asking, Page, account_of, enter, show
@@ -11,7 +12,7 @@ from failgate.web.render import redirect
 
 async def form(request: Asking) -> Page:
     """Show who is invited where; only the buttons use the link, so that previews of it do not."""
-    return await _show(request, request.query_params.get("token", ""))
+    return link.to_paste() if link.is_from_before(request) else await _show(request, link.token_of(request))
 
 
 async def accept(request: Asking) -> Page:
@@ -22,6 +23,7 @@ async def accept(request: Asking) -> Page:
         found = await services.invitations.accept(token, account_of(visit), Actor.of(visit.principal))
     except (NotFound, Conflict, Forbidden) as error:
         return await _show(request, token, error)
+    link.forget(request)
     return redirect(await _entry(request, found.workspace_id))
 
 
@@ -33,6 +35,7 @@ async def join(request: Asking) -> Page:
         account, found = await services.invitations.accept_as_new(token, email, password, visit.ip or "")
     except (NotFound, BadInput, Conflict, Forbidden, TooLarge, TooManyRequests) as error:
         return await _show(request, token, error)
+    link.forget(request)
     if visit.session is not None:
         await services.sessions.close(visit.session)
     user_agent = request.headers.get("user-agent", "")

@@ -2,6 +2,7 @@
 
 from failgate.base.errors import BadInput, FailgateError, Forbidden, NotFound, TooLarge, TooManyRequests
 from failgate.web.context import services_of, visit_of
+from failgate.web.pages import link
 from failgate.web.pages.people_view import ResetView
 from failgate.web.pages.showing import Asking, Page, show
 
@@ -25,7 +26,9 @@ async def ask(request: Asking) -> Page:
 
 async def choose_form(request: Asking) -> Page:
     """Ask for the new password, when the link is good."""
-    token = request.query_params.get("token", "")
+    if link.is_from_before(request):
+        return link.to_paste()
+    token = link.token_of(request)
     try:
         found = await services_of(request).password_reset.check(token)
     except NotFound as error:
@@ -44,6 +47,7 @@ async def choose(request: Asking) -> Page:
     except (BadInput, TooLarge, TooManyRequests) as error:
         view = ResetView("choose", token=token, email=visit.form.get("email", "")[:254], error=str(error))
         return await _show(request, view, error)
+    link.forget(request)
     return await _show(request, ResetView("done"))
 
 

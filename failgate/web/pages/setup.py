@@ -2,13 +2,16 @@
 
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotFound, TooLarge
 from failgate.web.context import services_of, visit_of
+from failgate.web.pages import link
 from failgate.web.pages.account_view import SetupView
 from failgate.web.pages.showing import Asking, Page, enter, show
 
 
 async def form(request: Asking) -> Page:
     """Ask for the first account, when the link is good."""
-    token = request.query_params.get("token", "")
+    if link.is_from_before(request):
+        return link.to_paste()
+    token = link.token_of(request)
     try:
         await services_of(request).setup_links.check(token)
     except (NotFound, Conflict) as error:
@@ -29,6 +32,7 @@ async def complete(request: Asking) -> Page:
         return await show(request, "setup.html", view, title="Set up", status=error.status)
     except (NotFound, Conflict) as error:
         return await _refuse(request, error)
+    link.forget(request)
     user_agent = request.headers.get("user-agent", "")
     token, _ = await services.sessions.open(account.id, visit.ip or "", user_agent, ("pwd",))
     return enter(visit, token, f"/account/second-factor?next=/w/{given['workspace']}/queue")

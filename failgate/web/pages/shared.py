@@ -1,6 +1,6 @@
 """What the holder of a share link meets: the report, the passphrase before it, or nothing.
 
-The token stands in the address of one request alone: it is exchanged for a cookie that is sent below `/s/<id>` and
+The token stands in no address that is sent (`link.py`): it is exchanged for a cookie that is sent below `/s/<id>` and
 nowhere else, and the browser goes on to that address. So neither the links to artifacts nor what is copied from the
 address bar, bookmarked by accident or logged by a proxy on later requests opens anything. Whatever does not open is
 answered by the same bytes: no nonce, no request id, no hint of what was wrong.
@@ -13,6 +13,7 @@ from litestar import Response
 from litestar.params import FromPath
 from litestar.response import Stream
 
+from failgate.accounts.token_text import token_id_of
 from failgate.base.db import workspace_scope
 from failgate.base.errors import FailgateError, Forbidden, NotFound, TooManyRequests
 from failgate.base.ids import is_id
@@ -44,11 +45,21 @@ async def one(request: Asking, share: FromPath[str]) -> Page:
     visit, services = visit_of(request), services_of(request)
     try:
         if not is_id(share):
+            if not services.config.server.tokens_in_addresses:
+                return redirect("/link") if token_id_of(share, "shr") is not None else nothing()
             return _enter(request, await services.share_visits.open(share, visit.ip or ""))
         admitted = await _admitted(request, share)
         if not admitted.is_proven:
             return _ask(request, admitted)
         return await _show(request, admitted)
+    except NotFound:
+        return nothing()
+
+
+async def open_by(request: Asking, token: str) -> Page:
+    """Exchange the token of a link for a visit and go on to what it opens."""
+    try:
+        return _enter(request, await services_of(request).share_visits.open(token, visit_of(request).ip or ""))
     except NotFound:
         return nothing()
 

@@ -6,7 +6,7 @@ from failgate.base.errors import Conflict, FailgateError, Forbidden, NotSignedIn
 from failgate.sso.requests import new_browser_key
 from failgate.web.context import services_of, visit_of
 from failgate.web.cookies import browser_cookie, device_cookie, ended_session_cookie
-from failgate.web.pages import departing
+from failgate.web.pages import departing, link
 from failgate.web.pages.account_view import CodeView, LinkView, SignInView, browser_of
 from failgate.web.pages.devices import device_token_of
 from failgate.web.pages.passkeys import json_answer, json_problem
@@ -92,7 +92,9 @@ async def sign_in_by_passkey(request: Asking) -> Page:
 
 async def link_form(request: Asking) -> Page:
     """Show the button that uses a one-click link; only the button does, so that previews of the link do not."""
-    view = LinkView(request.query_params.get("token", ""))
+    if link.is_from_before(request):
+        return link.to_paste()
+    view = LinkView(link.token_of(request))
     return await show(request, "signin_link.html", view, title="Sign in")
 
 
@@ -104,6 +106,7 @@ async def redeem(request: Asking) -> Page:
         account_id = services.sign_in_links.redeem(token)
     except NotSignedIn as error:
         return await show(request, "signin_link.html", LinkView("", str(error)), title="Sign in", status=error.status)
+    link.forget(request)
     return await _open(request, account_id, "link", "/")
 
 

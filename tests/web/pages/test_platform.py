@@ -53,7 +53,7 @@ async def test_an_account_is_barred_let_in_and_helped(server, people, platform):
     assert (await post(platform, server, f"{here}/enable")).status_code == 200
     await server.services.workspaces.remove_member(people.acme, who, OPERATOR)
     shown = await post(platform, server, f"{here}/reset-link")
-    assert re.search(r"/reset/new\?token=fg_rst_\w+", shown.text)
+    assert re.search(r"/link#fg_rst_\w+", shown.text)
     await server.services.second_factors.issue(who, OPERATOR)
     refused = await post(platform, server, f"{here}/reset-factor", evidence="met")
     assert refused.status_code == 409

@@ -11,7 +11,7 @@ import pytest
 from failgate.base.canonical import canonical
 from failgate.base.ids import new_id
 from failgate.roster import Services
-from tests.web.conftest import People, Running, session_of
+from tests.web.conftest import People, Running, running, session_of, with_server
 
 CONTENT = b"1 failed in 0.1s\n"
 HIDDEN = b"<script>alert(1)</script>\n"
@@ -76,7 +76,7 @@ async def desk(server: Running, services: Services, people: People) -> AsyncIter
 
 
 def path_of(link: dict[str, str]) -> str:
-    return "/s/" + link["url"].rpartition("/")[2]
+    return "/s/" + link["url"].rpartition("#")[2]
 
 
 def shape(answer: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
@@ -293,3 +293,27 @@ async def test_members_make_links_and_only_owners_switch(desk: Desk) -> None:
     agent = desk.server.client(headers={"authorization": f"Bearer {desk.people.agent}"})
     async with agent:
         assert (await agent.post(f"{WHERE}/reports/{desk.report_id}/shares", json={})).status_code == 403
+
+
+async def test_a_link_is_opened_without_its_token_in_any_address(services: Services, people: People) -> None:
+    """ASVS 5.0 14.2.1: as a server is without a word in its config."""
+    async with running(with_server(services, tokens_in_addresses=False)) as server:
+        desk = Desk(server, services, people)
+        async with desk.api, desk.stranger() as visitor, desk.stranger() as nobody:
+            await desk.upload()
+            link = await desk.link()
+            assert re.fullmatch(r"http://[^/]+/link#fg_shr_\w+", link["url"])
+            token = link["url"].rpartition("#")[2]
+            before = await visitor.get(f"/s/{token}")
+            assert (before.status_code, before.headers["location"]) == (303, "/link")
+            never = shape(await nobody.get(f"/s/{'x' * 80}"))
+            assert shape(await nobody.get(f"/s/{token[:-1]}")) == never
+            for given in (token, link["url"], f"http://old.example/s/{token}"):
+                csrf = re.search(r'name="csrf_token" value="([^"]+)"', (await visitor.get("/link")).text)
+                assert csrf is not None
+                opened = await visitor.post("/link", data={"csrf_token": csrf[1], "token": given})
+                assert (opened.status_code, opened.headers["location"]) == (303, f"/s/{link['id']}"), given
+                assert "fg_link" not in visitor.cookies
+            assert "1 failed in 0.1s" in (await visitor.get(f"/s/{link['id']}")).text
+            unknown = await visitor.post("/link", data={"csrf_token": csrf[1], "token": f"{token[:-6]}000000"})
+            assert (unknown.status_code, unknown.content) == never[:2]

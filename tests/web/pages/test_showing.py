@@ -149,6 +149,7 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "signin": ("signin.html", account.SignInView(EVIL, EVIL, EVIL, EVIL)),
         "code": ("signin_code.html", account.CodeView(EVIL, EVIL, "123456")),
         "link": ("signin_link.html", account.LinkView(EVIL, EVIL)),
+        "open link": ("link.html", account.LinkPageView(EVIL)),
         "setup": ("setup.html", account.SetupView(EVIL, EVIL, EVIL, EVIL, EVIL)),
         "account": ("account.html", account.AccountView("a1", EVIL, False, 1)),
         "sessions": ("sessions.html", account.SessionsView((account.SessionLine("s", EVIL, EVIL, at, at, True, True),))),
