@@ -53,6 +53,7 @@ from failgate.reports.retention import SESSION
 from failgate.reports.room import build_reports
 from failgate.reports.share_visits import ShareVisits
 from failgate.reports.sharing import Sharing
+from failgate.reports.uploaders import UploaderLimits
 from failgate.roster import Services
 from failgate.serving import begin_serving
 from failgate.sso.room import build_room
@@ -190,6 +191,7 @@ async def _build(
         tell=gate.tell_report, days=config.reports.days, workspace_ids=workspaces.ids,
         document_formats=plugins.document_formats, ingest_per_minute=config.limits.ingest_per_minute,
         revisit=rescanning.revisit, count=usage.count, admit=usage.check,
+        uploader_limits=UploaderLimits(config.limits.uploader_files, config.limits.uploader_storage.bytes),
     )  # fmt: skip
     following = Feed()
 

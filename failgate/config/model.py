@@ -274,6 +274,8 @@ class LimitsSection(Section, frozen=True):
     workspace_commands_per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None
     workspace_recording_per_day: Annotated[Duration, Between("1m", "3650d")] | None = None
     workspace_seats: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    uploader_files: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000
+    uploader_storage: Annotated[Size, Between("1MiB", "900000TiB")] = Size("1TiB")
 
     @property
     def quotas(self) -> dict[str, int | None]:

@@ -24,6 +24,7 @@ from failgate.reports.life import Admit, Group, Origin, ReportLife, origin_of
 from failgate.reports.manifest import ManifestLimits, check, is_time, one_line, seal_bytes, texts
 from failgate.reports.reading import SELECT_ENTRIES
 from failgate.reports.records import counts, event_of, findings_text, missing_of
+from failgate.reports.uploaders import Uploaders
 from failgate.wire.reports import BeginReport, BegunReport, Consent, Manifest
 
 State = Literal["begun", "sealed", "quarantined"]
@@ -85,6 +86,7 @@ class Beginning:
         revisit: Revisit,
         admit: Admit,
         limits: ManifestLimits,
+        uploaders: Uploaders,
     ) -> None:
         """Keep the parts; `formats` by the name that `BeginReport.format` gives."""
         self._audit = audit
@@ -98,6 +100,7 @@ class Beginning:
         self.kinds = Kinds(artifacts)
         self._admit = admit
         self._limits = limits
+        self._uploaders = uploaders
 
     async def checked(self, principal: Principal, workspace_id: str, request: BeginReport) -> Upload:
         """Return what may be begun. Raises: Forbidden, Unprocessable, TooLarge, as `Reports.begin` says."""
@@ -143,6 +146,9 @@ class Beginning:
         await self._admit(tx, upload.workspace_id, "reports_per_day", 1)
         await self._admit(tx, upload.workspace_id, "recording_seconds_per_day", upload.origin.recording_ms // 1000)
         await self._admit(tx, upload.workspace_id, "storage_bytes", sum(wanted[sha256] for sha256 in missing))
+        sizes = [one.size_bytes for one in upload.manifest.artifacts]
+        if sizes:
+            await self._uploaders.admit(tx, upload.workspace_id, upload.principal.id, len(sizes), sum(sizes))
         for position, one in enumerate(upload.manifest.artifacts):
             artifact = known.get(one.sha256)
             await tx.execute(

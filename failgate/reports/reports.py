@@ -34,6 +34,7 @@ from failgate.reports.life import Admit, Count, ReportLife, origin_in, uncounted
 from failgate.reports.manifest import ManifestLimits
 from failgate.reports.reading import SELECT_ENTRIES, SELECT_ONE, ReportReading, no_report
 from failgate.reports.records import counts, event_of, findings_text, missing_of
+from failgate.reports.uploaders import UploaderLimits, Uploaders
 from failgate.reports.views import report_view
 from failgate.wire.reports import BeginReport, BegunReport, DeletedReport, ReportView
 
@@ -71,6 +72,7 @@ class Reports(ReportReading):
         count: Count = uncounted,
         admit: Admit = unlimited,
         limits: ManifestLimits | None = None,
+        uploader_limits: UploaderLimits | None = None,
     ) -> None:
         """Keep the parts; `formats` by the name that `BeginReport.format` gives."""
         super().__init__(db, audit, artifacts)
@@ -85,6 +87,7 @@ class Reports(ReportReading):
             audit, clock, artifacts, self._life,
             formats=formats, scanner_of=scanner_of, command_of=command_of, revisit=revisit, admit=admit,
             limits=limits or replace(ManifestLimits(), artifact_bytes=artifacts.limits.artifact_bytes),
+            uploaders=Uploaders(clock, uploader_limits or UploaderLimits()),
         )  # fmt: skip
 
     async def begin(

@@ -17,6 +17,7 @@ from failgate.reports.inspection import Revisit, ScannerOf, unvisited
 from failgate.reports.life import Admit, Count, uncounted, unlimited
 from failgate.reports.reports import Reports, TellReport
 from failgate.reports.retention import Retention, Terms, WorkspaceIds
+from failgate.reports.uploaders import UploaderLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ def build_reports(  # the parts that the room works with
     revisit: Revisit = unvisited,
     count: Count = uncounted,
     admit: Admit = unlimited,
+    uploader_limits: UploaderLimits | None = None,
 ) -> ReportRoom:
     """Build the room; `days` is for how long things are kept where a workspace says nothing of its own."""
     reports = Reports(
@@ -60,6 +62,7 @@ def build_reports(  # the parts that the room works with
         revisit=revisit,
         count=count,
         admit=admit,
+        uploader_limits=uploader_limits,
     )
     retention = Retention(
         db, audit, clock, artifacts, reports.deletion, defaults=Terms(days), workspace_ids=workspace_ids
