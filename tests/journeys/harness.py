@@ -46,17 +46,19 @@ def failgate(
 
 def with_optional_factor(config: str) -> str:
     """Let people of tests do without a second factor, unless the config says otherwise."""
-    wanted = {"second_factor": '"optional"'}
-    setting = "".join(f"{key} = {value}\n" for key, value in wanted.items() if key not in config)
+    if "second_factor" in config:
+        return config
+    setting = 'second_factor = "optional"\n'
     if "[accounts]\n" in config:
         return config.replace("[accounts]\n", f"[accounts]\n{setting}")
     return f"[accounts]\n{setting}{config}"
 
 
-def with_old_links(config: str) -> str:
-    """Let tests follow a link without a browser, and name any host as a webhook, unless the config says otherwise."""
-    wanted = {"tokens_in_addresses": "true", "outbound_hosts": '["*"]'}
-    setting = "".join(f"{key} = {value}\n" for key, value in wanted.items() if key not in config)
+def with_any_host(config: str) -> str:
+    """Let tests name any host as a webhook, unless the config says otherwise."""
+    if "outbound_hosts" in config:
+        return config
+    setting = 'outbound_hosts = ["*"]\n'
     if "[server]\n" in config:
         return config.replace("[server]\n", f"[server]\n{setting}")
     return f"[server]\n{setting}{config}"
@@ -80,7 +82,7 @@ class Server:
         text = config
         if database_url is not None and database_url.startswith("postgresql"):
             text = f'[database]\nurl = "{database_url}"\n{config}'
-        self.config.write_text(with_old_links(with_optional_factor(text)))
+        self.config.write_text(with_any_host(with_optional_factor(text)))
         self.arguments = arguments
         self.lines: list[str] = []
         self.logs: list[str] = []
