@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from failgate.plugin import ExportedRecord, StartRefused, StorageUnavailable
+from failgate_jsonl.rotation import Rotation, newest_before
 
 T = TypeVar("T")
 _OPENING = b'{"log":'
@@ -22,11 +23,14 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | o
 class LinesFile:
     """An `AuditExporter` that appends to the file at `path`. Making one touches nothing.
 
-    The file stays open and locked. Before each batch it is looked at again: when it was moved away, a new one begins.
+    The file stays open and locked. Before each batch it is looked at again: when it was moved away, by somebody else or
+    by `rotation`, a new one begins.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rotation: Rotation | None = None) -> None:
         self.path = path
+        self._rotation = rotation
+        self._began: bytes | None = None  # the first line of the file
         self._stream: IO[bytes] | None = None
         self._last: dict[str, int] = {}  # the last number of each log that is in the file
         self._durable: tuple[int, int] | None = None  # inode, and how many of its bytes are known to be safe
@@ -80,6 +84,8 @@ class LinesFile:
         if not fresh:
             return
         before = os.fstat(stream.fileno()).st_size
+        if self._began is None:
+            self._began = fresh[: fresh.index(b"\n")]
         try:
             rest = memoryview(fresh)
             while rest:
@@ -116,10 +122,16 @@ class LinesFile:
                 is_same = os.path.samestat(os.fstat(self._stream.fileno()), self.path.lstat())
             except FileNotFoundError:
                 is_same = False
-            if is_same:
+            if is_same and not self._is_due(self._stream):
                 return self._stream
+            if is_same and self._rotation is not None:
+                self._rotation.move(self.path)  # every byte of it is on the disk already
             self._release()
         return self._open()
+
+    def _is_due(self, stream: IO[bytes]) -> bool:
+        size = os.fstat(stream.fileno()).st_size
+        return self._rotation is not None and size > 0 and self._rotation.is_due(size, self._began)
 
     def _open(self) -> IO[bytes]:
         is_new = not self.path.exists()
@@ -129,6 +141,8 @@ class LinesFile:
             found = os.fstat(stream.fileno())
             if self._durable is not None and self._durable[0] == found.st_ino and self._durable[1] < found.st_size:
                 os.ftruncate(stream.fileno(), self._durable[1])
+            if self._rotation is not None:
+                self._learn(newest_before(self.path))
             for log, seq in self._scan(stream).items():
                 self._last[log] = max(seq, self._last.get(log, -1))
             os.fsync(stream.fileno())
@@ -152,6 +166,15 @@ class LinesFile:
                 f"The audit file {self.path} is written by another process.", hint="Give each server a file of its own."
             ) from None
 
+    def _learn(self, before: Path | None) -> None:
+        """Know what is in the file that was moved away last: a batch that comes again is not written again."""
+        if before is not None:
+            with contextlib.suppress(OSError), before.open("rb") as reader:
+                for line in reader:
+                    if head := _HEAD.match(line):
+                        log, seq = json.loads(head[1]), int(head[2])
+                        self._last[log] = max(seq, self._last.get(log, -1))
+
     def _scan(self, stream: IO[bytes]) -> dict[str, int]:
         """Return the last number of each log in the file; a last line that was cut off is removed.
 
@@ -159,12 +182,14 @@ class LinesFile:
         """
         last: dict[str, int] = {}
         position = 0
+        self._began = None
         with os.fdopen(os.dup(stream.fileno()), "rb", buffering=1 << 20) as reader:
             reader.seek(0)
             for number, line in enumerate(reader, 1):
                 head = _HEAD.match(line)
                 if line.endswith(b"}\n") and head:
                     last[json.loads(head[1])] = int(head[2])
+                    self._began = self._began or line
                     position += len(line)
                 elif line.endswith(b"\n") or not (line.startswith(_OPENING) or _OPENING.startswith(line)):
                     raise StartRefused(
