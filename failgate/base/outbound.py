@@ -160,6 +160,21 @@ class Outbound:
         """
         return await self._fetch("POST", url, content, headers, max_bytes, seconds)
 
+    async def put(
+        self,
+        url: str,
+        content: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_BYTES,
+        seconds: float = SECONDS,
+    ) -> Answer:
+        """Return the answer to a PUT of `content`.
+
+        Raises: OutboundRefused.
+        """
+        return await self._fetch("PUT", url, content, headers, max_bytes, seconds)
+
     async def delete(
         self,
         url: str,

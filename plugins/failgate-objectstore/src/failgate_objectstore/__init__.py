@@ -1,9 +1,13 @@
-"""Artifacts in an object store: the plugin value. Settings are `settings.py`, the store itself is `bucket.py`."""
+"""Artifacts and the audit log in an object store: the plugin value.
+
+Settings are `settings.py`, the store of artifacts is `bucket.py`, the exporter `locked.py`.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from failgate.plugin import Host, Plugin, Provides
+from failgate_objectstore.locked import LockedObjects
 from failgate_objectstore.settings import ObjectStoreSettings
 
 __all__ = ["ObjectStoreSettings", "open_objectstore", "plugin"]
@@ -15,7 +19,8 @@ async def open_objectstore(config: ObjectStoreSettings, host: Host) -> AsyncGene
     from failgate_objectstore.opening import opened_store  # obstore is imported by whom it is enabled for alone
 
     async with opened_store(config, host) as store:
-        yield Provides(artifact_store=store, health=store.health)
+        exporter = LockedObjects(config, host) if config.lock is not None else None
+        yield Provides(artifact_store=store, audit_exporter=exporter, health=store.health)
 
 
 plugin = Plugin(name="objectstore", config=ObjectStoreSettings, open=open_objectstore)

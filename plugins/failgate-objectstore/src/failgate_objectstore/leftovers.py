@@ -3,27 +3,24 @@
 Nobody sees such an upload, yet its parts take space and cost money until it is aborted. S3 alone: Google Cloud
 Storage and Azure remove them after a week by themselves.
 
-Sources: Amazon S3 API reference, ListMultipartUploads and AbortMultipartUpload; Signature Version 4.
+Sources: Amazon S3 API reference, ListMultipartUploads and AbortMultipartUpload.
 """
 
-import hashlib
-import hmac
 import html
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 from failgate.plugin import FailgateError, Host, StorageUnavailable
 from failgate_objectstore.settings import ObjectStoreSettings
+from failgate_objectstore.signature import signed_headers
 
 OLD_SECONDS: Final = 24 * 3600  # another process may still be sending a younger one
 LISTED_AT_ONCE: Final = 200
 MOST_ROUNDS: Final = 50
 _UPLOAD: Final = re.compile(r"<Upload>(.*?)</Upload>", re.DOTALL)
 _KEY: Final = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4})-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
-_EMPTY: Final = hashlib.sha256(b"").hexdigest()
 
 
 class Leftovers:
@@ -80,29 +77,10 @@ class Leftovers:
         return answer.body.decode("utf-8", "replace")
 
     def _signed(self, method: str, target: str, query: str) -> dict[str, str]:
-        """Return the headers of a request without body, signed by Signature Version 4."""
-        assert self._config.access_key is not None, "settings of s3 have keys"
-        assert self._config.secret_key is not None, "settings of s3 have keys"
-        at = datetime.fromtimestamp(self._host.clock.now_us() / 1_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
-        signed = {"host": self._base.netloc, "x-amz-content-sha256": _EMPTY, "x-amz-date": at}
-        if self._config.session_token is not None:
-            signed["x-amz-security-token"] = self._config.session_token.reveal()
-        names = ";".join(sorted(signed))
-        lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
-        canonical = f"{method}\n{target}\n{query}\n{lines}\n{names}\n{_EMPTY}"
-        scope = f"{at[:8]}/{self._config.region}/s3/aws4_request"
-        text = f"AWS4-HMAC-SHA256\n{at}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-        key = b"AWS4" + self._config.secret_key.reveal().encode()
-        for part in scope.split("/"):
-            key = hmac.digest(key, part.encode(), "sha256")
-        signature = hmac.digest(key, text.encode(), "sha256").hex()
-        access = self._config.access_key.reveal()
-        del signed["host"]  # the connection says it
-        return signed | {
-            "Accept": "application/xml",
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders={names}, "
-            f"Signature={signature}",
-        }
+        """Return the headers of a request without body."""
+        now_us = self._host.clock.now_us()
+        signed = signed_headers(self._config, self._base.netloc, now_us, method, target, query)
+        return signed | {"Accept": "application/xml"}
 
 
 def _read(document: str, prefix: str) -> Iterator[tuple[str, str]]:

@@ -1,12 +1,12 @@
 """What the operator says: where the bucket is, by which credentials, how long a request may take. Pure."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from failgate.plugin import Between, Duration, Secret, SettingRefused, Size
+from failgate.plugin import Between, Duration, RecordFormat, Secret, SettingRefused, Size
 
 SCHEMES: Final = ("s3", "gs", "az", "memory")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", re.ASCII)
@@ -31,7 +31,8 @@ class ObjectStoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
     `url` is s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; `memory://` forgets at the end and is for
     tests. `endpoint` is the service's address where it is not the provider's own. `part` is the size in which large
-    objects are sent; `timeout` bounds each request, which is tried `retries` times more.
+    objects are sent; `timeout` bounds each request, which is tried `retries` times more. With `lock` it takes the audit
+    log too: objects that nobody deletes for `lock_for`.
     """
 
     url: str
@@ -45,6 +46,9 @@ class ObjectStoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     account: str | None = None
     account_key: Secret | None = None
     part: Annotated[Size, Between("5MiB", "512MiB")] = Size("5MiB")
+    lock: Literal["governance", "compliance"] | None = None
+    lock_for: Annotated[Duration, Between("1d", "36500d")] | None = None
+    format: RecordFormat = "json"
     timeout: Annotated[Duration, Between("1s", "5m")] = Duration("30s")
     retries: Annotated[int, Between(0, 10)] = 3
 
@@ -67,8 +71,20 @@ class ObjectStoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
         for name in sorted(set[str]().union(*_TAKES.values()) - _TAKES[self.kind]):
             if getattr(self, name) is not None:
                 raise SettingRefused(name, f"{self.kind}:// does not take it")
+        self._check_lock()
         if self.kind == "s3" and self.region is None:
             raise SettingRefused("region", 's3:// needs it; a store of your own mostly takes "us-east-1"')
+
+    def _check_lock(self) -> None:
+        if (self.lock is None) != (self.lock_for is None):
+            raise SettingRefused("lock_for" if self.lock_for is None else "lock", "lock and lock_for are set together")
+        if self.lock is not None and self.kind != "s3":
+            raise SettingRefused("lock", "only s3:// locks objects")
+
+    @property
+    def lock_mode(self) -> str:
+        """Return the mode of object lock as S3 writes it."""
+        return (self.lock or "").upper()
 
     @property
     def _split(self) -> SplitResult:
