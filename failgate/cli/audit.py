@@ -5,7 +5,7 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,11 @@ from failgate.cli.beside import core_database
 from failgate.cli.server import config_option, data_option, read_config, run_loop
 from failgate.config.model import Config
 
+if TYPE_CHECKING:
+    from failgate.audit.exported import Comparison
+
 TAMPERED = 1
+MISSING = 3
 
 
 @click.group()
@@ -185,3 +189,62 @@ def checkpoint(log: str, data: Path, config_path: Path | None) -> None:
 
     answer = run_loop(carry_out("audit.checkpoint", {"log": log}, data, config_path))
     print(answer["checkpoint"], end="")
+
+
+@audit.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--exporter", help="All that this exporter has delivered has to be there, not only up to the last line.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as a JSON object.")
+@data_option
+@config_option
+def exported(
+    files: tuple[Path, ...], exporter: str | None, as_json: bool, data: Path, config_path: Path | None
+) -> None:
+    """Compare what arrived elsewhere with the log: exit 0 whole, 1 something differs, 2 usage, 3 records missing."""
+    comparison = run_loop(_compare(read_config(config_path), data, files, exporter))
+    is_other = any(one.differing or one.unknown for one in comparison.logs)
+    code = TAMPERED if is_other else MISSING if any(one.missing for one in comparison.logs) else 0
+    if as_json:
+        logs = [
+            {
+                "log": one.log,
+                "due": one.due,
+                "missing": [[gap.start, gap.stop - 1] for gap in one.missing],
+                "differing": one.differing,
+                "unknown": one.unknown,
+            }
+            for one in comparison.logs
+        ]
+        print(json.dumps({"logs": logs, "unread_lines": comparison.unread, "exit_code": code}))
+    else:
+        for one in comparison.logs:
+            print(one.sentence)
+        if comparison.unread:
+            print(f"{comparison.unread} lines are no exported records")
+    sys.exit(code)
+
+
+async def _compare(config: Config, data: Path, files: Sequence[Path], exporter: str | None) -> "Comparison":
+    from failgate.audit.exported import compare
+    from failgate.audit.log import AuditLog
+    from failgate.base.clock import SystemClock
+
+    async with _database(config, data) as database:
+        due: dict[str, int] | None = None
+        if exporter is not None:
+            rows = await database.fetch("SELECT log, seq FROM audit_cursor WHERE exporter = $1", exporter)
+            due = {row["log"]: row["seq"] for row in rows}
+            if not due:
+                hint = "Name one of [audit] exporters."
+                raise BadInput(f"The exporter {exporter} has delivered nothing here.", hint=hint)
+        audit_log = AuditLog(database, SystemClock(), data, origin=config.audit.origin)
+        return await compare(audit_log, _lines(files), due)
+
+
+def _lines(files: Sequence[Path]) -> Iterable[bytes]:
+    for path in files:
+        try:
+            with path.open("rb") as stream:
+                yield from stream
+        except OSError as error:
+            raise BadInput(f"{path} cannot be read: {_reason(error)}.", hint="Give files of exported lines.") from error

@@ -1,6 +1,9 @@
 """`failgate audit`, beside a running server and without one."""
 
+import asyncio
+import json
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -83,3 +86,45 @@ def test_a_damaged_database_file_is_tampered_not_a_traceback(stopped: Server) ->
     found = stopped.verify()
     assert found.returncode == 1, found.stdout + found.stderr
     assert "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_what_a_receiver_lost_is_named_beside_the_running_server(
+    tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> None:
+    """B11: one that accepts and loses."""
+    engine = request.getfixturevalue("postgres_server") if database == "postgres" else None
+    url = asyncio.run(engine.migrated()) if engine is not None else None
+    server = Server(tmp_path / "data", database_url=url, config='[audit]\nexporters = ["jsonl"]\n').start()
+    try:
+        server.admin(
+            "bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin", stdin=PASSWORD
+        )
+        arrived = server.data / "plugins" / "jsonl" / "audit.jsonl"
+        deadline = time.monotonic() + 20
+        while b'"workspace.created"' not in arrived.read_bytes() or b'"exporter.enabled"' not in arrived.read_bytes():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        lines = [line for line in arrived.read_bytes().splitlines(keepends=True) if b'"log":"system"' in line]
+        kept = tmp_path / "kept.log"
+
+        def compared(content: list[bytes], *more: str) -> tuple[int, str]:
+            kept.write_bytes(b"".join(content))
+            options = ("--data", str(server.data), "--config", str(server.config))
+            ran = failgate("audit", "exported", str(kept), *options, *more)
+            return ran.returncode, ran.stdout + ran.stderr
+
+        assert compared(lines) == (0, f"system: all {len(lines)} records are there\n")
+        assert compared(lines[:1] + lines[2:])[0] == 3
+        assert "1 of" in compared(lines[:1] + lines[2:])[1]
+        code, said = compared(lines[:2], "--exporter", "jsonl")
+        assert (code, "missing: 2 to" in said) == (3, True)
+        code, said = compared([lines[0].replace(b'"out":"ok"', b'"out":"no"')], "--json")
+        assert (code, json.loads(said)["logs"][0]["differing"]) == (1, [0])
+        assert "has delivered nothing here" in compared(lines, "--exporter", "absent")[1]
+        kept.unlink()
+        assert failgate("audit", "exported", str(kept), "--data", str(server.data)).returncode != 0
+    finally:
+        server.stop()
+        if engine is not None:
+            asyncio.run(engine.drop(url))
