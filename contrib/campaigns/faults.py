@@ -1,0 +1,52 @@
+"""Faults that controls plant: `python faults.py FAULT WORDS…` is `failgate WORDS…` with one promise broken.
+
+A campaign whose control is not caught proves nothing, whatever its rounds say.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def late_commit() -> None:
+    """Answer before the commit: each change waits, uncommitted, for the seven that follow it."""
+    from failgate.base.sqlite import SqliteWriter
+
+    commit, begin, waiting = SqliteWriter.commit, SqliteWriter.begin, [0]
+
+    async def commit_later(self: Any) -> None:
+        waiting[0] += 1
+        if waiting[0] % 8 == 0:
+            await commit(self)
+
+    async def begin_once(self: Any) -> None:
+        if not self._connection.in_transaction:
+            await begin(self)
+
+    SqliteWriter.commit, SqliteWriter.begin = commit_later, begin_once
+
+
+def no_leaf() -> None:
+    """Keep a change without its record, one time in five."""
+    from failgate.audit.log import AuditLog
+    from failgate.audit.record import Act
+
+    append, asked = AuditLog.append_all, [0]
+
+    async def append_some(self: Any, tx: Any, log: str, events: Any) -> Any:
+        listed = list(events)
+        asked[0] += 1
+        kept = [one for one in listed if one[0].act != Act.AGENT_CREATED or asked[0] % 5]
+        return await append(self, tx, log, kept or [(one[0].__class__(Act.CLOCK_STEP, log, "log", log, one[0].actor,
+                            {"from_us": 1, "to_us": 2}), one[1]) for one in listed[:1]])  # fmt: skip
+
+    AuditLog.append_all = append_some
+
+
+FAULTS: dict[str, Callable[[], None]] = {"late_commit": late_commit, "no_leaf": no_leaf}
+
+if __name__ == "__main__":
+    FAULTS[sys.argv[1]]()
+    from failgate.cli.commands import carry_out
+
+    sys.exit(carry_out(sys.argv[2:]))
