@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,10 +77,18 @@ async def restore_backup(
     Raises: BadInput, BackupDamaged, BackupIncomplete, StartRefused, RollbackRefused, StorageUnavailable. Whatever is
     raised, what was there is as it was.
     """
-    check_folder(data_dir)
+    database = sqlite_path(config.database.url_in(data_dir))
+    if not terms.only_check:
+        check_folder(data_dir)
     manifest = read_manifest(file)
     _check_fit(config, data_dir, manifest)
-    database = sqlite_path(config.database.url_in(data_dir))
+    if terms.only_check:
+        with tempfile.TemporaryDirectory(prefix="failgate-check-") as scratch:
+            folder = Path(scratch)
+            staged = None if database is None else folder / STAGING / "place" / "failgate.sqlite"
+            _begin_anew(folder / STAGING, staged)
+            placing = Placing(data_dir, folder / STAGING / "place", None, staged, "")
+            return await _Restoring(config, placing, manifest, terms, clock, tell).run(file)
     with hold_data_folder(data_dir), hold_database_file(config.database.url_in(data_dir)):
         staging = data_dir / STAGING
         staged_database = _staged_database(data_dir, staging, database)
@@ -163,7 +172,9 @@ class _Restoring:
         sidecar = plain_name(self._members, SIDECAR_FILE)
         proof.meet_own(read_sidecar(sidecar) or {})
         proof.meet_kept(terms.against)
-        present = read_present(self._placing.data_dir, self._placing.database, manifest.heads)
+        present = Present()
+        if not terms.only_check:
+            present = read_present(self._placing.data_dir, self._placing.database, manifest.heads)
         proof.meet_present(present)
         if proof.behind and not terms.accept_rollback and not terms.only_check:
             raise RollbackRefused(
@@ -171,6 +182,7 @@ class _Restoring:
                 hint="What happened since would be undone. If that is meant: --accept-rollback, which is recorded.",
             )
         restored.rolled_back = [one.sentence for one in proof.behind.values()]
+        restored.warnings += restored.rolled_back
         keys = find_keys(manifest, self._config, self._placing.data_dir, terms.keys, terms.passphrase, self._members)
         async with self._opened() as (database, filled):
             self._tell("verifying the audit log")
@@ -257,7 +269,7 @@ class _Restoring:
 
     def _warn(self, keys: Keys, forgotten: set[str]) -> None:
         restored = self._restored
-        restored.warnings = [*restored.rolled_back, *keys.warnings, *restored.warnings]
+        restored.warnings += keys.warnings
         if forgotten:
             named = ", ".join(sorted(forgotten))
             restored.warnings.append(
