@@ -39,14 +39,21 @@ def calls_of(folder: Path, data: Path) -> Counter[str]:
 
 
 def points(
-    folder: Path, count: int, chance: random.Random, *, is_error: bool, lasts: bool = False, fault: str | None = None
+    folder: Path,
+    count: int,
+    chance: random.Random,
+    *,
+    is_error: bool,
+    lasts: bool = False,
+    fault: str | None = None,
+    calls: tuple[str, ...] = (),
 ) -> Seen:
     """Hit `count` points spread over the calls; each child's folder is looked at, then worked in again."""
     seen = Seen()
     data = folder / "data"
     python("prepare", str(data))
     times = calls_of(folder, data)
-    chosen = [call for call in (ERRORS if is_error else POINTS) if times[call]]
+    chosen = [call for call in (calls or (ERRORS if is_error else POINTS)) if times[call]]
     hits = {call: times[call] + MARGIN for call in chosen}
     tracer = ["strace", "-f", "-qq", "-e", f"trace={','.join(chosen)}", "-o", "/dev/null"]
     for call in chosen:
@@ -77,7 +84,8 @@ def run_kills(folder: Path, count: int, chance: random.Random) -> Seen:
 
 
 def control_kills(folder: Path, chance: random.Random) -> Seen:
-    return points(folder, 14, chance, is_error=False, fault="early")
+    # Between its answer and its commit the worker makes these two.
+    return points(folder, 14, chance, is_error=False, fault="early", calls=("pwrite64", "fdatasync"))
 
 
 def run_errors(folder: Path, count: int, chance: random.Random) -> Seen:
