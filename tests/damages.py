@@ -71,6 +71,8 @@ DAMAGES = [
     Case("said twice", lambda leaves, files: replace_records(files, [*leaves[:300], leaves[299], *leaves[300:]]), 300, 300),
     Case("cut off", lambda leaves, files: replace_records(files, leaves[:500]), 500, 500),
     Case("cut off at a tile", lambda leaves, files: replace_records(files, leaves[:512]), 512, 512),
+    Case("edited, and cut off behind the next", lambda leaves, files: replace_records(
+        files, [*leaves[:300], changed(leaves[300], out="deny"), leaves[301]]), 300, 300),
     Case("grown", lambda leaves, files: replace_records(files, [*leaves, forged(leaves, COUNT)]), None, None),
     Case("rewritten", lambda leaves, files: replace_records(files, rewrite(leaves, 300)), 300, None),
     Case("not canonical", lambda leaves, files: replace_records(

@@ -66,6 +66,17 @@ async def test_every_period_is_proven_with_its_borders(database, audit, clock, t
             await exported(audit, head, period)
 
 
+async def test_a_period_that_begins_and_ends_with_a_tile_has_its_neighbours(database, audit, clock, tmp_path):
+    times = []
+    for _ in range(4):
+        clock.advance(10)
+        times.append(clock.now_us())
+        await fill(database, audit, 256)
+    files = await exported(audit, await head_of(audit), Period(times[1], times[2]))
+    assert [name for name in files if name.startswith("entries")] == ["entries/000", "entries/001", "entries/002"]
+    assert verify("full", write_folder(tmp_path / "bundle", files))["exit_code"] == 0
+
+
 async def raw(filled, intact: dict[str, bytes], *, with_hashes: bool) -> dict[str, bytes]:
     """The bundle that an export without any check would have made of the database as it is now."""
     bounds = record_position(1, 0), record_position(2, 0)

@@ -2,7 +2,7 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from failgate_verify.ed25519 import _ORDER, _P, is_signature
+from failgate_verify.ed25519 import _BASE, _ORDER, _P, _encoded, _times, is_signature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +70,12 @@ def test_a_key_that_signs_anything_signs_nothing(point):
     for number in range(16):
         for r in SMALL:
             assert not is_signature(point, bytes([number]), r + bytes(32))
+
+
+def test_with_a_neutral_key_the_equation_holds_for_every_message():
+    """R = S·B is no point of small order, and the key adds nothing: only the key itself tells."""
+    signature = _encoded(_times(5, _BASE)) + (5).to_bytes(32, "little")
+    assert not is_signature((1).to_bytes(32, "little"), b"anything", signature)
 
 
 def test_no_point_is_no_key():
