@@ -12,6 +12,7 @@ import click
 from failgate.base.data_folder import require_failgate
 from failgate.base.errors import BadInput, StartRefused
 from failgate.cli.audit_export import export, proof
+from failgate.cli.audit_witness import witness
 from failgate.cli.beside import core_database
 from failgate.cli.server import config_option, data_option, read_config, run_loop
 from failgate.config.model import Config
@@ -25,11 +26,12 @@ MISSING = 3
 
 @click.group()
 def audit() -> None:
-    """Verify the audit log, print its checkpoint, take a bundle or a proof of it along."""
+    """Verify the audit log, print its checkpoint, take a bundle or a proof of it along, have it witnessed."""
 
 
 audit.add_command(export)
 audit.add_command(proof)
+audit.add_command(witness)
 
 
 @audit.command()

@@ -24,13 +24,13 @@ Put = Callable[[str, bytes], None]
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2}))?"
 )
-_workspace_option = click.option(
+workspace_option = click.option(
     "--workspace", required=True, metavar="W", help="A workspace's slug, the id of a deleted one, or `system`."
 )
 
 
 @click.command()
-@_workspace_option
+@workspace_option
 @click.option(
     "--output", required=True, type=click.Path(path_type=Path), help="A folder, or a file whose name ends with .tar."
 )
@@ -47,23 +47,23 @@ def export(
     period = Period(_moment(begin, "--from"), _moment(end, "--to"))
     if period.from_us is not None and period.to_us is not None and period.from_us >= period.to_us:
         raise BadInput("--from is not before --to.", hint="--from is included, --to is not any more.")
-    _must_be_free(output)
+    must_be_free(output)
     records = run_loop(_export(workspace, output, period, data, config_path))
     print(f"{records} records of {workspace} in {output}; prove them with: failgate-verify full {output}")
 
 
 @click.command()
-@_workspace_option
+@workspace_option
 @click.option("--seq", required=True, type=click.IntRange(0, 2**40 - 1), help="The number of the record.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="A file; its name may end as you like.")
 @data_option
 @config_option
 def proof(workspace: str, seq: int, output: Path, data: Path, config_path: Path | None) -> None:
     """Write a record with the proof that it is in the log, as c2sp.org/tlog-proof@v1 (the record stands in `extra`)."""
-    _must_be_free(output)
+    must_be_free(output)
     text = run_loop(_proof(workspace, seq, data, config_path))
-    with _put_in_place(output) as fresh:
-        _write(fresh, text.encode())
+    with put_in_place(output) as fresh:
+        write_new(fresh, text.encode())
     print(f"Record {seq} of {workspace} in {output}; prove it with: failgate-verify inclusion {output}")
 
 
@@ -71,11 +71,11 @@ async def _export(workspace: str, output: Path, period: "Period", data: Path, co
     from failgate.audit.bundle import files_of, span_of
     from failgate.base.clock import SystemClock
 
-    async with _opened(workspace, data, config_path) as (_, audit, head):
+    async with opened(workspace, data, config_path) as (_, audit, head):
         span = await span_of(audit, head, period)
         made_us = SystemClock().now_us()
         with (
-            _put_in_place(output) as fresh,
+            put_in_place(output) as fresh,
             _writing(fresh, made_us // 1_000_000, is_tar=output.suffix == ".tar") as put,
         ):
             async for name, content in files_of(audit, head, period, tool=f"failgate {__version__}", made_us=made_us):
@@ -86,13 +86,16 @@ async def _export(workspace: str, output: Path, period: "Period", data: Path, co
 async def _proof(workspace: str, seq: int, data: Path, config_path: Path | None) -> str:
     from failgate.audit.bundle import proof_of
 
-    async with _opened(workspace, data, config_path) as (database, audit, head):
+    async with opened(workspace, data, config_path) as (database, audit, head):
         return await proof_of(database, audit, head, seq)
 
 
 @contextlib.asynccontextmanager
-async def _opened(workspace: str, data: Path, config_path: Path | None) -> "AsyncIterator[tuple[Any, Any, Head]]":
-    """Sign the head of the log, through the running server or without one, and open the database."""
+async def opened(workspace: str, data: Path, config_path: Path | None) -> "AsyncIterator[tuple[Any, Any, Head]]":
+    """Sign the head of the log, through the running server or without one; give database, log and head.
+
+    Raises: StartRefused, NotFound (no such workspace).
+    """
     from failgate.audit.bundle import Head
     from failgate.audit.checkpoint import read_unverified
     from failgate.audit.log import AuditLog
@@ -126,7 +129,8 @@ def _moment(text: str | None, option: str) -> int | None:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _must_be_free(output: Path) -> None:
+def must_be_free(output: Path) -> None:
+    """Return when nothing is at `output` and its folder is there. Raises: BadInput."""
     if output.exists() or output.is_symlink():
         raise BadInput(f"{output} is there already.", hint="Name another path, or move it away first.")
     if not output.absolute().parent.is_dir():
@@ -134,7 +138,7 @@ def _must_be_free(output: Path) -> None:
 
 
 @contextlib.contextmanager
-def _put_in_place(output: Path) -> Iterator[Path]:
+def put_in_place(output: Path) -> Iterator[Path]:
     """Give a path beside `output` to write to, and rename what is there when it is whole; else nothing is left.
 
     Raises: BadInput (something is there by now), StorageUnavailable (it cannot be written).
@@ -142,7 +146,7 @@ def _put_in_place(output: Path) -> Iterator[Path]:
     fresh = output.absolute().with_name(f".{output.name}.{os.getpid()}.part")
     try:
         yield fresh
-        _must_be_free(output)
+        must_be_free(output)
         fresh.rename(output)
     except OSError as error:
         raise StorageUnavailable(
@@ -161,7 +165,7 @@ def _writing(fresh: Path, made_at: int, *, is_tar: bool) -> Iterator[Put]:
     """Give what writes one file of a bundle, into a folder or a tar archive; all of it is durable at the end."""
     if not is_tar:
         fresh.mkdir(mode=0o700)
-        yield lambda name, content: _write(fresh / name, content)
+        yield lambda name, content: write_new(fresh / name, content)
         return
     with _created(fresh) as file:
 
@@ -174,7 +178,8 @@ def _writing(fresh: Path, made_at: int, *, is_tar: bool) -> Iterator[Put]:
         file.write(bytes(2 * tarfile.BLOCKSIZE))
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that was not there, and the folders above it, for its owner alone. Raises: OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _created(path) as file:
         file.write(content)
