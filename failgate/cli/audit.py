@@ -26,7 +26,7 @@ MISSING = 3
 
 @click.group()
 def audit() -> None:
-    """Verify the audit log, print its checkpoint, take a bundle or a proof of it along, have it witnessed."""
+    """Verify, export, prove the audit log, have it witnessed."""
 
 
 audit.add_command(export)

@@ -37,7 +37,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "restore": ("failgate.cli.backup:restore", "Put a backup into a data folder, once it has proven itself."),
     "plugins": ("failgate.cli.server:plugins", "List what is enabled, from where, which version and hash."),
     "admin": ("failgate.cli.admin.admin:admin", "People, workspaces, agents, allowlist, keys."),
-    "audit": ("failgate.cli.audit:audit", "Verify the audit log, print its checkpoint, export it."),
+    "audit": ("failgate.cli.audit:audit", "Verify, export, prove the audit log, have it witnessed."),
     "version": ("failgate.cli.commands:version", "Print the version."),
 }
 

@@ -23,13 +23,13 @@ def test_the_help_of_every_command_is_there_and_says_what_its_commands_do() -> N
         assert getattr(import_module(module), attribute).help or name == "run"
         assert name in shown
         assert line.split()[0] in shown
-    assert "Verify the audit log, print its checkpoint." in shown
+    assert "Verify, export, prove the audit log, have it witnessed." in shown
 
 
 def test_the_audit_line_names_its_commands_and_no_other() -> None:
     from failgate.cli.audit import audit
 
-    assert sorted(audit.commands) == ["checkpoint", "verify"]
+    assert sorted(audit.commands) == ["checkpoint", "export", "proof", "verify", "witness"]
     assert audit.help == TABLE["audit"][1]
 
 
