@@ -231,7 +231,7 @@ async def _compare(config: Config, data: Path, files: Sequence[Path], exporter: 
     from failgate.audit.log import AuditLog
     from failgate.base.clock import SystemClock
 
-    async with _database(config, data) as database:
+    async with core_database(config, data) as database:
         due: dict[str, int] | None = None
         if exporter is not None:
             rows = await database.fetch("SELECT log, seq FROM audit_cursor WHERE exporter = $1", exporter)
