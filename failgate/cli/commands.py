@@ -21,6 +21,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "redact": ("failgate.cli.redaction:redact", "Print text with its secrets replaced."),
     "hook": ("failgate.cli.gate:hook", "Answer one hook event of claude-code or codex."),
     "mcp": ("failgate.cli.mcp:mcp", "Serve the gate's tools to a program that speaks MCP."),
+    "sealed": ("failgate.cli.sealed:sealed", "Verdicts on test vectors of sealed commands and signed decisions."),
     "policy": ("failgate.cli.gate:policy", "Ask which policy would say what, submitting nothing."),
     "login": ("failgate.cli.identity:login", "Sign this machine in: a person approves it in a browser."),
     "logout": ("failgate.cli.identity:logout", "Sign this machine out."),
