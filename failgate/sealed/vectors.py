@@ -71,9 +71,8 @@ def judge(document: object) -> Iterator[Verdict]:
             place = f"{name}[{number}]"
             entry = _object(raw, place)
             case = _text(entry, "case", place)
-            check = _CHECKS[subject](entry, file, openers, place)
             try:
-                check()
+                _CHECKS[subject](entry, file, openers, place)()
             except Refused as refusal:
                 yield Verdict(case, sign == "positive", accepted=False, reason=refusal.reason)
             else:
@@ -126,7 +125,13 @@ def _manifests(entry: _Members, file: _Members, _: dict[int, OpeningKey], place:
 
 def _receipts(entry: _Members, file: _Members, _: dict[int, OpeningKey], place: str) -> _Check:
     sent, world = _given(entry, "jws", place), _world(entry, file, place)
-    return lambda: verify_receipt(sent, ctx=world.ctx, agent=world.agent, out_sha256=world.output)
+
+    def check() -> None:
+        if world.ctx.ws != world.manifest.ws:
+            raise Refused("workspace", "ctx.ws")
+        verify_receipt(sent, ctx=world.ctx, agent=world.agent, out_sha256=world.output)
+
+    return check
 
 
 def _keys(entry: _Members, _: _Members, __: dict[int, OpeningKey], place: str) -> _Check:
@@ -159,11 +164,14 @@ def _world(entry: _Members, file: _Members, place: str) -> _World:
     if not all(type(count) is int for count in counters.values()):
         raise _bad(f"{place}.state.counters", "holds something else than numbers")
     used = _list(state.get("used", []), f"{place}.state.used")
-    manifest = _manifest(state.get("manifest", file.get("manifest_payload")), f"{place}.state.manifest")
+    if "manifest" in said:  # a case may be about just that
+        manifest = read_payload(said["manifest"])
+    else:
+        manifest = _manifest(state.get("manifest", file.get("manifest_payload")), "manifest_payload")
     last = _manifest(
         state.get("manifest_prev_payload", _given(file, "manifest_prev_payload", "the file")), "manifest_prev_payload"
     )
-    ctx = state.get("ctx", file.get("ctx"))
+    ctx = read_context(said["ctx"]) if "ctx" in said else _own(lambda: read_context(file.get("ctx")), "ctx")
     return _World(
         now=now,
         used=frozenset(str(one) for one in used),
@@ -172,7 +180,7 @@ def _world(entry: _Members, file: _Members, place: str) -> _World:
         manifest=_of_workspace(manifest, state),
         keys=_ring(file),
         agent=_own(lambda: VerifyingKey.from_jwk(_public(_given(file, "agent_sig_key", "the file"))), "agent_sig_key"),
-        ctx=_own(lambda: read_context(ctx), f"{place}.state.ctx"),
+        ctx=ctx,
         policy=state.get("policy", file.get("policy")),
         served_policy=state.get("served_policy"),
         output=_output(state, f"{place}.state.output_b64u"),

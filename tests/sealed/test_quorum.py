@@ -86,6 +86,9 @@ def test_the_policy_is_the_one_of_the_request_and_of_the_manifest() -> None:
     sent = [decided(ALICE), decided(CAROL)]
     refused("policy", counted, sent, policy=policy({**CRITICAL, "id": "default", "need": 1, "require": {}}))
     refused("policy", counted, sent, policy=policy(CRITICAL))
+    renamed = manifest(policies={"other": policy().digest})
+    refused("policy", counted, sent, manifest=renamed)
+    refused("policy", counted, sent, manifest=manifest(policies={"default": policy(CRITICAL).digest}))
 
 
 def test_nothing_is_used_twice() -> None:

@@ -64,8 +64,8 @@ def changed(path: list[str | int], value: object) -> dict[str, Any]:
         (["state", "counters", "x"], "5", "state.counters holds something else"),
         (["state", "output_b64u"], "=", "state.output_b64u is not usable"),
         (["manifest_prev_payload"], ..., "the file lacks manifest_prev_payload"),
-        (["manifest_payload", "epoch"], 0, "state.manifest is not usable"),
-        (["ctx", "rcpt"], [], "state.ctx is not usable"),
+        (["manifest_payload", "epoch"], 0, "manifest_payload is not usable"),
+        (["ctx", "rcpt"], [], "ctx is not usable"),
         (["agent_sig_key"], ..., "the file lacks agent_sig_key"),
         (["agent_sig_key", "x"], "AA", "agent_sig_key is not usable"),
         (["root_keys", 0, "crv"], "P-384", "root_keys[0] is not usable"),
@@ -91,3 +91,17 @@ def test_a_file_that_is_none_says_what_and_where(path: list[str | int], value: o
 def test_what_holds_no_vectors_is_refused(document: object) -> None:
     with pytest.raises(BadInput):
         list(judge(document))
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ({"ctx": {**vector_file()["ctx"], "rcpt": []}}, "value"),
+        ({"manifest": {**vector_file()["manifest_payload"], "epoch": 0}}, "value"),
+        ({"ws": "00000000-0000-4000-8000-000000000000"}, "workspace"),
+    ],
+)
+@pytest.mark.parametrize("subject", ["positive_decisions", "positive_receipts"])
+def test_what_a_case_says_of_the_state_is_judged(subject: str, state: dict[str, Any], reason: str) -> None:
+    (verdict, *_) = [one for one in judge(changed([subject, 0, "state"], state)) if one.case.startswith(subject[9:])]
+    assert (verdict.accepted, verdict.reason) == (False, reason)
