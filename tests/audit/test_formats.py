@@ -6,7 +6,6 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 import pytest
-from py_ocsf_models.events.base_event import BaseEvent
 
 from failgate.audit.cef import cef_of
 from failgate.audit.encoding import leaf_of
@@ -72,9 +71,10 @@ def test_every_act_is_an_event_of_its_class(act: Act) -> None:
     assert event["severity_id"] in range(7)
     assert event["time"] == 1_700_000_000_123
     assert event["raw_data"].encode() == record.leaf, "what was mapped can be proven"
-    checked = BaseEvent(**event)  # the members that every event has, with their kinds
-    assert checked.metadata.version == "1.3.0"
-    assert checked.metadata.product.vendor_name == "Failgate"
+    assert event["metadata"]["version"] == "1.3.0"
+    assert event["metadata"]["product"]["vendor_name"] == "Failgate"
+    assert {"activity_id", "category_uid", "class_uid", "metadata", "severity_id", "time", "type_uid"} <= event.keys()
+    assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
     assert event["actor"]["user"]["uid"] == "u1"
     assert json.loads(formatted(record, "ocsf")) == event
 

@@ -5,13 +5,18 @@ import { Verdict, hexOf } from "./proof/notes.js";
 
 /** @typedef {Awaited<ReturnType<typeof verifyBundle>>} Proven */
 
-const TITLES = { intact: "Intact", tampered: "Tampered", unusable: "Not a bundle that can be read", incomplete: "Incomplete" };
-const ADVICE = {
-  intact: "Keep the checkpoint of this bundle, for the next time: it is the file named checkpoint in the archive.",
-  tampered: "Keep the bundle as it is, and ask for it again from another place. A checkpoint with a good signature is evidence.",
-  unusable: "Look at what you were given.",
-  incomplete: "Nothing is wrong with what is there, and something that the proof needs is missing. Ask for the whole log.",
-};
+const TITLES = new Map([
+  ["intact", "Intact"],
+  ["tampered", "Tampered"],
+  ["unusable", "Not a bundle that can be read"],
+  ["incomplete", "Incomplete"],
+]);
+const ADVICE = new Map([
+  ["intact", "Keep the checkpoint of this bundle, for the next time: it is the file named checkpoint in the archive."],
+  ["tampered", "Keep the bundle as it is, and ask for it again from another place. A checkpoint with a good signature is evidence."],
+  ["unusable", "Look at what you were given."],
+  ["incomplete", "Nothing is wrong with what is there, and something that the proof needs is missing. Ask for the whole log."],
+]);
 
 /** @param {string} text so that no character of it plays tricks @returns {string} */
 const shown = (text) => text.replace(/[^\x20-\x7e]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`);
@@ -41,7 +46,7 @@ function start(form, place) {
   if (!(bundle instanceof HTMLInputElement && vkey instanceof HTMLInputElement && kept instanceof HTMLInputElement)) return;
   if (bar === null || button === null || !(drop instanceof HTMLElement)) return;
 
-  /** @param {keyof typeof TITLES} state @param {string} sentence @param {number | null} firstBad @param {[string, string][]} facts */
+  /** @param {string} state @param {string} sentence @param {number | null} firstBad @param {[string, string][]} facts */
   const show = (state, sentence, firstBad, facts) => {
     place.dataset.state = state;
     place.dataset.firstBad = firstBad === null ? "" : String(firstBad);
@@ -51,9 +56,9 @@ function start(form, place) {
       if (one !== null) one.textContent = text;
     };
     const where = state === "tampered" ? `: first bad record ${firstBad ?? "unknown"}` : "";
-    say("title", TITLES[state] + where);
+    say("title", (TITLES.get(state) ?? "") + where);
     say("sentence", shown(sentence));
-    say("advice", ADVICE[state]);
+    say("advice", ADVICE.get(state) ?? "");
     const list = facts.flatMap(([name, text]) => {
       const [term, value] = [document.createElement("dt"), document.createElement("dd")];
       term.textContent = name;
