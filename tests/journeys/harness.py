@@ -82,7 +82,7 @@ class Server:
         text = config
         if database_url is not None and database_url.startswith("postgresql"):
             text = f'[database]\nurl = "{database_url}"\n{config}'
-        self.config.write_text(with_any_host(with_optional_factor(text)))
+        self.config.write_text(with_optional_factor(text))
         self.arguments = arguments
         self.lines: list[str] = []
         self.logs: list[str] = []
@@ -90,6 +90,7 @@ class Server:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self, timeout: float = 20) -> "Server":
+        self.config.write_text(with_any_host(self.config.read_text()))
         self.process = subprocess.Popen(
             [
                 sys.executable,
