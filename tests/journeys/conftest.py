@@ -57,6 +57,12 @@ def names() -> Iterator[NameServer]:
 
 
 @pytest.fixture
+def width(database_url: str) -> int:
+    """A desk on one engine and a phone on the other: a journey of a minute looks at each width once, in pixels."""
+    return 1280 if database_url.startswith("sqlite") else 390
+
+
+@pytest.fixture
 def server(database_url: str, tmp_path: Path) -> Iterator[Server]:
     """A server that is not started yet, on a migrated database of each engine."""
     made = Server(tmp_path / "data", database_url=database_url)

@@ -76,7 +76,6 @@ def fits(page: Page, name: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
 
 
-@pytest.mark.parametrize("width", [1280, 390])
 def test_what_is_risky_is_approved_only_by_who_answers_the_challenge(acme: Server, chromium, width: int) -> None:
     rita, ben = person(acme, "rita", "reviewer"), person(acme, "ben", "reviewer")
     bot = program(acme, admin(acme, "agent.create", workspace="acme", name="deploy-bot")["token"])

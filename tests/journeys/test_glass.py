@@ -4,7 +4,6 @@ import re
 import time
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.journeys.harness import Server, at_port
@@ -37,7 +36,6 @@ def fits(page: Page, name: str) -> None:
         page.set_viewport_size(size)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
 def test_one_person_breaks_the_glass_and_another_reviews_it(server: Server, chromium: Any, width: int) -> None:
     box = Mailbox()
     with delivering_to(box) as port:

@@ -31,7 +31,6 @@ def fits(page: Page, name: str) -> None:
         page.set_viewport_size(size)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
 def test_an_owner_observes_reads_what_would_have_waited_and_gates_again(
     acme: Server, chromium, tmp_path: Path, width: int
 ) -> None:

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.journeys import team
-from tests.journeys.harness import NewDatabase, Server, browser
+from tests.journeys.harness import NewDatabase, Server, browser, old_path
 from tests.journeys.pictures import picture
 from tests.journeys.team import WHERE, Visitor, admin, ask, person, program, sign_in, slug, stranger
 from tests.journeys.test_people import mailbox
@@ -137,7 +137,7 @@ def deleted_id(client: Visitor, name: str) -> str:
 def test_everything_that_was_open_ends_and_the_receipt_is_proven(house: House, tmp_path: Path) -> None:
     server, where = house.server, f"{WHERE}/deletion"
     report = sealed(house.key)
-    share = house.ann.post(f"{WHERE}/reports/{report}/shares", json={}).json()["url"]
+    share = old_path(house.ann.post(f"{WHERE}/reports/{report}/shares", json={}).json()["url"])
     token = admin(server, "agent.create", workspace="acme", name="builder")["token"]
     agent = program(server, token)
     command = ask(agent, "/usr/bin/true")
