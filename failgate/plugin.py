@@ -32,6 +32,7 @@ from failgate.artifacts.store import ArtifactStore, Incoming
 from failgate.audit.exporter import AuditExporter, ExportedRecord, ExportFailed, RecordsRefused
 from failgate.audit.formats import RecordFormat, formatted
 from failgate.audit.posting import post_records
+from failgate.base.client_tls import client_tls
 from failgate.base.clock import Clock, to_rfc3339
 from failgate.base.db import Database, Row, Transaction
 from failgate.base.destination import OutboundRefused
@@ -50,7 +51,7 @@ from failgate.base.open_database import open_database
 from failgate.base.outbound import Answer, Outbound
 from failgate.base.secret import Secret
 from failgate.config.bounds import Between, Fits
-from failgate.config.errors import SettingRefused
+from failgate.config.errors import SettingRefused, check_together
 from failgate.config.units import Duration, Size
 from failgate.drafts import DocumentFormat, Draft, DraftArtifact, Reading
 from failgate.gate.calls import Call, call_of, calls_in_line
@@ -136,6 +137,8 @@ __all__ = [
     "arguments_without_secrets",
     "call_of",
     "calls_in_line",
+    "check_together",
+    "client_tls",
     "formatted",
     "is_capable",
     "is_injecting",

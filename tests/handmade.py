@@ -149,3 +149,13 @@ def verify(*arguments: object) -> dict:
     answer = json.loads(out.getvalue())
     assert answer["exit_code"] == code
     return answer
+
+
+def consistency(hashes: list[bytes], old: int, *, is_whole: bool = True) -> list[bytes]:
+    """RFC 6962 section 2.1.2, word by word."""
+    if old == len(hashes):
+        return [] if is_whole else [tree_root(hashes)]
+    middle = 1 << (len(hashes) - 1).bit_length() - 1
+    if old <= middle:
+        return [*consistency(hashes[:middle], old, is_whole=is_whole), tree_root(hashes[middle:])]
+    return [*consistency(hashes[middle:], old - middle, is_whole=False), tree_root(hashes[:middle])]

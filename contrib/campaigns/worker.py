@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ async def work(data: Path, count: int, chance: random.Random, fault: str = "") -
 
     database = await open_database(f"sqlite://{data / 'failgate.sqlite'}")
     if fault:
-        database._writer._connection.execute(f"PRAGMA synchronous={fault}")  # noqa: SLF001  # what tells is inside
+        database._writer._connection.execute(f"PRAGMA synchronous={fault}")  # noqa: SLF001  # no door changes how it syncs
     audit = AuditLog(database, SystemClock(), data, sign_every_seconds=3600)
     await audit.open()
     store = await FolderStore.opened(data / "objects")
@@ -75,7 +76,7 @@ async def work(data: Path, count: int, chance: random.Random, fault: str = "") -
                 acknowledge(f"RECORD {appended.seq}")
                 expected = appended.seq + 1
             if number % 16 == 15:
-                database._writer._checkpoint()  # noqa: SLF001  # what tells is inside
+                database._writer._checkpoint()  # noqa: SLF001  # one comes by itself after a thousand pages only
         except FailgateError as error:
             acknowledge(f"RECORD {expected}" if planted == "deaf" else f"REFUSED {error.slug}")
     await audit.close()
@@ -147,10 +148,8 @@ if __name__ == "__main__":
     elif mode == "power":
         asyncio.run(work(folder, int(sys.argv[3]), random.Random(1), *sys.argv[4:]))
     else:
-        import failgate_filesystem  # noqa: F401  # loaded once, before the children
-
-        import failgate.audit.log
-        import failgate.base.sqlite  # noqa: F401  # the same
+        for name in ("failgate_filesystem", "failgate.audit.log", "failgate.base.sqlite"):
+            import_module(name)  # once, before the children
 
         for order, word in enumerate(sys.argv[4:]):
             call, hit, point = word.split(":")

@@ -161,11 +161,11 @@ class Artifacts:
         """
         sealed = artifact.sealed
         if sealed is None:
-            return _closing(self._store.open(artifact.key, start, stop))
+            return closing(self._store.open(artifact.key, start, stop))
         assert data_key is not None, "a sealed artifact is read by its key"
         span = span_of(sealed, start, stop)
-        stored = _closing(self._store.open(artifact.key, span.start, span.stop))
-        return _closing(opened_pieces(stored, sealed, data_key, start, stop), stored)
+        stored = closing(self._store.open(artifact.key, span.start, span.stop))
+        return closing(opened_pieces(stored, sealed, data_key, start, stop), stored)
 
     async def _begun(self, artifact: Artifact, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Return the bytes with their first piece fetched; an object that was just put anew is looked up again."""
@@ -308,7 +308,7 @@ async def _copy(pieces: AsyncIterator[bytes], incoming: Incoming) -> None:
         await incoming.write(piece)
 
 
-async def _closing(
+async def closing(
     pieces: AsyncIterator[bytes], inner: AsyncGenerator[bytes, None] | None = None
 ) -> AsyncGenerator[bytes, None]:
     """Yield `pieces`; whoever leaves closes them, and what they read from."""

@@ -3,7 +3,7 @@
 It runs in a process of its own beside the server, which waits for it a few milliseconds at most.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Final
 
 from failgate import __version__
 from failgate.artifacts.artifact import Artifact
+from failgate.artifacts.artifacts import closing
 from failgate.artifacts.store import ArtifactStore
 from failgate.audit.signing import KEY_FILE, SIDECAR_FILE
 from failgate.backup.archive import ArchiveWriter
@@ -152,7 +153,7 @@ class _Objects:
 
     async def _add(self, key: str, writer: ArchiveWriter) -> None:
         size_bytes = await self._store.size(key)
-        async with aclosing(_generated(self._store.open(key))) as pieces:
+        async with aclosing(closing(self._store.open(key))) as pieces:
             first = await anext(pieces, b"")  # an object that is gone says so here, before anything is written of it
             writer.begin(f"{OBJECT_FOLDER}{key}", size_bytes)
             writer.write(first)
@@ -163,15 +164,6 @@ class _Objects:
                 raise FailgateError("An artifact was deleted while it was copied.", hint="Run it again.") from error
         writer.end()
         self._copied.add(key)
-
-
-async def _generated(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    try:
-        async for piece in pieces:
-            yield piece
-    finally:
-        if isinstance(pieces, AsyncGenerator):
-            await pieces.aclose()
 
 
 def _read_keys(data_dir: Path) -> dict[str, bytes]:

@@ -48,7 +48,7 @@ class PostgresMoment:
     async def copies(self, folder: Path) -> AsyncIterator[tuple[str, IO[bytes]]]:
         """Yield each table's rows, in the order in which they can be put back. Raises: StorageUnavailable."""
         for table in self.tables:
-            scratch = tempfile.TemporaryFile(dir=folder, prefix=".failgate-backup-")  # noqa: SIM115  # handed on
+            scratch = tempfile.TemporaryFile(dir=folder, prefix=".failgate-backup-")  # noqa: SIM115  # who takes it closes it
             query = f"SELECT {_quoted(table.columns)} FROM {_quoted([table.name])}"
             try:
                 await self._connection.copy_from_query(query, output=scratch, format="binary")

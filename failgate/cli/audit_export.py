@@ -6,7 +6,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from failgate.audit.bundle import Head, Period
 
 Put = Callable[[str, bytes], None]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2}))?"
 )
@@ -114,18 +115,15 @@ def _moment(text: str | None, option: str) -> int | None:
     if text is None:
         return None
     try:
-        if not _MOMENT.fullmatch(text):
-            raise ValueError(text)  # noqa: TRY301 - one place says what a time is
-        moment = datetime.fromisoformat(text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-        if since.days < 0:
-            raise ValueError(text)  # noqa: TRY301 - as above
+        moment = datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else _EPOCH - timedelta(1)
+        since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC) - _EPOCH
     except (ValueError, OverflowError):
+        since = timedelta(-1)
+    if since < timedelta(0):
         raise BadInput(
             f"{option} {text[:64]!a} is no time.",
             hint="Write 2026-11-01 (its midnight in UTC) or 2026-11-01T08:00:00Z.",
-        ) from None
+        )
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 

@@ -19,6 +19,16 @@ class SettingRefused(ValueError):
         self.sentence = sentence
 
 
+def check_together(settings: object, one: str, other: str) -> None:
+    """Return when both of the optional settings `one` and `other` of a section stand there, or neither.
+
+    Raises: SettingRefused, naming the one that is missing.
+    """
+    has_one, has_other = getattr(settings, one) is not None, getattr(settings, other) is not None
+    if has_one != has_other:
+        raise SettingRefused(other if has_one else one, f"{one} and {other} are set together")
+
+
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """One thing in a config file that cannot be used.

@@ -46,22 +46,19 @@ def failgate(
 
 def with_optional_factor(config: str) -> str:
     """Let people of tests do without a second factor, unless the config says otherwise."""
-    if "second_factor" in config:
-        return config
-    setting = 'second_factor = "optional"\n'
-    if "[accounts]\n" in config:
-        return config.replace("[accounts]\n", f"[accounts]\n{setting}")
-    return f"[accounts]\n{setting}{config}"
+    return _with("accounts", "second_factor", '"optional"', config)
 
 
 def with_any_host(config: str) -> str:
     """Let tests name any host as a webhook, unless the config says otherwise."""
-    if "outbound_hosts" in config:
+    return _with("server", "outbound_hosts", '["*"]', config)
+
+
+def _with(section: str, key: str, value: str, config: str) -> str:
+    if key in config:
         return config
-    setting = 'outbound_hosts = ["*"]\n'
-    if "[server]\n" in config:
-        return config.replace("[server]\n", f"[server]\n{setting}")
-    return f"[server]\n{setting}{config}"
+    head, setting = f"[{section}]\n", f"{key} = {value}\n"
+    return config.replace(head, head + setting) if head in config else head + setting + config
 
 
 def old_path(link: str) -> str:
@@ -89,7 +86,7 @@ class Server:
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, timeout: float = 20) -> "Server":
+    def start(self, timeout: float = 60) -> "Server":
         self.config.write_text(with_any_host(self.config.read_text()))
         self.process = subprocess.Popen(
             [
@@ -125,7 +122,7 @@ class Server:
             time.sleep(0.01)
         raise AssertionError("the server did not start:\n" + "".join(self.lines + self.logs))
 
-    def line(self, pattern: str, timeout: float = 10) -> re.Match[str]:
+    def line(self, pattern: str, timeout: float = 30) -> re.Match[str]:
         """Wait for a printed line that matches."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

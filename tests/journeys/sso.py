@@ -87,7 +87,7 @@ def mock_provider() -> Iterator[MockProvider]:
         start_new_session=True,
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 if httpx.get(f"{url}/.well-known/openid-configuration", trust_env=False).status_code == 200:

@@ -17,7 +17,7 @@ TRACED = {"C2", "C3", "C4"}
 @pytest.mark.parametrize("name", ["C1", "C2", "C3", "C4", "C7", "C8", "C15"])
 def test_a_campaign_breaks_nothing_and_its_control_is_caught(name: str, tmp_path: Path) -> None:
     if name in TRACED and shutil.which("strace") is None:
-        pytest.skip("strace is missing: install the package strace")
+        pytest.skip("strace is missing: install the package `strace`")
     done = subprocess.run(
         [sys.executable, str(CAMPAIGNS), name, "--level", "ci", "--json", "--folder", str(tmp_path / "work")],
         env=clean_environment(), capture_output=True, text=True, timeout=300,

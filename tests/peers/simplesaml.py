@@ -66,7 +66,7 @@ class SimpleSamlPhp:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
                 if "EntityDescriptor" in httpx.get(f"{self.url}/simplesaml/saml2/idp/metadata.php", timeout=10).text:

@@ -189,7 +189,7 @@ def test_a_jose_library_verifies_what_we_sign() -> None:
     assert dict(read.headers()) == {"alg": "ES256", "kid": ALICE.jkt, "typ": "failgate-decision+jws"}
 
 
-@pytest.mark.skipif(NODE is None, reason="node is not installed")
+@pytest.mark.skipif(NODE is None, reason="node is missing: install the package `nodejs`")
 def test_web_crypto_verifies_what_we_sign_and_the_reverse() -> None:
     claims = payload()
     ask = {

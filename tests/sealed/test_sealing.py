@@ -236,7 +236,7 @@ def test_a_jose_library_opens_what_we_seal_and_the_reverse() -> None:
     assert opened(made, 1).cmd == command()
 
 
-@pytest.mark.skipif(NODE is None, reason="node is not installed")
+@pytest.mark.skipif(NODE is None, reason="node is missing: install the package `nodejs`")
 def test_web_crypto_opens_what_we_seal_and_the_reverse() -> None:
     ask = {
         "sealed": SEALED,

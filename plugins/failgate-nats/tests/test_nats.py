@@ -98,7 +98,7 @@ class Peer:
 @contextlib.contextmanager
 def running(folder: Path, **more) -> Iterator[Peer]:
     if SERVER is None:
-        pytest.skip("nats-server is not installed")
+        pytest.skip("nats-server is missing: install the package `nats-server`")
     folder.mkdir(exist_ok=True)
     peer = Peer(folder, **more)
     peer.start()

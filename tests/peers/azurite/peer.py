@@ -93,7 +93,7 @@ def _read(process: "subprocess.Popen[str]", lines: list[str]) -> None:
 
 
 def _address(process: "subprocess.Popen[str]", lines: list[str]) -> str:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         for line in list(lines):
             if "successfully listens on " in line:

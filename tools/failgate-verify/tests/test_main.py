@@ -11,6 +11,7 @@ from tests.handmade import (
     ORIGIN,
     Operator,
     bundle,
+    consistency,
     leaf_hash,
     make_leaves,
     tree_root,
@@ -30,16 +31,6 @@ def inclusion(hashes: list[bytes], seq: int) -> list[bytes]:
     if seq < middle:
         return [*inclusion(hashes[:middle], seq), tree_root(hashes[middle:])]
     return [*inclusion(hashes[middle:], seq - middle), tree_root(hashes[:middle])]
-
-
-def consistency(hashes: list[bytes], old: int, *, is_whole: bool = True) -> list[bytes]:
-    """RFC 6962 section 2.1.2, word by word."""
-    if old == len(hashes):
-        return [] if is_whole else [tree_root(hashes)]
-    middle = 1 << (len(hashes) - 1).bit_length() - 1
-    if old <= middle:
-        return [*consistency(hashes[:middle], old, is_whole=is_whole), tree_root(hashes[middle:])]
-    return [*consistency(hashes[middle:], old - middle, is_whole=False), tree_root(hashes[:middle])]
 
 
 def b64(octets: bytes) -> str:

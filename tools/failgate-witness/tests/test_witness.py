@@ -12,19 +12,9 @@ from pathlib import Path
 import pytest
 from failgate_witness import MOST_BYTES, Witness, WitnessServer, continues, main, make_witness, read_key
 
-from tests.handmade import Operator, leaf_hash, make_leaves, tree_root, verify
+from tests.handmade import Operator, consistency, leaf_hash, make_leaves, tree_root, verify
 
 NAME = "witness.example/w1"
-
-
-def consistency(hashes: list[bytes], old: int, *, is_whole: bool = True) -> list[bytes]:
-    """RFC 6962 section 2.1.2, word by word."""
-    if old == len(hashes):
-        return [] if is_whole else [tree_root(hashes)]
-    middle = 1 << (len(hashes) - 1).bit_length() - 1
-    if old <= middle:
-        return [*consistency(hashes[:middle], old, is_whole=is_whole), tree_root(hashes[middle:])]
-    return [*consistency(hashes[middle:], old - middle, is_whole=False), tree_root(hashes[:middle])]
 
 
 def body(operator: Operator, leaves: list[bytes], old: int, size: int) -> bytes:

@@ -20,6 +20,7 @@ from failgate.plugin import (
     SettingRefused,
     Size,
     StartRefused,
+    check_together,
 )
 
 __all__ = ["KafkaSettings", "plugin"]
@@ -63,10 +64,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         """Refuse halves of pairs. Raises: SettingRefused."""
         if not self.servers:
             raise SettingRefused("servers", 'name at least one: ["kafka-1.acme.example:9093"]')
-        if (self.user is None) != (self.password is None):
-            raise SettingRefused("password" if self.password is None else "user", "user and password are set together")
-        if (self.certificate is None) != (self.key is None):
-            raise SettingRefused("key" if self.key is None else "certificate", "certificate and key are set together")
+        check_together(self, "user", "password")
+        check_together(self, "certificate", "key")
 
 
 @asynccontextmanager

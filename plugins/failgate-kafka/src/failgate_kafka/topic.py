@@ -22,7 +22,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from failgate.plugin import ExportedRecord, ExportFailed, RecordsRefused, StartRefused, formatted
+from failgate.plugin import ExportedRecord, ExportFailed, RecordsRefused, client_tls, formatted
 
 if TYPE_CHECKING:
     from failgate_kafka import KafkaSettings
@@ -45,20 +45,8 @@ class Topic:
     def prepare(self) -> None:
         """Read certificates and key. Raises: StartRefused naming the mend."""
         config = self._config
-        if not config.tls:
-            return
-        try:
-            context = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file is not None else None)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if config.certificate is not None:
-                context.load_cert_chain(config.certificate, config.key)
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-            raise StartRefused(
-                f"The files for Kafka cannot be used: {why}.",
-                hint="ca_file, certificate and key are PEM; the account of Failgate has to be able to read them.",
-            ) from None
-        self._tls = context
+        if config.tls:
+            self._tls = client_tls("Kafka", config.ca_file, config.certificate, config.key)
 
     async def deliver(self, batch: Sequence[ExportedRecord]) -> None:
         """Return when all replicas in step have every record.

@@ -20,6 +20,7 @@ from failgate.plugin import (
     Secret,
     SettingRefused,
     StartRefused,
+    check_together,
 )
 
 __all__ = ["NatsSettings", "plugin"]
@@ -74,10 +75,8 @@ class NatsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         """Refuse halves of pairs, and more than one kind of credentials. Raises: SettingRefused."""
         if not self.servers:
             raise SettingRefused("servers", 'name at least one: ["tls://nats.acme.example:4222"]')
-        if (self.user is None) != (self.password is None):
-            raise SettingRefused("password" if self.password is None else "user", "user and password are set together")
-        if (self.certificate is None) != (self.key is None):
-            raise SettingRefused("key" if self.key is None else "certificate", "certificate and key are set together")
+        check_together(self, "user", "password")
+        check_together(self, "certificate", "key")
         if sum(each is not None for each in (self.user, self.token, self.credentials)) > 1:
             raise SettingRefused("token", "user and password, token, or credentials: one of them")
 

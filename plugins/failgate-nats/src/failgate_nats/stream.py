@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 from nats.js.errors import APIError, NoStreamResponseError
 
-from failgate.plugin import ExportedRecord, ExportFailed, RecordsRefused, Secret, StartRefused, formatted
+from failgate.plugin import ExportedRecord, ExportFailed, RecordsRefused, Secret, StartRefused, client_tls, formatted
 
 if TYPE_CHECKING:
     from nats.js.client import JetStreamContext
@@ -42,20 +42,15 @@ class Stream:
     def prepare(self) -> None:
         """Read certificates, key and credentials. Raises: StartRefused naming the mend."""
         config = self._config
+        self._tls = client_tls("NATS", config.ca_file, config.certificate, config.key)
         try:
-            context = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file is not None else None)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if config.certificate is not None:
-                context.load_cert_chain(config.certificate, config.key)
             if config.credentials is not None:
                 config.credentials.read_bytes()
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        except OSError as error:
             raise StartRefused(
-                f"The files for NATS cannot be used: {why}.",
-                hint="ca_file, certificate and key are PEM; the account of Failgate has to be able to read them.",
+                f"The credentials for NATS cannot be read: {error.strerror or type(error).__name__}.",
+                hint="The account of Failgate has to be able to read the file.",
             ) from None
-        self._tls = context
 
     async def deliver(self, batch: Sequence[ExportedRecord]) -> None:
         """Return when the stream has acknowledged every record.

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from failgate.plugin import Between, Duration, Fits, Host, Plugin, Provides, RecordFormat, SettingRefused
+from failgate.plugin import Between, Duration, Fits, Host, Plugin, Provides, RecordFormat, check_together
 from failgate_syslog.message import HOST_NAME, message_of
 from failgate_syslog.sending import SyslogServer
 
@@ -47,8 +47,7 @@ class SyslogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Refuse half of a pair. Raises: SettingRefused."""
-        if (self.certificate is None) != (self.key is None):
-            raise SettingRefused("key" if self.key is None else "certificate", "certificate and key are set together")
+        check_together(self, "certificate", "key")
 
     @property
     def address(self) -> tuple[str, int]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from failgate.plugin import ExportedRecord, RecordFormat, StartRefused, StorageUnavailable
+from failgate.plugin import ExportedRecord, RecordFormat, StorageUnavailable, client_tls
 from failgate_syslog.message import HOST_NAME, framed, message_of
 
 _PIECE_BYTES: Final = 65_536
@@ -51,14 +51,7 @@ class SyslogServer:
 
         Raises: StartRefused (a file is missing, or is none), naming the mend.
         """
-        try:
-            self._context = self._tls()
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise StartRefused(
-                f"The files for TLS to the syslog server {self._name} cannot be used: {why}.",
-                hint="ca_file, certificate and key are PEM; the account of Failgate has to be able to read them.",
-            ) from None
+        self._context = self._tls()
 
     async def deliver(self, batch: Sequence[ExportedRecord]) -> None:
         """Return when the server has read every record of `batch` to the end.
@@ -91,12 +84,7 @@ class SyslogServer:
         return f"{self._address[0]}:{self._address[1]}"
 
     def _tls(self) -> ssl.SSLContext:
-        ca_file, certificate, key = self._files
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file is not None else None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if certificate is not None:
-            context.load_cert_chain(certificate, key)
-        return context
+        return client_tls(f"the syslog server {self._name}", *self._files)
 
     def _send(self, frames: bytes) -> None:
         context = self._context or self._tls()
