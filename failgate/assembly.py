@@ -29,7 +29,7 @@ from failgate.base.outbound import Outbound
 from failgate.base.secret import key_of
 from failgate.base.secretbox import SecretBox
 from failgate.config.model import Config
-from failgate.core_database import ROWS_OF_WORKSPACE, open_core_database
+from failgate.core_database import ROWS_OF_WORKSPACE, keep_reserve, open_core_database
 from failgate.gate.absences import Absences
 from failgate.gate.electorate import Members
 from failgate.gate.feed import Feed
@@ -89,6 +89,8 @@ async def open_services(
         stack.enter_context(hold_database_file(config.database.url_in(data_dir)))
         db = await open_core_database(config, data_dir, clock)
         stack.push_async_callback(db.close)
+        if is_serving:
+            keep_reserve(db, config, data_dir)
         audit = AuditLog(db, clock, data_dir, origin=config.audit.origin, key=log_key_of(config.keys.log))
         await audit.open(accept_rollback=accept_rollback)
         stack.push_async_callback(audit.close)

@@ -13,6 +13,7 @@ from failgate.base.db import Database
 from failgate.base.errors import StartRefused
 from failgate.base.migrate import Migration, core_migrations, migrate, pending_migrations
 from failgate.base.open_database import open_database, sqlite_path, tables_of
+from failgate.base.reserve import Reserve
 from failgate.config.model import Config
 from failgate.gate import tables as gate_tables
 from failgate.notify import tables as notify_tables
@@ -54,6 +55,23 @@ async def open_core_database(config: Config, data_dir: Path, clock: Clock) -> Da
         await db.close()
         raise
     return db
+
+
+def keep_reserve(db: Database, config: Config, data_dir: Path) -> None:
+    """Put space by for denials on the disk of a SQLite database; PostgreSQL's disk is its operator's.
+
+    Raises: StartRefused (the folder takes no file).
+    """
+    path, size_bytes = sqlite_path(config.database.url_in(data_dir)), config.database.reserve.bytes
+    if path is None or not size_bytes:
+        return
+    file = path.with_name(f"{path.name}.reserve")
+    try:
+        db.keep_reserve(Reserve(file, size_bytes))
+    except OSError as error:
+        raise StartRefused(
+            f"The reserve {file} cannot be written: {error.strerror}.", hint="Give the account that serves its folder."
+        ) from error
 
 
 async def migrate_core(db: Database, config: Config, data_dir: Path, clock: Clock) -> list[str]:

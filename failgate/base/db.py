@@ -24,15 +24,17 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
 from failgate.base.canonical import JSON
 from failgate.base.dialect import Dialect, Statement, compiled, compiled_rows
-from failgate.base.errors import FailgateError, StorageUnavailable
+from failgate.base.engine import Readers, WriterConnection
+from failgate.base.errors import DiskFull, FailgateError, StorageUnavailable
 from failgate.base.log import request_context
+from failgate.base.reserve import Reserve, takes_reserve
 from failgate.base.undo import UndoMapping
 
 T = TypeVar("T")
@@ -41,65 +43,9 @@ Verb = Callable[["Transaction"], Awaitable[T]]
 
 LONGEST_GATHERING_SECONDS = 0.002
 GROUP_LIMIT = 64  # verbs in one commit; more would only lengthen the wait of the first
+MOST_STEPS = 16  # of the reserve for one verb: a quota can refuse what the disk has room for
 _log = logging.getLogger("failgate.database")
 _encode = msgspec.json.Encoder().encode
-
-
-class WriterConnection(Protocol):
-    """What the writer needs of an engine: one connection that alone changes the database.
-
-    `commit_seconds` is how long a commit took lately.
-    """
-
-    commit_seconds: float
-
-    async def begin(self) -> None:
-        """Open a transaction that no other writer can enter."""
-        ...
-
-    async def fetch(self, sql: str, args: Sequence[Any]) -> list[Row]:
-        """Run one statement; return its rows."""
-        ...
-
-    async def execute(self, sql: str, args: Sequence[Any]) -> int:
-        """Run one statement; return how many rows it changed."""
-        ...
-
-    async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Run one statement for each of `rows`, in their order."""
-        ...
-
-    async def commit(self) -> None:
-        """Make the transaction durable."""
-        ...
-
-    async def rollback(self) -> None:
-        """End the transaction without effect; must work after any error."""
-        ...
-
-    def drive(self, verb: Awaitable[T]) -> Awaitable[T]:
-        """Return what the writer awaits to run `verb`."""
-        ...
-
-    async def between(self) -> None:
-        """Do upkeep while no transaction is open."""
-        ...
-
-    async def close(self) -> None:
-        """Release the connection."""
-        ...
-
-
-class Readers(Protocol):
-    """What reads committed rows beside the writer."""
-
-    async def run(self, sql: str, args: Sequence[Any]) -> list[Row]:
-        """Run one query; return its rows."""
-        ...
-
-    async def close(self) -> None:
-        """Release the connections."""
-        ...
 
 
 class Transaction:
@@ -185,11 +131,13 @@ class _Group:
     later: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list[tuple[str, tuple[Any, ...]]])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job(Generic[T]):
     verb: Verb[T]
     future: "asyncio.Future[T]"
     request: Any
+    takes_reserve: bool
+    steps: int = 0  # of the reserve that were given for it
     result: T | None = None
     error: BaseException | None = None
 
@@ -208,6 +156,7 @@ class Database:
         self._joined = 0
         self._last_group = 1
         self._failure: str | None = None
+        self._reserve: Reserve | None = None
         self._task = asyncio.get_running_loop().create_task(self._drain(), name="database-writer")
 
     async def fetch(self, query: Statement, *args: Any) -> list[Row]:
@@ -239,7 +188,7 @@ class Database:
         if current_transaction.get() is not None:
             raise RuntimeError("a verb opened a second transaction: pass `tx` on instead")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.append(_Job(verb, future, request_context.get()))
+        self._jobs.append(_Job(verb, future, request_context.get(), takes_reserve.get()))
         self._wake.set()
         return future
 
@@ -247,14 +196,18 @@ class Database:
         """Count one more change that a verb will make that waits already: who gathers a group counts them too."""
         self._joined += 1
 
+    def keep_reserve(self, reserve: Reserve) -> None:
+        """Give from `reserve` to changes that may take it, once the disk is full."""
+        self._reserve = reserve
+
     def is_healthy(self) -> bool:
-        """Tell whether the last commit succeeded."""
-        return self._failure is None
+        """Tell whether the last commit succeeded, and every change may be made."""
+        return self.failure is None
 
     @property
     def failure(self) -> str | None:
-        """Return why the last commit failed, or None."""
-        return self._failure
+        """Return why the last commit failed or others than denials are refused, or None."""
+        return self._failure or ("the disk is full" if self._lives_on_reserve() else None)
 
     async def close(self) -> None:
         """Finish the verbs that wait, then release every connection."""
@@ -263,6 +216,8 @@ class Database:
         await self._task
         await self._readers.close()
         await self._writer.close()
+        if self._reserve is not None:
+            self._reserve.close()
 
     async def _drain(self) -> None:
         while True:
@@ -275,15 +230,37 @@ class Database:
             await self._let_gather()
             jobs = [self._jobs.popleft() for _ in range(min(GROUP_LIMIT, len(self._jobs)))]
             self._last_group, self._joined = len(jobs) + self._joined, 0
+            jobs = self._admitted(jobs)
+            if not jobs:
+                continue
             group = _Group(self._state)
             try:
                 await self._commit_group(jobs, group)
             except Exception as error:  # noqa: BLE001  # every waiter gets the answer
-                self._refuse(jobs, error)
+                self._refuse(self._without_hope(jobs, error), error)
                 continue
             self._failure = None
             self._release(jobs, group)
             await self._writer.between()
+
+    def _lives_on_reserve(self) -> bool:
+        """Tell whether some of the reserve is gone, and the disk has no room to take it back."""
+        return self._reserve is not None and self._reserve.is_given and not self._reserve.take_back()
+
+    def _admitted(self, jobs: list[_Job[Any]]) -> list[_Job[Any]]:
+        """Return those that may be tried; the others are answered."""
+        if self._reserve is None or not self._lives_on_reserve():
+            return jobs
+        self._answer([job for job in jobs if not job.takes_reserve], DiskFull(self._reserve.wanted_bytes))
+        return [job for job in jobs if job.takes_reserve]
+
+    def _without_hope(self, jobs: list[_Job[Any]], error: Exception) -> list[_Job[Any]]:
+        """Return those for which there is no hope; what may take from the reserve gets a step of it and waits again."""
+        hopeful = [job for job in jobs if job.takes_reserve and job.steps < MOST_STEPS]
+        if not (hopeful and isinstance(error, DiskFull) and self._reserve is not None and self._reserve.give()):
+            return jobs
+        self._jobs.extendleft(replace(job, error=None, steps=job.steps + 1) for job in reversed(hopeful))
+        return [job for job in jobs if job not in hopeful]
 
     async def _let_gather(self) -> None:
         """Wait for those who were in the last group and may be about to ask again, no longer than a commit takes."""
@@ -368,6 +345,10 @@ class Database:
         cause = error.__cause__ if isinstance(error, StorageUnavailable) and error.__cause__ else error
         self._failure = f"{type(cause).__name__}: {cause}"
         _log.error("commit failed: %s", self._failure)
+        self._answer(jobs, error)
+
+    def _answer(self, jobs: list[_Job[Any]], error: Exception) -> None:
+        """Tell all of `jobs` that nothing was kept; who has a reason of its own is told that."""
         for job in jobs:
             if job.future.done():
                 continue

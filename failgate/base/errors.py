@@ -155,6 +155,18 @@ class StorageUnavailable(FailgateError):
     title = "The storage is not available"
 
 
+class DiskFull(StorageUnavailable):
+    """The disk has no room: nothing was kept. Denying goes on, out of what was put by for it."""
+
+    def __init__(self, wanted_bytes: int = 0) -> None:
+        """`wanted_bytes`: how much has to be free again; 0 when any space helps."""
+        some = f"at least {-(-wanted_bytes // 2**20)} MiB of space" if wanted_bytes else "some space"
+        super().__init__(
+            "The disk is full; nothing was kept.",
+            hint=f"Free {some} on its disk, then ask again: the server goes on.",
+        )
+
+
 class StartRefused(FailgateError):
     """The program does not start; the sentence names the cause and the mend."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from failgate.base.db import Database, Row
-from failgate.base.errors import StartRefused, StorageUnavailable
+from failgate.base.errors import DiskFull, StartRefused, StorageUnavailable
 
 T = TypeVar("T")
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
@@ -155,6 +155,8 @@ class SqliteWriter:
 
 def _refusal(error: sqlite3.OperationalError) -> Exception:
     """Return what a statement that failed means to its caller."""
+    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+        return DiskFull()
     if not _is_of_the_disk(error):
         return error
     return StorageUnavailable(
@@ -164,7 +166,7 @@ def _refusal(error: sqlite3.OperationalError) -> Exception:
 
 
 def _is_of_the_disk(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+    return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
 
 
 def _drive_inline(verb: Awaitable[T]) -> T:

@@ -8,8 +8,9 @@ import msgspec
 
 from failgate.base.secret import Secret
 from failgate.config.addresses import check_database_url, is_way_to_database_open
-from failgate.config.bounds import Fits
+from failgate.config.bounds import Between, Fits
 from failgate.config.errors import SettingRefused
+from failgate.config.units import Size
 
 
 class DatabaseTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -17,6 +18,7 @@ class DatabaseTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     url: Annotated[str | Secret, Fits(check_database_url)] | None = None
     allow_unencrypted: bool = False
+    reserve: Annotated[Size, Between("0B", "1GiB")] = Size("8MiB")
 
     def __post_init__(self) -> None:
         """Refuse a way to PostgreSQL on which others could read.

@@ -18,6 +18,7 @@ from failgate.base.db import Transaction
 from failgate.base.errors import Conflict, Forbidden, StepUpRequired, Unprocessable
 from failgate.base.ids import new_id
 from failgate.base.log import get_logger
+from failgate.base.reserve import from_the_reserve
 from failgate.gate import lifecycle as life
 from failgate.gate.challenge import check_challenge
 from failgate.gate.command import check_text, digest_of_body
@@ -99,7 +100,8 @@ class Deciding:
         async def cast(tx: Transaction) -> Stored:
             return await self.cast(tx, workspace_id, command_id, ballot)
 
-        return await self.written(workspace_id, command_id, cast, write)
+        with from_the_reserve(is_allowed=vote.decision == "deny"):
+            return await self.written(workspace_id, command_id, cast, write)
 
     async def written(
         self, workspace_id: str, command_id: str, cast: Callable[[Transaction], Awaitable[Stored]], write: Write
@@ -309,7 +311,8 @@ class Deciding:
             return ended
 
         try:
-            return await write(withdraw)
+            with from_the_reserve():
+                return await write(withdraw)
         except Overdue:
             raise await self._overdue(workspace_id, command_id) from None
 

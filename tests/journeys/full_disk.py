@@ -16,7 +16,7 @@ from tests.journeys.team import WHERE, program
 from tests.journeys.test_bad_input import consented, manifest
 
 PAGE = 4096
-CONFIG = '[plugins.filesystem]\nreserve = "1KiB"\n'
+CONFIG = '[plugins.filesystem]\nreserve = "1KiB"\n\n[database]\nreserve = "2MiB"\n'
 
 
 def begun(client: httpx.Client, content: bytes) -> str:
@@ -95,6 +95,41 @@ def changes(disk: Path, client: httpx.Client) -> None:
     assert len(names) == taken + 1, names
 
 
+def denying(disk: Path) -> None:
+    """On a full disk a denial and a withdrawal are kept and recorded, an approval is not; other work waits for room."""
+    server = Server(disk / "data", config=CONFIG)
+    try:
+        team.found_acme(server.start(60))
+        token = team.admin(server, "agent.create", workspace="acme", name="agent")["token"]
+        reviewer = team.person(server, "reviewer", "reviewer")
+        with program(server, token) as agent, team.sign_in(server, reviewer) as person:
+            views = [team.ask(agent, "make", str(number), ttl_seconds=3600) for number in range(20)]
+            ballast = Ballast(disk)
+            ballast.fill()
+            assert is_refused_for_space(team.vote(person, views[0]))
+            for view in views[:15]:
+                denied = team.vote(person, view, "deny")
+                assert (denied.status_code, denied.json().get("state")) == (200, "denied"), denied.text
+            cancelled = agent.post(f"{WHERE}/commands/{views[15]['id']}/cancel")
+            assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled"), cancelled.text
+            refused = team.vote(person, views[16])
+            assert is_refused_for_space(refused), refused.text
+            assert "MiB of space" in refused.text, refused.text
+            assert agent.post(f"{WHERE}/commands", json=team.submission("ls")).status_code == 503
+            assert (agent.get("/healthz").status_code, agent.get("/readyz").status_code) == (200, 503)
+            server.kill()
+            agent.base_url = person.base_url = person.headers["origin"] = server.start(60).url  # another port
+            states = [agent.get(f"{WHERE}/commands/{view['id']}").json()["state"] for view in views]
+            assert states == ["denied"] * 15 + ["cancelled"] + ["pending"] * 4
+            ballast.release()
+            assert team.vote(person, views[16]).status_code == 200
+            assert agent.get("/readyz").status_code == 200
+        assert server.verify().returncode == 0
+        assert server.stop() == 0
+    finally:
+        server.kill()
+
+
 def capture(disk: Path) -> None:
     """The command's output and exit code are its own; what was not kept is said, with the folder and the mend."""
     script = "for i in range(15000): print(i, 'words that fill the disk')\nraise SystemExit(7)"
@@ -119,7 +154,7 @@ def capture(disk: Path) -> None:
     assert (done.returncode, len(list((disk / ".failgate" / "reports").iterdir()))) == (7, 1), done.stderr
 
 
-SCENARIOS: dict[str, Callable[[Path], None]] = {"serving": serving, "capture": capture}
+SCENARIOS: dict[str, Callable[[Path], None]] = {"serving": serving, "denying": denying, "capture": capture}
 
 if __name__ == "__main__":
     SCENARIOS[sys.argv[1]](Path(sys.argv[2]))

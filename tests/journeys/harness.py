@@ -50,8 +50,8 @@ def with_optional_factor(config: str) -> str:
 
 
 def with_any_host(config: str) -> str:
-    """Let tests name any host as a webhook, unless the config says otherwise."""
-    return _with("server", "outbound_hosts", '["*"]', config)
+    """Let tests name any host as a webhook, and put little space by, unless the config says otherwise."""
+    return _with("database", "reserve", '"64KiB"', _with("server", "outbound_hosts", '["*"]', config))
 
 
 def _with(section: str, key: str, value: str, config: str) -> str:
