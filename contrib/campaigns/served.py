@@ -31,10 +31,10 @@ def clean_environment(**more: str) -> dict[str, str]:
 class Server:
     """One data folder and the process over it. `fault` names a function of `faults.py`."""
 
-    def __init__(self, folder: Path, *, fault: str | None = None) -> None:
+    def __init__(self, folder: Path, *, fault: str | None = None, config: str = "") -> None:
         self.data = folder / "data"
         self._config = folder / "failgate.toml"
-        self._config.write_text(CONFIG)
+        self._config.write_text(CONFIG + config)
         self.fault = fault
         self._log = folder / "server.log"
         self.port = 0
@@ -69,6 +69,16 @@ class Server:
     def where(self) -> tuple[str, ...]:
         return "--data", str(self.data), "--config", str(self._config)
 
+    @property
+    def pid(self) -> int:
+        """Return the process's number."""
+        assert self._process is not None
+        return self._process.pid
+
+    def is_running(self) -> bool:
+        """Tell whether it has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
     def end(self, sig: int = signal.SIGKILL) -> int:
         """Send the signal and wait for the end."""
         assert self._process is not None
@@ -84,9 +94,9 @@ _founded: dict[str, tuple[str, str]] = {}  # folder of the data that each server
 
 
 @contextlib.contextmanager
-def founded(folder: Path, *, fault: str | None = None) -> Iterator[tuple[Server, str, str]]:
+def founded(folder: Path, *, fault: str | None = None, config: str = "") -> Iterator[tuple[Server, str, str]]:
     """Yield a server with a workspace, an owner's key and an agent's token; nothing of it runs afterwards."""
-    server = Server(folder, fault=fault)
+    server = Server(folder, fault=fault, config=config)
     for source, words in _founded.items():
         if Path(source).exists():
             shutil.copytree(source, server.data)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, TextIO, cast
 
 import msgspec
@@ -74,11 +75,45 @@ def masked(value: Any, depth: int = 6) -> Any:
     return without_secrets(str(value))
 
 
+class _Lines:
+    """A stream whose lines may be lost, but that never keeps the program from its work: a full disk, a closed pipe.
+
+    Once lines are taken again, one before the next says how many were not.
+    """
+
+    def __init__(self, stream: TextIO, log_format: str) -> None:
+        self._stream = stream
+        self._is_json = log_format == "json"
+        self._lost = 0
+
+    def write(self, line: str) -> None:
+        """Write and flush `line`."""
+        try:
+            self._stream.write(self._told_of_lost() + line)
+            self._stream.flush()
+        except (OSError, ValueError):  # ValueError: it was closed
+            self._lost += 1
+        else:
+            self._lost = 0
+
+    def flush(self) -> None:
+        """Do nothing: `write` did."""
+
+    def _told_of_lost(self) -> str:
+        if not self._lost:
+            return ""
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        if not self._is_json:
+            return f"{now} [warning  ] log.interrupted lines_lost={self._lost}\n"
+        line = {"room": __name__, "lines_lost": self._lost, "event": "log.interrupted", "level": "warning"}
+        return json.dumps(line | {"timestamp": now}) + "\n"
+
+
 def start_logging(
     log_format: Literal["json", "console"] = "json", *, level: str = "info", stream: TextIO | None = None
 ) -> None:
     """Make structlog and the standard library's loggers write masked lines to `stream` (stderr by default)."""
-    target = stream or sys.stderr
+    target = cast("TextIO", _Lines(stream or sys.stderr, log_format))
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

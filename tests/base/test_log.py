@@ -1,5 +1,6 @@
 """What may never stand in a log line. # E18"""
 
+import errno
 import io
 import json
 import logging
@@ -229,3 +230,38 @@ def test_what_a_thread_and_a_warning_say_is_a_line_without_secrets(lines, monkey
     assert "UserWarning" in text
     assert "ValueError" in text
     assert TOKEN not in text
+
+
+class Full(io.StringIO):
+    """A stream whose disk may be full."""
+
+    is_full = False
+
+    def write(self, line: str) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(line)
+
+
+def test_a_line_that_is_not_taken_stops_nobody_and_is_counted():
+    """The file of the log stands on a full disk, or who read it is gone."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    stream = Full()
+    start_logging(stream=stream)
+    try:
+        get_logger("failgate.tests").info("door.opened")
+        stream.is_full = True
+        get_logger("failgate.tests").info("door.closed")
+        logging.getLogger("failgate.tests").error("as a library says it")
+        stream.is_full = False
+        get_logger("failgate.tests").info("door.opened")
+        said = [json.loads(line) for line in stream.getvalue().splitlines()]
+        assert [line["event"] for line in said] == ["door.opened", "log.interrupted", "door.opened"]
+        assert said[1]["lines_lost"] == 2
+        stream.close()
+        get_logger("failgate.tests").info("door.opened")
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+        structlog.reset_defaults()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx
 
+from contrib.campaigns.small_disk import MIB, ROOT, Ballast
 from tests.journeys import team
 from tests.journeys.harness import Server, clean_environment
-from tests.journeys.small_disk import MIB, ROOT, Ballast
 from tests.journeys.team import WHERE, program
 from tests.journeys.test_bad_input import consented, manifest
 

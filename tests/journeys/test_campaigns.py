@@ -14,7 +14,7 @@ CAMPAIGNS = Path(__file__).parents[2] / "contrib" / "campaigns"
 TRACED = {"C2", "C3", "C4"}
 
 
-@pytest.mark.parametrize("name", ["C1", "C2", "C3", "C4", "C7", "C8", "C15"])
+@pytest.mark.parametrize("name", ["C1", "C2", "C3", "C4", "C5", "C7", "C8", "C15"])
 def test_a_campaign_breaks_nothing_and_its_control_is_caught(name: str, tmp_path: Path) -> None:
     if name in TRACED and shutil.which("strace") is None:
         pytest.skip("strace is missing: install the package `strace`")
@@ -22,6 +22,8 @@ def test_a_campaign_breaks_nothing_and_its_control_is_caught(name: str, tmp_path
         [sys.executable, str(CAMPAIGNS), name, "--level", "ci", "--json", "--folder", str(tmp_path / "work")],
         env=clean_environment(), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
+    if done.returncode == 3:
+        pytest.skip(done.stderr)
     assert done.stdout, done.stderr[-3000:]
     [verdict] = json.loads(done.stdout.splitlines()[-1])
     assert verdict["broken"] == []

@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path("/dev/shm")
 MIB = 1 << 20
@@ -22,30 +20,37 @@ LARGEST_SHARED = 256 * MIB  # a container has 64 MiB there; more than this is no
 _MOUNT = 'mount -t tmpfs -o size="$1",mode=700 small "$0" && shift && exec "$@"'
 
 
-def inside(folder: Path, size: int, *arguments: str) -> None:
-    """Run this Python with `arguments`, and last of all a folder of `size` bytes in all. Its failure is the test's."""
+class NoSmallDisk(Exception):
+    """None can be made here; the text says why, and how one can."""
+
+
+def inside(folder: Path, size: int, *arguments: str) -> str:
+    """Run this Python with `arguments`, and last of all a folder of `size` bytes in all; return what it printed.
+
+    Raises: NoSmallDisk, AssertionError (it failed; with the end of what it printed).
+    """
     for way in (("unshare", "-Urm"), ("unshare", "-m")):
         if shutil.which("unshare") and subprocess.run([*way, "sh", "-c", _MOUNT, folder, str(size), "true"],
                                                       capture_output=True, check=False).returncode == 0:  # fmt: skip
-            _run([*way, "sh", "-c", _MOUNT, str(folder), str(size), sys.executable, *arguments, str(folder)])
-            return
+            return _run([*way, "sh", "-c", _MOUNT, str(folder), str(size), sys.executable, *arguments, str(folder)])
     with _shared(size) as place:
-        _run([sys.executable, *arguments, str(place)])
+        return _run([sys.executable, *arguments, str(place)])
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(command: Sequence[str]) -> str:
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *sys.path]))},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
 
 
 @contextmanager
 def _shared(size: int) -> Iterator[Path]:
     free = _free(SHARED) if SHARED.is_dir() else 0
     if not size <= free <= LARGEST_SHARED:
-        pytest.skip(
+        raise NoSmallDisk(
             "a small file system cannot be made: neither `unshare -Urm` nor `unshare -m` may mount a tmpfs here, and "
             f"{SHARED} has {free} bytes free; give the container CAP_SYS_ADMIN or a {SHARED} of 64 MiB"
         )
