@@ -18,6 +18,7 @@ import msgspec
 from failgate.base.errors import NotSignedIn
 
 if TYPE_CHECKING:
+    from webauthn.helpers.cose import COSEAlgorithmIdentifier
     from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 
 LONGEST_ANSWER: Final = 16_384  # characters; an RSA key without attestation needs two thousand
@@ -145,6 +146,7 @@ class RelyingParty:
                     user_verification=structs.UserVerificationRequirement.REQUIRED,
                 ),
                 exclude_credentials=_descriptors(known),
+                supported_pub_key_algs=_algorithms(),
             )
         )
 
@@ -178,6 +180,7 @@ class RelyingParty:
                 expected_rp_id=self.id,
                 expected_origin=self.origin,
                 require_user_verification=True,
+                supported_pub_key_algs=_algorithms(),
             )
         except Exception:  # noqa: BLE001  # a foreign parser over a stranger's bytes: whatever it says, it is a no
             raise PasskeyRefused("not_verified") from None
@@ -253,6 +256,13 @@ def why_none(base_url: str) -> str | None:
         f"Passkeys belong to a name, and this server is at the address {name}. Whoever runs it sets [server] "
         "public_url to a name: for a trial on one machine, http://localhost with its port."
     )
+
+
+def _algorithms() -> "list[COSEAlgorithmIdentifier]":
+    """Return what new passkeys sign with: curves, 128 bits at least; the RSA of authenticators has 112."""
+    from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm
+
+    return [Algorithm.ECDSA_SHA_256, Algorithm.EDDSA, Algorithm.ECDSA_SHA_512]
 
 
 def _descriptors(known: Sequence[KnownCredential]) -> "list[PublicKeyCredentialDescriptor]":

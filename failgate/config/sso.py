@@ -129,6 +129,7 @@ class SsoTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """`[sso]`: single sign-on of the installation."""
 
     resolvers: tuple[Annotated[str, Fits(_check_resolver)], ...] = ()
+    rsa_bits: Literal[2048, 3072] = 3072
     connections: dict[str, SsoConnection] = {}
 
     def __post_init__(self) -> None:

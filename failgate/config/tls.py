@@ -15,7 +15,7 @@ class TlsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """`[server.tls]`: the server's certificate and key, and the client certificates that it takes.
 
     `certificate` holds the leaf first and then its chain, `client_ca` the authorities that may name agents, `crl` one
-    revocation list for each of them; all PEM.
+    revocation list for each of them; all PEM. `rsa_bits` is what an RSA key has at least, ours and those of clients.
     """
 
     certificate: Path
@@ -23,6 +23,7 @@ class TlsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     client_certificates: Literal["off", "optional", "required"] = "off"
     client_ca: Path | None = None
     crl: tuple[Path, ...] = ()
+    rsa_bits: Literal[2048, 3072] = 3072
 
     def __post_init__(self) -> None:
         """Refuse client certificates without an authority, and an authority that nobody asks.

@@ -6,12 +6,13 @@ accounts and sessions. Neither knows how the other does its part.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from failgate.base.errors import FailgateError
 from failgate.sso.assertion import Assertion
 
 REQUEST_SECONDS = 600  # how long a person may take at the provider
+RSA_BITS: Final = 3072  # of providers' keys, for 128 bits of security: NIST SP 800-57 part 1 revision 5 table 2
 
 
 class Refusal(FailgateError):
@@ -87,3 +88,8 @@ class ProviderLogout:
     provider_sessions: tuple[str, ...]
     message_ids: tuple[str, ...]
     valid_until_us: int
+
+
+def short_key(rsa_bits: int) -> str:
+    """Return the end of a sentence about an RSA key of fewer than `rsa_bits`: what is asked for, and where."""
+    return f"[sso] rsa_bits asks for {rsa_bits}."

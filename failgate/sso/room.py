@@ -82,7 +82,9 @@ def build_room(
     workspaces.also_keep(enforcements.keep_break_glass)
     connections.also_close(logins.end_through)
     linking.also_end(logins.end_through)
-    speakers = Speakers(clock, outbound, connections, base_url=base_url, allow_loopback=allow_loopback)
+    speakers = Speakers(
+        clock, outbound, connections, base_url=base_url, allow_loopback=allow_loopback, rsa_bits=table.rsa_bits
+    )
     refreshing = Refreshing(clock, connections, speakers)
     step_ups = StepUps(database, clock, connections=connections, linking=linking, sessions=sessions)
     sign_on = SingleSignOn(

@@ -7,8 +7,11 @@ import asyncio
 import functools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
+
+from msgspec import structs
 
 from failgate.base.clock import Clock
 from failgate.base.errors import Unprocessable
@@ -17,7 +20,7 @@ from failgate.base.secret import Secret
 from failgate.sso.connection import Connection, OidcSettings, SamlSettings
 from failgate.sso.connections import Connections
 from failgate.sso.oidc.oidc import OpenIdConnect
-from failgate.sso.protocol import CheckedResponse, Departure, Expected, ProviderLogout, Refusal
+from failgate.sso.protocol import RSA_BITS, CheckedResponse, Departure, Expected, ProviderLogout, Refusal
 from failgate.sso.saml.service import KeyPair, ServiceProvider, make_key_pair, service_of
 
 if TYPE_CHECKING:
@@ -30,15 +33,26 @@ class Speakers:
     """Speaks SAML and OpenID Connect for every connection."""
 
     def __init__(
-        self, clock: Clock, outbound: Outbound, connections: Connections, *, base_url: str, allow_loopback: bool
+        self,
+        clock: Clock,
+        outbound: Outbound,
+        connections: Connections,
+        *,
+        base_url: str,
+        allow_loopback: bool,
+        rsa_bits: int = RSA_BITS,
     ) -> None:
-        """Build our addresses from `base_url`; fetch through `outbound`."""
+        """Build our addresses from `base_url`; fetch through `outbound`. Providers' RSA keys have `rsa_bits` at least.
+
+        Also those of connections from before: what was taken in once is judged again at each use.
+        """
         self._clock = clock
         self._outbound = outbound
         self._connections = connections
         self._base_url = base_url.rstrip("/")
         self._allow_loopback = allow_loopback
-        self.oidc = OpenIdConnect(outbound, clock)
+        self._rsa_bits = rsa_bits
+        self.oidc = OpenIdConnect(outbound, clock, rsa_bits=rsa_bits)
 
     # Signing in
 
@@ -58,7 +72,9 @@ class Speakers:
         """Return what the answer in `fields` asserts. Raises: Refusal."""
         if isinstance(connection.settings, SamlSettings):
             service = await self.service(connection)
-            return await asyncio.to_thread(_finish_saml, connection, service, fields, expected, self._clock.now_us())
+            return await asyncio.to_thread(
+                _finish_saml, self._rsa_bits, connection, service, fields, expected, self._clock.now_us()
+            )
         if expected is None:
             raise Refusal("request_unknown", "The answer belongs to no sign-in that was begun here.")
         redirect_uri = self.url(connection, "callback")
@@ -101,7 +117,9 @@ class Speakers:
 
     async def read_metadata(self, document: bytes) -> SamlSettings:
         """Return the settings that a provider's metadata holds. Raises: Unprocessable, TooLarge."""
-        return await asyncio.to_thread(_read_metadata, document, self._clock.now_us(), self._allow_loopback, None)
+        return await asyncio.to_thread(
+            _read_metadata, document, self._clock.now_us(), self._allow_loopback, None, self._rsa_bits
+        )
 
     async def fetch_metadata(self, url: str, entity_id: str | None = None) -> SamlSettings:
         """Return the settings in the metadata at `url`, of `entity_id` where given.
@@ -112,7 +130,7 @@ class Speakers:
         if answer.status != 200:
             raise Unprocessable(f"The metadata address answers {answer.status}.", hint="Open it in a browser.")
         return await asyncio.to_thread(
-            _read_metadata, answer.body, self._clock.now_us(), self._allow_loopback, entity_id
+            _read_metadata, answer.body, self._clock.now_us(), self._allow_loopback, entity_id, self._rsa_bits
         )
 
     # Logout
@@ -139,7 +157,7 @@ class Speakers:
         """Return what a logout message of the provider says. Raises: Refusal."""
         service = await self.service(connection)
         return await asyncio.to_thread(
-            _read_saml_logout, connection, service, self._clock.now_us(), query, form, expected
+            _read_saml_logout, self._rsa_bits, connection, service, self._clock.now_us(), query, form, expected
         )
 
     async def answer_saml_logout(self, connection: Connection, demand: "LogoutDemand") -> Departure:
@@ -178,10 +196,27 @@ def _begin_saml(connection: Connection, service: ServiceProvider, now_us: int, i
     return begin(connection, service, now_us, is_forced=is_forced)
 
 
-def _finish_saml(*arguments: Any) -> CheckedResponse:
+def _finish_saml(rsa_bits: int, connection: Connection, *arguments: Any) -> CheckedResponse:
     from failgate.sso.saml.response import finish
 
-    return finish(*arguments)
+    return finish(_with_strong_keys(connection, rsa_bits), *arguments)
+
+
+def _with_strong_keys(connection: Connection, rsa_bits: int) -> Connection:
+    """Return `connection` without the certificates whose key is too short.
+
+    Raises: Refusal (they all are).
+    """
+    from failgate.sso.saml.certificates import is_strong
+    from failgate.sso.saml.refusals import Reason, refused
+
+    settings = connection.settings
+    if not isinstance(settings, SamlSettings) or not settings.certificates:
+        return connection
+    strong = tuple(pem for pem in settings.certificates if is_strong(pem, rsa_bits))
+    if not strong:
+        raise refused(Reason.KEY_LENGTH)
+    return replace(connection, settings=structs.replace(settings, certificates=strong))
 
 
 def _metadata(service: ServiceProvider, now_us: int) -> bytes:
@@ -190,10 +225,12 @@ def _metadata(service: ServiceProvider, now_us: int) -> bytes:
     return metadata(service, now_us)
 
 
-def _read_metadata(document: bytes, now_us: int, allow_loopback: bool, entity_id: str | None) -> SamlSettings:
+def _read_metadata(
+    document: bytes, now_us: int, allow_loopback: bool, entity_id: str | None, rsa_bits: int
+) -> SamlSettings:
     from failgate.sso.saml.metadata import read_metadata
 
-    return read_metadata(document, now_us, allow_loopback=allow_loopback, entity_id=entity_id)
+    return read_metadata(document, now_us, allow_loopback=allow_loopback, entity_id=entity_id, rsa_bits=rsa_bits)
 
 
 def _begin_saml_logout(*arguments: Any) -> Departure:
@@ -203,6 +240,7 @@ def _begin_saml_logout(*arguments: Any) -> Departure:
 
 
 def _read_saml_logout(
+    rsa_bits: int,
     connection: Connection,
     service: ServiceProvider,
     now_us: int,
@@ -212,6 +250,7 @@ def _read_saml_logout(
 ) -> "LogoutDemand | LogoutAnswer":
     from failgate.sso.saml.logout import read_logout
 
+    connection = _with_strong_keys(connection, rsa_bits)
     return read_logout(connection, service, now_us, query=query, form=form, expected=expected)
 
 

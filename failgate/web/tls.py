@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Key = Literal["certificate", "key", "client_ca", "crl"]
 T = TypeVar("T")
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of TLS 1.3 are all sound
+STRONG = ":@SECLEVEL=3"  # of OpenSSL: 128 bits, so RSA of 3072, in every certificate of ours and of clients
+RSA_BITS = 3072  # the least for 128 bits of security: NIST SP 800-57 part 1 revision 5 table 2
+_LONGER = "Use RSA of 3072 bits or more or an elliptic curve, or say rsa_bits = 2048 in [server.tls]."
 _LARGEST_FILE = 64 * 1024 * 1024
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -122,6 +125,11 @@ class _Reading:
         self._check_time(
             "certificate", leaf, f"the certificate in {path}", "Renew it; the server takes the new file by itself."
         )
+        for each in chain:
+            bits = _rsa_bits(each)
+            if bits is not None and bits < self._tls.rsa_bits:
+                sentence = f"in {path} the key of {each.subject.rfc4514_string()} is RSA of {bits} bits"
+                self._fail("certificate", sentence, _LONGER)
         for place, (lower, upper) in enumerate(itertools.pairwise(chain), 1):
             if not _was_issued_by(lower, upper):
                 sentence = f"in {path} certificate {place + 1} did not issue certificate {place}"
@@ -170,6 +178,9 @@ class _Reading:
         found = self._parsed("client_ca", path, _certificates, "certificate")
         for each in found:
             name = each.subject.rfc4514_string()
+            bits = _rsa_bits(each)
+            if bits is not None and bits < self._tls.rsa_bits:
+                self._fail("client_ca", f"{path}: the key of {name} is RSA of {bits} bits", _LONGER)
             if not _is_authority(each):
                 self._fail(
                     "client_ca",
@@ -205,14 +216,16 @@ class _Reading:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-        context.set_ciphers(CIPHERS)
+        context.set_ciphers(CIPHERS + (STRONG if self._tls.rsa_bits >= RSA_BITS else ""))
         context.set_alpn_protocols(["http/1.1"])
         try:
             context.load_cert_chain(self._tls.certificate, self._tls.key, password=lambda: b"")
         except (ssl.SSLError, OSError) as error:
             sentence = f"{self._tls.certificate} and its key are not accepted: {_reason(error)}"
             self._fail(
-                "certificate", sentence, "Use RSA of 2048 bits or more, or an elliptic curve, signed with SHA-256."
+                "certificate",
+                sentence,
+                f"Use RSA of {self._tls.rsa_bits} bits or more, or an elliptic curve, signed with SHA-256.",
             )
             return None
         if self._tls.client_ca is not None and not self._ask_for_certificates(context, self._tls.client_ca):
@@ -322,6 +335,18 @@ def _was_signed_by(crl: x509.CertificateRevocationList, authority: x509.Certific
         return crl.is_signature_valid(authority.public_key())  # type: ignore[arg-type]  # it refuses keys that do not sign
     except Exception:  # noqa: BLE001 - a key that does not sign, an algorithm that is not supported
         return False
+
+
+def _rsa_bits(certificate: x509.Certificate) -> int | None:
+    """Return how many bits the RSA key of `certificate` has, None of another kind or where it cannot be read."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):  # OpenSSL says what it is
+        return None
+    return key.key_size if isinstance(key, rsa.RSAPublicKey) else None
 
 
 def _is_authority(each: x509.Certificate) -> bool:

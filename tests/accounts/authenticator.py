@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from webauthn.helpers import encode_cbor
 
 PRESENT, VERIFIED, ATTESTED = 0x01, 0x04, 0x40
@@ -36,6 +36,7 @@ class Authenticator:
     rp_id: str | None = None
     cross_origin: bool = False
     kind: str | None = None
+    is_rsa: bool = False
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     credential_id: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     user_handle: bytes | None = None
@@ -44,8 +45,12 @@ class Authenticator:
         """Answer `navigator.credentials.create`."""
         asked = json.loads(options)
         self.user_handle = raw(asked["user"]["id"])
-        point = self.key.public_key().public_numbers()
-        cose = encode_cbor({1: 2, 3: -7, -1: 1, -2: point.x.to_bytes(32, "big"), -3: point.y.to_bytes(32, "big")})
+        if self.is_rsa:
+            numbers = rsa.generate_private_key(65537, 2048).public_key().public_numbers()
+            cose = encode_cbor({1: 3, 3: -257, -1: numbers.n.to_bytes(256, "big"), -2: b"\1\0\1"})
+        else:
+            point = self.key.public_key().public_numbers()
+            cose = encode_cbor({1: 2, 3: -7, -1: 1, -2: point.x.to_bytes(32, "big"), -3: point.y.to_bytes(32, "big")})
         credential = AAGUID + len(self.credential_id).to_bytes(2, "big") + self.credential_id + cose
         data = self._data(asked["rp"]["id"], ATTESTED) + credential
         return self._answer(

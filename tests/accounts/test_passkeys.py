@@ -59,6 +59,16 @@ async def test_a_passkey_signs_in_alone_with_both_factors_proven(room) -> None:
     assert row.aaguid == "00112233-4455-6677-8899-aabbccddeeff"
 
 
+async def test_a_passkey_is_made_of_a_curve_and_never_of_rsa(room) -> None:
+    # ASVS 5.0 11.2.3: authenticators make RSA keys of 2048 bits, which is 112 bits of security
+    account = await room.account("rsa@example.com")
+    _, session = await room.sessions.open(account.id, ADDRESS, "", ("pwd",))
+    options = await room.passkeys.registration_options(session)
+    assert [one["alg"] for one in json.loads(options)["pubKeyCredParams"]] == [-7, -8, -36]
+    device = Authenticator(BASE_URL, is_rsa=True)
+    await refused(room, "not_verified", room.passkeys.register(session, device.make(options), "Key"))
+
+
 async def test_a_passkey_is_the_second_factor_after_a_password_and_steps_up(room) -> None:
     account_id, device, _ = await registered(room)
     token, session = await room.sessions.open(account_id, ADDRESS, "", ("pwd",))

@@ -11,9 +11,10 @@ from failgate.base.errors import Conflict, NotFound
 from failgate.sso.connection import SamlSettings
 from failgate.sso.protocol import Refusal
 from failgate.sso.requests import Errand
+from failgate.sso.speaking import _with_strong_keys
 from failgate.sso.sso import Client, NotLinked, Outcome
 from tests.sso.conftest import OPERATOR, Place
-from tests.sso.saml.provider import Provider, encoded
+from tests.sso.saml.provider import Provider, encoded, key_pair, with_settings
 
 IDP = Provider()
 BROWSER = Client("127.0.0.1", "Browser", "browser key")
@@ -22,7 +23,7 @@ BROWSER = Client("127.0.0.1", "Browser", "browser key")
 async def saml(place: Place, **changes):
     settings = SamlSettings(
         entity_id=IDP.entity_id, sso_url="https://idp.example.org/sso", slo_url="https://idp.example.org/slo",
-        certificates=tuple(key.certificate for key in IDP.keys), **changes.pop("settings", {}),
+        certificates=tuple(key.certificate for key in changes.pop("keys", IDP.keys)), **changes.pop("settings", {}),
     )  # fmt: skip
     one = await place.connection("school", settings=settings, client_secret=None, **changes)
     await place.verify(one, "example.org")
@@ -60,6 +61,24 @@ async def test_a_person_is_signed_in_with_account_role_and_session(place: Place)
     assert (session.principal.workspace_id, session.second_factor_us) == (place.acme.id, None)
     assert await place.workspaces.role_of(place.acme.id, session.account_id) is Role.REVIEWER
     assert {"account.created", "identity.linked", "session.opened"} <= set(await place.acts())
+
+
+async def test_a_connection_from_before_whose_key_is_too_short_signs_nobody_in(place: Place) -> None:
+    # ASVS 5.0 11.2.3: what was taken in once is judged again at each use
+    short, strong = key_pair("short idp", 2048), IDP.keys[0]
+    provider = replace(IDP, keys=(short,))
+    one = await saml(place, keys=(short,))
+
+    async def answer() -> dict[str, str]:
+        departure = await place.room.sign_on.begin("school", Errand(), "browser key")
+        service = await place.room.speakers.service(one)
+        return encoded(provider.respond(service, departure.request_id)) | {"RelayState": departure.request_id}
+
+    assert await reason(finish(place, await answer())) == "key_length"
+    place.room.speakers._rsa_bits = 2048
+    assert (await finish(place, await answer())).token is not None
+    both = with_settings(one, certificates=(short.certificate, strong.certificate))
+    assert _with_strong_keys(both, 3072).settings.certificates == (strong.certificate,)
 
 
 async def test_of_many_answers_at_once_one_signs_in(place: Place) -> None:

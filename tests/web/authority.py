@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
@@ -27,7 +27,7 @@ class Pair:
     """A certificate and its key."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey = field(repr=False)
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = field(repr=False)
 
     @property
     def pem(self) -> bytes:
@@ -57,8 +57,9 @@ def issue(
     is_ca: bool = False,
     begins: dt.datetime = NOW - DAY,
     ends: dt.datetime = NOW + 90 * DAY,
+    rsa_bits: int | None = None,
 ) -> Pair:
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa.generate_private_key(65537, rsa_bits) if rsa_bits else ec.generate_private_key(ec.SECP256R1())
     signer = issuer or Pair(None, key)
     builder = (
         x509.CertificateBuilder()
@@ -80,8 +81,8 @@ def issue(
 class Authority:
     """A root that issues certificates and takes them back."""
 
-    def __init__(self, common: str = "Acme root", parent: "Authority | None" = None) -> None:
-        self.pair = issue(common, parent.pair if parent else None, is_ca=True)
+    def __init__(self, common: str = "Acme root", parent: "Authority | None" = None, **how) -> None:
+        self.pair = issue(common, parent.pair if parent else None, is_ca=True, **how)
         self.revoked: list[x509.Certificate] = []
 
     def server(self, *hosts: str, **how) -> Pair:

@@ -33,7 +33,7 @@ async def who(one: TlsRunning, *shown, headers=None) -> str:
     return answer.json()["id"] if answer.status_code == 200 else "nobody"
 
 
-def twelve(files: TlsFiles) -> dict[str, tuple]:
+def sixteen(files: TlsFiles) -> dict[str, tuple]:
     """Certificates by what is wrong with them; `right` and `chain` are good."""
     root, stranger = files.clients, Authority("Client root")
     middle = Authority("Issuing", root)
@@ -43,6 +43,7 @@ def twelve(files: TlsFiles) -> dict[str, tuple]:
     own = [x509.UniformResourceIdentifier(AGENT)]
     return {
         "none": (),
+        "rsa of 2048 bits": (root.client(AGENT, rsa_bits=2048),),
         "expired": (root.client(AGENT, begins=NOW - 2 * DAY, ends=NOW - DAY),),
         "not yet valid": (root.client(AGENT, begins=NOW + DAY, ends=NOW + 2 * DAY),),
         "another authority of the same name": (stranger.client(AGENT),),
@@ -65,7 +66,7 @@ NOBODY = {"no name", "unknown name", "name in another case", "name as a host"}
 
 @pytest.mark.parametrize("mode", ["optional", "required"])
 async def test_of_all_certificates_the_right_ones_alone_are_the_agent(services, files, builder, mode):
-    shown = twelve(files)
+    shown = sixteen(files)
     async with running_tls(services, files, mode) as one:
         seen = {what: await who(one, *how) for what, how in shown.items()}
     wanted = dict.fromkeys(shown, "cut") | dict.fromkeys(NOBODY, "nobody")

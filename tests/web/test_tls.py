@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 
 from failgate.config.tls import TlsSection
 from failgate.web.tls import TlsRefused, load, read
-from tests.web.authority import DAY, NOW, Authority, Pair, issue
+from tests.web.authority import DAY, NOW, Authority, issue
 
 NOW_US = int(NOW.timestamp()) * 1_000_000
 
@@ -151,17 +151,27 @@ def test_a_chain_in_the_wrong_order_is_told(files):
     assert "did not issue certificate 1" in str(faults(files.section()))
 
 
-def test_a_key_too_weak_for_tls_is_a_fault_and_no_traceback(files):
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import rsa
+@pytest.mark.parametrize(("bits", "least"), [(1024, 2048), (2048, 3072)])
+def test_a_key_too_weak_for_tls_is_a_fault_and_no_traceback(files, bits, least):
+    files.authority.server("failgate.example", rsa_bits=bits).write(files.folder, "server")
+    (said,) = (
+        text for key, text, is_fatal in faults(files.section(rsa_bits=least)) if is_fatal and key == "certificate"
+    )
+    assert f"RSA of {bits} bits" in said
+    assert "elliptic curve" in said
 
-    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    made = x509.CertificateBuilder().subject_name(files.pair.certificate.subject).public_key(key.public_key())
-    made = made.issuer_name(files.authority.pair.certificate.subject).serial_number(7)
-    weak = made.not_valid_before(NOW - DAY).not_valid_after(NOW + DAY).sign(files.authority.pair.key, hashes.SHA256())
-    Pair(weak, key).write(files.folder, "server")
-    assert [key for key, _, _ in faults(files.section(), None)] == ["certificate"]
+
+@pytest.mark.parametrize(("bits", "least"), [(2048, 2048), (3072, 3072)])
+def test_rsa_is_taken_from_128_bits_of_security_on_or_from_what_the_config_says(files, bits, least):
+    # ASVS 5.0 11.2.3
+    files.authority.server("failgate.example", rsa_bits=bits).write(files.folder, "server")
+    assert faults(files.section(rsa_bits=least)) == []
+
+
+def test_an_authority_of_clients_has_a_key_as_long(files):
+    files.client_ca.write_bytes(Authority(rsa_bits=2048).pair.pem)
+    assert [key for key, text, _ in faults(files.asking(crl=())) if "RSA of 2048 bits" in text] == ["client_ca"]
+    assert faults(files.asking(crl=(), rsa_bits=2048)) == []
 
 
 def test_an_authority_must_be_one(files):

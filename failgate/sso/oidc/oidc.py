@@ -21,7 +21,7 @@ from failgate.sso.oidc.logout_token import check_logout_token, logout_token_type
 from failgate.sso.oidc.metadata import ProviderMetadata, client_authentications
 from failgate.sso.oidc.presets import authorization_extras, check_organisation, is_accepted_issuer
 from failgate.sso.oidc.token import KeyUnknown, SignedToken, open_token
-from failgate.sso.protocol import Departure, ProviderLogout, Refusal
+from failgate.sso.protocol import RSA_BITS, Departure, ProviderLogout, Refusal
 
 # Where the provider lacks an id token's claims, the userinfo endpoint is asked; the token's own claims stay.
 _OF_THE_TOKEN: Final = frozenset({"iss", "sub", "aud", "exp", "iat", "nonce", "azp", "tid", "hd"})
@@ -31,8 +31,9 @@ _OF_THE_TOKEN: Final = frozenset({"iss", "sub", "aud", "exp", "iat", "nonce", "a
 class OpenIdConnect:
     """A relying party to every provider that a connection names."""
 
-    def __init__(self, outbound: Outbound, clock: Clock) -> None:
-        """Ask providers through `outbound`; `clock` judges their tokens."""
+    def __init__(self, outbound: Outbound, clock: Clock, *, rsa_bits: int = RSA_BITS) -> None:
+        """Ask providers through `outbound`; `clock` judges their tokens, whose RSA keys have `rsa_bits` at least."""
+        self._rsa_bits = rsa_bits
         self._outbound = outbound
         self._clock = clock
         self._documents = Documents(outbound, clock)
@@ -178,10 +179,10 @@ class OpenIdConnect:
     async def _open(self, metadata: ProviderMetadata, token: str, types: tuple[str | None, ...]) -> SignedToken:
         keys = await self._documents.keys(metadata)
         try:
-            return open_token(token, keys, algorithms=metadata.algorithms, types=types)
+            return open_token(token, keys, algorithms=metadata.algorithms, types=types, rsa_bits=self._rsa_bits)
         except KeyUnknown:
             keys = await self._documents.keys(metadata, is_fresh=True)
-            return open_token(token, keys, algorithms=metadata.algorithms, types=types)
+            return open_token(token, keys, algorithms=metadata.algorithms, types=types, rsa_bits=self._rsa_bits)
 
     async def _settings(self, connection: Connection) -> OidcSettings:
         settings = connection.settings

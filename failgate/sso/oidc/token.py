@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from failgate.sso.protocol import Refusal
+from failgate.sso.protocol import RSA_BITS, Refusal, short_key
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 MAX_TOKEN_BYTES: Final = 8192  # before anything is parsed: RFC 8725 section 3.11, CVE-2024-33664
 MAX_HEADER_BYTES: Final = 2048
 MAX_KEYS: Final = 100
-MIN_RSA_BITS: Final = 2048
 # Each names a key or its place from inside the message (jwk: CVE-2018-0114), or changes what is signed.
 _FORBIDDEN_HEADERS: Final = ("jku", "jwk", "x5u", "x5c", "crit", "b64", "zip", "enc")
 _KEY_TYPES: Final = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP"}
@@ -59,11 +58,16 @@ def read_key_set(document: Any) -> tuple[Jwk, ...]:
 
 
 def open_token(
-    token: str, keys: Sequence[Jwk], *, algorithms: Collection[str], types: Collection[str | None]
+    token: str,
+    keys: Sequence[Jwk],
+    *,
+    algorithms: Collection[str],
+    types: Collection[str | None],
+    rsa_bits: int = RSA_BITS,
 ) -> SignedToken:
     """Return the claims of `token`, signed with one of `keys` by one of `algorithms`, of one of `types`.
 
-    `types` are values of the `typ` header in lower case; None: without it.
+    `types` are values of the `typ` header in lower case; None: without it. RSA keys have `rsa_bits` at least.
 
     Raises: Refusal (`token_malformed`, `token_too_large`, `token_algorithm`, `token_header`, `token_type`,
     `token_signature`), KeyUnknown.
@@ -79,7 +83,7 @@ def open_token(
     if kid is not None and not isinstance(kid, str):
         raise Refusal("token_header", "The token's kid is no text.")
     jwk = _choose(keys, algorithm, kid)
-    claims = _verify(token, jwk, algorithm, kid)
+    claims = _verify(token, jwk, algorithm, kid, rsa_bits)
     issuer = jwk.get("issuer")
     return SignedToken(algorithm, claims, issuer if isinstance(issuer, str) else None)
 
@@ -149,13 +153,13 @@ def _is_fit(key: Jwk, algorithm: str) -> bool:
     )
 
 
-def _verify(token: str, jwk: Jwk, algorithm: str, kid: str | None) -> dict[str, Any]:
+def _verify(token: str, jwk: Jwk, algorithm: str, kid: str | None, rsa_bits: int) -> dict[str, Any]:
     from joserfc import jws
     from joserfc.errors import BadSignatureError, JoseError
 
     try:
         # The algorithm is named anew: what the header says is compared with it, never followed.
-        payload = jws.deserialize_compact(token, _public_key(jwk), registry=_registry(algorithm)).payload
+        payload = jws.deserialize_compact(token, _public_key(jwk, rsa_bits), registry=_registry(algorithm)).payload
     except BadSignatureError:
         if kid is None:  # the one key of the set may be the one before the last rotation
             raise KeyUnknown("The token's signature does not fit the provider's one key.") from None
@@ -165,7 +169,7 @@ def _verify(token: str, jwk: Jwk, algorithm: str, kid: str | None) -> dict[str, 
     return _read_object(payload or b"", "payload")
 
 
-def _public_key(jwk: Jwk) -> "RSAKey | ECKey | OKPKey":
+def _public_key(jwk: Jwk, rsa_bits: int) -> "RSAKey | ECKey | OKPKey":
     from joserfc.jwk import ECKey, OKPKey, RSAKey
 
     public: dict[str, Any] = {name: value for name, value in jwk.items() if name in _PUBLIC_MEMBERS}
@@ -174,8 +178,8 @@ def _public_key(jwk: Jwk) -> "RSAKey | ECKey | OKPKey":
     if jwk["kty"] == "OKP":
         return OKPKey.import_key(public)
     modulus = int.from_bytes(_decode(public["n"]))
-    if modulus.bit_length() < MIN_RSA_BITS:
-        raise Refusal("token_signature", f"The provider's RSA key has fewer than {MIN_RSA_BITS} bits.")
+    if modulus.bit_length() < rsa_bits:
+        raise Refusal("key_length", f"The provider's RSA key has {modulus.bit_length()} bits; {short_key(rsa_bits)}")
     return RSAKey.import_key(public)
 
 

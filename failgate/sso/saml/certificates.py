@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import Unprocessable
+from failgate.sso.protocol import RSA_BITS, short_key
 
-MIN_RSA_BITS: Final = 2048
+MEND: Final = "Have the provider make another one, or say rsa_bits = 2048 in [sso] (docs/sso.md)."
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -37,14 +38,28 @@ class CertificateFacts:
         return self.not_after_us <= now_us
 
 
-def read_certificate(text: str) -> str:
+def read_certificate(text: str, rsa_bits: int = RSA_BITS) -> str:
     """Return the one certificate in `text` (PEM, or the bare base64 of metadata) as PEM, its key strong enough.
 
-    Raises: Unprocessable.
+    Raises: Unprocessable (not one, or an RSA key of fewer than `rsa_bits`, or a key of another kind).
     """
-    pem = _load(text).public_bytes(serialization.Encoding.PEM)
-    certificate_facts(pem.decode())
-    return pem.decode()
+    pem = _load(text).public_bytes(serialization.Encoding.PEM).decode()
+    certificate_facts(pem)
+    bits = _rsa_bits(pem)
+    if bits is not None and bits < rsa_bits:
+        raise Unprocessable(f"The certificate's RSA key has {bits} bits; {short_key(rsa_bits)}", hint=MEND)
+    return pem
+
+
+def is_strong(pem: str, rsa_bits: int) -> bool:
+    """Tell whether the key of the certificate `pem`, once read, has `rsa_bits` at least where it is of RSA."""
+    bits = _rsa_bits(pem)
+    return bits is None or bits >= rsa_bits
+
+
+def _rsa_bits(pem: str) -> int | None:
+    key = _load(pem).public_key()
+    return key.key_size if isinstance(key, rsa.RSAPublicKey) else None
 
 
 def certificate_facts(text: str) -> CertificateFacts:
@@ -62,15 +77,11 @@ def certificate_facts(text: str) -> CertificateFacts:
 def _facts_of(certificate: x509.Certificate) -> CertificateFacts:
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey):
-        if key.key_size < MIN_RSA_BITS:
-            raise Unprocessable(
-                f"The certificate's RSA key has {key.key_size} bits.", hint=f"{MIN_RSA_BITS} is the least."
-            )
         kind = f"RSA {key.key_size}"
     elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= 256:
         kind = f"EC {key.curve.name}"
     else:
-        raise Unprocessable("The certificate's key is neither RSA nor EC.", hint="Sign with an RSA key of 2048 bits.")
+        raise Unprocessable("The certificate's key is neither RSA nor EC.", hint="Sign with an RSA key of 3072 bits.")
     return CertificateFacts(
         sha256=certificate.fingerprint(hashes.SHA256()).hex(),
         subject=certificate.subject.rfc4514_string(),

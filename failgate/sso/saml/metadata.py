@@ -13,7 +13,7 @@ from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import TooLarge, Unprocessable
 from failgate.config.addresses import is_loopback_host
 from failgate.sso.connection import Binding, SamlSettings
-from failgate.sso.protocol import Refusal
+from failgate.sso.protocol import RSA_BITS, Refusal
 from failgate.sso.saml import tree
 from failgate.sso.saml.certificates import bare, certificate_facts, read_certificate
 from failgate.sso.saml.encryption import CIPHERS, KEY_TRANSPORTS
@@ -58,7 +58,12 @@ def metadata(service: ServiceProvider, now_us: int) -> bytes:
 
 
 def read_metadata(
-    document: bytes, now_us: int, *, allow_loopback: bool = False, entity_id: str | None = None
+    document: bytes,
+    now_us: int,
+    *,
+    allow_loopback: bool = False,
+    entity_id: str | None = None,
+    rsa_bits: int = RSA_BITS,
 ) -> SamlSettings:
     """Return the settings of the one identity provider in `document` (of the one called `entity_id`, where given).
 
@@ -85,7 +90,7 @@ def read_metadata(
         slo_url=slo_url,
         slo_response_url=slo_response_url,
         slo_binding=slo_binding,
-        certificates=_certificates(role, now_us),
+        certificates=_certificates(role, now_us, rsa_bits),
         metadata_expires_us=expires_us,
         name_id_format=formats.pop() if len(formats) == 1 else None,
     )
@@ -177,7 +182,7 @@ def is_address(url: str | None, *, allow_loopback: bool) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and allow_loopback and is_loopback_host(host))
 
 
-def _certificates(role: Element, now_us: int) -> tuple[str, ...]:
+def _certificates(role: Element, now_us: int, rsa_bits: int) -> tuple[str, ...]:
     """Return the certificates that sign for the provider: at most four, those that end last.
 
     Raises: Unprocessable (none, or one that is not accepted).
@@ -188,7 +193,7 @@ def _certificates(role: Element, now_us: int) -> tuple[str, ...]:
         if key.get("use") in {None, "signing"}
         for certificate in key.iter(f"{DS}X509Certificate")
     ]
-    unique = dict.fromkeys(read_certificate(text) for text in listed)
+    unique = dict.fromkeys(read_certificate(text, rsa_bits) for text in listed)
     if not unique:
         raise Unprocessable("The metadata names no signing certificate.", hint="Without one nothing can be verified.")
     facts = {pem: certificate_facts(pem) for pem in unique}

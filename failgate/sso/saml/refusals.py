@@ -25,6 +25,7 @@ class Reason(StrEnum):
     SIGNATURE_FORM = "signature_form"
     ALGORITHM = "algorithm"
     SIGNATURE = "signature"
+    KEY_LENGTH = "key_length"
     ENCRYPTION = "encryption"
     NOT_ENCRYPTED = "not_encrypted"
     ISSUER = "issuer"
@@ -69,6 +70,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.SIGNATURE_FORM: "A signature stands where it may not, or covers something else than its own element.",
     Reason.ALGORITHM: "A signature or digest uses an algorithm that is not accepted (SHA-1, MD5, HMAC, unknown).",
     Reason.SIGNATURE: "A signature does not verify under a certificate of this connection.",
+    Reason.KEY_LENGTH: "The RSA keys of this connection's certificates are shorter than [sso] rsa_bits.",
     Reason.ENCRYPTION: "The assertion cannot be decrypted, or is encrypted in a way that is not accepted.",
     Reason.NOT_ENCRYPTED: "The assertion is not encrypted, and this connection demands it.",
     Reason.ISSUER: "The issuer is not the entity id of this connection.",

@@ -39,7 +39,7 @@ function makeKey(alg) {
   const pair =
     alg === "ES256"
       ? crypto.generateKeyPairSync("ec", { namedCurve: "P-256" })
-      : crypto.generateKeyPairSync("rsa", { modulusLength: 2048 });
+      : crypto.generateKeyPairSync("rsa", { modulusLength: 3072 });
   generation += 1;
   return { ...pair.privateKey.export({ format: "jwk" }), use: "sig", alg, kid: `${alg}-${generation}` };
 }

@@ -13,9 +13,9 @@ NOW = 1_700_000_000
 NOW_US = NOW * 1_000_000
 NONCE = "n-0S6_WzA2Mj"
 
-RSA = RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig", "alg": "RS256"})
-RSA_OTHER = RSAKey.generate_key(2048, {"kid": "rsa"})
-PSS = RSAKey.generate_key(2048, {"kid": "pss", "alg": "PS256"})
+RSA = RSAKey.generate_key(3072, {"kid": "rsa", "use": "sig", "alg": "RS256"})
+RSA_OTHER = RSAKey.generate_key(3072, {"kid": "rsa"})
+PSS = RSAKey.generate_key(3072, {"kid": "pss", "alg": "PS256"})
 EC = ECKey.generate_key("P-256", {"kid": "ec"})
 ED = OKPKey.generate_key("Ed25519", {"kid": "ed"})
 KEYS = tuple(key.as_dict(private=False) for key in (RSA, PSS, EC, ED))

@@ -1,6 +1,7 @@
 """E23, SECURITY.md section 1 (OIDC row): header, key and signature of a token; every forgery is refused."""
 
 import base64
+import contextlib
 import hmac
 import json
 
@@ -155,15 +156,24 @@ def test_a_broken_key_is_refused(changed: dict) -> None:
     key = {name: value for name, value in {**KEYS[0], **changed}.items() if value is not ...}
     with pytest.raises(Refusal) as refused:
         opened(sign(claims()), (key,))
-    assert refused.value.reason in {"token_malformed", "token_signature"}
+    assert refused.value.reason in {"token_malformed", "token_signature", "key_length"}
 
 
-def test_a_short_rsa_key_is_refused() -> None:
-    with pytest.warns(SecurityWarning):
-        short = RSAKey.generate_key(1024, {"kid": "short"})
+@pytest.mark.parametrize(("bits", "least"), [(2048, 3072), (1024, 2048)])
+def test_a_short_rsa_key_is_refused(bits: int, least: int) -> None:
+    # ASVS 5.0 11.2.3
+    with pytest.warns(SecurityWarning) if bits < 2048 else contextlib.nullcontext():
+        short = RSAKey.generate_key(bits, {"kid": "short"})
     with pytest.raises(Refusal) as refused:
-        opened(sign(claims(), short), (short.as_dict(private=False),))
-    assert "2048" in refused.value.detail
+        opened(sign(claims(), short), (short.as_dict(private=False),), **({} if least == 3072 else {"rsa_bits": least}))
+    assert refused.value.reason == "key_length"
+    assert f"{bits} bits; [sso] rsa_bits asks for {least}" in refused.value.detail
+
+
+def test_an_rsa_key_of_2048_bits_is_taken_where_the_config_says_so() -> None:
+    short = RSAKey.generate_key(2048, {"kid": "short"})
+    token = sign(claims(), short)
+    assert opened(token, (short.as_dict(private=False),), rsa_bits=2048).claims["sub"] == "alice"
 
 
 def test_the_curve_belongs_to_the_algorithm() -> None:

@@ -33,10 +33,10 @@ Edit = Callable[[Any, Any], object]
 _made: dict[str, KeyPair] = {}
 
 
-def key_pair(name: str) -> KeyPair:
+def key_pair(name: str, bits: int = 3072) -> KeyPair:
     """The same key for the same name, once a test session: making one takes long."""
     if name not in _made:
-        _made[name] = make_key_pair(name, now_us() - 3600_000_000, key_bits=2048)
+        _made[name] = make_key_pair(name, now_us() - 3600_000_000, key_bits=bits)
     return _made[name]
 
 

@@ -19,7 +19,7 @@ _DER = serialization.Encoding.DER
 
 def test_facts_are_what_an_owner_compares() -> None:
     facts = certificate_facts(key_pair("idp").certificate)
-    assert (facts.subject, facts.key, len(facts.sha256)) == ("CN=idp", "RSA 2048", 64)
+    assert (facts.subject, facts.key, len(facts.sha256)) == ("CN=idp", "RSA 3072", 64)
     assert facts.not_before_us < now_us() < facts.not_after_us
     assert not facts.is_expired(now_us())
     assert facts.is_expired(facts.not_after_us)

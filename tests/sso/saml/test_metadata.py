@@ -113,8 +113,8 @@ def test_of_several_providers_one_is_named() -> None:
         read(whole, entity_id="https://sp.example")
 
 
-def weak_certificate() -> str:
-    small = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+def weak_certificate(bits: int = 1024) -> str:
+    small = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "weak")])
     strong = x509.load_pem_x509_certificate(key_pair("idp").certificate.encode())
     made = (
@@ -124,6 +124,17 @@ def weak_certificate() -> str:
         .sign(small, hashes.SHA256())
     )
     return base64.b64encode(made.public_bytes(serialization.Encoding.DER)).decode()
+
+
+def test_rsa_of_2048_bits_is_taken_where_the_config_says_so_and_nowhere_else() -> None:
+    # ASVS 5.0 11.2.3
+    text = entity(key().replace(bare(key_pair("idp").certificate), weak_certificate(2048)) + SSO)
+    with pytest.raises(Unprocessable, match="rsa_bits asks for 3072") as refused:
+        read(text)
+    assert "rsa_bits = 2048 in [sso]" in (refused.value.hint or "")
+    assert len(read(text, rsa_bits=2048).certificates) == 1
+    with pytest.raises(Unprocessable, match="rsa_bits asks for 2048"):
+        read(entity(key().replace(bare(key_pair("idp").certificate), weak_certificate()) + SSO), rsa_bits=2048)
 
 
 @pytest.mark.parametrize(
