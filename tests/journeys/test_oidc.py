@@ -78,7 +78,7 @@ def server(
             client_secret=folder / "github",
         ),
     )  # fmt: skip
-    with serving(folder, peer, *more) as running:
+    with serving(folder, peer, *more, "[sso]\nrsa_bits = 2048\n") as running:  # what the second one signs with
         yield running
 
 
@@ -277,6 +277,19 @@ def test_a_person_of_the_second_provider_signs_in(server: Server, second: MockPr
     with stranger(server) as client:
         assert start(client, "second", QUEUE, subject="dora").url.path == QUEUE
         assert 'data-account-email="dora@example.org"' in client.get("/account").text
+
+
+def test_without_the_setting_a_provider_with_a_short_key_signs_nobody_in(
+    peer: OidcProvider, second: MockProvider, tmp_path: Path
+) -> None:
+    # ASVS 5.0 11.2.3
+    second.person("dora", email="dora@example.org", email_verified=True, groups=["ops"])
+    short = trusted("second", second.url, "failgate", tmp_path / "peer-secret", email_verified=True)
+    with serving(tmp_path, peer, short, is_door_ours=False) as server, stranger(server) as client:
+        page = start(client, "second", QUEUE, subject="dora")
+        assert (page.status_code, page.url.path) == (403, "/sso/second/callback")
+        assert not is_signed_in(client)
+        assert reasons(server) == ["key_length"]
 
 
 def test_github_signs_in_by_number_and_verified_primary_address(server: Server) -> None:

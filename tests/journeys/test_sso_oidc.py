@@ -30,7 +30,7 @@ def server(
 ) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("sso")
     (folder / "secret").write_text("not-so-secret\n")
-    config = f'[sso]\nresolvers = ["127.0.0.1:{names.port}"]\n' + "".join(
+    config = f'[sso]\nresolvers = ["127.0.0.1:{names.port}"]\nrsa_bits = 2048\n' + "".join(
         connection(
             slug, ("reviewers", "reviewer"), ("admins", "admin"), protocol="oidc", title=slug.capitalize(), issuer=issuer,
             client_id="failgate", client_secret=folder / "secret", domains=["corp.example"], **more,
