@@ -18,6 +18,7 @@ from failgate.artifacts.store import ArtifactStore
 from failgate.audit.exporting import Exporting
 from failgate.audit.follower import Follower
 from failgate.audit.log import AuditLog
+from failgate.audit.rekeying import LogKey
 from failgate.audit.requiring import Required
 from failgate.audit.sieve import Sieve
 from failgate.audit.signing import log_key_of
@@ -54,6 +55,7 @@ from failgate.reports.room import build_reports
 from failgate.reports.share_visits import ShareVisits
 from failgate.reports.sharing import Sharing
 from failgate.reports.uploaders import UploaderLimits
+from failgate.resealing import Resealing
 from failgate.roster import Services
 from failgate.serving import begin_serving
 from failgate.sso.room import build_room
@@ -91,8 +93,12 @@ async def open_services(
         stack.push_async_callback(db.close)
         if is_serving:
             keep_reserve(db, config, data_dir)
-        audit = AuditLog(db, clock, data_dir, origin=config.audit.origin, key=log_key_of(config.keys.log))
+        audit = AuditLog(
+            db, clock, data_dir, origin=config.audit.origin, key=log_key_of(config.keys.log),
+            previous_key=log_key_of(config.keys.previous_log),
+        )  # fmt: skip
         await audit.open(accept_rollback=accept_rollback)
+        await LogKey(db, audit).go_on()
         stack.push_async_callback(audit.close)
         outbound = _outbound(config)
         plugins = await stack.enter_async_context(
@@ -134,8 +140,9 @@ async def _build(
     *,
     is_demo: bool,
 ) -> Services:
-    sealing, path = config.keys.sealing, data_dir / SECRETS_KEY
-    box = SecretBox.open(path) if sealing is None else SecretBox.given(key_of(sealing), path)
+    box = _box(config, data_dir / SECRETS_KEY)
+    resealing = Resealing(db, audit, box)
+    await resealing.go_on()
     people = build_accounts(
         db, audit, clock, box,
         section=config.accounts, mail=Mail(_relay(config), clock, audit), base_url=config.server.base_url,
@@ -296,6 +303,7 @@ async def _build(
             db, audit, clock, box, reading=report_room.reports, passwords=people.passwords, throttle=people.throttle
         ),
         redaction_rules=redaction_rules,
+        resealing=resealing,
         rescanning=rescanning,
         outbound=outbound,
         sso=sso,
@@ -323,6 +331,15 @@ def _exporting(config: Config, db: Database, audit: AuditLog, clock: Clock, plug
     section = config.audit
     needed = [follower for follower in followers if follower.name in section.require]
     return Exporting(db, followers, Required(needed, section.require_within.seconds))
+
+
+def _box(config: Config, path: Path) -> SecretBox:
+    """Return what seals: by the key of `[keys]`, else by that of the file `path`."""
+    keys = config.keys
+    if keys.sealing is None:
+        return SecretBox.open(path)
+    previous = keys.previous_sealing
+    return SecretBox.given(key_of(keys.sealing), path, None if previous is None else key_of(previous))
 
 
 def _outbound(config: Config) -> Outbound:

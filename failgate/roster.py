@@ -45,6 +45,7 @@ from failgate.reports.rescanning import Rescanning
 from failgate.reports.room import ReportRoom
 from failgate.reports.share_visits import ShareVisits
 from failgate.reports.sharing import Sharing
+from failgate.resealing import Resealing
 from failgate.sso.room import SignOnRoom
 from failgate.sso.scim.room import ScimRoom
 from failgate.workspaces.agents import Agents
@@ -93,6 +94,7 @@ class Services:
     sharing: Sharing
     share_visits: ShareVisits
     redaction_rules: RedactionRules
+    resealing: Resealing
     rescanning: Rescanning
     report_room: ReportRoom
     recordings: Recordings

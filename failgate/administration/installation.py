@@ -2,6 +2,7 @@
 
 from failgate.administration.verb import OPERATOR, Answer, Arguments, Subjects, Verbs
 from failgate.artifacts.encrypting import Encrypting
+from failgate.audit.rekeying import LogKey
 from failgate.base.errors import BadInput
 from failgate.roster import Services
 
@@ -57,6 +58,8 @@ class Installation:
             "scim.allow": (AllowedAccount, self._allow_in_scim),
             "sso.verify_domain": (OneDomain, self._verify_domain),
             "signing_key.rotate": (KeyRotation, self._rotate_signing_key),
+            "sealing_key.rotate": (Arguments, self._rotate_sealing_key),
+            "log_key.rotate": (Arguments, self._rotate_log_key),
             "rules.stored": (Arguments, self._stored_rules),
             "audit.checkpoint": (OneLog, self._checkpoint),
             "artifacts.rotate_key": (Arguments, self._rotate_artifact_key),
@@ -91,6 +94,17 @@ class Installation:
     async def _rotate_signing_key(self, how: KeyRotation) -> Answer:
         key = await self._services.signing_keys.rotate(OPERATOR, is_compromised=how.is_compromised)
         return {"kid": key.id}
+
+    async def _rotate_sealing_key(self, _: Arguments) -> Answer:
+        done = await self._services.resealing.rotate(OPERATOR)
+        answer: Answer = {"key": done.key, "key_before": done.key_before, "values": done.values}
+        if done.unreadable:
+            answer["unreadable"] = done.unreadable
+        return answer | ({"kept_as": done.kept_as} if done.kept_as is not None else {})
+
+    async def _rotate_log_key(self, _: Arguments) -> Answer:
+        done = await LogKey(self._services.db, self._services.audit).rotate(OPERATOR)
+        return {"key": done.key, "key_before": done.key_before, "vkey": done.vkey}
 
     async def _rotate_artifact_key(self, _: Arguments) -> Answer:
         return {"rotated": await self._services.artifact_keys.rotate(OPERATOR)}

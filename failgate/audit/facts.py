@@ -89,6 +89,8 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.LOGIN_OPENED: {"client": Word, "expires_us": _COUNT},
     Act.LOGIN_CLOSED: {"reason": Word},
     Act.SIGNING_KEY_ROTATED: {"reason": Word},
+    Act.SEALING_KEY_ROTATED: {"key_before": Word, "values": _COUNT, "unreadable": _COUNT},
+    Act.LOG_KEY_ROTATED: {"public_key": Word, "public_key_before": Word},
     Act.COMMAND_CREATED: {
         "digest": Digest,
         "expires_us": Microseconds,

@@ -71,13 +71,14 @@ class AuditLog:
         *,
         origin: str | None = None,
         key: Ed25519PrivateKey | None = None,
+        previous_key: Ed25519PrivateKey | None = None,
         sign_every_seconds: float = SIGN_EVERY_SECONDS,
     ) -> None:
         """Keep where things are: key (unless given) and sidecar lie in `data_dir`, `origin` begins checkpoint names."""
         self._database = database
         self._clock = clock
         self._tree = StoredTree(database)
-        self._notary = Notary(database, data_dir, origin, key)
+        self.notary = Notary(database, data_dir, origin, key, previous_key)
         self._sign_every_seconds = sign_every_seconds
         self._numbers: dict[str, int] = {}
         self._ended: set[str] = set()
@@ -93,10 +94,10 @@ class AuditLog:
         Raises: StartRefused (the database is behind what was signed or differs from it, or a file of the signer is
         missing or damaged).
         """
-        accepted = await self._notary.open(accept_rollback=accept_rollback)
+        accepted = await self.notary.open(accept_rollback=accept_rollback)
         for rollback in accepted:
             await self.record(_accepted(rollback))
-        await self._notary.sign_all()
+        await self.notary.sign_all()
         self._signing.start()
         return accepted
 
@@ -315,11 +316,11 @@ class AuditLog:
 
     async def checkpoint(self, log: str) -> str:
         """Return the signed note of the head of `log`. Raises: StorageUnavailable, StartRefused."""
-        return await self._notary.note(log)
+        return await self.notary.note(log)
 
     async def vkey(self, log: str) -> str:
         """Return the verifier key that proves checkpoints of `log`, as text."""
-        return (await self._notary.signer()).verifier(log).vkey
+        return (await self.notary.signer()).verifier(log).vkey
 
     async def inclusion(self, log: str, seq: int, size: int | None = None) -> Proof:
         """Return the proof that record `seq` is in `log` as it is now, or as it was with `size` records.
@@ -368,7 +369,7 @@ class AuditLog:
 
     async def _try_sign(self) -> None:
         try:
-            await self._notary.sign_all()
+            await self.notary.sign_all()
         except FailgateError as error:
             _log.error("checkpoint.refused: %s", error.sentence)
 

@@ -12,21 +12,26 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from failgate.audit.chain import Head
 from failgate.audit.checkpoint import Checkpoint, NoteRejected, read_unverified
+from failgate.audit.handover import HANDOVERS_FILE, read_handovers, write_handovers
 from failgate.audit.nodes import StoredTree
 from failgate.audit.signing import (
     KEY_FILE,
     SIDECAR_FILE,
     Signer,
     default_origin,
+    handovers_of,
     key_in_use,
     make_key,
+    read_key,
     read_sidecar,
+    signer_of,
+    sync_folder,
     write_sidecar,
 )
 from failgate.audit.stored import StoredHead, read_head, read_heads
 from failgate.audit.tree import EMPTY_ROOT
 from failgate.base.db import Database
-from failgate.base.errors import StartRefused, StorageUnavailable
+from failgate.base.errors import Conflict, StartRefused, StorageUnavailable
 
 _EMPTY = Head()
 _ACCEPT = "Put the right files back, or start once with --accept-rollback, which writes a record that everybody sees."
@@ -48,10 +53,18 @@ class Notary:
     """Signs the heads of the logs of one database, with the key and the sidecar in one data folder."""
 
     def __init__(
-        self, database: Database, data_dir: Path, origin: str | None, key: Ed25519PrivateKey | None = None
+        self,
+        database: Database,
+        data_dir: Path,
+        origin: str | None,
+        key: Ed25519PrivateKey | None = None,
+        previous: Ed25519PrivateKey | None = None,
     ) -> None:
-        """Keep where things are; `open` reads them. `key` signs in place of one in the folder."""
+        """Keep where things are; `open` reads them. `key` signs in place of one in the folder, after `previous`."""
         self._given = key
+        self._previous = previous
+        self._data_dir = data_dir
+        self._fresh: Ed25519PrivateKey | None = None  # what is to take over
         self._database = database
         self._tree = StoredTree(database)
         self._key_path = data_dir / KEY_FILE
@@ -59,6 +72,7 @@ class Notary:
         self._origin = origin
         self._signer: Signer | None = None
         self._notes: dict[str, str] = {}
+        self._signed_anew: set[str] = set()  # logs whose note is by a key from before
         self._lock = asyncio.Lock()
 
     async def open(self, *, accept_rollback: bool = False) -> list[Rollback]:
@@ -78,7 +92,59 @@ class Notary:
             for rollback in found:
                 notes.pop(rollback.log, None)
             self._signer, self._notes = signer, notes
+            self._signed_anew = {log for log, note in notes.items() if not signer.is_of_current(note)}
             return found
+
+    async def fresh(self, *, is_wanted: bool) -> Ed25519PrivateKey | None:
+        """Return the key that is to take over, made durable in a file of its own when `is_wanted`; None: none is.
+
+        Raises: Conflict (the key is with a secrets manager), StorageUnavailable.
+        """
+        if self._fresh is not None or not is_wanted:
+            return self._fresh
+        if self._given is not None:
+            raise Conflict(
+                "The key is with your secrets manager ([keys] log), which this command cannot change.",
+                hint="Put a new key there, name the old one as previous_log in [keys], and start the server again.",
+            )
+        try:
+            self._fresh = await asyncio.to_thread(_made_or_read, next_of(self._key_path))
+        except OSError as error:
+            raise StorageUnavailable(
+                f"{next_of(self._key_path)} cannot be made: {error.strerror}.", hint="Make space there."
+            ) from error
+        return self._fresh
+
+    async def hand_over(self, fresh: Ed25519PrivateKey) -> Signer:
+        """Let `fresh` sign from now on, and every head anew; the old key says up to where it signed.
+
+        Raises: StorageUnavailable (a file cannot be written: the next start goes on).
+        """
+        old = await self.signer()
+        async with self._lock:
+            heads = await read_heads(self._database)
+            await self._sign(old, heads)
+            until = {stored.log: stored.head.size for stored in heads}
+            public = fresh.public_key().public_bytes_raw()
+            try:
+                await asyncio.to_thread(self._put_in_place, old, public, until)
+            except OSError as error:
+                raise StorageUnavailable(
+                    f"The new audit key cannot be put in place: {error.strerror}.", hint="Make space, then ask again."
+                ) from error
+            self._signer = await asyncio.to_thread(signer_of, self._data_dir, fresh, self._origin)
+            self._fresh, self._signed_anew = None, set(self._notes)
+            await self._sign(self._signer, heads)
+            return self._signer
+
+    def _put_in_place(self, old: Signer, public: bytes, until: dict[str, int]) -> None:
+        handovers = handovers_of(self._data_dir, old)
+        if handovers.current != public:  # a start that goes on may find it written
+            write_handovers(self._data_dir / HANDOVERS_FILE, handovers.after(old.key, public, until))
+            sync_folder(self._data_dir)
+        if self._given is None:
+            next_of(self._key_path).replace(self._key_path)
+            sync_folder(self._data_dir)
 
     async def signer(self) -> Signer:
         """Return the key with its name, opened as `open` does without accepting anything."""
@@ -110,7 +176,8 @@ class Notary:
         for stored in heads:
             log, head = stored.log, stored.head
             old = read_unverified(notes[log]) if log in notes else None
-            if old is not None and (old.size, old.root) == (head.size, head.root):
+            is_anew = log in self._signed_anew
+            if old is not None and not is_anew and (old.size, old.root) == (head.size, head.root):
                 continue
             rollback = None if old is None else await self._rollback(stored, old)
             if rollback is None:
@@ -126,11 +193,12 @@ class Notary:
                     hint="Free some space, then ask again.",
                 ) from error
             self._notes = notes
+        self._signed_anew -= {stored.log for stored in heads}
         if contradicted:
             raise StorageUnavailable(" ".join(contradicted), hint="Stop the server and run `failgate audit verify`.")
 
     def _read_files(self, accept_rollback: bool, is_first: bool) -> tuple[Signer, dict[str, str], list[Rollback]]:
-        key, notes = key_in_use(self._key_path, self._given), read_sidecar(self._sidecar_path)
+        key, notes = self._read_key(), read_sidecar(self._sidecar_path)
         gaps: list[Rollback] = []
         if key is not None and notes is None and not is_first:
             gaps.append(_gap(f"{self._sidecar_path}, which holds the last signed heads of the audit logs, is missing."))
@@ -143,7 +211,27 @@ class Notary:
             write_sidecar(self._sidecar_path, notes)
         if key is None:
             key = make_key(self._key_path)
-        return Signer(key, self._origin or default_origin(key)), notes, gaps
+        return signer_of(self._data_dir, key, self._origin), notes, gaps
+
+    def _read_key(self) -> Ed25519PrivateKey | None:
+        """Return the key that signs; what is to take over is kept in `_fresh`, and takes over here if it did already.
+
+        Raises: StartRefused.
+        """
+        handovers = read_handovers(self._data_dir / HANDOVERS_FILE)
+        done = None if handovers is None else handovers.current
+        if self._given is not None:
+            if self._previous is None or done == self._given.public_key().public_bytes_raw():
+                return key_in_use(self._key_path, self._given)
+            self._fresh = self._given
+            return key_in_use(self._key_path, self._previous)
+        fresh = read_key(next_of(self._key_path))
+        if fresh is not None and done == fresh.public_key().public_bytes_raw():
+            next_of(self._key_path).replace(self._key_path)  # a kill came between the list and this
+            sync_folder(self._data_dir)
+        elif fresh is not None:
+            self._fresh = fresh
+        return key_in_use(self._key_path, None)
 
     async def _rollbacks(self, signer: Signer, notes: dict[str, str]) -> list[Rollback]:
         heads = {stored.log: stored for stored in await read_heads(self._database)}
@@ -166,7 +254,7 @@ class Notary:
         """Refuse a note that our key signed under another name: nothing went back, a setting was changed."""
         try:
             before = read_unverified(note).origin.removesuffix(f"/log/{log}")
-            Signer(signer.key, before).signed(log, note)
+            Signer(signer.key, before, signer.earlier).signed(log, note)
         except NoteRejected:
             return
         setting = f'[audit] origin is "{self._origin}"' if self._origin else "[audit] origin is not set"
@@ -195,6 +283,15 @@ class Notary:
                 return None
             sentence = f"The audit log {log} differs from its first {signed.size} records as they were signed."
         return Rollback(log, signed.size, signed.root, head.size, head.root, sentence)
+
+
+def next_of(path: Path) -> Path:
+    """Return where the key lies that is to take the place of that in `path`."""
+    return path.with_name(f"{path.name}.next")
+
+
+def _made_or_read(path: Path) -> Ed25519PrivateKey:
+    return read_key(path) or make_key(path)
 
 
 def _gap(sentence: str, log: str = "system") -> Rollback:

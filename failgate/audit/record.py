@@ -69,6 +69,8 @@ class Act(StrEnum):
     LOGIN_RENEWED = "login.renewed"
     LOGIN_CLOSED = "login.closed"
     SIGNING_KEY_ROTATED = "signing_key.rotated"
+    SEALING_KEY_ROTATED = "sealing_key.rotated"
+    LOG_KEY_ROTATED = "log_key.rotated"
     COMMAND_CREATED = "command.created"
     COMMAND_ALLOWED = "command.allowed"
     COMMAND_REFUSED = "command.refused"

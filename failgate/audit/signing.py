@@ -16,7 +16,8 @@ from typing import Any, cast
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from failgate.audit.checkpoint import Checkpoint, NoteRejected, Verifier, open_checkpoint, sign
+from failgate.audit.checkpoint import Checkpoint, NoteRejected, Verifier, open_note, read_unverified, sign
+from failgate.audit.handover import HANDOVERS_FILE, Handovers, Retired, read_handovers
 from failgate.base.errors import StartRefused
 from failgate.base.secret import Secret, key_of
 
@@ -26,10 +27,14 @@ SIDECAR_FILE = "audit.heads.json"
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The installation's Ed25519 key and the name under which it signs each log: `<origin>/log/<log>`."""
+    """The installation's Ed25519 key and the name under which it signs each log: `<origin>/log/<log>`.
+
+    `earlier` are the keys that signed before it, which count up to where each handed over.
+    """
 
     key: Ed25519PrivateKey
     origin: str
+    earlier: tuple[Retired, ...] = ()
 
     def verifier(self, log: str) -> Verifier:
         """Return the public key that proves checkpoints of `log`."""
@@ -41,15 +46,43 @@ class Signer:
         return sign(Checkpoint(verifier.name, size, root).text, verifier, self.key)
 
     def signed(self, log: str, note: str) -> Checkpoint:
-        """Return the head in `note`, which this key signed for `log`.
+        """Return the head in `note`, which this key signed for `log`, or an earlier one up to where it handed over.
 
         Raises: NoteRejected.
         """
-        verifier = self.verifier(log)
-        checkpoint = open_checkpoint(note, [verifier])
+        checkpoint, verifier = read_unverified(note), self.verifier(log)
         if checkpoint.origin != verifier.name:
             raise NoteRejected(f"The note is of {checkpoint.origin}, not of {verifier.name}.")
+        return self.vouched(note)
+
+    def vouched(self, note: str) -> Checkpoint:
+        """Return the head in `note` as `signed` does, of whatever log, under whatever name the installation has.
+
+        Raises: NoteRejected.
+        """
+        checkpoint = read_unverified(note)
+        log = checkpoint.origin.rpartition("/log/")[2]
+        for one in self.earlier:
+            try:
+                open_note(note, [Verifier(checkpoint.origin, one.public)])
+            except NoteRejected:
+                continue
+            if checkpoint.size > one.until.get(log, 0):
+                raise NoteRejected(
+                    f"The note is signed by a key that was retired when the log had {one.until.get(log, 0)} records.",
+                    hint="Somebody who has the old key may have made it.",
+                )
+            return checkpoint
+        open_note(note, [Verifier(checkpoint.origin, self.key.public_key().public_bytes_raw())])
         return checkpoint
+
+    def is_of_current(self, note: str) -> bool:
+        """Tell whether the key in use signed `note`."""
+        try:
+            open_note(note, [Verifier(read_unverified(note).origin, self.key.public_key().public_bytes_raw())])
+        except NoteRejected:
+            return False
+        return True
 
 
 def default_origin(key: Ed25519PrivateKey) -> str:
@@ -101,6 +134,28 @@ def key_in_use(path: Path, given: Ed25519PrivateKey | None) -> Ed25519PrivateKey
     return given or kept
 
 
+def signer_of(data_dir: Path, key: Ed25519PrivateKey, origin: str | None = None) -> Signer:
+    """Return `key` as the signer of this folder, with the keys that handed over to it and the name that they signed by.
+
+    Raises: StartRefused (the list of earlier keys is damaged, or ends at another key).
+    """
+    handovers = read_handovers(data_dir / HANDOVERS_FILE)
+    if handovers is None:
+        return Signer(key, origin or default_origin(key))
+    if handovers.current != key.public_key().public_bytes_raw():
+        raise StartRefused(
+            f"The audit key is not the one that {data_dir / HANDOVERS_FILE} says took over.",
+            hint="Put both back from one backup.",
+        )
+    return Signer(key, origin or handovers.origin, handovers.retired)
+
+
+def handovers_of(data_dir: Path, signer: Signer) -> Handovers:
+    """Return what the folder's list says, or an empty one that begins with the key of `signer`."""
+    found = read_handovers(data_dir / HANDOVERS_FILE)
+    return found or Handovers(signer.origin, (), signer.key.public_key().public_bytes_raw())
+
+
 def make_key(path: Path) -> Ed25519PrivateKey:
     """Make a key and keep it in the new file `path`, readable by its owner alone. An older file is left as it is.
 
@@ -113,7 +168,7 @@ def make_key(path: Path) -> Ed25519PrivateKey:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return key
 
 
@@ -158,10 +213,11 @@ def write_sidecar(path: Path, notes: Mapping[str, str]) -> None:
         with suppress(OSError):
             fresh.unlink()
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in `folder` are durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

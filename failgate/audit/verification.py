@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from failgate.audit.checkpoint import Checkpoint, NoteRejected, Verifier, open_note, read_unverified
 from failgate.audit.places import SEQ_BITS, record_position
-from failgate.audit.signing import KEY_FILE, SIDECAR_FILE, Signer, default_origin, key_in_use, read_sidecar
+from failgate.audit.signing import KEY_FILE, SIDECAR_FILE, Signer, key_in_use, read_sidecar, signer_of
 from failgate.audit.stored import HeadUnreadable, read_head, read_heads
 from failgate.audit.sweep import CHUNK, SqlitePages
 from failgate.audit.sweepers import Sweepers, processes_beside
@@ -222,7 +222,10 @@ def _read_files(data_dir: Path | None, given: Ed25519PrivateKey | None) -> tuple
     if key is None or notes is None:
         absent = data_dir / (KEY_FILE if key is None else SIDECAR_FILE)
         return None, {}, f"{absent} is missing: nothing outside the database vouches for it"
-    return Signer(key, default_origin(key)), notes, ""
+    try:
+        return signer_of(data_dir, key), notes, ""
+    except StartRefused as error:
+        return None, {}, error.sentence
 
 
 def _sidecar_anchors(signer: Signer | None, notes: dict[str, str]) -> tuple[dict[str, list[Anchor]], list[LogVerdict]]:
@@ -242,19 +245,20 @@ def _sidecar_anchors(signer: Signer | None, notes: dict[str, str]) -> tuple[dict
 def _signed_by(note: str, signer: Signer, log: str) -> Checkpoint:
     """Return the head in `note`, signed for `log` under whatever name the installation has."""
     checkpoint = read_unverified(note)
-    verifier = Verifier(checkpoint.origin, signer.key.public_key().public_bytes_raw())
     if not checkpoint.origin.endswith(f"/log/{log}"):
         raise NoteRejected(f"The note is of {checkpoint.origin}.")
-    open_note(note, [verifier])
-    return checkpoint
+    return signer.vouched(note)
 
 
 def _kept_elsewhere(note: str, signer: Signer | None, vkeys: Sequence[str], logs: set[str]) -> tuple[str, Checkpoint]:
     checkpoint = read_unverified(note)
     verifiers = [Verifier.parse(vkey) for vkey in vkeys]
-    if signer is not None:
-        verifiers.append(Verifier(checkpoint.origin, signer.key.public_key().public_bytes_raw()))
-    open_note(note, [verifier for verifier in verifiers if verifier.name == checkpoint.origin])
+    try:
+        open_note(note, [verifier for verifier in verifiers if verifier.name == checkpoint.origin])
+    except NoteRejected:
+        if signer is None:
+            raise
+        signer.vouched(note)
     log = checkpoint.origin.rpartition("/log/")[2]
     if "/log/" not in checkpoint.origin or (not logs and not checkpoint.size):
         raise NoteRejected(f"The note is of {checkpoint.origin}, which is no log of this database.")

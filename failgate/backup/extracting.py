@@ -19,7 +19,7 @@ from failgate.config.model import Config
 
 # What a member outside of objects/ may be called: nothing that leads out of the folder.
 _NAME: Final = re.compile(
-    r"audit\.heads\.json|keys\.sealed|database/[a-z0-9_]+\.(?:sqlite|copy)|plugins/[a-z][a-z0-9-]*/[a-z][a-z0-9-]*\.sqlite",
+    r"audit\.(?:heads|keys)\.json|keys\.sealed|database/[a-z0-9_]+\.(?:sqlite|copy)|plugins/[a-z][a-z0-9-]*/[a-z][a-z0-9-]*\.sqlite",
     re.ASCII,
 )
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from failgate.audit.handover import read_handovers
 from failgate.audit.signing import KEY_FILE, key_in_use, log_key_of, read_key
-from failgate.backup.manifest import SEALED_KEYS, Manifest, digest_of_secrets_key
+from failgate.backup.manifest import HANDOVERS, SEALED_KEYS, Manifest, digest_of_secrets_key
 from failgate.backup.sealed_keys import KEY_FILES, open_keys
 from failgate.base.data_folder import SECRETS_KEY
 from failgate.base.errors import BadInput
@@ -87,6 +88,10 @@ def find_keys(
             found.staged[name] = given[name]
         elif (data_dir / name).exists() and _fits(manifest, name, _read(data_dir / name), members):
             found.kept.add(name)
+        elif name == KEY_FILE and _took_over(manifest, data_dir):
+            found.kept |= {name, HANDOVERS}  # it signed on after that of the backup
+        elif name == SECRETS_KEY and (old := data_dir / f"{name}.{manifest.secrets_key}").exists():
+            found.staged[name] = _checked(manifest, old, members)
         else:
             found.absent.append(name)
     if SECRETS_KEY in found.absent:
@@ -115,6 +120,21 @@ def _given(manifest: Manifest, folder: Path | None, passphrase: str | None, memb
         if not given:
             raise BadInput(f"There is neither audit.key nor secrets.key in {folder}.", hint="Name their folder.")
     return given
+
+
+def _took_over(manifest: Manifest, data_dir: Path) -> bool:
+    """Tell whether the log key of the folder took over from that of the backup, at whatever remove."""
+    handovers, key = read_handovers(data_dir / HANDOVERS), read_key(data_dir / KEY_FILE)
+    if handovers is None or key is None or handovers.current != key.public_key().public_bytes_raw():
+        return False
+    return manifest.public_key in {one.public.hex() for one in handovers.retired}
+
+
+def _checked(manifest: Manifest, path: Path, members: Path) -> bytes:
+    octets = _read(path)
+    if not _fits(manifest, SECRETS_KEY, octets, members):
+        raise BadInput(f"{path} is not the key that its name says.", hint="Bring the right one with --keys DIR.")
+    return octets
 
 
 def _read(path: Path) -> bytes:

@@ -16,7 +16,7 @@ from failgate.artifacts.store import ArtifactStore
 from failgate.audit.signing import KEY_FILE, SIDECAR_FILE
 from failgate.backup.archive import ArchiveWriter
 from failgate.backup.found_keys import marks_of_keys
-from failgate.backup.manifest import FORMAT, HEADER, OBJECT_FOLDER, SEALED_KEYS, SIDECAR, Manifest
+from failgate.backup.manifest import FORMAT, HANDOVERS, HEADER, OBJECT_FOLDER, SEALED_KEYS, SIDECAR, Manifest
 from failgate.backup.moment import Moment, take_moment
 from failgate.backup.sealed_keys import KEY_FILES, seal_keys
 from failgate.base.clock import Clock
@@ -96,6 +96,9 @@ class _Making:
                 if self._wishes.has_artifacts and not await self._objects.copy(await moment.artifacts(), self.writer):
                     continue
                 self.writer.add(SIDECAR, sidecar)
+                handovers = self._data_dir / HANDOVERS
+                if handovers.exists():
+                    self.writer.add(HANDOVERS, handovers.read_bytes())
                 async for name, content in moment.copies(self._scratch):
                     self._tell(name)
                     self.writer.add_file(name, content)

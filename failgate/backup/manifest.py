@@ -1,16 +1,17 @@
 """What a backup says of itself: the manifest is its last member, and names every other one by its digest."""
 
-import hashlib
 from typing import Final, Literal
 
 import msgspec
 
 from failgate.base.canonical import canonical
+from failgate.base.secretbox import mark_of
 
 FORMAT: Final = 1
 HEADER: Final = "failgate-backup.json"  # the first member: what is this, and may this version read it?
 MANIFEST: Final = "manifest.json"
 SIDECAR: Final = "audit.heads.json"
+HANDOVERS: Final = "audit.keys.json"  # where the key of the log was changed
 SEALED_KEYS: Final = "keys.sealed"
 CORE: Final = "database/failgate.sqlite"
 TABLE_FOLDER: Final = "database/"  # of PostgreSQL: one member for each table
@@ -86,4 +87,4 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def digest_of_secrets_key(key: bytes) -> str:
     """Return what recognises the key: 16 hex digits of a SHA-256 over its 256 random bits."""
-    return hashlib.sha256(b"failgate secrets key\n" + key).hexdigest()[:16]
+    return mark_of(key)

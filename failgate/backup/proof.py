@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from failgate.audit.checkpoint import NoteRejected, Verifier, open_note, read_unverified
+from failgate.audit.handover import Handovers
 from failgate.audit.verification import verify_logs
 from failgate.backup.archive import BackupDamaged
 from failgate.backup.manifest import Head, Manifest
@@ -44,10 +45,18 @@ class Proof:
         if manifest.public_key is None:
             raise BackupDamaged("The backup names no key that signed its audit logs.", hint="Use another backup.")
         self._public = bytes.fromhex(manifest.public_key)
+        self._publics = {self._public}  # those that took over from it, or it from them
         self._heads: dict[str, Head] = {head.log: head for head in manifest.heads}
         self._notes: list[tuple[str, str]] = []
         self._origins: set[str] = set()
         self.behind: dict[str, Behind] = {}
+
+    def meet_handovers(self, handovers: Handovers | None) -> None:
+        """Count the keys of `handovers` as those of the installation, where the backup's own is among them."""
+        if handovers is not None:
+            publics = {handovers.current, *(one.public for one in handovers.retired)}
+            if self._public in publics:
+                self._publics |= publics
 
     def meet_own(self, notes: dict[str, str]) -> None:
         """Take the signed heads that came with the backup. Raises: BackupDamaged."""
@@ -101,7 +110,7 @@ class Proof:
             found = await verify_logs(
                 database,
                 against=self._notes,
-                vkeys=[Verifier(origin, self._public).vkey for origin in sorted(self._origins)],
+                vkeys=[Verifier(origin, public).vkey for origin in sorted(self._origins) for public in self._publics],
             )
         except FailgateError as error:
             raise BackupDamaged(f"The audit log of the backup is not readable: {error.sentence}") from error
@@ -124,7 +133,7 @@ class Proof:
 
     def _signed(self, note: str) -> None:
         checkpoint = read_unverified(note)
-        open_note(note, [Verifier(checkpoint.origin, self._public)])
+        open_note(note, [Verifier(checkpoint.origin, public) for public in self._publics])
         self._origins.add(checkpoint.origin)
 
     def _meet(self, source: str, note: str) -> None:

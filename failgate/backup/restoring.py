@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from failgate.audit.handover import read_handovers
 from failgate.audit.signing import SIDECAR_FILE, read_sidecar
 from failgate.backup.archive import BackupDamaged, read_manifest
 from failgate.backup.extracting import extract, plain_name, put_objects
 from failgate.backup.found_keys import Keys, find_keys
-from failgate.backup.manifest import CORE, Manifest
+from failgate.backup.manifest import CORE, HANDOVERS, Manifest
 from failgate.backup.placing import Placing
 from failgate.backup.present import STAGING, Present, check_folder, keep_under_way, read_present
 from failgate.backup.proof import Proof, RollbackRefused
@@ -169,6 +170,9 @@ class _Restoring:
         restored, terms, manifest = self._restored, self._terms, self._manifest
         extract(file, manifest, self._members)
         proof = Proof(manifest)
+        came = self._members / HANDOVERS
+        for path in (came, self._placing.data_dir / HANDOVERS):
+            proof.meet_handovers(read_handovers(path))
         sidecar = plain_name(self._members, SIDECAR_FILE)
         proof.meet_own(read_sidecar(sidecar) or {})
         proof.meet_kept(terms.against)
@@ -197,6 +201,8 @@ class _Restoring:
                 database, self._clock, manifest, list(proof.behind.values()), keys.state, len(forgotten)
             )
             sidecar.replace(self._placing.staging / SIDECAR_FILE)
+            if came.exists() and HANDOVERS not in keys.kept:
+                came.replace(self._placing.staging / HANDOVERS)
             await self._fill_store(file, database, forgotten, present)
             if filled is not None:
                 self._put(keys, present)

@@ -27,6 +27,7 @@ from failgate.config.audit import AuditTable, InstanceName
 from failgate.config.bounds import Between, Fits
 from failgate.config.database import DatabaseTable
 from failgate.config.errors import SettingRefused
+from failgate.config.keys import KeysTable
 from failgate.config.source import Source
 from failgate.config.sso import SsoTable
 from failgate.config.tls import TlsSection
@@ -141,11 +142,8 @@ class AccountsSection(Section, frozen=True):
             raise SettingRefused("session_idle", f"must not exceed session_lifetime, which is {self.session_lifetime}")
 
 
-class KeysSection(Section, frozen=True):
+class KeysSection(KeysTable, Section, frozen=True):
     """`[keys]`: keys of the installation that a secrets manager keeps in place of files in the data folder."""
-
-    sealing: Annotated[Secret, Fits(key_of)] | None = None
-    log: Annotated[Secret, Fits(key_of)] | None = None
 
 
 class SsoSection(SsoTable, Section, frozen=True):

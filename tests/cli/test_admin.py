@@ -57,6 +57,20 @@ def test_a_script_sets_up_a_workspace(place: Path) -> None:
     answer(place, "workspace", "create", "--workspace", "second", "--owner", "o@acme.example")
 
 
+def test_the_keys_of_the_installation_are_changed_by_one_command_each(place: Path) -> None:
+    # ASVS 5.0 11.2.2
+    answer(place, "bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin", stdin=PASSWORD)
+    answer(place, "user", "create", "--email", "r@acme.example", "--password-stdin", "--with-totp", stdin=PASSWORD)
+    before = {name: (place / name).read_bytes() for name in ("secrets.key", "audit.key")}
+    sealing = answer(place, "sealing-key", "rotate")
+    assert (sealing["values"] >= 1, sealing["kept_as"]) == (True, f"secrets.key.{sealing['key_before']}")
+    log = answer(place, "log-key", "rotate")
+    assert log["vkey"].startswith("failgate-")
+    for name, old in before.items():
+        assert (place / name).read_bytes() != old
+    assert failgate("audit", "verify", "--data", str(place)).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("words", "stdin", "says"),
     [

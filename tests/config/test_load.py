@@ -147,6 +147,8 @@ def test_the_reference_file_holds_every_key_with_its_default(tmp_path: Path) -> 
         "breached_passwords =",
         "sealing =",
         "log =",
+        "previous_sealing =",
+        "previous_log =",
     )  # no default value; an example stands there
     path = tmp_path / "failgate.toml"
     path.write_text("\n".join(line for line in lines if not line.startswith(examples)))
@@ -164,7 +166,8 @@ def test_the_reference_file_holds_every_key_with_its_default(tmp_path: Path) -> 
     whole = "\n".join([*lines, *(re.sub(r"^# ", "", block, flags=re.MULTILINE) for block in inner)])
     path.write_text(whole.replace("/etc/failgate/artifacts", f"{tmp_path}/artifacts"))
     known = {"FAILGATE_DATABASE_URL": "postgresql:///failgate", "FAILGATE_SMTP_PASSWORD": "x"}
-    known |= dict.fromkeys(("FAILGATE_SEALING_KEY", "FAILGATE_LOG_KEY"), base64.b64encode(bytes(32)).decode())
+    keys = [f"FAILGATE_{name}_KEY{before}" for name in ("SEALING", "LOG") for before in ("", "_BEFORE")]
+    known |= dict.fromkeys(keys, base64.b64encode(bytes(32)).decode())
     assert isinstance(load_config(path, known), Config)
 
 

@@ -8,7 +8,9 @@ scim = Room("scim", "Provisioning through a connection.")
 sso = Room("sso", "Single sign-on.")
 signing_key = Room("signing-key", "The key that signs access tokens.")
 artifacts = Room("artifacts", "Encryption of artifacts at rest.")
-ROOMS = (scim, sso, signing_key, artifacts)
+sealing_key = Room("sealing-key", "The key that seals secrets in the database.")
+log_key = Room("log-key", "The key that signs checkpoints of the audit log.")
+ROOMS = (scim, sso, signing_key, sealing_key, log_key, artifacts)
 
 scim.add(
     "token",
@@ -30,6 +32,10 @@ signing_key.add(
     "Sign with a new key from now on; the old one verifies until its tokens are over.",
     click.Option(["--compromised", "is_compromised"], is_flag=True, help="End at once what the old keys signed."),
 )
+
+sealing_key.add("rotate", "Seal by a new key from now on, and all that there is; the old key opens nothing any more.")
+
+log_key.add("rotate", "Sign with a new key from now on; what the old one signed stays good up to this moment.")
 
 artifacts.add("rotate-key", "Wrap the data key of every workspace by the key that the config names now.")
 artifacts.add(
