@@ -68,6 +68,7 @@ class Application:
         )
         self.litestar: Litestar = Router(
             route_handlers=[_handler(door) for door in doors],
+            options=_HttpHandler("/", http_method="OPTIONS", include_in_schema=False)(_nothing),
             guards=[guard],
             request_class=StrictRequest,
             exception_handlers={FailgateError: answer_error, Exception: answer_error},
@@ -163,7 +164,7 @@ def check_routes(app: Litestar) -> None:
 
 def _handlers(route: Any) -> list[BaseRouteHandler]:
     if isinstance(route, HTTPRoute):
-        # Litestar answers OPTIONS itself; the guard lets nobody reach that answer, for it stands at no door.
+        # The guard lets nobody reach what answers OPTIONS, for it stands at no door.
         return [handler for handler in route.route_handlers if set(handler.http_methods) != {"OPTIONS"} or handler.opt]
     assert isinstance(route, WebSocketRoute | ASGIRoute)
     return [route.route_handler]
@@ -220,6 +221,10 @@ def _handler(door: Door) -> BaseRouteHandler:
         security=security_of(door),
         tags=[door.tag],
     )(door.handler)
+
+
+async def _nothing() -> None:
+    """Answer OPTIONS, if the guard let anybody ask."""
 
 
 async def _remember_refusal(error: Exception, scope: Any) -> None:

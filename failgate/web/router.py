@@ -21,8 +21,15 @@ class Router(Litestar):
     routes for each handler, which for three hundred doors is half a start.
     """
 
-    def __init__(self, route_handlers: Sequence[BaseRouteHandler], **settings: Any) -> None:
+    def __init__(
+        self, route_handlers: Sequence[BaseRouteHandler], *, options: HTTPRouteHandler | None = None, **settings: Any
+    ) -> None:
+        """Make the routes of `route_handlers`; `options` answers OPTIONS everywhere, else each path has its own."""
         super().__init__(**settings)
+        self._options = options
+        if options is not None:
+            options.owner = self
+            options.on_registration(self)
         by_path: dict[str, list[BaseRouteHandler]] = {}
         for handler in route_handlers:
             handler.owner = self
@@ -39,9 +46,10 @@ class Router(Litestar):
     def _add_http(self, path: str, handlers: list[HTTPRouteHandler]) -> None:
         if not handlers:
             return
-        route = HTTPRoute(path=path, route_handlers=handlers)
+        route = HTTPRoute(path=path, route_handlers=[*handlers, self._options] if self._options else handlers)
         for handler in route.route_handlers:
-            handler.on_registration(self)
+            if handler is not self._options:
+                handler.on_registration(self)
         route.create_handler_map()
         self.routes.append(route)
 
