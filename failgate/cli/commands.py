@@ -13,6 +13,7 @@ import click
 from failgate import __version__
 from failgate.base.errors import BadInput, FailgateError, StartRefused
 
+GC_THRESHOLD = 20_000  # objects made and not gone, before the youngest are looked through
 TABLE: dict[str, tuple[str, str]] = {
     "run": ("failgate.cli.gate:run", "Ask for a command, wait for the verdict, execute it once."),
     "shell": ("failgate.cli.gate:shell", "A recorded shell in which each command is asked for."),
@@ -62,6 +63,7 @@ class LazyGroup(click.Group):
             found = getattr(import_module(module), name)
         finally:
             gc.enable()
+            gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])  # for what the command loads itself
         assert isinstance(found, click.Command)
         return found
 

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from failgate.base.data_folder import require_failgate
 from failgate.base.errors import (
     BadInput,
     Conflict,
@@ -28,10 +27,12 @@ async def carry_out(verb: str, arguments: dict[str, Any], data: Path, config_pat
     answer = await ask_server(verb, arguments, data)
     if answer is not None:
         return answer
-    if verb != BEGINNING:
-        require_failgate(data)
     from failgate.administration.administration import Administration
     from failgate.assembly import open_services
+    from failgate.base.data_folder import require_failgate
+
+    if verb != BEGINNING:
+        require_failgate(data)
 
     async with open_services(read_config(config_path), data, is_serving=False) as services:
         return await Administration(services).run(verb, arguments)

@@ -8,26 +8,20 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from failgate.administration.administration import Administration
-from failgate.assembly import open_services
-from failgate.base.clock import SystemClock
-from failgate.base.data_folder import hold_data_folder
-from failgate.base.migrate import core_migrations, pending_migrations
-from failgate.base.open_database import open_database
+from failgate.cli.commands import GC_THRESHOLD
 from failgate.cli.links import openable_host
 from failgate.config.addresses import is_wildcard
 from failgate.config.errors import ConfigRefused
-from failgate.config.load import load_config
-from failgate.config.model import Config
-from failgate.core_database import migrate_core
-from failgate.loader.finding import check_config, describe_plugins
-from failgate.roster import Services
 
-GC_THRESHOLD = 20_000  # objects made and not gone, before the youngest are looked through
+if TYPE_CHECKING:
+    from failgate.administration.administration import Administration
+    from failgate.config.model import Config
+    from failgate.roster import Services
+
 DEFAULT_DATA = Path("failgate-data")
 DEFAULT_CONFIG = Path("failgate.toml")
 
@@ -47,14 +41,21 @@ config_option = click.option(
 )
 
 
-def read_config(path: Path | None, listen: str | None = None, *, with_plugins: bool = False) -> Config:
+def read_config(path: Path | None, listen: str | None = None, *, with_plugins: bool = False) -> "Config":
     """Return the config of `path`, of ./failgate.toml, or the defaults; `with_plugins` checks their sections too.
 
     Raises: ConfigRefused with every mistake; StartRefused for a file that cannot be read.
     """
     if path is None and DEFAULT_CONFIG.exists():
         path = DEFAULT_CONFIG
-    config = check_config(path) if with_plugins else load_config(path)
+    if with_plugins:
+        from failgate.loader.finding import check_config
+
+        config = check_config(path)
+    else:
+        from failgate.config.load import load_config
+
+        config = load_config(path)
     return config.with_listen(listen) if listen else config
 
 
@@ -90,7 +91,9 @@ def run_loop(main: Any) -> Any:
     return uvloop.run(main)
 
 
-async def _serve(config: Config, data: Path, *, is_demo: bool, accept_rollback: bool) -> None:
+async def _serve(config: "Config", data: Path, *, is_demo: bool, accept_rollback: bool) -> None:
+    from failgate.administration.administration import Administration
+    from failgate.assembly import open_services
     from failgate.web.control import open_control
     from failgate.web.listening import listen
     from failgate.web.serve import serve as serve_web
@@ -130,7 +133,9 @@ def _settle_memory() -> None:
     gc.enable()
 
 
-async def _announce(services: Services, administration: Administration, config: Config, host: str, port: int) -> None:
+async def _announce(
+    services: "Services", administration: "Administration", config: "Config", host: str, port: int
+) -> None:
     """Say where the server listens, and what a person can do first."""
     url = config.server.public_url or f"{config.server.scheme}://{await openable_host(host)}:{port}"
     print(f"failgate: listening on {url}", flush=True)
@@ -147,7 +152,7 @@ async def _announce(services: Services, administration: Administration, config: 
         print(f"failgate: first start: open {url}/link#setup.{token} within 30 minutes", flush=True)
 
 
-async def _run_demo(services: Services, administration: Administration, url: str) -> None:
+async def _run_demo(services: "Services", administration: "Administration", url: str) -> None:
     from failgate.cli.demo import DemoAgent, seed_demo
 
     team = await seed_demo(services, administration, url)
@@ -176,7 +181,7 @@ def check(config_path: Path | None, data: Path) -> None:
     print(f"failgate: the configuration is good; plugins: {', '.join(names)}; data folder: {data}")
 
 
-def _check_certificates(config: Config) -> None:
+def _check_certificates(config: "Config") -> None:
     """Check the files of `[server.tls]`.
 
     Raises: ConfigRefused with everything that is wrong with them, also what the server would start with.
@@ -203,6 +208,12 @@ def _check_certificates(config: Config) -> None:
 @click.option("--check", "only_check", is_flag=True, help="Say what would run; exit code 1 when something would.")
 def migrate_command(config_path: Path | None, data: Path, only_check: bool) -> None:
     """Bring the database up to date."""
+    from failgate.base.clock import SystemClock
+    from failgate.base.data_folder import hold_data_folder
+    from failgate.base.migrate import core_migrations, pending_migrations
+    from failgate.base.open_database import open_database
+    from failgate.core_database import migrate_core
+
     config = read_config(config_path)
     url = config.database.url_in(data)
 
@@ -228,6 +239,8 @@ def migrate_command(config_path: Path | None, data: Path, only_check: bool) -> N
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 def plugins(config_path: Path | None, as_json: bool) -> None:
     """Show the plugins: which are enabled, from where, which version and hash."""
+    from failgate.loader.finding import describe_plugins
+
     described = describe_plugins(read_config(config_path))
     if as_json:
         print(json.dumps(described, indent=2))

@@ -10,10 +10,12 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from failgate.administration.administration import Administration
 from failgate.base.errors import FailgateError
+
+if TYPE_CHECKING:
+    from failgate.administration.administration import Administration
 
 SOCKET = "control.sock"
 LINE_LIMIT = 1024 * 1024
@@ -31,7 +33,7 @@ def socket_path(data: Path) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def open_control(administration: Administration, data: Path) -> AsyncIterator[None]:
+async def open_control(administration: "Administration", data: Path) -> AsyncIterator[None]:
     """Answer on the socket until left; only the account that runs the server can connect."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,7 +60,7 @@ async def open_control(administration: Administration, data: Path) -> AsyncItera
         (data / SOCKET).unlink(missing_ok=True)
 
 
-async def _answer(administration: Administration, line: bytes) -> dict[str, Any]:
+async def _answer(administration: "Administration", line: bytes) -> dict[str, Any]:
     try:
         request = json.loads(line)
         return {"answer": await administration.run(request["verb"], request["arguments"])}
