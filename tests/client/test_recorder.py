@@ -85,7 +85,7 @@ def taped(pieces: Sequence[bytes], exit_code: int | None = 0) -> Kept:
 
 
 def until(condition: Any) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -89,7 +89,7 @@ def test_ctrl_z_gives_the_shell_back_and_fg_goes_on(seat: Seat, work: Path) -> N
     assert b"shell-works\r\n" in seat.run("echo shell-works")
     seat.type("fg\n")
     seat.wait_for(b"failgate")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while seat.is_cooked and time.monotonic() < deadline:
         time.sleep(0.02)
     seat.type("again\n")
@@ -108,7 +108,7 @@ def test_a_program_that_prints_all_the_time_is_stopped_and_gone_on_with(seat: Se
         seat.wait_for(b"Stopped")
         seat.wait_for(b"seat> ")
         seat.type("fg\n")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while seat.is_cooked and time.monotonic() < deadline:
             time.sleep(0.02)
         assert not seat.is_cooked
@@ -130,7 +130,7 @@ def test_a_signal_to_us_leaves_the_terminal_as_it_was(seat: Seat, work: Path, nu
     assert not seat.is_cooked
     os.kill(ours, number)
     assert code(seat.wait_for(b"seat> ")) == 128 + number
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{leader}").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not Path(f"/proc/{leader}").exists()

@@ -15,6 +15,8 @@ from threading import Thread
 
 import pytest
 
+from tests.peers.starting import PATIENCE_SECONDS
+
 CHROMIUM = Path(os.environ.get("FAILGATE_CHROMIUM", "/usr/bin/chromium"))
 NewDatabase = Callable[[], str | None]
 BROWSER_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
@@ -30,7 +32,7 @@ def failgate(
     env: dict[str, str] | None = None,
     cwd: Path | None = None,
     stdin: str | None = None,
-    timeout: float = 60,
+    timeout: float = PATIENCE_SECONDS,
 ):
     """Run the command line to its end."""
     return subprocess.run(
@@ -86,7 +88,7 @@ class Server:
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, timeout: float = 60) -> "Server":
+    def start(self, timeout: float = PATIENCE_SECONDS) -> "Server":
         self.config.write_text(with_any_host(self.config.read_text()))
         self.process = subprocess.Popen(
             [
@@ -122,7 +124,7 @@ class Server:
             time.sleep(0.01)
         raise AssertionError("the server did not start:\n" + "".join(self.lines + self.logs))
 
-    def line(self, pattern: str, timeout: float = 30) -> re.Match[str]:
+    def line(self, pattern: str, timeout: float = 60) -> re.Match[str]:
         """Wait for a printed line that matches."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -132,7 +134,7 @@ class Server:
             time.sleep(0.01)
         raise AssertionError(f"no line like {pattern!r} in\n" + "".join(self.lines))
 
-    def stop(self, sig: int = signal.SIGTERM, timeout: float = 10) -> int:
+    def stop(self, sig: int = signal.SIGTERM, timeout: float = 30) -> int:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(sig)
@@ -146,7 +148,7 @@ class Server:
         assert self.process is not None
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(60)
 
     def admin(self, *arguments: str, stdin: str | None = None) -> dict:
         end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -198,10 +200,13 @@ def browser(*options: str):
     """A Chromium with more `options` of its command line; skip where there is none."""
     if not CHROMIUM.exists():
         pytest.skip(f"Chromium is missing at {CHROMIUM}: install the package `chromium`, or set FAILGATE_CHROMIUM")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=60_000)  # ms; of five seconds a busy machine takes four to draw a page
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[*BROWSER_OPTIONS, *options])
+        chromium = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=[*BROWSER_OPTIONS, *options], timeout=PATIENCE_SECONDS * 1000
+        )
         try:
             yield chromium
         finally:

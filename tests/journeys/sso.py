@@ -7,10 +7,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import urljoin
 
@@ -19,6 +19,7 @@ import httpx
 from tests.journeys.harness import clean_environment, free_port
 from tests.journeys.team import Visitor
 from tests.peers.oidc_provider.peer import read_form
+from tests.peers.starting import wait_until_up
 
 
 class MockProvider:
@@ -81,25 +82,23 @@ def name_server() -> Iterator[NameServer]:
 def mock_provider() -> Iterator[MockProvider]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [Path(sys.executable).with_name("oidc-provider-mock"), "--port", str(port)],
-        env=clean_environment(PYTHONWARNINGS="default"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                if httpx.get(f"{url}/.well-known/openid-configuration", trust_env=False).status_code == 200:
-                    break
-            except httpx.TransportError:
-                assert process.poll() is None, "the provider ended"
-                assert time.monotonic() < deadline, "the provider did not start"
-                time.sleep(0.05)
-        yield MockProvider(url)
-    finally:
-        process.kill()
-        process.wait(10)
+
+    def answers() -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{url}/.well-known/openid-configuration", trust_env=False).status_code == 200
+        return False
+
+    with NamedTemporaryFile(prefix="oidc-provider-mock") as heard:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("oidc-provider-mock"), "--port", str(port)],
+            env=clean_environment(PYTHONWARNINGS="default"), stdout=heard, stderr=heard, start_new_session=True,
+        )  # fmt: skip
+        try:
+            wait_until_up(process, Path(heard.name), answers)
+            yield MockProvider(url)
+        finally:
+            process.kill()
+            process.wait(60)
 
 
 def connection(slug: str, *roles: tuple[str, str], **settings: Any) -> str:

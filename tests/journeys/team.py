@@ -19,6 +19,7 @@ from failgate.base.canonical import digest_of
 from failgate.base.ids import new_id
 from failgate.cli.control import ask_server
 from tests.journeys.harness import Server
+from tests.trust import TRUST
 
 T = TypeVar("T")
 PASSWORD = "a long and plain passphrase"
@@ -38,7 +39,7 @@ def apart(coroutine: Coroutine[Any, Any, T]) -> T:
 def served(server: Server) -> Iterator[Server]:
     """Run `server`; afterwards its log holds no failure of its own."""
     try:
-        yield server.start(timeout=60)
+        yield server.start()
         server.stop()
         assert failures_in(server) == [], "".join(failures_in(server))[:3000]
     finally:
@@ -136,7 +137,7 @@ class Visitor(httpx.Client):
 
 def stranger(server: Server, **headers: str) -> Visitor:
     """Return a browser that is nobody yet."""
-    return Visitor(base_url=server.url, headers=headers, trust_env=False, timeout=20)
+    return Visitor(base_url=server.url, headers=headers, trust_env=False, timeout=60, verify=TRUST)
 
 
 def program(server: Server, token: str) -> Visitor:

@@ -109,7 +109,7 @@ def refused_for(server: Server, page: httpx.Response, reason: str) -> None:
     assert page.status_code == 403
     assert "data-reference" in page.text
     assert reason not in page.text
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while reasons(server)[-1:] != [reason]:
         assert time.monotonic() < deadline, reasons(server)
         time.sleep(0.01)
@@ -355,7 +355,7 @@ def test_a_logout_token_is_used_once_and_nothing_else_is_one(
             page = client.get(f"{peer.issuer}/session/end")
             action, fields = read_form(page.text)
             client.post(urljoin(str(page.url), action), data={**fields, "logout": "yes"})
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while len(captured) < 2:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)

@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 
 from tests.journeys import team
 from tests.journeys.harness import Server, clean_environment, failgate, free_port
+from tests.peers.starting import listens, wait_until_up
 from tests.web.authority import AGENT, DAY, NOW, Authority
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +96,7 @@ def test_an_agent_with_a_certificate_runs_what_is_allowed_until_it_is_revoked(ho
         assert result.stderr.startswith("failgate: ")
         assert "Traceback" not in result.stderr
     house.revoke(right)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (last := house.run("agent")).returncode == 0:
         assert time.monotonic() < deadline
     assert last.returncode == 69, last.stderr
@@ -172,7 +173,7 @@ def test_sighup_renews_and_does_not_end_the_server(house: House) -> None:
     fresh.write(house.folder, "server")
     assert house.server.process is not None
     house.server.process.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while shown().strip() != fresh.pem.decode().strip():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -204,15 +205,18 @@ def behind_nginx(folder: Path) -> Iterator[tuple[Server, str, ssl.SSLContext]]:
     )
     config = f'[server]\npublic_url = "{url}"\ntrusted_proxies = ["127.0.0.1"]\n'
     server = Server(folder / "data", config=config, arguments=("--listen", f"127.0.0.1:{backend}")).start()
-    proxy = subprocess.Popen(
-        [str(NGINX), "-p", str(folder), "-e", f"{folder}/error.log", "-c", str(folder / "nginx.conf")],
-        start_new_session=True,
-    )
+    said = folder / "nginx.said"
+    with said.open("wb") as heard:
+        proxy = subprocess.Popen(
+            [str(NGINX), "-p", str(folder), "-e", f"{folder}/error.log", "-c", str(folder / "nginx.conf")],
+            stdout=heard, stderr=heard, start_new_session=True,
+        )  # fmt: skip
     try:
+        wait_until_up(proxy, said, lambda: listens(front))
         yield server, url, ssl.create_default_context(cadata=root.pair.pem.decode())
     finally:
         proxy.terminate()
-        proxy.wait(10)
+        proxy.wait(60)
         server.kill()
 
 
@@ -221,7 +225,7 @@ def test_the_sample_config_of_nginx_passes_what_is_needed_and_nothing_forged(tmp
     with behind_nginx(tmp_path) as (server, url, context):
         key = team.found_acme(server)["api_key"]
         token = team.admin(server, "agent.create", workspace="acme", name="ci")["token"]
-        with httpx.Client(base_url=url, verify=context, trust_env=False, timeout=10) as client:
+        with httpx.Client(base_url=url, verify=context, trust_env=False, timeout=60) as client:
             answer = until_answered(client)
             assert answer.headers["strict-transport-security"]
             assert all(line.startswith("__Host-") for line in answer.headers.get_list("set-cookie"))
@@ -243,7 +247,7 @@ def test_the_sample_config_of_nginx_passes_what_is_needed_and_nothing_forged(tmp
             socket_url, ssl=context, additional_headers={"authorization": f"Bearer {token}"}, proxy=None
         ) as link:
             link.send('{"type": "cancel", "id": "x", "ref": 1}')
-            assert json.loads(link.recv(5))["ref"] == 1
+            assert json.loads(link.recv(60))["ref"] == 1
         with pytest.raises(InvalidStatus):
             connect(socket_url, ssl=context, additional_headers={"authorization": "Bearer x"}, proxy=None)
         seen = {entry["ip"] for line in server.logs if (entry := json.loads(line)).get("event") == "request.answered"}
@@ -251,7 +255,7 @@ def test_the_sample_config_of_nginx_passes_what_is_needed_and_nothing_forged(tmp
 
 
 def until_answered(client: httpx.Client) -> httpx.Response:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             answer = client.get("/signin")

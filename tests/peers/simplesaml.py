@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ import pytest
 from lxml import etree, html
 
 from failgate.sso.saml.service import KeyPair, ServiceProvider
+from tests.peers.starting import wait_until_up
+from tests.trust import TRUST
 
 HOME = Path(__file__).parent / "simplesamlphp"
 INSTALLED = Path("/usr/share/simplesamlphp/www")
@@ -60,31 +61,29 @@ class SimpleSamlPhp:
         (self.state / "sps.json").write_text(json.dumps(services))
 
     def start(self) -> "SimpleSamlPhp":
-        self.process = subprocess.Popen(
-            [HOME / "start.sh", self.state, str(self.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                if "EntityDescriptor" in httpx.get(f"{self.url}/simplesaml/saml2/idp/metadata.php", timeout=10).text:
-                    return self
-            except httpx.TransportError:
-                time.sleep(0.05)
-        self.stop()
-        raise AssertionError("SimpleSAMLphp did not start")
+        said = self.state / "said"
+        with said.open("wb") as heard:
+            self.process = subprocess.Popen(
+                [HOME / "start.sh", self.state, str(self.port)], stdout=heard, stderr=heard, start_new_session=True
+            )
+        wait_until_up(self.process, said, self._answers)
+        return self
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            answer = httpx.get(f"{self.url}/simplesaml/saml2/idp/metadata.php", timeout=60, verify=TRUST)
+            return "EntityDescriptor" in answer.text
+        return False
 
     def stop(self) -> None:
         """End it with its workers, which outlive their parent."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(60)
 
     def metadata(self) -> bytes:
-        return httpx.get(f"{self.url}/simplesaml/saml2/idp/metadata.php", timeout=20).content
+        return httpx.get(f"{self.url}/simplesaml/saml2/idp/metadata.php", timeout=60, verify=TRUST).content
 
     def initiation(self, entity_id: str, relay_state: str = "") -> str:
         """Where a person starts at the provider itself."""
@@ -146,7 +145,7 @@ class Walker:
     """Follows redirects and forms as a browser does, and stops at the door that it is told."""
 
     def __init__(self) -> None:
-        self.client = httpx.Client(timeout=30, follow_redirects=False)
+        self.client = httpx.Client(timeout=60, follow_redirects=False, verify=TRUST)
 
     def __enter__(self) -> Self:
         return self

@@ -22,6 +22,7 @@ from failgate.web.door import Door
 from failgate.web.listening import listen
 from failgate.web.routes import DOORS
 from failgate.web.serve import serve
+from tests.trust import TRUST
 from tests.web.authority import AGENT
 
 OPERATOR = Actor(t="operator", id="host")
@@ -42,7 +43,7 @@ class Running:
         return f"http://{self.host}:{self.port}"
 
     def client(self, **how: Any) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.origin, trust_env=False, timeout=10, **how)
+        return httpx.AsyncClient(base_url=self.origin, trust_env=False, **({"timeout": 60, "verify": TRUST} | how))
 
     async def stop(self) -> float:
         """Stop it as a signal would; return how long that took in seconds."""

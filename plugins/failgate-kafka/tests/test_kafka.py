@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -81,17 +82,22 @@ class Cluster:
 
 @contextlib.contextmanager
 def running() -> Iterator[Cluster]:
-    process = subprocess.Popen(
-        [sys.executable, str(CLUSTER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    try:
-        servers = process.stdout.readline().decode().strip().split(",")
-        assert servers[0], "the mock cluster did not start"
-        yield Cluster(process, tuple(servers))
-    finally:
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-        process.communicate()
+    with tempfile.TemporaryFile() as heard:
+        process = subprocess.Popen(
+            [sys.executable, str(CLUSTER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=heard
+        )
+        try:
+            servers = process.stdout.readline().decode().strip().split(",")
+            if not servers[0]:
+                ended = process.wait(60)
+                heard.seek(0)
+                said = heard.read().decode(errors="replace")
+                raise AssertionError(f"the mock cluster did not start: it ended with {ended} and said:\n{said}")
+            yield Cluster(process, tuple(servers))
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture(scope="module")

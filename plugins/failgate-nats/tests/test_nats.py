@@ -21,6 +21,7 @@ from failgate.config.errors import ConfigRefused
 from failgate.plugin import Duration, ExportedRecord, ExportFailed, RecordsRefused, Secret, StartRefused
 from failgate.testing import ExporterContract, exported, host_at, opened, settings_from
 from tests.peers.certificates import certificate
+from tests.peers.starting import listens, wait_until_up
 
 SERVER = shutil.which("nats-server") or ("/usr/sbin/nats-server" if Path("/usr/sbin/nats-server").exists() else None)
 PASSWORD = "swordfish-of-tests"
@@ -45,16 +46,10 @@ class Peer:
         path.write_text(
             f'listen: "127.0.0.1:{self.port}"\njetstream {{ store_dir: "{self.folder}/js" }}\n{self.config}'
         )
-        self.process = subprocess.Popen(
-            [str(SERVER), "-c", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        said = self.folder / "nats.said"
+        with said.open("wb") as heard:
+            self.process = subprocess.Popen([str(SERVER), "-c", str(path)], stdout=heard, stderr=heard)
+        wait_until_up(self.process, said, lambda: listens(self.port))
 
     def kill(self) -> None:
         if self.process is not None:

@@ -32,6 +32,7 @@ from failgate.plugin import (
 )
 from failgate.testing import ExporterContract, exported, host_at, opened, settings_from
 from tests.peers.certificates import certificate
+from tests.peers.starting import listens, wait_until_up
 
 SYSLOG_NG = shutil.which("syslog-ng", path=f"{os.environ['PATH']}:/usr/sbin")
 
@@ -289,25 +290,22 @@ log {{ source(tls); destination(out); }};
 """
     )
     places = [f"--{kind}={folder}/syslog-ng.{kind}" for kind in ("persist-file", "pidfile", "control")]
-    running = subprocess.Popen(
-        [str(SYSLOG_NG), "-F", "--no-caps", "-f", str(folder / "syslog-ng.conf"), *places], start_new_session=True
-    )
+    said = folder / "syslog-ng.said"
+    with said.open("wb") as heard:
+        running = subprocess.Popen(
+            [str(SYSLOG_NG), "-F", "--no-caps", "-f", str(folder / "syslog-ng.conf"), *places],
+            stdout=heard, stderr=heard, start_new_session=True,
+        )  # fmt: skip
     try:
-        until(lambda: _listens(port))
+        wait_until_up(running, said, lambda: listens(port))
         yield out
     finally:
         os.killpg(running.pid, signal.SIGTERM)
-        running.wait(10)
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
+        running.wait(60)
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < ends, "it did not come to pass"
         time.sleep(0.05)

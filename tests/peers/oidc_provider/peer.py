@@ -18,12 +18,13 @@ import httpx
 import pytest
 
 from tests.peers import npm
+from tests.trust import TRUST
 
 HERE = Path(__file__).parent
 CLIENT_ID = "failgate"
 CLIENT_SECRET = "secret-secret-secret-secret-secret"
 STARTS = 2  # the peer is no subject of these tests: a machine may be busy for a while, once
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 FAULTS = (
     "iss",
     "aud",
@@ -101,7 +102,7 @@ class OidcProvider:
         self.reader.join(10)
 
     def _control(self, control: str, **body: object) -> None:
-        httpx.post(f"{self.issuer}/__{control}", json=body, trust_env=False).raise_for_status()
+        httpx.post(f"{self.issuer}/__{control}", json=body, trust_env=False, verify=TRUST).raise_for_status()
 
     def configure(self, **wanted: object) -> None:
         """Set redirect_uris, post_logout_redirect_uris, backchannel_logout_uri or auth_method of the client."""
@@ -151,7 +152,7 @@ class Visitor:
     """A browser without a screen: keeps cookies, follows redirects, fills in the provider's forms."""
 
     def __init__(self) -> None:
-        self.client = httpx.Client(trust_env=False, follow_redirects=False, timeout=10)
+        self.client = httpx.Client(trust_env=False, follow_redirects=False, timeout=60, verify=TRUST)
 
     def __enter__(self) -> Self:
         return self

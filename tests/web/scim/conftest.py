@@ -13,6 +13,7 @@ from failgate.base.ids import new_id
 from failgate.config.load import load_config
 from failgate.roster import Services
 from failgate.sso.connection import Connection
+from tests.trust import TRUST
 from tests.web.conftest import OPERATOR, People, Running, at_free_port, with_optional_factor
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -60,6 +61,7 @@ class Provider:
             base_url=f"{self.server.origin}/scim/v2",
             headers={"authorization": f"Bearer {self.token}", "content-type": "application/scim+json"},
             trust_env=False,
+            verify=TRUST,
             timeout=120,  # the first request loads the models, which takes its time where all cores are busy
         )
 
