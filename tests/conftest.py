@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,7 +122,6 @@ def core_tables() -> list:
 
 
 _skipped: list[str] = []
-gc.disable()  # until the tests are collected: they stay, and looking for what may go is a tenth of it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -133,10 +132,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while tests are collected: they stay, and it would be a tenth of the work."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     """Let no search for garbage look at fifteen thousand tests again: `failgate serve` does the same when it listens."""
     gc.freeze()
-    gc.enable()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
