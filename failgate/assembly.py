@@ -22,6 +22,7 @@ from failgate.audit.rekeying import LogKey
 from failgate.audit.requiring import Required
 from failgate.audit.sieve import Sieve
 from failgate.audit.signing import log_key_of
+from failgate.audit.witnessing import EVERY_SECONDS, Witnessing, witness_of
 from failgate.base.clock import Clock, SystemClock
 from failgate.base.data_folder import SECRETS_KEY, hold_data_folder, hold_database_file
 from failgate.base.db import Database
@@ -249,6 +250,7 @@ async def _build(
             sso.connections.end_of_workspace, sso.enforcements.release_within, artifact_keys.destroy,
         ),
     )  # fmt: skip
+    witnessing = await _witnessing(config, db, audit, clock, outbound)
     accounts.also_end(deletion.end_of_account)
     workspaces.also_end(deletion.end_of_owner)
     workspaces.also_demote(deletion.end_of_owner)
@@ -314,15 +316,29 @@ async def _build(
         feed=feed,
         plugins=plugins,
         notifications=notifications,
-        exporting=_exporting(config, db, audit, clock, plugins),
+        exporting=_exporting(config, db, audit, clock, plugins, witnessing),
+        witnessing=witnessing,
         first_answers=FirstAnswers(db, clock.now_us),
         is_demo=is_demo,
         opened_us=clock.now_us(),
     )
 
 
-def _exporting(config: Config, db: Database, audit: AuditLog, clock: Clock, plugins: OpenedPlugins) -> Exporting:
-    """Return the exporters, each behind the sieve that the config gives it."""
+async def _witnessing(config: Config, db: Database, audit: AuditLog, clock: Clock, outbound: Outbound) -> Witnessing:
+    """Return the witnesses, asked as often as what is required of them wants."""
+    section = config.audit
+    witnesses = [witness_of(name, one.vkey, one.url, outbound) for name, one in section.witnesses.items()]
+    within = section.require_witness_within
+    every_seconds = EVERY_SECONDS if within is None else min(EVERY_SECONDS, within.seconds / 4)
+    witnessing = Witnessing(db, audit, clock, witnesses, quorum=section.effective_quorum, every_seconds=every_seconds)
+    await witnessing.open()
+    return witnessing
+
+
+def _exporting(
+    config: Config, db: Database, audit: AuditLog, clock: Clock, plugins: OpenedPlugins, witnessing: Witnessing
+) -> Exporting:
+    """Return the exporters, each behind the sieve that the config gives it, and the witnesses."""
     followers: list[Follower] = []
     for name, exporter in plugins.exporters.items():
         told = config.audit.filters.get(name)
@@ -330,7 +346,14 @@ def _exporting(config: Config, db: Database, audit: AuditLog, clock: Clock, plug
         followers.append(Follower(db, audit, name, exporter, clock, sieve=sieve))
     section = config.audit
     needed = [follower for follower in followers if follower.name in section.require]
-    return Exporting(db, followers, Required(needed, section.require_within.seconds))
+    witnessed_within = section.require_witness_within
+    required = Required(
+        needed,
+        section.require_within.seconds,
+        witnessing,
+        None if witnessed_within is None else witnessed_within.seconds,
+    )
+    return Exporting(db, followers, required, witnessing)
 
 
 def _box(config: Config, path: Path) -> SecretBox:

@@ -23,6 +23,7 @@ from failgate.artifacts.artifacts import Artifacts
 from failgate.artifacts.keys import ArtifactKeys
 from failgate.audit.exporting import Exporting
 from failgate.audit.log import AuditLog
+from failgate.audit.witnessing import Witnessing
 from failgate.base.clock import Clock
 from failgate.base.db import Database
 from failgate.base.idempotency import FirstAnswers
@@ -113,6 +114,7 @@ class Services:
     plugins: OpenedPlugins
     notifications: Notifications
     exporting: Exporting
+    witnessing: Witnessing
     first_answers: FirstAnswers
     is_demo: bool
     opened_us: int

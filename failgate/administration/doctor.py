@@ -224,6 +224,25 @@ async def _audit(services: Services, _: "Examination") -> list[Finding]:
             found.append(Finding(name, "fail", f"{behind}. {problem}", mend))
         else:
             found.append(Finding(name, "warn" if lag.seconds > SLOW_EXPORT_SECONDS else "ok", f"{behind}.", mend))
+    return found + await _witnesses(services)
+
+
+async def _witnesses(services: Services) -> list[Finding]:
+    room, found = services.witnessing, list[Finding]()
+    for one in room.witnesses:
+        lag = await room.lag_of(one)
+        behind = f"{one.name}: {lag.records} records are not cosigned, the oldest for {lag.seconds:.0f} s"
+        mend = (
+            "Run failgate audit verify, and keep both checkpoints."
+            if one.conflict
+            else f"See [audit.witnesses.{one.name}]."
+        )
+        problem = room.problem(one)
+        verdict: Verdict = "fail" if problem else "warn" if lag.seconds > SLOW_EXPORT_SECONDS else "ok"
+        found.append(Finding("audit witness", verdict, f"{behind}. {problem or ''}".strip(), mend))
+    if services.exporting.required.is_unwitnessed:
+        sentence = "Nothing is changed until enough witnesses have cosigned the audit log."
+        found.append(Finding("audit witness", "fail", sentence, "See [audit] require_witness_within."))
     return found
 
 

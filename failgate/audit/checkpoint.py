@@ -9,12 +9,11 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Protocol
 
 from failgate.base.errors import Unprocessable
+from failgate.base.vkey import LOG, Vkey, is_key_name, read_vkey
 
-ED25519 = 0x01
 LARGEST_NOTE = 64 * 1024  # bytes
 MOST_SIGNATURES = 64
 _LARGEST_SIZE = 2**63 - 1
@@ -45,12 +44,16 @@ class Verifier:
     @property
     def key_id(self) -> bytes:
         """Return the first 4 bytes of SHA-256(name || 0x0A || 0x01 || key)."""
-        return sha256(self.name.encode() + b"\n" + bytes([ED25519]) + self.public).digest()[:4]
+        return self._vkey.key_id
 
     @property
     def vkey(self) -> str:
         """Return the key as text: `name+hex of the key id+base64(0x01 || key)`."""
-        return f"{self.name}+{self.key_id.hex()}+{_b64(bytes([ED25519]) + self.public)}"
+        return self._vkey.text
+
+    @property
+    def _vkey(self) -> Vkey:
+        return Vkey(self.name, LOG, self.public)
 
     @classmethod
     def parse(cls, vkey: str) -> "Verifier":
@@ -58,15 +61,11 @@ class Verifier:
 
         Raises: NoteRejected (malformed, not Ed25519, or a key id that does not belong to it).
         """
-        name, _, rest = vkey.strip().partition("+")
-        identifier, _, encoded = rest.partition("+")
-        key = _unb64(encoded, "the verifier key")
-        if not _is_name(name) or len(key) != 33 or key[0] != ED25519:
-            raise NoteRejected("The verifier key is not an Ed25519 key.", hint="It reads name+8 hex digits+base64.")
-        verifier = cls(name, key[1:])
-        if verifier.key_id.hex() != identifier:
-            raise NoteRejected("The verifier key's id does not belong to its name and key.")
-        return verifier
+        try:
+            key = read_vkey(vkey, LOG)
+        except ValueError as error:
+            raise NoteRejected(f"The verifier key {error}.") from None
+        return cls(key.name, key.public)
 
     def is_signature(self, text: bytes, signature: bytes) -> bool:
         """Tell whether this key made `signature` over `text`."""
@@ -156,6 +155,20 @@ def read_unverified(note: str) -> Checkpoint:
     return Checkpoint.parse(_split(note)[0])
 
 
+def text_of(note: str) -> str:
+    """Return the text of `note` that is signed. Raises: NoteRejected."""
+    return _split(note)[0]
+
+
+def signature_lines(lines: str) -> list[tuple[str, str, bytes, bytes]]:
+    """Return each signature line of `lines`, with its break, as line, name, key id, signature. Raises: NoteRejected."""
+    if "\n\n" in lines:
+        raise NoteRejected("There is an empty line among the signatures.")
+    _, found = _split(f"\n\n{lines}")
+    texts = lines[:-1].split("\n")
+    return [(f"{text}\n", *parts) for text, parts in zip(texts, found, strict=True)]
+
+
 def _split(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     if len(note) > LARGEST_NOTE or any(character < " " and character != "\n" for character in note):
         raise NoteRejected("The note is too long or holds control characters.")
@@ -170,16 +183,12 @@ def _split(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
 
 def _signature(line: str) -> tuple[str, bytes, bytes]:
     name, _, encoded = line.removeprefix("— ").partition(" ")
-    if not line.startswith("— ") or not _is_name(name):
+    if not line.startswith("— ") or not is_key_name(name):
         raise NoteRejected("A signature line of the note is malformed.", hint="It reads: em dash, name, base64.")
     octets = _unb64(encoded, "a signature")
     if len(octets) < 5:
         raise NoteRejected("A signature of the note is too short.")
     return name, octets[:4], octets[4:]
-
-
-def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(character.isspace() for character in name)
 
 
 def _b64(octets: bytes) -> str:

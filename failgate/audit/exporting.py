@@ -1,4 +1,4 @@
-"""The room of the exporters: their followers together, what an operator sees of them and asks of them."""
+"""The room of exporters and witnesses: all of them together, what an operator sees of them and asks of them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from failgate.audit.follower import Follower, Lag, Position
 from failgate.audit.put_aside import Refused
 from failgate.audit.record import Actor
 from failgate.audit.requiring import Required
+from failgate.audit.witnessing import SETTLE_SECONDS, Witnessing
 from failgate.base.db import Database
 from failgate.base.errors import NotFound
 
@@ -29,28 +30,64 @@ class Standing:
     refused: Sequence[Refused]
 
 
-class Exporting:
-    """Every exporter that the config names."""
+@dataclass(frozen=True, slots=True)
+class WitnessStanding:
+    """How one witness stands. `cosigned_us` is when it cosigned last, by its own clock."""
 
-    def __init__(self, database: Database, followers: Sequence[Follower], required: Required | None = None) -> None:
-        """Keep the followers, and those of them that are `required`; `start` begins."""
+    name: str
+    key_name: str
+    lag: Lag
+    positions: Sequence[Position]
+    failure: str | None
+    conflict: str | None
+    failed_us: int | None
+    cosigned_us: int | None
+
+
+class Exporting:
+    """Every exporter and every witness that the config names."""
+
+    def __init__(
+        self,
+        database: Database,
+        followers: Sequence[Follower],
+        required: Required | None = None,
+        witnessing: Witnessing | None = None,
+    ) -> None:
+        """Keep the followers, the witnesses, and which of them are `required`; `start` begins."""
         self.followers = tuple(followers)
         self.required = required or Required((), 0)
+        self.witnessing = witnessing
         self._database = database
 
     async def start(self) -> None:
         """Begin to deliver in the background."""
         for follower in self.followers:
             follower.start()
+        if self.witnessing is not None:
+            await self.witnessing.start(settle_seconds=SETTLE_SECONDS if self.required.needs_witnesses else 0.0)
         await self.required.start()
 
     async def close(self) -> None:
         """End all of them at once: a few that hang take no longer than one."""
-        await asyncio.gather(self.required.close(), *(follower.close() for follower in self.followers))
+        ending = [follower.close() for follower in self.followers]
+        ending += [] if self.witnessing is None else [self.witnessing.close()]
+        await asyncio.gather(self.required.close(), *ending)
 
     async def standings(self) -> list[Standing]:
         """Return how each exporter stands, in the order of the config."""
         return [await self._standing(follower) for follower in self.followers]
+
+    async def witness_standings(self) -> list[WitnessStanding]:
+        """Return how each witness stands, in the order of the config."""
+        room = self.witnessing
+        return [] if room is None else [
+            WitnessStanding(
+                one.name, one.key.name, await room.lag_of(one), await room.positions(one),
+                one.failure, one.conflict, one.failed_us, room.cosigned_us(one),
+            )
+            for one in room.witnesses
+        ]  # fmt: skip
 
     async def problem(self, follower: Follower) -> str | None:
         """Return what an operator should know of one exporter, or None: it fails, or records are put aside."""

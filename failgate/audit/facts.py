@@ -217,6 +217,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.EXPORTER_ENABLED: {"number": Count},
     Act.EXPORT_REFUSED: {"log": Id, "number": Count, "attempts": Count, "reason": Word},
     Act.EXPORT_RESENT: {"records": Count},
+    Act.WITNESS_CONTRADICTED: {"log": Id, "size": Count, "reason": Word},
     Act.WORKSPACE_DELETION_ASKED: {"expires_us": Microseconds},
     Act.WORKSPACE_DELETION_WITHDRAWN: {"asked_by": Id, "reason": Word},
     Act.WORKSPACE_CLOSED: {"asked_by": Id, "owners": Count},

@@ -141,7 +141,7 @@ class Follower:
         for row in rows:
             stored = await self._audit.records(row["log"], row["seq"] - 1, 1)
             if stored:
-                oldest_us = min(oldest_us, _ts_us(stored[0].record["ts"]))
+                oldest_us = min(oldest_us, moment_of(stored[0].record["ts"]))
         waited_us = max(0, self._clock.now_us() - oldest_us)
         return Lag(sum(row["size"] - row["seq"] for row in rows), waited_us / MICROSECONDS)
 
@@ -293,6 +293,7 @@ def _said(error: Exception) -> str:
     return without_secrets(text)
 
 
-def _ts_us(text: str) -> int:
+def moment_of(text: str) -> int:
+    """Return the microseconds since 1970 of a record's `ts`."""
     moment = datetime.fromisoformat(text)
     return int(moment.timestamp()) * MICROSECONDS + moment.microsecond

@@ -318,6 +318,10 @@ class AuditLog:
         """Return the signed note of the head of `log`. Raises: StorageUnavailable, StartRefused."""
         return await self.notary.note(log)
 
+    async def checkpoints(self) -> dict[str, str]:
+        """Return the signed note of the head of every log. Raises: StorageUnavailable, StartRefused."""
+        return await self._notary.notes()
+
     async def vkey(self, log: str) -> str:
         """Return the verifier key that proves checkpoints of `log`, as text."""
         return (await self.notary.signer()).verifier(log).vkey

@@ -164,6 +164,11 @@ class Notary:
             await self._sign(signer, [stored])
             return self._notes[log]
 
+    async def notes(self) -> dict[str, str]:
+        """Return the signed note of the committed head of every log. Raises: as `note`."""
+        await self.sign_all()
+        return dict(self._notes)
+
     async def sign_all(self) -> None:
         """Sign the head of every log that grew. Raises: as `note`, once the other logs are signed."""
         signer = await self.signer()

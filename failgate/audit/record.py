@@ -164,6 +164,7 @@ class Act(StrEnum):
     EXPORTER_TESTED = "exporter.tested"
     EXPORT_REFUSED = "export.refused"
     EXPORT_RESENT = "export.resent"
+    WITNESS_CONTRADICTED = "witness.contradicted"
     WORKSPACE_DELETION_ASKED = "workspace_deletion.asked"
     WORKSPACE_DELETION_WITHDRAWN = "workspace_deletion.withdrawn"
     WORKSPACE_CLOSED = "workspace.closed"

@@ -11,6 +11,7 @@ from failgate.audit.places import NODE_BITS, SEQ_BITS, node_position, record_pos
 __all__ = [
     "NODE_BITS",
     "SEQ_BITS",
+    "AuditCosignatureRow",
     "AuditCursorRow",
     "AuditExporterRow",
     "AuditHeadRow",
@@ -80,3 +81,13 @@ class AuditPutAsideRow(Table, tablename="audit_put_aside"):
     attempts = BigInt()
     put_us = BigInt()
     is_due = BigInt()
+
+
+class AuditCosignatureRow(Table, tablename="audit_cosignature"):
+    """What a witness, named by its key, said of a signed head. Unique for log, witness and size."""
+
+    log = Text(primary_key=True, default="")
+    witness = Text()
+    size = BigInt()
+    note = Text()
+    line = Text()

@@ -7,8 +7,10 @@ import socket
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from failgate.base.destination import OutboundRefused, parse_destination
 from failgate.base.ids import is_id
 from failgate.base.secret import Secret
+from failgate.base.vkey import WITNESS, read_vkey
 
 _HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})\Z", re.ASCII)
 _ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})  # of libpq's sslmode: the rest fall back
@@ -115,6 +117,25 @@ def check_exported_log(log: str) -> None:
     """Refuse what names no log of the server. Raises: ValueError."""
     if log not in {"*", "system", "workspaces"} and not is_id(log):
         raise ValueError('takes "system", "workspaces" (all others), "*", or the id of a workspace')
+
+
+def check_witness_url(url: str) -> None:
+    """Refuse what is no submission prefix of a witness: https, or http on this machine. Raises: ValueError.
+
+    Source: https://c2sp.org/tlog-witness.
+    """
+    try:
+        parts = parse_destination(url)
+        is_known = parts.scheme == "https" or is_loopback_host(parts.host)
+    except OutboundRefused:
+        parts, is_known = None, False
+    if parts is None or not is_known or "?" in parts.target:
+        raise ValueError('is no witness\'s address: say "https://witness.example/path"')
+
+
+def check_witness_key(vkey: str) -> None:
+    """Refuse what is no key of a witness. Raises: ValueError."""
+    read_vkey(vkey, WITNESS)
 
 
 def check_sender(sender: str) -> None:

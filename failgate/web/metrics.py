@@ -48,6 +48,24 @@ class Metrics:
             "failgate_audit_put_aside", "Records that the other side refused for ever.", ("exporter",),
             registry=self._registry,
         )  # fmt: skip
+        self._unwitnessed = Gauge(
+            "failgate_audit_unwitnessed_seconds", "How long the oldest record waits for enough cosignatures.",
+            registry=self._registry,
+        )  # fmt: skip
+        self._witness_lag = Gauge(
+            "failgate_audit_witness_lag_records", "Records that no head covers that it cosigned.", ("witness",),
+            registry=self._registry,
+        )  # fmt: skip
+        self._witness_failing = Gauge(
+            "failgate_audit_witness_failing",
+            "1 while a witness does not cosign.",
+            ("witness",),
+            registry=self._registry,
+        )
+        self._witness_conflict = Gauge(
+            "failgate_audit_witness_conflict", "1 while a witness says that it saw another history.", ("witness",),
+            registry=self._registry,
+        )  # fmt: skip
         self._handshakes = Counter(
             "failgate_tls_handshakes_failed",
             "TLS handshakes that came to nothing.",
@@ -97,6 +115,16 @@ class Metrics:
         self._lag_records.labels(name).set(records)
         self._lag_seconds.labels(name).set(seconds)
         self._failing.labels(name).set(int(is_failing))
+
+    def witness(self, name: str, records: int, *, is_failing: bool, is_conflict: bool) -> None:
+        """Note how far a witness is behind, whether it fails, whether it saw another history."""
+        self._witness_lag.labels(name).set(records)
+        self._witness_failing.labels(name).set(int(is_failing))
+        self._witness_conflict.labels(name).set(int(is_conflict))
+
+    def unwitnessed(self, seconds: float) -> None:
+        """Note how long the oldest record waits for enough cosignatures."""
+        self._unwitnessed.set(seconds)
 
     def notifications(self, states: Mapping[str, int]) -> None:
         """Note how many notifications stand how."""

@@ -141,6 +141,8 @@ def test_the_reference_file_holds_every_key_with_its_default(tmp_path: Path) -> 
         "public_url =",
         "url =",
         "origin =",
+        "witness_quorum =",
+        "require_witness_within =",
         "keep =",
         "keep_sessions =",
         "workspace_",

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 # Tables of the log, of the installation and of accounts: what they hold of a workspace ends with its connections.
 NOT_OF_WORKSPACES = {
     "account", "workspace", "deleted_workspace", "audit_record", "audit_node", "audit_head", "audit_cursor",
-    "audit_exporter", "audit_put_aside", "session", "login", "device_request", "report_words",
+    "audit_exporter", "audit_put_aside", "audit_cosignature", "session", "login", "device_request", "report_words",
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ AfterSeq = Annotated[
 ]
 Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=1000, description="How many at most.")]
 Size = Annotated[int | None, QueryParameter(ge=0, le=_LARGEST, description="The size of the tree; else the newest.")]
+OnlyCosigned = Annotated[bool, QueryParameter(description="The newest one that enough witnesses cosigned.")]
 _TEXT = "text/plain"
 
 
@@ -59,10 +60,13 @@ async def records(request: Asking, after: AfterSeq = None, limit: Limit = 100) -
     return RecordPage(views, views[-1].seq if len(views) == limit else None)
 
 
-async def checkpoint(request: Asking) -> Response[str]:
-    """Answer the newest checkpoint as a signed note."""
-    note = await services_of(request).audit.checkpoint(visit_of(request).here().id)
-    return Response(note, media_type=_TEXT)
+async def checkpoint(request: Asking, *, cosigned: OnlyCosigned = False) -> Response[str]:
+    """Answer the newest checkpoint as a signed note, with the cosignatures of witnesses that it has by now.
+
+    With `cosigned=true` the newest one that enough witnesses have cosigned; 404 while there is none.
+    """
+    log, witnessing = visit_of(request).here().id, services_of(request).witnessing
+    return Response(witnessing.cosigned(log) if cosigned else await witnessing.checkpoint(log), media_type=_TEXT)
 
 
 async def inclusion(request: Asking, seq: Seq, size: Size = None) -> Response[ProofView]:

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response
 
 from failgate.audit.record import SYSTEM
+from failgate.audit.witnessing import Witnessing
 from failgate.roster import Services
 from failgate.web.context import services_of, stop_of
 from failgate.web.metrics import MEDIA_TYPE, Metrics
@@ -60,8 +61,17 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         lag, put_aside = await follower.lag(), await follower.put_aside.count()
         is_failing = follower.failure is not None
         counters.exporter(follower.name, lag.records, lag.seconds, is_failing=is_failing, put_aside=put_aside)
+    await _count_witnesses(counters, services_of(request).witnessing)
     counters.notifications(await services_of(request).notifications.outbox.states())
     return Response(counters.text(), media_type=MEDIA_TYPE)
+
+
+async def _count_witnesses(counters: Metrics, witnessing: Witnessing) -> None:
+    for one in witnessing.witnesses:
+        lag, is_conflict = await witnessing.lag_of(one), one.conflict is not None
+        counters.witness(one.name, lag.records, is_failing=one.failure is not None, is_conflict=is_conflict)
+    if witnessing.witnesses:
+        counters.unwitnessed((await witnessing.lag()).seconds)
 
 
 async def run_checks(services: Services) -> list[Check]:
@@ -76,8 +86,23 @@ async def run_checks(services: Services) -> list[Check]:
             )
             for each in services.exporting.followers
         ),
+        *(
+            _ask(f"witness {each.name}", _said(services.witnessing.problem(each)), is_outage=False)
+            for each in services.witnessing.witnesses
+        ),
+        _ask("witnesses", _said(_unwitnessed(services))),
     ]
     return [*await asyncio.gather(*checks), Check("rules", services.rules.trouble, is_outage=False)]
+
+
+def _unwitnessed(services: Services) -> str | None:
+    if not services.exporting.required.is_unwitnessed:
+        return None
+    return "The server changes nothing until enough witnesses have cosigned the audit log; see /platform/exporters."
+
+
+async def _said(problem: str | None) -> str | None:
+    return problem
 
 
 async def _database(services: Services) -> Check:

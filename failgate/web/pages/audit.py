@@ -23,7 +23,7 @@ async def log(request: Asking, before: Before = None, object_id: ObjectId = "") 
         [(one.record, base64url(one.leaf_hash)) for one in found[:PAGE]],
         slug=here.slug,
         size=await services.audit.size(here.id),
-        checkpoint=await services.audit.checkpoint(here.id),
+        checkpoint=await services.witnessing.checkpoint(here.id),
         names=await _names(request, here.id),
         object_id=wanted or "",
         older=found[PAGE - 1].seq if len(found) > PAGE else None,

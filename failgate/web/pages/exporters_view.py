@@ -44,8 +44,30 @@ class ExporterCard:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessCard:
+    """One witness. `lag` None: it cosigned the newest head of every log; `conflict`: it saw another history."""
+
+    name: str
+    key_name: str
+    lag: str | None
+    done: int
+    behind: tuple[PositionLine, ...]
+    more: int
+    failure: str | None
+    conflict: str | None
+    failed: Moment | None
+    cosigned: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
 class ExportersView:
-    """Every exporter of the config, and what was done with one."""
+    """Every exporter and every witness of the config, and what was done with one.
+
+    `quorum` witnesses are enough; `held` says why nothing is changed now.
+    """
 
     cards: tuple[ExporterCard, ...]
+    witnesses: tuple[WitnessCard, ...]
+    quorum: int
+    held: str | None
     done: str | None = None

@@ -1,14 +1,14 @@
-"""The exporters of the audit log, for the platform role: how far each is, why it fails, what was refused; try again."""
+"""Exporters and witnesses of the audit log, for the platform role: how far each is, why it fails, what was refused."""
 
 from typing import Final
 
 from litestar.params import FromPath
 
-from failgate.audit.exporting import MOST_SHOWN, Standing
-from failgate.audit.follower import Position
+from failgate.audit.exporting import MOST_SHOWN, Standing, WitnessStanding
+from failgate.audit.follower import Lag, Position
 from failgate.audit.record import Actor
 from failgate.web.context import services_of, visit_of
-from failgate.web.pages.exporters_view import ExporterCard, ExportersView, PositionLine, RefusedLine
+from failgate.web.pages.exporters_view import ExporterCard, ExportersView, PositionLine, RefusedLine, WitnessCard
 from failgate.web.pages.showing import Asking, Page, show
 from failgate.web.pages.text import moment, span
 
@@ -36,8 +36,14 @@ async def _show(request: Asking, *, done: str | None = None) -> Page:
     services = services_of(request)
     now_us = services.clock.now_us()
     cards = tuple(_card(standing, now_us) for standing in await services.exporting.standings())
-    view = ExportersView(cards, done)
-    return await show(request, "platform_exporters.html", view, title="Exporters", room="platform-exporters")
+    witnesses = tuple(_witness(standing, now_us) for standing in await services.exporting.witness_standings())
+    held = None
+    if services.exporting.required.is_unwitnessed:
+        held = "Nothing is changed until enough witnesses have cosigned the audit log."
+    view = ExportersView(cards, witnesses, services.witnessing.quorum, held, done)
+    return await show(
+        request, "platform_exporters.html", view, title="Exporters and witnesses", room="platform-exporters"
+    )
 
 
 def _card(standing: Standing, now_us: int) -> ExporterCard:
@@ -45,9 +51,7 @@ def _card(standing: Standing, now_us: int) -> ExporterCard:
     return ExporterCard(
         name=standing.name,
         is_proven=standing.is_proven,
-        lag=f"{_records(standing.lag.records)}, the oldest for {span(round(standing.lag.seconds))}"
-        if standing.lag.records
-        else None,
+        lag=_waiting(standing.lag),
         done=len(standing.positions) - len(behind),
         behind=tuple(_line(one) for one in behind[:_MOST_LOGS]),
         more=max(0, len(behind) - _MOST_LOGS),
@@ -60,6 +64,28 @@ def _card(standing: Standing, now_us: int) -> ExporterCard:
         ),
         hidden=max(0, standing.put_aside - MOST_SHOWN),
     )
+
+
+def _witness(standing: WitnessStanding, now_us: int) -> WitnessCard:
+    behind = [one for one in standing.positions if one.seq < one.size]
+    return WitnessCard(
+        name=standing.name,
+        key_name=standing.key_name,
+        lag=_waiting(standing.lag),
+        done=len(standing.positions) - len(behind),
+        behind=tuple(_line(one) for one in behind[:_MOST_LOGS]),
+        more=max(0, len(behind) - _MOST_LOGS),
+        failure=standing.failure,
+        conflict=standing.conflict,
+        failed=moment(standing.failed_us, now_us) if standing.failed_us is not None else None,
+        cosigned=moment(standing.cosigned_us, now_us) if standing.cosigned_us is not None else None,
+    )
+
+
+def _waiting(lag: Lag) -> str | None:
+    if not lag.records:
+        return None
+    return f"{_records(lag.records)}, the oldest for {span(round(lag.seconds))}"
 
 
 def _line(position: Position) -> PositionLine:
