@@ -18,6 +18,7 @@ from failgate.artifacts.store import ArtifactStore
 from failgate.audit.exporting import Exporting
 from failgate.audit.follower import Follower
 from failgate.audit.log import AuditLog
+from failgate.audit.log_of_logs import LogOfLogs
 from failgate.audit.rekeying import LogKey
 from failgate.audit.requiring import Required
 from failgate.audit.sieve import Sieve
@@ -45,10 +46,7 @@ from failgate.loader.opening import open_artifact_store, open_plugins
 from failgate.loader.slots import OpenedPlugins
 from failgate.notify.cursor import follow_from
 from failgate.notify.room import build_notifications
-from failgate.recordings.deletion import RecordingDeletion
-from failgate.recordings.reading import RecordingReading
-from failgate.recordings.recordings import Recordings
-from failgate.recordings.rescanning import RecordingRescanning
+from failgate.recordings.room import build_recordings
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.rescanning import Rescanning
 from failgate.reports.retention import SESSION
@@ -208,18 +206,14 @@ async def _build(
     def tell_recording(recording_id: str) -> None:
         following.hand(recording_id, b"{}")
 
-    recording_rescanning = RecordingRescanning(
-        db, audit, artifacts,
-        scanner_of=redaction_rules.scanner_of, is_current=redaction_rules.is_current, tell=tell_recording,
-    )  # fmt: skip
-    redaction_rules.also_begin(recording_rescanning.begin)
-    recordings = Recordings(
+    recording_room = build_recordings(
         db, audit, clock, artifacts,
-        scanner_of=redaction_rules.scanner_of, requester_of=gate.requester_of, tell=tell_recording,
-        count=usage.count, admit=usage.check, revisit=recording_rescanning.revisit,
+        scanner_of=redaction_rules.scanner_of, is_current=redaction_rules.is_current, requester_of=gate.requester_of,
+        commands_of=gate.views, tell=tell_recording, count=usage.count, admit=usage.check,
+        unlink=report_room.reports.deletion.unlink,
     )  # fmt: skip
-    recording_deletion = RecordingDeletion(db, audit, clock, artifacts, report_room.reports.deletion.unlink)
-    report_room.retention.also_sweep(SESSION, recording_deletion)
+    redaction_rules.also_begin(recording_room.rescanning.begin)
+    report_room.retention.also_sweep(SESSION, recording_room.deletion)
     rules = Rules(db, audit, clock, plugins.rulebook, known_rules)
     rule_proposals = RuleProposals(db, audit, clock, rules)
     agents = Agents(
@@ -245,7 +239,7 @@ async def _build(
         endings=(
             gate.end_of_workspace, rules.end_of_workspace, tokens.end_of_workspace, certificates.end_of_workspace,
             agents.end_of_workspace, invitations.end_of_workspace, report_room.ingestion.keys.end_of_workspace,
-            sharing.end_of_workspace, redaction_rules.end_of_workspace, recording_rescanning.end_of_workspace,
+            sharing.end_of_workspace, redaction_rules.end_of_workspace, recording_room.rescanning.end_of_workspace,
             notifications.end_of_workspace,
             sso.connections.end_of_workspace, sso.enforcements.release_within, artifact_keys.destroy,
         ),
@@ -294,10 +288,7 @@ async def _build(
         artifact_keys=artifact_keys,
         reports=report_room.reports,
         report_room=report_room,
-        recordings=recordings,
-        recording_deletion=recording_deletion,
-        recording_rescanning=recording_rescanning,
-        recording_reading=RecordingReading(db, audit, artifacts, gate.views),
+        recording_room=recording_room,
         following=following,
         usage=usage,
         sharing=sharing,
@@ -318,6 +309,7 @@ async def _build(
         notifications=notifications,
         exporting=_exporting(config, db, audit, clock, plugins, witnessing),
         witnessing=witnessing,
+        log_of_logs=LogOfLogs(db, audit),
         first_answers=FirstAnswers(db, clock.now_us),
         is_demo=is_demo,
         opened_us=clock.now_us(),

@@ -23,6 +23,7 @@ from failgate.artifacts.artifacts import Artifacts
 from failgate.artifacts.keys import ArtifactKeys
 from failgate.audit.exporting import Exporting
 from failgate.audit.log import AuditLog
+from failgate.audit.log_of_logs import LogOfLogs
 from failgate.audit.witnessing import Witnessing
 from failgate.base.clock import Clock
 from failgate.base.db import Database
@@ -36,10 +37,7 @@ from failgate.gate.rule_proposals import RuleProposals
 from failgate.gate.rules import Rules
 from failgate.loader.slots import OpenedPlugins
 from failgate.notify.room import Notifications
-from failgate.recordings.deletion import RecordingDeletion
-from failgate.recordings.reading import RecordingReading
-from failgate.recordings.recordings import Recordings
-from failgate.recordings.rescanning import RecordingRescanning
+from failgate.recordings.room import RecordingRoom
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.reports import Reports
 from failgate.reports.rescanning import Rescanning
@@ -98,10 +96,7 @@ class Services:
     resealing: Resealing
     rescanning: Rescanning
     report_room: ReportRoom
-    recordings: Recordings
-    recording_reading: RecordingReading
-    recording_deletion: RecordingDeletion
-    recording_rescanning: RecordingRescanning
+    recording_room: RecordingRoom
     following: Feed
     usage: Usage
     outbound: Outbound
@@ -115,6 +110,7 @@ class Services:
     notifications: Notifications
     exporting: Exporting
     witnessing: Witnessing
+    log_of_logs: LogOfLogs
     first_answers: FirstAnswers
     is_demo: bool
     opened_us: int

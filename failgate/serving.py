@@ -20,6 +20,8 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     """Record what runs, bring the rules and the queue back, start timers and exporters."""
     await _record_start(services)
     stack.push_async_callback(_record_stop, services)
+    services.log_of_logs.start()
+    stack.push_async_callback(services.log_of_logs.close)
     await services.sso.declare(services.config.sso)
     await tell_unlisted(services.db, services.outbound)
     await services.rules.check()
@@ -38,8 +40,8 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
         log.info("redaction.renewed", workspaces=renewed, rules=RULES_VERSION)
     services.rescanning.due.start()
     stack.push_async_callback(services.rescanning.due.close)
-    services.recording_rescanning.due.start()
-    stack.push_async_callback(services.recording_rescanning.due.close)
+    services.recording_room.rescanning.due.start()
+    stack.push_async_callback(services.recording_room.rescanning.due.close)
     preparing = asyncio.get_running_loop().create_task(services.scim.prepare(), name="preparing-scim")
     stack.push_async_callback(asyncio.wait, {preparing})
     sweeping = Sweeping(_sweeps(services), at_start=services.artifacts.sweep_orphans)
@@ -65,7 +67,7 @@ def _sweeps(services: Services) -> Sequence[Sweep]:
         services.deletion.sweep,
         services.report_room.retention.sweep,
         services.notifications.outbox.sweep,
-        services.recordings.sweep,
+        services.recording_room.recordings.sweep,
         services.gate.glass.remind,
     )
 

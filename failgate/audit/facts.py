@@ -236,6 +236,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.BACKUP_RESTORED: {"manifest": Digest, "made_us": Microseconds, "keys": Word, "forgotten": Count},
     Act.ACCESS_DENIED: {"permission": Word, "reason": Word, "count": _COUNT},
     Act.CLOCK_STEP: {"from_us": Microseconds, "to_us": Microseconds},
+    Act.HEAD_RECORDED: {"size": Count, "root": Digest},
     Act.ROLLBACK_ACCEPTED: {
         "signed_size": Count,
         "signed_root": _DIGEST,

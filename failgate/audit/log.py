@@ -16,15 +16,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from failgate.audit.chain import BEFORE_FIRST
 from failgate.audit.checkpoint import read_unverified
 from failgate.audit.nodes import StoredTree
-from failgate.audit.notary import Notary, Rollback
+from failgate.audit.notary import Notary, Rollback, accepted
 from failgate.audit.pending import Pending
 from failgate.audit.places import SEQ_BITS, record_position
 from failgate.audit.proof import Proof
-from failgate.audit.record import SERVER, Act, Event
+from failgate.audit.record import SYSTEM, Act, Event
+from failgate.audit.recorded import newest_head
 from failgate.audit.stored import StoredHead, StoredRecord, read_head, read_heads, stored_head_of
 from failgate.audit.tree import EMPTY_ROOT, TILE_WIDTH, ProofRejected
 from failgate.base.background import Background
-from failgate.base.canonical import JSON, base64url
 from failgate.base.clock import Clock
 from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import FailgateError, NotFound
@@ -87,19 +87,21 @@ class AuditLog:
         self._signing = Background("audit-signing", self._step)
 
     async def open(self, *, accept_rollback: bool = False) -> list[Rollback]:
-        """Compare every log with its signed head, then sign in the background; return the rollbacks that were accepted.
+        """Compare every log with its signed and its recorded head, then sign in the background; return the rollbacks.
 
-        Each accepted one is recorded in its log and signed at once.
+        Each one that is accepted is recorded in its log and in `system`, and signed at once.
 
         Raises: StartRefused (the database is behind what was signed or differs from it, or a file of the signer is
         missing or damaged).
         """
-        accepted = await self.notary.open(accept_rollback=accept_rollback)
-        for rollback in accepted:
-            await self.record(_accepted(rollback))
+        heads = [await newest_head(self, stored.log) for stored in await self.heads() if stored.log != SYSTEM]
+        recorded = [head for head in heads if head is not None]
+        rollbacks = await self.notary.open(accept_rollback=accept_rollback, recorded=recorded)
+        for event in (event for rollback in rollbacks for event in accepted(rollback)):
+            await self.record(event)
         await self.notary.sign_all()
         self._signing.start()
-        return accepted
+        return rollbacks
 
     async def close(self) -> None:
         """Sign every head and stop; what cannot be signed is logged. The database is still open when this is called."""
@@ -320,7 +322,7 @@ class AuditLog:
 
     async def checkpoints(self) -> dict[str, str]:
         """Return the signed note of the head of every log. Raises: StorageUnavailable, StartRefused."""
-        return await self._notary.notes()
+        return await self.notary.notes()
 
     async def vkey(self, log: str) -> str:
         """Return the verifier key that proves checkpoints of `log`, as text."""
@@ -385,14 +387,3 @@ def _stored(log: str, row: Row) -> StoredRecord:
 def _require(size: int, largest: int) -> None:
     if not 0 <= size <= largest:
         raise ProofRejected(f"The log has {largest} records, not {size}.")
-
-
-def _accepted(rollback: Rollback) -> Event:
-    facts = {
-        "signed_size": rollback.signed_size,
-        "signed_root": base64url(rollback.signed_root),
-        "found_size": rollback.found_size,
-        "found_root": base64url(rollback.found_root),
-        "reason": rollback.sentence[:200],
-    }
-    return Event(Act.ROLLBACK_ACCEPTED, rollback.log, "log", rollback.log, SERVER, cast("dict[str, JSON]", facts))

@@ -5,7 +5,8 @@ what was signed before. A log that does otherwise refuses the start of the serve
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,6 +15,8 @@ from failgate.audit.chain import Head
 from failgate.audit.checkpoint import Checkpoint, NoteRejected, read_unverified
 from failgate.audit.handover import HANDOVERS_FILE, read_handovers, write_handovers
 from failgate.audit.nodes import StoredTree
+from failgate.audit.record import SERVER, SYSTEM, Act, Event
+from failgate.audit.recorded import RecordedHead
 from failgate.audit.signing import (
     KEY_FILE,
     SIDECAR_FILE,
@@ -30,6 +33,7 @@ from failgate.audit.signing import (
 )
 from failgate.audit.stored import StoredHead, read_head, read_heads
 from failgate.audit.tree import EMPTY_ROOT
+from failgate.base.canonical import JSON, base64url
 from failgate.base.db import Database
 from failgate.base.errors import Conflict, StartRefused, StorageUnavailable
 
@@ -75,10 +79,12 @@ class Notary:
         self._signed_anew: set[str] = set()  # logs whose note is by a key from before
         self._lock = asyncio.Lock()
 
-    async def open(self, *, accept_rollback: bool = False) -> list[Rollback]:
+    async def open(self, *, accept_rollback: bool = False, recorded: Sequence[RecordedHead] = ()) -> list[Rollback]:
         """Read or make key and sidecar, compare every signed head with the database; return what was accepted.
 
-        Raises: StartRefused (the database is behind a signed head or differs from it, a file is missing or damaged).
+        `recorded` are heads of other logs that the log `system` records; they are compared as well.
+
+        Raises: StartRefused (the database is behind a head or differs from it, a file is missing or damaged).
         """
         async with self._lock:
             if self._signer is not None:
@@ -87,6 +93,8 @@ class Notary:
             is_first = self._given is not None and not await read_heads(self._database)
             signer, notes, gaps = await asyncio.to_thread(self._read_files, accept_rollback, is_first)
             found = gaps + await self._rollbacks(signer, notes)
+            known = {rollback.log for rollback in found}
+            found += [one for one in await self._contradictions(recorded) if one.log not in known]
             if found and not accept_rollback:
                 raise StartRefused(" ".join(rollback.sentence for rollback in found), hint=_ACCEPT)
             for rollback in found:
@@ -255,6 +263,17 @@ class Notary:
                 found.append(rollback)
         return found
 
+    async def _contradictions(self, recorded: Sequence[RecordedHead]) -> list[Rollback]:
+        heads = {stored.log: stored for stored in await read_heads(self._database)} if recorded else {}
+        found: list[Rollback] = []
+        for head in recorded:
+            stored = heads.get(head.log) or StoredHead(head.log, 0, _EMPTY)
+            rollback = await self._rollback(stored, Checkpoint("", head.size, head.root))
+            if rollback is not None:
+                sentence = f"{rollback.sentence} So says record {head.seq} of the log system."
+                found.append(replace(rollback, sentence=sentence))
+        return found
+
     def _check_origin(self, signer: Signer, log: str, note: str) -> None:
         """Refuse a note that our key signed under another name: nothing went back, a setting was changed."""
         try:
@@ -297,6 +316,19 @@ def next_of(path: Path) -> Path:
 
 def _made_or_read(path: Path) -> Ed25519PrivateKey:
     return read_key(path) or make_key(path)
+
+
+def accepted(rollback: Rollback) -> list[Event]:
+    """Return what records that `rollback` was accepted: in its log, and where heads of other logs are recorded."""
+    facts: dict[str, JSON] = {
+        "signed_size": rollback.signed_size,
+        "signed_root": base64url(rollback.signed_root),
+        "found_size": rollback.found_size,
+        "found_root": base64url(rollback.found_root),
+        "reason": rollback.sentence[:200],
+    }
+    logs = dict.fromkeys((rollback.log, SYSTEM))
+    return [Event(Act.ROLLBACK_ACCEPTED, log, "log", rollback.log, SERVER, facts) for log in logs]
 
 
 def _gap(sentence: str, log: str = "system") -> Rollback:

@@ -192,6 +192,7 @@ class Act(StrEnum):
     BACKUP_RESTORED = "backup.restored"
     ACCESS_DENIED = "access.denied"
     CLOCK_STEP = "clock.step"
+    HEAD_RECORDED = "head.recorded"
     ROLLBACK_ACCEPTED = "rollback.accepted"
 
 

@@ -1,15 +1,16 @@
 """Verification: reads every record of the logs and works everything out anew from the bytes.
 
 For each record: the canonical bytes, its number, its log, its object, the hash of the record before, its own hash. For
-each log: the root in its head, the stored nodes of the tree, the last signed head (the sidecar) and any checkpoint that
-somebody kept elsewhere. Records are read in pages, so memory stays flat. The walk over a log (`walk.py`) decides; on
-SQLite, processes beside it sweep the chunks of a large log ahead (`sweepers.py`).
+each log: the root in its head, the stored nodes of the tree, the last signed head (the sidecar), any checkpoint that
+somebody kept elsewhere, and what the log `system` records of the heads of the others. Records are read in pages, so
+memory stays flat. The walk over a log (`walk.py`) decides; on SQLite, processes beside it sweep the chunks of a large
+log ahead (`sweepers.py`).
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Literal
@@ -18,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from failgate.audit.checkpoint import Checkpoint, NoteRejected, Verifier, open_note, read_unverified
 from failgate.audit.places import SEQ_BITS, record_position
+from failgate.audit.record import SYSTEM
+from failgate.audit.recorded import RecordedHead, contradiction, recorded_heads
 from failgate.audit.signing import KEY_FILE, SIDECAR_FILE, Signer, key_in_use, read_sidecar, signer_of
 from failgate.audit.stored import HeadUnreadable, read_head, read_heads
 from failgate.audit.sweep import CHUNK, SqlitePages
@@ -112,13 +115,25 @@ async def verify_logs(
     for source, note in against:
         log, checkpoint = _kept_elsewhere(note, signer, vkeys, {*heads, *anchors})
         anchors.setdefault(log, []).append(Anchor(checkpoint, source))
-    for log in sorted({*heads, *anchors} if logs is None else set(logs)):
-        verdicts.append(await verify_log(database, log, anchors.get(log, ())))
+    system = await verify_log(database, SYSTEM, anchors.get(SYSTEM, ()))
+    recorded = await recorded_heads(database) if system.state == "intact" else {}
+    for log in sorted({*heads, *anchors, *recorded} if logs is None else set(logs)):
+        if log == SYSTEM:
+            verdicts.append(system)
+            continue
+        verdict = await verify_log(database, log, anchors.get(log, ()))
+        verdicts.append(await _as_recorded(database, verdict, recorded.get(log, ())))
     if logs is None:
         verdicts += await _strays(database, {stored.number for stored in heads.values()})
     if gap:
         verdicts.append(LogVerdict("all logs", 0, EMPTY_ROOT, "incomplete", None, gap))
     return Verification(tuple(verdicts))
+
+
+async def _as_recorded(database: Database, verdict: LogVerdict, recorded: Sequence[RecordedHead]) -> LogVerdict:
+    """Compare an intact log with what the log `system` records of it."""
+    wrong = await contradiction(database, verdict.log, recorded) if verdict.state == "intact" else None
+    return verdict if wrong is None else replace(verdict, state="tampered", first_bad=wrong[0], reason=wrong[1])
 
 
 async def verify_log(database: Database, log: str, anchors: Sequence[Anchor] = ()) -> LogVerdict:

@@ -43,7 +43,7 @@ async def begin(
     """Begin a recording; `chain` is the link that its first chunk follows."""
     visit = visit_of(request)
     key = key_of(request, idempotency_key, data)
-    return await services_of(request).recordings.begin(visit.principal, visit.here().id, data, key)
+    return await services_of(request).recording_room.recordings.begin(visit.principal, visit.here().id, data, key)
 
 
 async def extend(
@@ -59,35 +59,35 @@ async def extend(
     if not _LINK.fullmatch(chain):
         raise BadInput("`chain` is no link.", hint="Send 64 hexadecimal digits in lower case.")
     content = await read_whole(request, MOST_CHUNK_BYTES)
-    recordings = services_of(request).recordings
+    recordings = services_of(request).recording_room.recordings
     return await recordings.extend(visit.principal, visit.here().id, id, int(number), chain, content)
 
 
 async def hear(request: Asking, id: FromPath[str]) -> RecordingReceipt:  # noqa: A002 - the path's word
     """Say that the recorder lives although nothing is shown; from one that is silent for 30 s the recording broke."""
     visit = visit_of(request)
-    return await services_of(request).recordings.hear(visit.principal, visit.here().id, id)
+    return await services_of(request).recording_room.recordings.hear(visit.principal, visit.here().id, id)
 
 
 async def end(request: Asking, id: FromPath[str], data: JSONBody[EndRecording]) -> RecordingReceipt:  # noqa: A002 - the path's word
     """End a recording, naming its last link; with `is_broken` when what was recorded was killed."""
     visit = visit_of(request)
-    return await services_of(request).recordings.end(visit.principal, visit.here().id, id, data)
+    return await services_of(request).recording_room.recordings.end(visit.principal, visit.here().id, id, data)
 
 
 async def listing(request: Asking, limit: Limit = 50, after: After = None) -> RecordingPage:
     """List recordings, the newest first."""
-    return await services_of(request).recording_reading.page(visit_of(request).here().id, limit, after)
+    return await services_of(request).recording_room.reading.page(visit_of(request).here().id, limit, after)
 
 
 async def one(request: Asking, id: FromPath[str]) -> RecordingView:  # noqa: A002 - the path's word
     """Answer one recording: its commands, its chunks and their links; nothing of what it shows."""
-    return await services_of(request).recording_reading.view(visit_of(request).here().id, id)
+    return await services_of(request).recording_room.reading.view(visit_of(request).here().id, id)
 
 
 async def cast(request: Asking, id: FromPath[str], version: Version = "2") -> Response[Any]:  # noqa: A002 - the path's word
     """Download a recording as asciicast; the reading is on record before the first byte."""
-    visit, reading = visit_of(request), services_of(request).recording_reading
+    visit, reading = visit_of(request), services_of(request).recording_room.reading
     recording = await reading.find(visit.here().id, id)
     pieces = await reading.open(visit.principal, recording, await reading.chunks(recording))
     if version == "3":
@@ -102,9 +102,9 @@ async def cast(request: Asking, id: FromPath[str], version: Version = "2") -> Re
 async def delete(request: Asking, id: FromPath[str]) -> DeletedRecording:  # noqa: A002 - the path's word
     """Delete a recording that has ended; answers the receipt. What other recordings or reports name of it stays."""
     visit = visit_of(request)
-    return await services_of(request).recording_deletion.delete(visit.principal, visit.here().id, id)
+    return await services_of(request).recording_room.deletion.delete(visit.principal, visit.here().id, id)
 
 
 async def proof(request: Asking, id: FromPath[str]) -> ChainProof:  # noqa: A002 - the path's word
     """Read all chunks, fold their chain again and compare it with the audit log; answers whether it is intact."""
-    return await services_of(request).recording_reading.prove(visit_of(request).here().id, id)
+    return await services_of(request).recording_room.reading.prove(visit_of(request).here().id, id)

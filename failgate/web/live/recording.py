@@ -30,7 +30,7 @@ _FINISHED: Final = 1000
 async def recording_socket(socket: WebSocket[Any, Any, Any], id: FromPath[str]) -> None:  # noqa: A002 - the path's word
     """Send what the recording shows until it ends, the page leaves, the session ends or the server stops."""
     visit, services = visit_of(socket), services_of(socket)
-    reading = services.recording_reading
+    reading = services.recording_room.reading
     recording = await reading.find(visit.here().id, id)
     chunks = (contiguous(await reading.chunks(recording), _BEGUN_BYTES) or [[]])[-1]
     await reading.open(visit.principal, recording, chunks)
@@ -63,7 +63,7 @@ async def _speak(
 ) -> int:
     """Send frames; return the code to close with: it ended, or the role or the token is gone."""
     visit, services = visit_of(socket), services_of(socket)
-    reading, loop = services.recording_reading, asyncio.get_running_loop()
+    reading, loop = services.recording_room.reading, asyncio.get_running_loop()
     player = LivePlayback(recording.begun.width, recording.begun.height)
     sent = chunks[0].number if chunks else recording.chunks
     while True:

@@ -38,7 +38,7 @@ async def delete(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - th
     """Delete the recording and show the receipt."""
     visit = visit_of(request)
     try:
-        receipt = await services_of(request).recording_deletion.delete(visit.principal, visit.here().id, id)
+        receipt = await services_of(request).recording_room.deletion.delete(visit.principal, visit.here().id, id)
     except Conflict as refused:
         return await _show(request, id, refused)
     return await show(
@@ -48,7 +48,7 @@ async def delete(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - th
 
 async def _show(request: Asking, recording_id: str, refused: Conflict | None = None) -> Page:
     visit, services = visit_of(request), services_of(request)
-    reading = services.recording_reading
+    reading = services.recording_room.reading
     recording = await reading.find(visit.here().id, recording_id)
     view = SessionDeletionView(
         session_row(view_of(recording), services.clock.now_us()),

@@ -35,7 +35,7 @@ _WITHHELD: Final = "The server still found a secret in it: nobody but who record
 async def listing(request: Asking, after: After = None) -> Page:
     """List recordings, newest first."""
     visit, services = visit_of(request), services_of(request)
-    found = await services.recording_reading.page(visit.here().id, PAGE, after)
+    found = await services.recording_room.reading.page(visit.here().id, PAGE, after)
     view = sessions_view(found.items, found.next, visit.here().slug, services.clock.now_us())
     return await show(request, "recordings.html", view, title="Sessions", room="sessions")
 
@@ -43,7 +43,7 @@ async def listing(request: Asking, after: After = None) -> Page:
 async def one(request: Asking, id: FromPath[str], part: Part = 1) -> Page:  # noqa: A002 - the path's word
     """Show one recording: its commands and one part of it, played."""
     visit, services = visit_of(request), services_of(request)
-    reading, now_us = services.recording_reading, services.clock.now_us()
+    reading, now_us = services.recording_room.reading, services.clock.now_us()
     recording = await reading.find(visit.here().id, id)
     parts = contiguous(await reading.chunks(recording), PART_BYTES)
     number = min(part, max(len(parts), 1)) - 1
@@ -66,7 +66,7 @@ async def one(request: Asking, id: FromPath[str], part: Part = 1) -> Page:  # no
 
 async def frames(request: Asking, id: FromPath[str], part: Part = 1) -> Response[bytes]:  # noqa: A002 - the path's word
     """Answer the frames of one part as JSON. Raises: NotFound (no such part, or it is withheld)."""
-    visit, reading = visit_of(request), services_of(request).recording_reading
+    visit, reading = visit_of(request), services_of(request).recording_room.reading
     recording = await reading.find(visit.here().id, id)
     parts = contiguous(await reading.chunks(recording), PART_BYTES)
     played = await _played(request, recording, parts, part - 1) if part <= len(parts) else None
@@ -80,7 +80,7 @@ async def _played(
 ) -> Playback | None:
     """Return one part played, with times from its beginning; the reading is on record."""
     chunks = parts[number]
-    pieces = await services_of(request).recording_reading.open(visit_of(request).principal, recording, chunks)
+    pieces = await services_of(request).recording_room.reading.open(visit_of(request).principal, recording, chunks)
     content = b"".join([piece async for piece in pieces])
     if number:
         begun = recording.begun

@@ -26,10 +26,25 @@ class Proven:
     is_key_given: bool
     manifest: Manifest
     is_whole: bool
+    held: Held
 
 
-def verify_bundle(path: Path, vkey: str | None = None, kept: Sequence[tuple[str, bytes]] = ()) -> Proven:
+@dataclass(frozen=True)
+class Told:
+    """What record `seq` of another log, of the time `ts`, says of this one: how many records it had, and their root."""
+
+    size: int
+    root: bytes
+    seq: int
+    ts: str
+
+
+def verify_bundle(
+    path: Path, vkey: str | None = None, kept: Sequence[tuple[str, bytes]] = (), told: Sequence[Told] = ()
+) -> Proven:
     """Verify the bundle at `path`, signed by `vkey` (without one: by its own key), against `kept` (name, note).
+
+    `told` are heads of this log that the log of logs records.
 
     Raises: Tampered, Unusable, Incomplete.
     """
@@ -45,18 +60,44 @@ def verify_bundle(path: Path, vkey: str | None = None, kept: Sequence[tuple[str,
             raise Tampered(
                 checkpoint.size, f"The log has {checkpoint.size} records, {head.size} were signed before ({name})."
             )
+    for one in told:
+        _must_have_been(one, checkpoint, manifest)
     held = hold(bundle, checkpoint.size, checkpoint.root, manifest)
     swept = None if bundle.is_cut else sweep(held)
     if swept is None or root_of(*swept) != checkpoint.root:
         swept = Walk(held).run()
         _check_hashes(held, swept[0])
-    for name, head in heads:
-        if _root_at(held, head.size, *swept) != head.root:
-            raise Tampered(None, f"The first {head.size} records are not those that were signed before ({name}).")
+    _compare_heads(held, heads, told, swept)
     if manifest.begin is not None or manifest.end is not None:
         check_borders(manifest, checkpoint.size, _times(held, manifest))
     is_whole = (manifest.first, manifest.last) == (0, checkpoint.size - 1)
-    return Proven(checkpoint, key, given is not None, manifest, is_whole)
+    return Proven(checkpoint, key, given is not None, manifest, is_whole, held)
+
+
+def _compare_heads(
+    held: Held,
+    heads: Sequence[tuple[str, Checkpoint]],
+    told: Sequence[Told],
+    swept: tuple[list[bytes], list[bytes]],
+) -> None:
+    """Compare the records with heads that somebody kept, and with those that were told of. Raises: Tampered."""
+    for name, head in heads:
+        if _root_at(held, head.size, *swept) != head.root:
+            raise Tampered(None, f"The first {head.size} records are not those that were signed before ({name}).")
+    for one in told:
+        if _root_at(held, one.size, *swept) != one.root:
+            said = f"record {one.seq} of the log of logs tells of"
+            raise Tampered(None, f"The first {one.size} records are not those that {said}.")
+
+
+def _must_have_been(told: Told, checkpoint: Checkpoint, manifest: Manifest) -> None:
+    """Refuse a bundle that is shorter than the log was when a record told of it. Raises: Tampered, Incomplete."""
+    if told.size <= checkpoint.size:
+        return
+    said = f"record {told.seq} of the log of logs tells of {told.size}"
+    if manifest.made > told.ts:
+        raise Tampered(checkpoint.size, f"The log has {checkpoint.size} records, and {said} before this was exported.")
+    raise Incomplete(f"The bundle has {checkpoint.size} records, and {said}, later: export this log once more.")
 
 
 def _signed_head(bundle: Bundle, given: Key | None) -> tuple[Checkpoint, Key]:

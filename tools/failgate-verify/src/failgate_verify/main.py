@@ -1,4 +1,4 @@
-"""The command line: `failgate-verify full | inclusion | consistency | diff | policy`."""
+"""The command line: `failgate-verify full | inclusion | consistency | diff | policy | heads`."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from typing import Any
 from failgate_verify import __version__
 from failgate_verify.bundle import read_file
 from failgate_verify.full import Proven, verify_bundle
+from failgate_verify.heads import compare
 from failgate_verify.notes import (
     LARGEST_NOTE,
     Checkpoint,
@@ -183,6 +184,18 @@ def _policy(given: argparse.Namespace) -> Answer:
     return _head(checkpoint) | {"lines": [f"log      {shown(checkpoint.origin)}", *lines]}
 
 
+def _heads(given: argparse.Namespace) -> Answer:
+    system, found = compare(given.log_of_logs, given.bundles, given.vkey)
+    lines = [
+        f"log of logs  {shown(system.checkpoint.origin)}, {system.checkpoint.size} records",
+        f"key  {_key_line(system)}",
+    ]
+    for one in found:
+        origin, size = shown(one.proven.checkpoint.origin), one.proven.checkpoint.size
+        lines.append(f"log  {origin}, {size} records: {one.heads} recorded heads, each of them was one")
+    return _head(system.checkpoint) | {"heads": [one.heads for one in found], "lines": lines}
+
+
 class _Quorum(argparse.Action):
     """`--witness k/n KEY …`: the number stands before the keys."""
 
@@ -244,6 +257,13 @@ def _parser() -> argparse.ArgumentParser:
         help="K of these N keys have to; may be repeated",
     )
     policy.set_defaults(verb=_policy)
+
+    heads = verbs.add_parser("heads", parents=[common], help="is each log as the log of logs records it?")
+    heads.add_argument("log_of_logs", type=Path, help="the bundle of the log `system`; --vkey is its key")
+    heads.add_argument(
+        "bundles", type=Path, nargs="+", metavar="BUNDLE", help="bundles of other logs of the same server"
+    )
+    heads.set_defaults(verb=_heads)
     return parser
 
 

@@ -12,12 +12,16 @@ LARGEST = 64 * 1024  # bytes
 
 
 class Manifest(NamedTuple):
-    """The records from `first` to `last`; `begin` and `end` are the times of the period, None when it is open there."""
+    """The records from `first` to `last`; `begin` and `end` are the times of the period, None when it is open there.
+
+    `made` is when the bundle says that it was made; empty when it does not.
+    """
 
     first: int
     last: int
     begin: str | None
     end: str | None
+    made: str = ""
 
     def needed(self, size: int) -> tuple[int, int]:
         """Return the tiles of records that have to be there, in a log of `size`: those with the records around too."""
@@ -42,7 +46,14 @@ def read_manifest(text: bytes, checkpoint: Checkpoint) -> Manifest:
         raise Unusable(f"manifest.json is not of {FORMAT}.")
     if members.get("v") != 1:
         raise Unusable("The bundle is of another version than this program reads (1).")
-    found = Manifest(members.get("first", -1), members.get("last", -1), members.get("from"), members.get("to"))
+    made = members.get("made_at")
+    found = Manifest(
+        members.get("first", -1),
+        members.get("last", -1),
+        members.get("from"),
+        members.get("to"),
+        made if type(made) is str else "",
+    )
     if members.get("origin") != checkpoint.origin:
         said = shown(str(members.get("origin"))[:120])
         raise Tampered(None, f"manifest.json is of {said}, the checkpoint of {shown(checkpoint.origin)}.")
@@ -59,7 +70,7 @@ def read_manifest(text: bytes, checkpoint: Checkpoint) -> Manifest:
 
 def check_borders(manifest: Manifest, size: int, times: dict[int, str]) -> None:
     """Compare the period with the `times` of the records at its borders and around it. Raises: Tampered."""
-    first, last, begin, end = manifest
+    first, last, begin, end, _ = manifest
     if begin is not None and (times[first] < begin or (first > 0 and times[first - 1] >= begin)):
         raise Tampered(None, f"manifest.json: record {first} is not the first one since {shown(begin[:40])}.")
     if end is not None and (times[last] >= end or (last + 1 < size and times[last + 1] < end)):
