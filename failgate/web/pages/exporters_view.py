@@ -67,7 +67,7 @@ class ExportersView:
     """
 
     cards: tuple[ExporterCard, ...]
-    witnesses: tuple[WitnessCard, ...]
-    quorum: int
-    held: str | None
     done: str | None = None
+    witnesses: tuple[WitnessCard, ...] = ()
+    quorum: int = 1
+    held: str | None = None

@@ -40,7 +40,7 @@ async def _show(request: Asking, *, done: str | None = None) -> Page:
     held = None
     if services.exporting.required.is_unwitnessed:
         held = "Nothing is changed until enough witnesses have cosigned the audit log."
-    view = ExportersView(cards, witnesses, services.witnessing.quorum, held, done)
+    view = ExportersView(cards, done, witnesses, services.witnessing.quorum, held)
     return await show(
         request, "platform_exporters.html", view, title="Exporters and witnesses", room="platform-exporters"
     )
