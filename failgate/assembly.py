@@ -46,6 +46,7 @@ from failgate.loader.opening import open_artifact_store, open_plugins
 from failgate.loader.slots import OpenedPlugins
 from failgate.notify.cursor import follow_from
 from failgate.notify.room import build_notifications
+from failgate.reconciling.reconciliation import Reconciliation
 from failgate.recordings.room import build_recordings
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.rescanning import Rescanning
@@ -310,6 +311,7 @@ async def _build(
         exporting=_exporting(config, db, audit, clock, plugins, witnessing),
         witnessing=witnessing,
         log_of_logs=LogOfLogs(db, audit),
+        reconciliation=Reconciliation(db, audit, clock, plugins.rulebook),
         first_answers=FirstAnswers(db, clock.now_us),
         is_demo=is_demo,
         opened_us=clock.now_us(),

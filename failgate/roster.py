@@ -37,6 +37,7 @@ from failgate.gate.rule_proposals import RuleProposals
 from failgate.gate.rules import Rules
 from failgate.loader.slots import OpenedPlugins
 from failgate.notify.room import Notifications
+from failgate.reconciling.reconciliation import Reconciliation
 from failgate.recordings.room import RecordingRoom
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.reports import Reports
@@ -111,6 +112,7 @@ class Services:
     exporting: Exporting
     witnessing: Witnessing
     log_of_logs: LogOfLogs
+    reconciliation: Reconciliation
     first_answers: FirstAnswers
     is_demo: bool
     opened_us: int

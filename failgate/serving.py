@@ -44,6 +44,8 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     stack.push_async_callback(services.recording_room.rescanning.due.close)
     preparing = asyncio.get_running_loop().create_task(services.scim.prepare(), name="preparing-scim")
     stack.push_async_callback(asyncio.wait, {preparing})
+    services.reconciliation.start()
+    stack.push_async_callback(services.reconciliation.close)
     sweeping = Sweeping(_sweeps(services), at_start=services.artifacts.sweep_orphans)
     sweeping.start()
     stack.push_async_callback(sweeping.close)

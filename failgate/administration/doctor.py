@@ -204,7 +204,7 @@ async def _backup(services: Services, _: "Examination") -> list[Finding]:
     return [Finding("backup", "warn" if hours >= OLD_BACKUP_HOURS else "ok", sentence, mend)]
 
 
-async def _audit(services: Services, _: "Examination") -> list[Finding]:
+async def _audit(services: Services, examination: "Examination") -> list[Finding]:
     """Sign every head, which fails where the database contradicts what was signed before."""
     try:
         heads = await read_heads(services.db)
@@ -224,7 +224,20 @@ async def _audit(services: Services, _: "Examination") -> list[Finding]:
             found.append(Finding(name, "fail", f"{behind}. {problem}", mend))
         else:
             found.append(Finding(name, "warn" if lag.seconds > SLOW_EXPORT_SECONDS else "ok", f"{behind}.", mend))
-    return found + await _witnesses(services)
+    return [*found, *await _witnesses(services), await _reconciled(services, is_due=examination.deep)]
+
+
+async def _reconciled(services: Services, *, is_due: bool) -> Finding:
+    """Tell what the last comparison of tables and log found; make one when `is_due`."""
+    room, name, mend = services.reconciliation, "rows and records", "failgate audit reconcile names each of them."
+    if is_due:
+        await room.run()
+    if room.problem is not None:
+        return Finding(name, "fail", room.problem, mend)
+    if room.outcome is None:
+        sentence = "Not compared since the start; the server does so each day, and --deep does now."
+        return Finding(name, "ok", sentence, mend)
+    return Finding(name, "ok", f"{room.outcome.rows} rows are as the audit log records them.", mend)
 
 
 async def _witnesses(services: Services) -> list[Finding]:

@@ -62,6 +62,7 @@ class Installation:
             "log_key.rotate": (Arguments, self._rotate_log_key),
             "rules.stored": (Arguments, self._stored_rules),
             "audit.checkpoint": (OneLog, self._checkpoint),
+            "audit.reconcile": (Arguments, self._reconcile),
             "artifacts.rotate_key": (Arguments, self._rotate_artifact_key),
             "artifacts.encrypt": (Encryption, self._encrypt_artifacts),
         }
@@ -120,6 +121,14 @@ class Installation:
     async def _stored_rules(self, _: Arguments) -> Answer:
         book = self._services.plugins.rulebook
         return {"rules": [list(row) for row in await book.stored()] if book is not None else []}
+
+    async def _reconcile(self, _: Arguments) -> Answer:
+        outcome = await self._services.reconciliation.run()
+        differences = [
+            {"kind": one.kind, "id": one.id, "log": one.log, "seq": one.seq, "sentence": str(one)}
+            for one in outcome.differences
+        ]
+        return {"rows": outcome.rows, "differences": differences}
 
     async def _checkpoint(self, one: OneLog) -> Answer:
         kept = {"system", *(left.id for left in await self._services.deletion.deleted())}

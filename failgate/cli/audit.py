@@ -180,6 +180,24 @@ async def _stored_rules(config: Config, data: Path) -> _StoredRules:
 
 
 @audit.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as a JSON object.")
+@data_option
+@config_option
+def reconcile(as_json: bool, data: Path, config_path: Path | None) -> None:
+    """Compare what is stored with what is recorded: exit 0 as recorded, 1 something differs (each is named)."""
+    from failgate.cli.control import carry_out
+
+    answer = run_loop(carry_out("audit.reconcile", {}, data, config_path))
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        for one in answer["differences"]:
+            print(one["sentence"])
+        print(f"failgate: {answer['rows']} rows compared with the audit log, {len(answer['differences'])} differences")
+    sys.exit(TAMPERED if answer["differences"] else 0)
+
+
+@audit.command()
 @click.option(
     "--log", default="system", show_default=True, help="`system`, a workspace's slug, or the id of a deleted one."
 )

@@ -66,6 +66,10 @@ class Metrics:
             "failgate_audit_witness_conflict", "1 while a witness says that it saw another history.", ("witness",),
             registry=self._registry,
         )  # fmt: skip
+        self._contradictions = Gauge(
+            "failgate_audit_contradictions", "Rows and records that differ, by the last comparison.",
+            registry=self._registry,
+        )  # fmt: skip
         self._handshakes = Counter(
             "failgate_tls_handshakes_failed",
             "TLS handshakes that came to nothing.",
@@ -125,6 +129,10 @@ class Metrics:
     def unwitnessed(self, seconds: float) -> None:
         """Note how long the oldest record waits for enough cosignatures."""
         self._unwitnessed.set(seconds)
+
+    def contradictions(self, number: int) -> None:
+        """Note how many rows and records differ."""
+        self._contradictions.set(number)
 
     def notifications(self, states: Mapping[str, int]) -> None:
         """Note how many notifications stand how."""

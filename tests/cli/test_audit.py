@@ -128,3 +128,25 @@ def test_what_a_receiver_lost_is_named_beside_the_running_server(
         server.stop()
         if engine is not None:
             asyncio.run(engine.drop(url))
+
+
+def test_rows_and_records_are_compared_beside_a_server_and_without_one(stopped: Server) -> None:
+    place = ("--data", str(stopped.data), "--config", str(stopped.config))
+    good = failgate("audit", "reconcile", *place)
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert "rows compared with the audit log, 0 differences" in good.stdout
+    connection = sqlite3.connect(stopped.data / "failgate.sqlite")
+    connection.execute("UPDATE membership SET role = 'reviewer'")
+    connection.commit()
+    connection.close()
+    found = failgate("audit", "reconcile", "--json", *place)
+    [one] = json.loads(found.stdout)["differences"]
+    assert (found.returncode, one["kind"]) == (1, "member")
+    assert "it is reviewer, and its records say owner" in one["sentence"]
+    stopped.start()
+    try:
+        beside = failgate("audit", "reconcile", *place)
+        assert (beside.returncode, "its records say owner" in beside.stdout) == (1, True)
+        assert [line for line in stopped.logs if "audit.contradicted" in line]
+    finally:
+        stopped.stop()

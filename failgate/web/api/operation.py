@@ -62,6 +62,8 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         is_failing = follower.failure is not None
         counters.exporter(follower.name, lag.records, lag.seconds, is_failing=is_failing, put_aside=put_aside)
     await _count_witnesses(counters, services_of(request).witnessing)
+    outcome = services_of(request).reconciliation.outcome
+    counters.contradictions(0 if outcome is None else len(outcome.differences))
     counters.notifications(await services_of(request).notifications.outbox.states())
     return Response(counters.text(), media_type=MEDIA_TYPE)
 
@@ -91,6 +93,7 @@ async def run_checks(services: Services) -> list[Check]:
             for each in services.witnessing.witnesses
         ),
         _ask("witnesses", _said(_unwitnessed(services))),
+        _ask("rows and records", _said(services.reconciliation.problem), is_outage=False),
     ]
     return [*await asyncio.gather(*checks), Check("rules", services.rules.trouble, is_outage=False)]
 

@@ -60,10 +60,20 @@ class WitnessCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ReconciledCard:
+    """The last comparison of rows and records: its differences, each a sentence; `more` are not shown."""
+
+    rows: int
+    ended: Moment
+    differences: tuple[str, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExportersView:
     """Every exporter and every witness of the config, and what was done with one.
 
-    `quorum` witnesses are enough; `held` says why nothing is changed now.
+    `quorum` witnesses are enough; `held` says why nothing is changed now; `reconciled` is None before the first time.
     """
 
     cards: tuple[ExporterCard, ...]
@@ -71,3 +81,4 @@ class ExportersView:
     witnesses: tuple[WitnessCard, ...] = ()
     quorum: int = 1
     held: str | None = None
+    reconciled: ReconciledCard | None = None

@@ -7,8 +7,16 @@ from litestar.params import FromPath
 from failgate.audit.exporting import MOST_SHOWN, Standing, WitnessStanding
 from failgate.audit.follower import Lag, Position
 from failgate.audit.record import Actor
+from failgate.reconciling.reconciliation import Outcome
 from failgate.web.context import services_of, visit_of
-from failgate.web.pages.exporters_view import ExporterCard, ExportersView, PositionLine, RefusedLine, WitnessCard
+from failgate.web.pages.exporters_view import (
+    ExporterCard,
+    ExportersView,
+    PositionLine,
+    ReconciledCard,
+    RefusedLine,
+    WitnessCard,
+)
 from failgate.web.pages.showing import Asking, Page, show
 from failgate.web.pages.text import moment, span
 
@@ -40,7 +48,8 @@ async def _show(request: Asking, *, done: str | None = None) -> Page:
     held = None
     if services.exporting.required.is_unwitnessed:
         held = "Nothing is changed until enough witnesses have cosigned the audit log."
-    view = ExportersView(cards, done, witnesses, services.witnessing.quorum, held)
+    reconciled = _reconciled(services.reconciliation.outcome, now_us)
+    view = ExportersView(cards, done, witnesses, services.witnessing.quorum, held, reconciled)
     return await show(
         request, "platform_exporters.html", view, title="Exporters and witnesses", room="platform-exporters"
     )
@@ -80,6 +89,13 @@ def _witness(standing: WitnessStanding, now_us: int) -> WitnessCard:
         failed=moment(standing.failed_us, now_us) if standing.failed_us is not None else None,
         cosigned=moment(standing.cosigned_us, now_us) if standing.cosigned_us is not None else None,
     )
+
+
+def _reconciled(outcome: Outcome | None, now_us: int) -> ReconciledCard | None:
+    if outcome is None:
+        return None
+    shown = tuple(str(one) for one in outcome.differences[:MOST_SHOWN])
+    return ReconciledCard(outcome.rows, moment(outcome.ended_us, now_us), shown, len(outcome.differences) - len(shown))
 
 
 def _waiting(lag: Lag) -> str | None:

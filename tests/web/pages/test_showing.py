@@ -209,7 +209,7 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "platform well": ("platform.html", platform.InstallationView("1", at, (), (), (), platform.MailLine(False, "", 0, 0, 0, None, None), True, ("m",))),
         "platform plugins": ("platform_plugins.html", platform.PluginsView((platform.PluginLine(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL), platform.PluginLine(EVIL, EVIL, EVIL, EVIL, EVIL)))),
         "platform exporters": ("platform_exporters.html", exporters.ExportersView((exporter, replace(exporter, failure=None, is_proven=False, refused=()), replace(exporter, failure=None, lag=None)), EVIL)),
-        "platform witnesses": ("platform_exporters.html", exporters.ExportersView((), None, (witness, replace(witness, conflict=None), replace(witness, conflict=None, failure=None), replace(witness, conflict=None, failure=None, lag=None, behind=(), more=0, cosigned=None)), 2, EVIL)),
+        "platform witnesses": ("platform_exporters.html", exporters.ExportersView((), None, (witness, replace(witness, conflict=None), replace(witness, conflict=None, failure=None), replace(witness, conflict=None, failure=None, lag=None, behind=(), more=0, cosigned=None)), 2, EVIL, exporters.ReconciledCard(1, at, (EVIL,), 1))),
         "platform exporters none": ("platform_exporters.html", exporters.ExportersView(())),
         "platform connections": ("platform_connections.html", platform.ConnectionsView((platform.ConnectionLine(EVIL, EVIL, EVIL, EVIL),))),
         "platform connections none": ("platform_connections.html", platform.ConnectionsView(())),
