@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, cast
 
 import msgspec
 
@@ -87,8 +88,13 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 
 
 COLUMNS = tuple(name for name in Stored.__struct_fields__ if name != "votes")
+LATER = frozenset(
+    {"consumed_us", "finished_us", "exit_code", "duration_ms", "signal", "report_id"}
+    | {"wants_changes", "broken_by", "glass", "edited"}
+)  # what no request has when it is asked for: left out of `INSERT`, for each value costs
+_FIRST = [name for name in COLUMNS if name not in LATER]
 INSERT = (
-    f"INSERT INTO gate_command ({', '.join(COLUMNS)}) VALUES ({', '.join(f'${n}' for n in range(1, len(COLUMNS) + 1))})"
+    f"INSERT INTO gate_command ({', '.join(_FIRST)}) VALUES ({', '.join(f'${n}' for n in range(1, len(_FIRST) + 1))})"
 )
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM gate_command"
 SELECT_ONE = f"{SELECT} WHERE workspace_id = $1 AND id = $2"
@@ -100,9 +106,12 @@ _SELECT_VOTES = (
 )
 
 
+_first = itemgetter(*(place for place, name in enumerate(COLUMNS) if name not in LATER))
+
+
 def values_of(stored: Stored) -> tuple[Any, ...]:
     """Return the values of `INSERT`."""
-    return msgspec.structs.astuple(stored)[:-1]
+    return cast("tuple[Any, ...]", _first(msgspec.structs.astuple(stored)))
 
 
 async def with_votes(source: Database | Transaction, rows: Sequence[Row]) -> list[Stored]:

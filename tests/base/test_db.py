@@ -145,6 +145,44 @@ async def test_what_is_put_off_and_cannot_be_kept_refuses_its_group(numbers: Dat
     assert await stored(numbers) == [1]
 
 
+def put_off_rows(*numbers: int):
+    async def verb(tx: Transaction) -> None:
+        tx.put_off_rows("INSERT INTO number (n, label) VALUES ($1, $2)", [(n, f"n{n}") for n in numbers])
+
+    return verb
+
+
+@pytest.mark.parametrize("many", [0, 1, 2, 63, 64, 65, 203])
+async def test_all_rows_that_are_put_off_are_kept_however_many(numbers: Database, many: int) -> None:
+    await numbers.write(put_off_rows(*range(many)))
+    assert await numbers.fetch("SELECT n, label FROM number ORDER BY n") == [
+        {"n": n, "label": f"n{n}"} for n in range(many)
+    ]
+
+
+async def test_rows_that_are_put_off_are_refused_together(numbers: Database) -> None:
+    with pytest.raises(StorageUnavailable):
+        await numbers.write(put_off_rows(*range(70), 69))
+    assert await stored(numbers) == []
+
+
+async def test_rows_that_are_put_off_share_statements_on_sqlite(numbers: Database) -> None:
+    if numbers.dialect != "sqlite":
+        pytest.skip("PostgreSQL's driver sends them together")
+    statements: list[str] = []
+    numbers._writer._connection.set_trace_callback(statements.append)
+    await numbers.write(put_off_rows(*range(67)))
+    assert len([each for each in statements if each.startswith("INSERT")]) == 3  # of 64, of 2 and of 1
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\x00\xff", "", "0", 0, -(2**53)])
+async def test_a_value_reaches_the_database_as_it_is(numbers: Database, value: object) -> None:
+    kinds = {type(None): "TEXT", bytes: "BLOB" if numbers.dialect == "sqlite" else "BYTEA", str: "TEXT", int: "BIGINT"}
+    found = await numbers.fetch(f"SELECT CAST($1 AS {kinds[type(value)]}) AS value", value)
+    assert found == [{"value": value}]
+    assert type(found[0]["value"]) is type(value)
+
+
 async def test_a_verb_without_a_statement_has_no_savepoint(numbers: Database) -> None:
     statements: list[str] = []
     execute = numbers._writer.execute
