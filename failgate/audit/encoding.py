@@ -38,7 +38,7 @@ def _second(seconds: int) -> str:
 def timestamp(us: int) -> str:
     """Return `us` as `clock.to_rfc3339` does, faster."""
     seconds, rest = divmod(us, MICROSECONDS)
-    return f"{_second(seconds)}{rest:06d}Z"
+    return f"{_second(seconds)}{str(rest).zfill(6)}Z"
 
 
 def leaf_of(event: Event, seq: int, ts_us: int, prev: str, context: RequestContext | None = None) -> bytes:

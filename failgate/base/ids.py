@@ -23,14 +23,14 @@ def new_id() -> str:
     if stamp <= _LAST[0]:
         stamp = _LAST[0] + 1
     _LAST[0] = stamp
-    times = f"{stamp:015x}"  # the digits are cut by hand: uuid.UUID takes twice the time
     try:
         random = _RANDOM.pop()
     except IndexError:
         _RANDOM.extend(struct.unpack(f"={_BATCH}Q", os.urandom(8 * _BATCH)))
         random = _RANDOM.pop()
-    rest = f"{0b10 << 62 | random >> 2:016x}"
-    return f"{times[:8]}-{times[8:12]}-7{times[12:]}-{rest[:4]}-{rest[4:]}"
+    number = stamp >> 12 << 80 | 7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | random >> 2
+    digits = number.to_bytes(16).hex()  # cut by hand: uuid.UUID takes twice the time
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 os.register_at_fork(after_in_child=_RANDOM.clear)

@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Generator, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from time import monotonic
 from types import CoroutineType, coroutine
@@ -40,19 +40,21 @@ async def judge_all(
     Never raises for a policy's fault.
     """
     findings: list[tuple[str, Finding]] = []
+    now = monotonic()
     for name, policy in policies.items():
-        started = monotonic()
+        started = now
         try:
             said: object = begin(policy.judge(command, context))
             if isinstance(said, Unfinished):
                 said = await said.within(seconds)
         except TimeoutError:
-            finding = _failed(name, _late(seconds))
+            finding, now = _failed(name, _late(seconds)), monotonic()
         except Exception as error:  # noqa: BLE001  # a policy's fault must fail closed
             _log.error("policy.failed", policy=name, error=type(error).__name__)
-            finding = _failed(name, f"failed ({type(error).__name__})")
+            finding, now = _failed(name, f"failed ({type(error).__name__})"), monotonic()
         else:
-            if monotonic() - started > seconds:
+            now = monotonic()
+            if now - started > seconds:
                 finding = _failed(name, _late(seconds))
             else:
                 finding = said if _is_sound(said) else _failed(name, "gave no usable answer")
@@ -160,7 +162,8 @@ def begin(answer: Awaitable[T]) -> T | Unfinished[T]:
     try:
         waits_for = answer.send(None)
     except StopIteration as stop:
-        return cast("T", stop.value)
+        value: T = stop.value
+        return value
     return Unfinished(answer, waits_for)
 
 
@@ -229,12 +232,14 @@ class Conclusion(msgspec.Struct, frozen=True):
     """What findings come to, and what is written down of that.
 
     `findings_text` and `deciders` (the names of the policies that decided) are JSON; `rule_id` is the rule's behind it.
+    `rules_used` has the id of each rule that lets the command pass, once for each use.
     """
 
     combined: Combined
     findings_text: str
     deciders: str
     rule_id: str | None
+    rules_used: tuple[str, ...] = ()
 
 
 def conclude(findings: Sequence[tuple[str, Finding]]) -> Conclusion:
@@ -255,7 +260,15 @@ def conclusion_of(combined: Combined) -> Conclusion:
         findings_text(to_wire(combined.findings)),
         _encode_findings([name for name, _ in deciding]).decode(),
         next((finding.rule_id for _, finding in deciding if finding.rule_id is not None), None),
+        tuple(_rules_used(combined)),
     )
+
+
+def _rules_used(combined: Combined) -> Iterator[str]:
+    for _, finding in combined.findings:
+        if finding.says == "allow" and finding.rule_id is not None:
+            yield finding.rule_id
+            yield from finding.more_rule_ids
 
 
 def stored_findings(text: str) -> list[WireFinding]:

@@ -33,8 +33,7 @@ class Finding:
     terms: Terms = NO_TERMS
 
 
-@dataclass(frozen=True, slots=True)
-class CommandContext:
+class CommandContext(msgspec.Struct, frozen=True, gc=False):
     """What a policy may know of a request besides the command itself.
 
     `is_known()` tells whether the requester has used an approval for the same program before; None where nobody knows.

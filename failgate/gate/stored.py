@@ -343,4 +343,4 @@ def _second(seconds: int) -> str:
 def rfc3339(us: int) -> str:
     """Return `us` as `clock.to_rfc3339` does, faster."""
     seconds, rest = divmod(us, MICROSECONDS)
-    return f"{_second(seconds)}{rest:06d}Z"
+    return f"{_second(seconds)}{str(rest).zfill(6)}Z"

@@ -1,6 +1,6 @@
 """A command is asked for: parsed, judged, kept and audited in one transaction. The hottest verb of the product."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -47,6 +47,7 @@ HandedIn = Callable[[Stored, Exception | None], None]
 
 class _Asking(msgspec.Struct, frozen=True):
     principal: Principal
+    asker: "Asker"
     workspace_id: str
     parsed: ParsedCommand
     reason: str | None
@@ -116,7 +117,9 @@ class Submitting:
         check_text("reason", submission.reason)
         check_origin(submission.origin)
         ttl_us = self._ttl_us(submission.ttl_seconds)
-        return _Asking(principal, workspace_id, parsed, submission.reason, ttl_us, submission.origin)
+        return _Asking(
+            principal, Asker.of(principal), workspace_id, parsed, submission.reason, ttl_us, submission.origin
+        )
 
     async def _first(self, workspace_id: str, command_id: str) -> Stored:
         """Return the command that the key made, as it is now."""
@@ -137,11 +140,11 @@ class Submitting:
 
     async def _judge(self, asking: _Asking) -> Judged:
         snapshot, policy = self.snapshots.take(asking.workspace_id)
-        concluded = await self._decide(asking.parsed.command, asking.principal, asking.workspace_id)
+        concluded = await self._decide(asking.parsed.command, asking.asker, asking.workspace_id)
         decision = concluded.combined.decision
         period = self._observing(asking, decision)
         if decision == "ask" and period is None:
-            self._parts.queue.admit(asking.principal.id, len(asking.parsed.body))
+            self._parts.queue.admit(asking.asker.id, len(asking.parsed.body))
         now_us = self._parts.time.now_us()
         terms = _terms_of(asking.principal, concluded.combined)
         if period is None:
@@ -208,20 +211,20 @@ class Submitting:
         findings = await judge_all(self._parts.policies, command, context, self._parts.limits.policy_seconds)
         return without_allowing(findings) if self._parts.known_rules.is_closed(workspace_id) else findings
 
-    async def _decide(self, command: Command, principal: Principal, workspace_id: str) -> Conclusion:
+    async def _decide(self, command: Command, asker: Asker, workspace_id: str) -> Conclusion:
         """Return the law's answer; a rule that lets the command pass has counted this use."""
         findings: list[tuple[str, Finding]] = []
         for _ in range(REJUDGE):
-            findings = await self.ask_policies(command, Asker.of(principal), workspace_id)
+            findings = await self.ask_policies(command, asker, workspace_id)
             concluded = conclude(findings)
-            if concluded.combined.decision != "allow" or await self._count_uses(workspace_id, concluded.combined):
+            if concluded.combined.decision != "allow" or await self._count_uses(workspace_id, concluded):
                 return concluded
         unusable = "the rule that would let it pass cannot be used"
         return conclusion_of(Combined("deny", 0, unusable, tuple(findings)))
 
-    async def _count_uses(self, workspace_id: str, combined: Combined) -> bool:
+    async def _count_uses(self, workspace_id: str, concluded: Conclusion) -> bool:
         rulebook = self._parts.rulebook
-        for rule_id in _rules_used(combined):
+        for rule_id in concluded.rules_used:
             if rulebook is None:
                 return False
             try:
@@ -238,7 +241,7 @@ class Submitting:
         return True
 
     def _event(self, asking: _Asking, combined: Combined, policy: str, now_us: int, terms: Terms) -> life.Beginning:
-        command_id, digest, requester = new_id(), asking.parsed.digest, asking.principal.id
+        command_id, digest, requester = new_id(), asking.parsed.digest, asking.asker.id
         if combined.decision == "allow":
             use_by_us = now_us + self._parts.use_within_us(terms)
             return life.Allowed(command_id, digest, policy, requester, use_by_us)
@@ -269,7 +272,7 @@ class Submitting:
             new_id(),
             asking.parsed.digest,
             policy,
-            asking.principal.id,
+            asking.asker.id,
             min(now_us + self._parts.use_within_us(terms), period.expires_us),
             "wait" if combined.decision == "ask" else "deny",
             combined.need,
@@ -302,8 +305,8 @@ def _stored(
         body=asking.parsed.body,
         reason=asking.reason,
         requester_kind=principal.kind,
-        requester_id=principal.id,
-        requester_account_id=principal.account_id or principal.owner_account_id,
+        requester_id=asking.asker.id,
+        requester_account_id=asking.asker.account_id,
         requester_label=principal.label,
         host=command.host,
         excluded=texts_text(sorted(request.excluded)).decode() if request.excluded else "[]",
@@ -323,11 +326,3 @@ def _stored(
         observed=request.observed,
         observing_id=request.observing,
     )
-
-
-def _rules_used(combined: Combined) -> Iterator[str]:
-    """Give the id of each rule that lets the command pass, once for each use."""
-    for _, finding in combined.findings:
-        if finding.says == "allow" and finding.rule_id is not None:
-            yield finding.rule_id
-            yield from finding.more_rule_ids

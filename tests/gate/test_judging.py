@@ -64,6 +64,18 @@ async def fails_later():
     raise ZeroDivisionError
 
 
+async def test_a_policy_s_time_begins_when_it_is_asked():
+    """The time of one that was late, failed or blocked is not counted against the next."""
+    late = {"blocks": Policy(block), "slow": Policy(slow), "fails": Policy(lambda: block() and fail())}
+    asked: dict[str, Policy] = {}
+    for name, policy in late.items():
+        asked |= {name: policy, f"after {name}": Policy(lambda: ASK)}
+    found = dict(await judge_all(asked, command(), CONTEXT, 0.05))
+    assert {name: finding.says for name, finding in found.items()} == {
+        name: "ask" if name.startswith("after") else "deny" for name in asked
+    }
+
+
 @pytest.mark.parametrize("judge", [lambda: ASK, soon, impatient])
 async def test_a_policy_that_answers_is_heard(judge):
     assert await judged(judge, 2) == ASK

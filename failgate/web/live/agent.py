@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import WebSocket
@@ -243,8 +243,8 @@ def _checked(command_id: str) -> str:
 def _ref(value: Any) -> Ref | None:
     if not isinstance(value, dict):
         raise BadInput("A frame is a JSON object.", hint='Send {"type": …}.')
-    ref: object = cast("dict[str, object]", value).get("ref")
-    return cast("Ref", ref) if type(ref) in _REFS else None
+    ref: Any = value.get("ref")
+    return ref if type(ref) in _REFS else None
 
 
 def _kind(value: dict[str, Any]) -> Any:
