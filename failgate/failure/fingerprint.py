@@ -5,7 +5,7 @@ Escapes, numbers, addresses, identifiers, folders, names of temporary files, tag
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -16,7 +16,8 @@ _LONGEST: Final = 400
 _LONGEST_COMMAND: Final = 4000
 _TOKENS: Final = 200
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-_PATH: Final = re.compile(r"(?<![\w.~@+/\\-])(?:[A-Za-z]:)?[\w.~@+-]*(?:[/\\]+[\w.~@+-]+)+")
+# The folders of a path: all of it up to the last separator that a name follows.
+_FOLDERS: Final = re.compile(r"(?<![\w.~@+/\\-])(?:[A-Za-z]:)?[\w.~@+/\\-]*[/\\](?=[\w.~@+-])")
 _DIGIT, _LETTER = "\x01", "\x02"  # no line holds these
 _KINDS: Final = str.maketrans(dict.fromkeys("0123456789", _DIGIT) | dict.fromkeys("abcdef", _LETTER))
 _DIGITS: Final = str.maketrans(dict.fromkeys("0123456789abcdefABCDEF", _DIGIT))
@@ -98,16 +99,16 @@ def frame_of(found: Decisive) -> str:
 
 def normalized(text: str) -> str:
     """Return `text` as one line without what differs between two runs of the same thing; twice changes nothing more."""
-    return next(_all_normalized([text])) if text else ""
+    return _all_normalized([text])[0] if text else ""
 
 
-def _all_normalized(texts: Sequence[str]) -> Iterator[str]:
+def _all_normalized(texts: Sequence[str]) -> list[str]:
     """Give each text normalised. They are searched as lines of one text: a search for each costs six times as much."""
     lines = _lines(texts)
     for may_hold, pattern, neutral in _NEUTRAL:
         if may_hold(lines):
             lines = pattern.sub(neutral, lines)
-    return (line[:_LONGEST].rstrip() for line in lines.split("\n"))
+    return [line[:_LONGEST].rstrip() for line in lines.split("\n")]
 
 
 def _hex_of(digits: str) -> str:
@@ -120,8 +121,11 @@ def _lines(texts: Sequence[str]) -> str:
     whole = "".join(texts)
     if not whole.isprintable() or " " in whole or max(map(len, texts)) > 4 * _LONGEST:
         return "\n".join([_line(text) for text in texts])
-    lines = "\n".join(texts)
-    return _with_base_names(lines) if "/" in lines or "\\" in lines else lines
+    if "/" not in whole and "\\" not in whole:
+        return "\n".join(texts)
+    paths = [text for text in texts if "/" in text or "\\" in text]
+    names = iter(_with_base_names("\n".join(paths)).split("\n"))
+    return "\n".join([next(names) if "/" in text or "\\" in text else text for text in texts])
 
 
 def _line(text: str) -> str:
@@ -135,7 +139,7 @@ def _line(text: str) -> str:
 
 
 def _with_base_names(line: str) -> str:
-    return _PATH.sub(lambda found: _base_name(found[0]), line)
+    return _FOLDERS.sub("", line)
 
 
 def _base_name(path: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -130,3 +131,15 @@ def test_words_of_a_command_are_normalised_as_each_alone() -> None:
     for words in _pieces():
         alone = [normalized(word) for word in words]
         assert command_of(["make", *words]) == " ".join(["make", *alone])[:4000]
+
+
+_PATH = re.compile(r"(?<![\w.~@+/\\-])(?:[A-Za-z]:)?[\w.~@+-]*(?:[/\\]+[\w.~@+-]+)+")
+
+
+def test_of_each_path_the_base_name_is_left() -> None:
+    """The folders are cut off at once; here each path is found first, and its name behind the last separator kept."""
+    dice = random.Random(7)
+    for _ in range(5000):
+        text = "".join(dice.choice("/\\//ab:C.~@+-_=é'(,☃") for _ in range(dice.randrange(1, 24)))
+        named = _PATH.sub(lambda found: found[0].replace("\\", "/").rpartition("/")[2], text)
+        assert normalized(text) == named.rstrip(), text
