@@ -4,8 +4,9 @@ A manifest is checked before anything is written; `begin` is the verb. What come
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from failgate.access.principal import Principal
 from failgate.artifacts.artifacts import Artifact, Artifacts
@@ -18,6 +19,7 @@ from failgate.base.errors import Conflict, Forbidden, Unprocessable
 from failgate.base.ids import new_id
 from failgate.redaction import Scanner
 from failgate.reports.format import ReportFormat
+from failgate.reports.grouping import cause_text
 from failgate.reports.inspection import Revisit, ScannerOf, scan_text
 from failgate.reports.kinds import Kinds
 from failgate.reports.life import Admit, Group, Origin, ReportLife, origin_of
@@ -53,8 +55,7 @@ WHERE entry.artifact_id = $1 AND (report.state = 'sealed' OR report.state = 'beg
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(msgspec.Struct, frozen=True):
     """A checked beginning, ready to be written."""
 
     principal: Principal
@@ -182,7 +183,7 @@ class Beginning:
             principal.id, principal.owner_account_id, principal.label or principal.id, upload.request.command_id,
             upload.consent.by, upload.consent.at, findings_text(upload.findings), now_us,
             now_us if state == "sealed" else None, origin.project, origin.version, origin.source, origin.command,
-            origin.cause, origin.recording_ms, group.id if group is not None else None,
+            cause_text(origin.cause), origin.recording_ms, group.id if group is not None else None,
         )  # fmt: skip
         return rows == 1
 

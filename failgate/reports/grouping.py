@@ -10,7 +10,6 @@ regrouped.
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -21,8 +20,7 @@ VERSION: Final = "fp1"
 _VERSION: Final = re.compile(r"[vV]?([0-9]{1,9}(?:\.[0-9]{1,9}){0,5})(?:[-+].*)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """Why a command failed, as far as its manifest says: all normalised. `own` is the manifest's own fingerprint."""
 
     command: str
@@ -31,10 +29,23 @@ class Cause:
     own: str = ""
 
 
+_decode_cause = msgspec.json.Decoder(Cause).decode
+
+
 def cause_of(argv: Sequence[str], exit_code: int, signal: int | None, title: str = "", own: str = "") -> Cause:
     """Return the cause of a command that ended with `exit_code` or by `signal`; `title` of reports that are none."""
     ended = f"signal {signal}" if signal is not None else f"exit {exit_code}"
     return Cause(command_of(argv), ended, normalized(title), own)
+
+
+def cause_in(text: str) -> Cause:
+    """Return the cause that a report's row keeps."""
+    return _decode_cause(text)
+
+
+def cause_text(cause: Cause) -> str:
+    """Return `cause` as it stands in a row."""
+    return msgspec.json.encode(cause).decode()
 
 
 def fingerprint(cause: Cause, error: str, frame: str) -> str:

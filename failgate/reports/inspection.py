@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 from failgate.base.db import Transaction
-from failgate.redaction import RedactingStream, Scanner
+from failgate.redaction import RedactingStream, Scanner, redact_bytes
 
 ScannerOf = Callable[[str], Awaitable[Scanner]]
 """A workspace's id to the scanner with its own rules."""
@@ -21,9 +21,12 @@ _SNIFF_BYTES = 8192
 
 async def scan_text(text: str, scanner: Scanner) -> dict[str, int]:
     """Return how often each rule found something in `text`."""
-    inspection = ArtifactInspection(scanner, is_text=True)
-    await inspection.feed(text.encode("utf-8", "surrogatepass"))
-    return dict((await inspection.finish())[0])
+    content = text.encode("utf-8", "surrogatepass")
+    if len(content) > INLINE_BYTES:
+        _, findings = await asyncio.to_thread(redact_bytes, content, scanner)
+    else:
+        _, findings = redact_bytes(content, scanner)
+    return dict(Counter([finding.rule for finding in findings])) if findings else {}
 
 
 def inspection_for(kind: str, media_type: str, scanner: Scanner) -> "ArtifactInspection":

@@ -5,7 +5,6 @@ its failure was taken while its bytes arrived.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -16,7 +15,7 @@ from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Row, Transaction
 from failgate.base.ids import new_id
 from failgate.reports.excerpt import Excerpt
-from failgate.reports.grouping import Cause, cause_of, fingerprint, is_older
+from failgate.reports.grouping import Cause, cause_in, cause_of, fingerprint, is_older
 from failgate.reports.words import kept, term
 from failgate.wire.reports import Manifest
 
@@ -69,9 +68,8 @@ ON CONFLICT (artifact_id) DO NOTHING
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a report's row keeps of where it comes from. `cause` is JSON; `recording_ms` is how long it was recorded."""
+class Origin(msgspec.Struct, frozen=True):
+    """What a report's row keeps of where it comes from. `recording_ms` is how long it was recorded."""
 
     title: str
     exit_code: int
@@ -79,12 +77,11 @@ class Origin:
     version: str
     source: str
     command: str
-    cause: str
+    cause: Cause
     recording_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """The group that a report joins; `row` is None while there is none. `excerpt` is what the report's output says."""
 
     id: str
@@ -113,7 +110,7 @@ def origin_of(manifest: Manifest, title: str) -> Origin:
         manifest.version or "",
         manifest.source,
         " ".join(manifest.argv)[:COMMAND_CHARACTERS],
-        msgspec.json.encode(cause).decode(),
+        cause,
         manifest.duration_ms if is_recorded else 0,
     )
 
@@ -121,8 +118,8 @@ def origin_of(manifest: Manifest, title: str) -> Origin:
 def origin_in(row: Row) -> Origin:
     """Return the origin that a report's row keeps."""
     return Origin(
-        row["title"], row["exit_code"], row["project"], row["version"], row["source"], row["command"], row["cause"],
-        row["recording_ms"],
+        row["title"], row["exit_code"], row["project"], row["version"], row["source"], row["command"],
+        cause_in(row["cause"]), row["recording_ms"],
     )  # fmt: skip
 
 
@@ -143,8 +140,7 @@ class ReportLife:
         self, tx: Transaction, workspace_id: str, origin: Origin, excerpt: Excerpt = NO_EXCERPT
     ) -> Group:
         """Return the group that a report of this origin joins when it is sealed: one that is there, or a new one."""
-        cause = msgspec.json.decode(origin.cause, type=Cause)
-        print_ = fingerprint(cause, excerpt.error, excerpt.frame)
+        print_ = fingerprint(origin.cause, excerpt.error, excerpt.frame)
         row = await tx.fetch_one(_FIND, workspace_id, origin.project, print_)
         return Group(str(row["id"]) if row is not None else new_id(), print_, excerpt, row)
 

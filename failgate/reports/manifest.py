@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -114,12 +114,9 @@ def one_line(title: str) -> str:
 
 
 def _check_environment(environment: EnvironmentSummary, limits: ManifestLimits) -> None:
-    for member, names in (
-        ("names", environment.names),
-        ("values", environment.values),
-        ("tools", environment.tools),
-    ):
-        _demand(len(names) <= limits.names, f"environment.{member}", f"has at most {limits.names} entries")
+    _check_number(environment.names, "environment.names", limits.names)
+    _check_number(environment.values, "environment.values", limits.names)
+    _check_number(environment.tools, "environment.tools", limits.names)
     _check_no_nul((*environment.values, *environment.values.values()), "environment.values")
     _check_no_nul((*environment.tools, *environment.tools.values()), "environment.tools")
     _check_no_nul(environment.names, "environment.names")
@@ -133,11 +130,11 @@ def _check_origin(manifest: Manifest, limits: ManifestLimits) -> None:
             _check_text(text, member, 200)
     is_digest = manifest.fingerprint is None or _SHA256.fullmatch(manifest.fingerprint) is not None
     _demand(is_digest, "fingerprint", "is SHA-256 in lower-case hex, or null")
-    _demand(len(manifest.tools) <= limits.names, "tools", f"has at most {limits.names} entries")
+    _check_number(manifest.tools, "tools", limits.names)
     for index, tool in enumerate(manifest.tools):
         _check_text(tool.name, f"tools[{index}].name", 100)
         _check_text(tool.version, f"tools[{index}].version", 500)
-    _demand(len(manifest.noted_files) <= limits.names, "noted_files", f"has at most {limits.names} entries")
+    _check_number(manifest.noted_files, "noted_files", limits.names)
     for index, noted in enumerate(manifest.noted_files):
         _check_path(noted.path, f"noted_files[{index}].path")
         _check_text(noted.reason, f"noted_files[{index}].reason", 200)
@@ -154,7 +151,7 @@ def _check_git(git: GitState, limits: ManifestLimits) -> None:
     _check_text(git.branch or "-", "git.branch", 1000)
     for number in (git.changed_files, git.status_left_out, git.binary_files):
         _demand(0 <= number <= LARGEST_INTEGER, "git.changed_files", "is not negative, as all counts of git")
-    _demand(len(git.status) <= limits.names, "git.status", f"has at most {limits.names} entries")
+    _check_number(git.status, "git.status", limits.names)
     for index, path in enumerate(git.status):
         _demand(_STATE.fullmatch(path.state) is not None, f"git.status[{index}].state", "is two letters of git status")
         _check_path(path.path, f"git.status[{index}].path")
@@ -199,7 +196,7 @@ def _check_path(path: str, where: str) -> None:
 
 
 def _check_redactions(redactions: list[Redaction], limits: ManifestLimits) -> None:
-    _demand(len(redactions) <= limits.redactions, "redactions", f"has at most {limits.redactions} entries")
+    _check_number(redactions, "redactions", limits.redactions)
     for index, redaction in enumerate(redactions):
         _check_text(redaction.rule, f"redactions[{index}].rule", 100)
         _check_text(redaction.where, f"redactions[{index}].where", 200)
@@ -211,6 +208,11 @@ def _check_text(text: str, where: str, characters: int) -> None:
         _refuse(where, f"has 1 to {characters} characters")
     if not _is_plain(text) and any(unicodedata.category(character) in _INVISIBLE for character in text):
         _refuse(where, "holds no control character and no invisible mark")
+
+
+def _check_number(entries: Sized, where: str, most: int) -> None:
+    if len(entries) > most:  # the sentence is made for a refusal alone
+        _refuse(where, f"has at most {most} entries")
 
 
 def _check_no_nul(values: Iterable[str], where: str) -> None:

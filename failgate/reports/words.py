@@ -19,14 +19,16 @@ BEGINNING_LETTERS: Final = 3  # with fewer, half of all words would begin so, an
 _SIGNS: Final = 0x2E80  # from here on Unicode has the scripts of East Asia
 # What SQLite takes for no letter (`unicode61` of FTS5) parts words here too: a word is one token of it.
 _WORD = re.compile(r"[^\W_\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3]+")
-# The same of a folded text that has no other letters, in a sixth of the time.
-_BLANKS = {code: " " for code in range(128) if not (chr(code).islower() or chr(code).isdigit())}
+# The same of a text that has no other letters, folded by the way, in a tenth of the time.
+_FOLDED = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)).ljust(256)
 
 
 def words_of(text: str) -> list[str]:
     """Return the words of `text`, in its order, each once."""
-    folded = text.casefold()
-    found = dict.fromkeys(folded.translate(_BLANKS).split() if folded.isascii() else _WORD.findall(folded))
+    if text.isascii():
+        found = dict.fromkeys(text.encode().translate(_FOLDED).decode().split())
+    else:
+        found = dict.fromkeys(_WORD.findall(text.casefold()))
     if max(map(len, found), default=0) > LONGEST_WORD:
         found = dict.fromkeys(word[:LONGEST_WORD] for word in found)
     return list(found)
@@ -55,9 +57,10 @@ def kept(terms: Iterable[str], command: str, *texts: str) -> str:
 
     A word of the command is kept as that alone: each word that is kept costs as much as a row.
     """
-    own = dict.fromkeys(words_of(command)[:MOST_WORDS])
-    others = [word for word in words_of("\n".join(texts)) if word not in own][: MOST_WORDS - len(own)]
-    return " ".join([*terms, *[f"c_{word}" for word in own], *others])
+    own = words_of(command)[:MOST_WORDS]
+    known = frozenset(own)
+    others = [word for word in words_of("\n".join(texts)) if word not in known][: MOST_WORDS - len(own)]
+    return " ".join([*terms, *(["c_" + " c_".join(own)] if own else ()), *others])
 
 
 def sqlite_match(terms: Iterable[str], words: list[str]) -> str:

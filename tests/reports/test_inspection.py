@@ -76,3 +76,11 @@ def test_a_summary_names_rules_and_counts_in_bounds():
 
 def test_counts_are_added_by_rule():
     assert merged({"jwt": 2}, {"jwt": 1, "aws": 1}, {}) == {"jwt": 3, "aws": 1}
+
+
+@pytest.mark.parametrize("repeat", [1, 40, 4000])  # seen in passing, and from 64 KiB on in a thread
+async def test_a_text_has_what_an_output_of_the_same_bytes_has(repeat: int):
+    text = f"token {SECRET} said ☃\n\nhttps://user:{SECRET}@host/\n\n" * repeat
+    found, _ = await inspected("output", "text/plain", text.encode())
+    assert await scan_text(text, Scanner()) == found
+    assert sum(found.values()) == 2 * repeat

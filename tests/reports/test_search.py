@@ -1,6 +1,7 @@
 """Reports found by words and filters, on both engines. F13."""
 
 import contextlib
+import random
 import re
 import sqlite3
 import sys
@@ -15,7 +16,7 @@ from failgate.base.errors import BadInput
 from failgate.base.ids import new_id
 from failgate.reports.reading import COLUMNS
 from failgate.reports.search import ReportFilter, page_query
-from failgate.reports.words import sqlite_match, words_of
+from failgate.reports.words import kept, sqlite_match, words_of
 
 from .conftest import SECRET, Room, agent, user
 
@@ -185,3 +186,18 @@ def test_a_word_is_one_token_of_the_index():
         for start in range(0, len(words), 100):
             query = sqlite_match([], words[start : start + 100])
             connection.execute("SELECT 1 FROM t WHERE t MATCH ?", (query,)).fetchall()
+
+
+def test_words_of_ascii_are_those_of_any_text():
+    """The short way folds and parts bytes; a letter beside the text sends the same text the long way."""
+    dice = random.Random(11)
+    for _ in range(2000):
+        text = "".join(chr(dice.randrange(128)) for _ in range(dice.randrange(90)))
+        assert [*words_of(text), "ö"] == list(dict.fromkeys(words_of(f"{text} ö")))
+
+
+def test_a_word_of_the_command_is_kept_as_that_alone():
+    assert kept(["x_1"], "make -C lib make", "Make it", "twice") == "x_1 c_make c_c c_lib it twice"
+    assert kept(["x_1"], "", "one") == "x_1 one"
+    many = " ".join(f"w{number}" for number in range(500))
+    assert kept([], many, "other").split() == [f"c_w{number}" for number in range(400)]
