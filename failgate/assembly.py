@@ -21,6 +21,7 @@ from failgate.audit.log import AuditLog
 from failgate.audit.log_of_logs import LogOfLogs
 from failgate.audit.rekeying import LogKey
 from failgate.audit.requiring import Required
+from failgate.audit.search import Search
 from failgate.audit.sieve import Sieve
 from failgate.audit.signing import log_key_of
 from failgate.audit.witnessing import EVERY_SECONDS, Witnessing, witness_of
@@ -255,6 +256,7 @@ async def _build(
         clock=clock,
         db=db,
         audit=audit,
+        search=Search(db, audit),
         accounts=accounts,
         second_factors=people.second_factors,
         passkeys=people.passkeys,

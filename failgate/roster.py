@@ -24,6 +24,7 @@ from failgate.artifacts.keys import ArtifactKeys
 from failgate.audit.exporting import Exporting
 from failgate.audit.log import AuditLog
 from failgate.audit.log_of_logs import LogOfLogs
+from failgate.audit.search import Search
 from failgate.audit.witnessing import Witnessing
 from failgate.base.clock import Clock
 from failgate.base.db import Database
@@ -65,6 +66,7 @@ class Services:
     clock: Clock
     db: Database
     audit: AuditLog
+    search: Search
     accounts: Accounts
     second_factors: SecondFactors
     passkeys: Passkeys

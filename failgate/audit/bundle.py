@@ -14,6 +14,7 @@ from failgate.audit.checkpoint import Checkpoint
 from failgate.audit.log import AuditLog
 from failgate.audit.nodes import StoredTree
 from failgate.audit.proof import Proof, entries_tile, tlog_proof
+from failgate.audit.search import first_since
 from failgate.audit.stored import StoredRecord, read_head
 from failgate.audit.tiles import TilePlace, tile_path
 from failgate.audit.tree import TILE_WIDTH, ProofRejected, leaf_hash, verify_inclusion
@@ -53,8 +54,8 @@ async def span_of(audit: AuditLog, head: Head, period: Period) -> Span:
     Raises: BadInput (none), StorageUnavailable (a record is missing).
     """
     size = head.checkpoint.size
-    first = 0 if period.from_us is None else await _first_since(audit, head.log, size, to_rfc3339(period.from_us))
-    end = size if period.to_us is None else await _first_since(audit, head.log, size, to_rfc3339(period.to_us))
+    first = 0 if period.from_us is None else await first_since(audit, head.log, size, period.from_us)
+    end = size if period.to_us is None else await first_since(audit, head.log, size, period.to_us)
     if first >= end:
         raise BadInput(
             "The log has no record in this period.", hint="Times are UTC; --from is included, --to is not any more."
@@ -144,21 +145,3 @@ async def _records(audit: AuditLog, log: str, number: int, width: int) -> list[S
     raise StorageUnavailable(
         f"A record from {first} to {first + width - 1} is missing in the database.", hint="Run `failgate audit verify`."
     )
-
-
-async def _first_since(audit: AuditLog, log: str, size: int, ts: str) -> int:
-    """Return the first record whose time is not before `ts`, or `size`."""
-    low, high = 0, size
-    while low < high:
-        middle = (low + high) // 2
-        try:
-            record = (await audit.record_at(log, middle)).record
-        except NotFound:
-            raise StorageUnavailable(
-                f"Record {middle} is missing in the database.", hint="Run `failgate audit verify`."
-            ) from None
-        if str(record["ts"]) < ts:
-            low = middle + 1
-        else:
-            high = middle
-    return low

@@ -2,17 +2,16 @@
 
 import contextlib
 import os
-import re
 import shutil
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from failgate import __version__
+from failgate.audit.moments import moment_us
 from failgate.base.errors import BadInput, StorageUnavailable
 from failgate.cli.beside import core_database
 from failgate.cli.server import config_option, data_option, read_config, run_loop
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
     from failgate.audit.bundle import Head, Period
 
 Put = Callable[[str, bytes], None]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2}))?"
-)
 workspace_option = click.option(
     "--workspace", required=True, metavar="W", help="A workspace's slug, the id of a deleted one, or `system`."
 )
@@ -111,20 +106,7 @@ async def opened(workspace: str, data: Path, config_path: Path | None) -> "Async
 
 
 def _moment(text: str | None, option: str) -> int | None:
-    """Return microseconds since 1970. Raises: BadInput."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else _EPOCH - timedelta(1)
-        since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC) - _EPOCH
-    except (ValueError, OverflowError):
-        since = timedelta(-1)
-    if since < timedelta(0):
-        raise BadInput(
-            f"{option} {text[:64]!a} is no time.",
-            hint="Write 2026-11-01 (its midnight in UTC) or 2026-11-01T08:00:00Z.",
-        )
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return None if text is None else moment_us(text, option)
 
 
 def must_be_free(output: Path) -> None:

@@ -1,41 +1,82 @@
 """The audit log of a workspace, for owners and auditors."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from litestar.params import QueryParameter
 
+from failgate.audit.record import Act
+from failgate.audit.search import Page as Found
+from failgate.audit.search import Wanted
+from failgate.audit.stored import StoredRecord
 from failgate.base.canonical import base64url
+from failgate.base.errors import BadInput
 from failgate.web.context import services_of, visit_of
+from failgate.web.pages.audit_filter import AuditFilter
 from failgate.web.pages.audit_view import audit_view
 from failgate.web.pages.showing import Asking, Page, show
+from failgate.web.strict_query import single_values
 
 Before = Annotated[int | None, QueryParameter(name="before", ge=0, le=2**53 - 1)]
-ObjectId = Annotated[str, QueryParameter(name="object", max_length=128)]
 PAGE = 50
+_JOINED = (str(Act.MEMBER_ADDED), str(Act.INVITATION_ACCEPTED))
+_NOTHING = Found((), None)
 
 
-async def log(request: Asking, before: Before = None, object_id: ObjectId = "") -> Page:
+async def log(request: Asking, before: Before = None) -> Page:
     """Show records, newest first, and the signed checkpoint over all of them."""
     visit, services = visit_of(request), services_of(request)
-    here, wanted = visit.here(), object_id.strip() or None
-    found = await services.audit.newest(here.id, before, PAGE + 1, obj_id=wanted)
+    here, asked = visit.here(), AuditFilter.of(single_values(request.scope["query_string"]))
+    names, problem = await names_of(request, here.id), None
+    try:
+        found = await _found(request, here.id, asked, asked.wanted(names), before)
+    except BadInput as error:
+        found, problem = _NOTHING, error
+    names |= await _former(request, here.id, found.records, names)
     view = audit_view(
-        [(one.record, base64url(one.leaf_hash)) for one in found[:PAGE]],
+        [(one.record, one.leaf.decode(errors="replace"), base64url(one.leaf_hash)) for one in found.records],
         slug=here.slug,
         size=await services.audit.size(here.id),
         checkpoint=await services.witnessing.checkpoint(here.id),
-        names=await _names(request, here.id),
-        object_id=wanted or "",
-        older=found[PAGE - 1].seq if len(found) > PAGE else None,
+        names=names,
+        asked=asked,
+        older=found.before,
         is_first=before is None,
         now_us=services.clock.now_us(),
+        is_cut=found.is_cut,
+        problem=str(problem) if problem else None,
     )
-    return await show(request, "audit.html", view, title="Audit", room="audit")
+    return await show(request, "audit.html", view, title="Audit", room="audit", status=400 if problem else 200)
 
 
-async def _names(request: Asking, workspace_id: str) -> dict[str, str]:
+async def _found(request: Asking, workspace_id: str, asked: AuditFilter, wanted: Wanted, before: int | None) -> Found:
+    search, seq = services_of(request).search, asked.seq
+    if seq is None:
+        return await search.newest(workspace_id, wanted, before, PAGE)
+    one = await search.newest(workspace_id, wanted, min(seq + 1, 2**40 - 1), 1)
+    return Found(tuple(record for record in one.records if record.seq == seq), None)
+
+
+async def names_of(request: Asking, workspace_id: str) -> dict[str, str]:
+    """Return the names that people and agents of a workspace have, by their ids."""
     services = services_of(request)
     members = await services.workspaces.members(workspace_id)
     accounts = await services.accounts.by_ids(member.account_id for member in members)
     agents = await services.agents.list(workspace_id)
     return {key: account.email for key, account in accounts.items()} | {agent.id: agent.name for agent in agents}
+
+
+async def _former(
+    request: Asking, workspace_id: str, records: Sequence[StoredRecord], names: dict[str, str]
+) -> dict[str, str]:
+    """Return the names of those in `records` who were members once. Of whoever never was the log keeps the id alone."""
+    services = services_of(request)
+    said = [one.record for one in records]
+    people = {one["actor"]["id"] for one in said if one["actor"]["t"] in {"user", "api_key"}}
+    unknown = sorted((people | {one["obj"]["id"] for one in said if one["obj"]["t"] == "account"}) - names.keys())
+    were = [
+        one
+        for one in unknown
+        if (await services.search.newest(workspace_id, Wanted(_JOINED, object_id=one), None, 1)).records
+    ]
+    return {key: f"{one.email} (left)" for key, one in (await services.accounts.by_ids(were)).items()}
