@@ -21,7 +21,6 @@ from failgate.audit.log import AuditLog
 from failgate.audit.log_of_logs import LogOfLogs
 from failgate.audit.rekeying import LogKey
 from failgate.audit.requiring import Required
-from failgate.audit.search import Search
 from failgate.audit.sieve import Sieve
 from failgate.audit.signing import log_key_of
 from failgate.audit.witnessing import EVERY_SECONDS, Witnessing, witness_of
@@ -34,6 +33,7 @@ from failgate.base.secret import key_of
 from failgate.base.secretbox import SecretBox
 from failgate.config.model import Config
 from failgate.core_database import ROWS_OF_WORKSPACE, keep_reserve, open_core_database
+from failgate.evidence.room import build_evidence
 from failgate.gate.absences import Absences
 from failgate.gate.electorate import Members
 from failgate.gate.feed import Feed
@@ -256,7 +256,7 @@ async def _build(
         clock=clock,
         db=db,
         audit=audit,
-        search=Search(db, audit),
+        evidence=build_evidence(db, audit, clock, workspaces),
         accounts=accounts,
         second_factors=people.second_factors,
         passkeys=people.passkeys,

@@ -15,6 +15,7 @@ from failgate.base.migrate import Migration, core_migrations, migrate, pending_m
 from failgate.base.open_database import open_database, sqlite_path, tables_of
 from failgate.base.reserve import Reserve
 from failgate.config.model import Config
+from failgate.evidence import tables as evidence_tables
 from failgate.gate import tables as gate_tables
 from failgate.notify import tables as notify_tables
 from failgate.recordings import tables as recording_tables
@@ -28,9 +29,11 @@ CORE_TABLES = tables_of(
     recording_tables,
     workspace_tables,
     notify_tables,
+    evidence_tables,
 )
 # What goes with a workspace that is deleted; a row goes before what it refers to.
 ROWS_OF_WORKSPACE = (
+    *evidence_tables.OF_WORKSPACE,
     *notify_tables.OF_WORKSPACE,
     *gate_tables.OF_WORKSPACE,
     *recording_tables.OF_WORKSPACE,

@@ -24,13 +24,13 @@ from failgate.artifacts.keys import ArtifactKeys
 from failgate.audit.exporting import Exporting
 from failgate.audit.log import AuditLog
 from failgate.audit.log_of_logs import LogOfLogs
-from failgate.audit.search import Search
 from failgate.audit.witnessing import Witnessing
 from failgate.base.clock import Clock
 from failgate.base.db import Database
 from failgate.base.idempotency import FirstAnswers
 from failgate.base.outbound import Outbound
 from failgate.config.model import Config
+from failgate.evidence.room import Evidence
 from failgate.gate.absences import Absences
 from failgate.gate.feed import Feed
 from failgate.gate.gate import Gate
@@ -66,7 +66,7 @@ class Services:
     clock: Clock
     db: Database
     audit: AuditLog
-    search: Search
+    evidence: Evidence
     accounts: Accounts
     second_factors: SecondFactors
     passkeys: Passkeys

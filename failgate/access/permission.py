@@ -47,6 +47,8 @@ class Permission(StrEnum):
     WORKSPACE_KEY_READ = "workspace:key:read"
     WORKSPACE_KEY_WRITE = "workspace:key:write"
     WORKSPACE_AUDIT_READ = "workspace:audit:read"
+    WORKSPACE_AUDIT_EXPORT = "workspace:audit:export"
+    WORKSPACE_AUDIT_VIEW_WRITE = "workspace:audit-view:write"
     WORKSPACE_SIGN_IN_READ = "workspace:sign-in:read"
     WORKSPACE_SIGN_IN_WRITE = "workspace:sign-in:write"
     WORKSPACE_SETTINGS_READ = "workspace:settings:read"

@@ -57,6 +57,8 @@ _ADMIN = _REVIEWER | {
 }
 _OWNER = _ADMIN | {
     Permission.WORKSPACE_AUDIT_READ,
+    Permission.WORKSPACE_AUDIT_EXPORT,
+    Permission.WORKSPACE_AUDIT_VIEW_WRITE,
     Permission.WORKSPACE_SHARING_WRITE,
     # Whoever sets the mapping of groups gives every role, so no administrator does.
     Permission.WORKSPACE_SIGN_IN_READ,
@@ -68,6 +70,8 @@ _OWNER = _ADMIN | {
 _AUDITOR = frozenset(
     {
         Permission.WORKSPACE_AUDIT_READ,
+        Permission.WORKSPACE_AUDIT_EXPORT,
+        Permission.WORKSPACE_AUDIT_VIEW_WRITE,
         Permission.WORKSPACE_COMMAND_READ,
         Permission.WORKSPACE_RULE_READ,
         Permission.WORKSPACE_MEMBER_READ,

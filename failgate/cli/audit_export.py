@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 
 from failgate import __version__
 from failgate.audit.moments import moment_us
+from failgate.audit.packing import TAR_END, tar_entry
 from failgate.base.errors import BadInput, StorageUnavailable
 from failgate.cli.beside import core_database
 from failgate.cli.server import config_option, data_option, read_config, run_loop
@@ -150,12 +150,10 @@ def _writing(fresh: Path, made_at: int, *, is_tar: bool) -> Iterator[Put]:
     with _created(fresh) as file:
 
         def put(name: str, content: bytes) -> None:
-            member = tarfile.TarInfo(name)
-            member.size, member.mtime, member.mode = len(content), made_at, 0o600
-            file.write(member.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % tarfile.BLOCKSIZE))
+            file.write(tar_entry(name, content, made_at))
 
         yield put
-        file.write(bytes(2 * tarfile.BLOCKSIZE))
+        file.write(TAR_END)
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -31,6 +31,8 @@ PINNED = {
     P.WORKSPACE_KEY_READ: "owner admin reviewer developer auditor",
     P.WORKSPACE_KEY_WRITE: "owner admin reviewer developer auditor",
     P.WORKSPACE_AUDIT_READ: "owner auditor",
+    P.WORKSPACE_AUDIT_EXPORT: "owner auditor",
+    P.WORKSPACE_AUDIT_VIEW_WRITE: "owner auditor",
     P.WORKSPACE_SETTINGS_READ: "owner admin reviewer developer",
     P.WORKSPACE_SETTINGS_WRITE: "owner admin",
     P.WORKSPACE_NOTIFICATION_READ: "owner admin",
@@ -67,13 +69,17 @@ def test_an_agent_neither_votes_nor_reads_nor_writes_rules() -> None:
 
 
 def test_an_auditor_changes_nothing() -> None:
-    others = GRANTS[Role.AUDITOR] - {P.WORKSPACE_KEY_WRITE}  # but makes keys of their own, for scripts that read
+    # But makes keys of their own, for scripts that read, keeps views of the log, and takes a copy of it along.
+    own = {P.WORKSPACE_KEY_WRITE, P.WORKSPACE_AUDIT_VIEW_WRITE, P.WORKSPACE_AUDIT_EXPORT}
+    others = GRANTS[Role.AUDITOR] - own
     assert {permission.rpartition(":")[2] for permission in others} == {"read"}
 
 
 def test_an_admin_does_not_read_the_log_that_watches_admins() -> None:
     above = {
         P.WORKSPACE_AUDIT_READ,
+        P.WORKSPACE_AUDIT_EXPORT,
+        P.WORKSPACE_AUDIT_VIEW_WRITE,
         P.WORKSPACE_DELETION_WRITE,
         P.WORKSPACE_OBSERVING_WRITE,
         P.WORKSPACE_SIGN_IN_READ,

@@ -34,6 +34,7 @@ ALSO_WALLED = {
     "gate_glass",
     "notification",
     "notify_destination",
+    "saved_view",
 }
 # They name a workspace and stay open to reads of other workspaces' requests, which find out by them who somebody is.
 OF_PEOPLE = {

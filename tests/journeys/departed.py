@@ -55,7 +55,7 @@ def kind_of(door: Door) -> str:
         ("/rules/{id}", "rule"), ("/rule-proposals/{id}", "proposal"), ("/rules/proposals/{id}", "proposal"), ("/certificates/{id}", "certificate"), ("/agents/{id}", "agent"), ("/members/{id}", "member"),
         ("/invitations/{id}", "invitation"), ("/api-keys/{id}", "key"), ("/settings/sign-in/{id}", "connection"),
         ("/sign-ins/{id}", "sign_in"), ("/passkeys/{id}", "passkey"), ("/devices/{id}", "device"), ("/sessions/{id}", "session"),
-        ("/observing/{id}", "observing"), ("/deletion/{id}", "deletion"), ("/settings/delete/{id}", "deletion"), ("/deleted-workspaces/{id}", "receipt"),
+        ("/observing/{id}", "observing"), ("/audit/views/{id}", "view"), ("/deletion/{id}", "deletion"), ("/settings/delete/{id}", "deletion"), ("/deleted-workspaces/{id}", "receipt"),
         ("/logins/{id}", "login"), ("/webhooks/{id}", "webhook"), ("/settings/notifications/{id}", "webhook"), ("/platform/users/{id}", "user"), ("/Users/{id}", "scim_user"), ("/Groups/{id}", "scim_group"),
     ):  # fmt: skip
         if part in door.path:
@@ -109,6 +109,7 @@ def departed(
     gone(f"/certificates/{ids['certificate']}")
     ids["webhook"] = made(owner, "/webhooks", {"url": "https://1.1.1.1/gone", "events": ["report.regressed"]})["id"]
     gone(f"/webhooks/{ids['webhook']}")
+    ids["view"] = _view(owner)
     ids["deletion"] = made(owner, "/deletion", {"name": "acme"})["id"]
     gone(f"/deletion/{ids['deletion']}")
     leaver = person(server, "left", "developer", with_totp=False)
@@ -142,6 +143,16 @@ def delete_workspace(server: Server, slug: str, one: Visitor, other: Visitor) ->
     while one.get("/api/v1/deleted-workspaces").json()["items"][0]["state"] != "deleted":
         assert time.monotonic() < deadline, server.logs[-5:]
         time.sleep(0.05)
+
+
+def _view(owner: Visitor) -> str:
+    """Save a view of the audit log that all see and remove it; return its id."""
+    where, fields = "/w/acme/audit", {"type": "vote.cast", "name": "gone", "shared": "on"}
+    _good(team.form(owner, where, to=f"{where}/views", **fields))
+    found = re.search(r"/audit/views/([0-9a-f-]{36})/remove", owner.get(f"{where}?type=vote.cast").text)
+    assert found is not None
+    _good(team.form(owner, where, to=f"/w/acme{found[0]}"))
+    return found[1]
 
 
 def _connection(server: Server, identifier: str, slug: str) -> None:

@@ -133,6 +133,10 @@ LET_IN: dict[str, set[int]] = {
     "observing.begin": {422},
     "observing.report": {404},
     "observing.end": {404},
+    "page.audit_take": {400},  # the form says nothing
+    "page.audit_save": {400},  # the form says nothing
+    "page.audit_rename": {404},
+    "page.audit_forget": {404},
     "page.observing_begin": {400},  # the form says nothing
     "page.observing_end": {404},
     "rules.revoke": {404},
@@ -373,6 +377,8 @@ ABSENT_ID = {
     "observing.report",
     "observing.end",
     "page.observing_end",
+    "page.audit_rename",
+    "page.audit_forget",
     "redaction.revoke",
     "page.redaction_revoke",
     "certificates.revoke",

@@ -5,14 +5,16 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from failgate.base.canonical import base64url
+from tests.handmade import verify
 from tests.journeys.harness import Server
 from tests.journeys.pictures import picture
-from tests.journeys.team import WHERE, Person, admin, ask, enter, found_acme, person, program, sign_in, vote
+from tests.journeys.team import WHERE, Person, admin, ask, enter, form, found_acme, person, program, sign_in, vote
 
 PLACE = "/w/acme/audit"
 
@@ -106,6 +108,80 @@ def test_a_record_opens_to_its_bytes_by_keys_alone(acme: Server, ada: Person, ch
     page.wait_for_url(f"**object={said['seq']}**")
     expect(page.locator("[data-records] > li")).to_have_count(1)
     expect(page.locator(f"#r{said['seq']} [data-leaf]")).to_be_visible()  # one alone is open at once
+
+
+def test_a_filter_is_kept_under_a_name_for_oneself_and_then_for_all(acme: Server, ada: Person, chromium) -> None:
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    enter(page, acme, ada)
+    page.goto(f"{acme.url}{PLACE}?type=vote.cast")
+    page.get_by_text("Save this view").click()
+    page.get_by_label("Name").fill("Every vote")
+    fits(page, "audit-save")
+    page.get_by_role("button", name="Save").click()
+    saved = page.get_by_role("navigation", name="Saved views")
+    expect(saved.get_by_role("link", name="Every vote")).to_have_attribute("aria-current", "true")
+    with sign_in(acme, person(acme, "otto", "owner")) as owner:
+        assert "Every vote" not in owner.get(PLACE).text
+        page.get_by_text("Change “Every vote”").click()
+        page.get_by_label("Name").fill("Votes")
+        page.get_by_label("Show it to all owners and auditors").check()
+        fits(page, "audit-change")
+        page.get_by_role("button", name="Save").click()
+        expect(saved.get_by_role("link", name="Votes")).to_be_visible()
+        assert "Votes</a>" in owner.get(PLACE).text
+        page.goto(f"{acme.url}{PLACE}?type=evidence")
+        assert acts(page) == ["audit_view.shared"]
+        page.get_by_text("Save this view").click()
+        page.get_by_label("Name").fill("votes")  # is taken
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("alert")).to_contain_text("There is a view 'votes' already")
+        saved.get_by_role("link", name="Votes").click()
+        page.get_by_text("Change “Votes”").click()
+        expect(page.locator("details[open]")).to_contain_text("It is gone for all owners and auditors.")
+        page.get_by_role("button", name="Remove the view").click()
+        expect(saved).to_have_count(0)
+        assert "Votes</a>" not in owner.get(PLACE).text
+    context = page.context
+    context.close()
+
+
+def test_a_period_is_taken_along_and_proven_without_the_server(
+    acme: Server, ada: Person, chromium, tmp_path: Path
+) -> None:
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    enter(page, acme, ada)
+    page.goto(f"{acme.url}{PLACE}?since=2020-01-01")
+    page.get_by_role("link", name="Export").first.click()
+    expect(page.get_by_label("From (UTC)")).to_have_value(re.compile("2020-01-01T00:00"))
+    expect(page.get_by_role("heading", name="How it is verified")).to_be_visible()
+    fits(page, "audit-export")
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Export").click()
+    name = taken.value.suggested_filename
+    assert name == "failgate-acme-bundle-2020-01-01.tar"
+    taken.value.save_as(tmp_path / name)
+    vkey = re.search(r"--vkey '([^']+)'", page.inner_text("main"))
+    assert vkey is not None
+    answer = verify("full", tmp_path / name, "--vkey", vkey[1])
+    assert answer["exit_code"] == 0, answer
+    with sign_in(acme, ada) as auditor:
+        records = [one["record"] for one in auditor.get(f"{WHERE}/audit/records?limit=1000").json()["records"]]
+        last = records[-1]
+        assert (last["act"], last["actor"]["id"]) == ("audit.exported", ada.id)
+        assert (last["data"]["last"], last["data"]["size"]) == (last["seq"] - 1, last["seq"])
+        assert (answer["first"], answer["last"], answer["size"]) == (0, last["seq"] - 1, last["seq"])
+        for fields, says in (
+            ({"kind": "bundle", "since": "2030-01-01"}, "no record in this period"),
+            ({"kind": "bundle", "since": "2026-01-02", "until": "2026-01-01"}, "From is not before Until"),
+            ({"kind": "bundle", "since": "soon"}, "is no time"),
+            ({"kind": "everything"}, "nothing of this kind"),
+        ):
+            refused = form(auditor, f"{PLACE}/export", **fields)
+            assert (refused.status_code, says in refused.text) == (400, True), fields
+    with sign_in(acme, person(acme, "cora", "auditor", with_totp=False)) as other:  # who has no second factor
+        assert other.get(PLACE).status_code == 200
+        for answer in (other.get(f"{PLACE}/export"), form(other, PLACE, to=f"{PLACE}/export", kind="bundle")):
+            assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/account/step-up")
 
 
 def test_pages_follow_each_other_and_what_is_wrong_is_said(acme: Server, ada: Person) -> None:

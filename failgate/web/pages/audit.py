@@ -5,16 +5,17 @@ from typing import Annotated
 
 from litestar.params import QueryParameter
 
-from failgate.audit.record import Act
+from failgate.audit.record import Act, Actor
 from failgate.audit.search import Page as Found
 from failgate.audit.search import Wanted
 from failgate.audit.stored import StoredRecord
 from failgate.base.canonical import base64url
-from failgate.base.errors import BadInput
+from failgate.base.errors import BadInput, FailgateError
+from failgate.evidence.views import Visitor
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.audit_filter import AuditFilter
-from failgate.web.pages.audit_view import audit_view
-from failgate.web.pages.showing import Asking, Page, show
+from failgate.web.pages.audit_view import audit_view, saved_lines
+from failgate.web.pages.showing import Asking, Page, account_of, show
 from failgate.web.strict_query import single_values
 
 Before = Annotated[int | None, QueryParameter(name="before", ge=0, le=2**53 - 1)]
@@ -25,9 +26,15 @@ _NOTHING = Found((), None)
 
 async def log(request: Asking, before: Before = None) -> Page:
     """Show records, newest first, and the signed checkpoint over all of them."""
+    return await show_log(request, AuditFilter.of(single_values(request.scope["query_string"])), before)
+
+
+async def show_log(
+    request: Asking, asked: AuditFilter, before: int | None = None, problem: FailgateError | None = None
+) -> Page:
+    """Show what `asked` asks for; `problem` is what was wrong with something else that was done on this page."""
     visit, services = visit_of(request), services_of(request)
-    here, asked = visit.here(), AuditFilter.of(single_values(request.scope["query_string"]))
-    names, problem = await names_of(request, here.id), None
+    here, names = visit.here(), await names_of(request, visit.here().id)
     try:
         found = await _found(request, here.id, asked, asked.wanted(names), before)
     except BadInput as error:
@@ -44,17 +51,30 @@ async def log(request: Asking, before: Before = None) -> Page:
         is_first=before is None,
         now_us=services.clock.now_us(),
         is_cut=found.is_cut,
+        saved=saved_lines(
+            await services.evidence.views.list(here.id, account_of(visit)), viewer_of(request), asked.query, here.slug
+        ),
         problem=str(problem) if problem else None,
     )
-    return await show(request, "audit.html", view, title="Audit", room="audit", status=400 if problem else 200)
+    return await show(
+        request, "audit.html", view, title="Audit", room="audit", status=problem.status if problem else 200
+    )
 
 
 async def _found(request: Asking, workspace_id: str, asked: AuditFilter, wanted: Wanted, before: int | None) -> Found:
-    search, seq = services_of(request).search, asked.seq
+    search, seq = services_of(request).evidence.search, asked.seq
     if seq is None:
         return await search.newest(workspace_id, wanted, before, PAGE)
     one = await search.newest(workspace_id, wanted, min(seq + 1, 2**40 - 1), 1)
     return Found(tuple(record for record in one.records if record.seq == seq), None)
+
+
+def viewer_of(request: Asking) -> Visitor:
+    """Return who looks, as saved views know them."""
+    visit = visit_of(request)
+    if visit.role is None:
+        raise LookupError("this door has no workspace")
+    return Visitor(Actor.of(visit.principal), account_of(visit), visit.role)
 
 
 async def names_of(request: Asking, workspace_id: str) -> dict[str, str]:
@@ -77,6 +97,6 @@ async def _former(
     were = [
         one
         for one in unknown
-        if (await services.search.newest(workspace_id, Wanted(_JOINED, object_id=one), None, 1)).records
+        if (await services.evidence.search.newest(workspace_id, Wanted(_JOINED, object_id=one), None, 1)).records
     ]
     return {key: f"{one.email} (left)" for key, one in (await services.accounts.by_ids(were)).items()}

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from failgate.audit.catalogue import Group, groups, words_of
 from failgate.base.ids import is_id
+from failgate.evidence.views import SavedView, Visitor
 from failgate.web.pages.audit_filter import AuditFilter, clock_of
 from failgate.web.pages.text import Moment, Piece, moment, moment_of, pieces
 
@@ -50,6 +51,18 @@ class RecordRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedLine:
+    """A saved view as a link; `may_change` when the visitor may rename and remove it."""
+
+    id: str
+    name: str
+    href: str
+    is_shared: bool
+    is_current: bool
+    may_change: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AuditView:
     """A page of the log, newest first, with its signed checkpoint. `since`, `until`: as their fields want them."""
 
@@ -68,6 +81,12 @@ class AuditView:
     newer_href: str | None
     cut_at: int | None
     problem: str | None
+    saved: tuple[SavedLine, ...]
+
+    @property
+    def asked_fields(self) -> tuple[tuple[str, str], ...]:
+        """Return the fields of the filter that are not empty."""
+        return tuple(parse_qsl(self.asked.query))
 
 
 def audit_view(
@@ -83,6 +102,7 @@ def audit_view(
     now_us: int,
     is_cut: bool = False,
     problem: str | None = None,
+    saved: tuple[SavedLine, ...] = (),
 ) -> AuditView:
     """Return a page of the log of the workspace `slug`.
 
@@ -108,6 +128,17 @@ def audit_view(
         newer_href=None if is_first else f"{here}{f'?{asked.query}' if asked.query else ''}",
         cut_at=older if is_cut else None,
         problem=problem,
+        saved=saved,
+    )
+
+
+def saved_lines(views: Sequence[SavedView], visitor: Visitor, query: str, slug: str) -> tuple[SavedLine, ...]:
+    """Return the views that `visitor` sees; the one that asks for `query` is the current one."""
+    return tuple(
+        SavedLine(
+            one.id, one.name, f"/w/{slug}/audit?{one.query}", one.is_shared, one.query == query, visitor.may_change(one)
+        )
+        for one in views
     )
 
 

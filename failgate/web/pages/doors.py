@@ -8,6 +8,8 @@ from failgate.web.door import Door, Reauthentication
 from failgate.web.pages import (
     account,
     audit,
+    audit_export,
+    audit_saved,
     away,
     commands,
     device,
@@ -321,6 +323,11 @@ PAGES: Final[tuple[Door, ...]] = (
     # Of auditors, who need no account: what they verify stays in their browser.
     _page("page.verifier", "GET", "/verify", verifier.verifier, P.PUBLIC_PAGE_READ),
     _room("page.audit", "GET", "/audit", audit.log, P.WORKSPACE_AUDIT_READ),
+    _sensitive("page.audit_export", "GET", f"{_ROOM}/audit/export", audit_export.form, P.WORKSPACE_AUDIT_EXPORT),
+    _sensitive("page.audit_take", "POST", f"{_ROOM}/audit/export", audit_export.export, P.WORKSPACE_AUDIT_EXPORT),
+    _room("page.audit_save", "POST", "/audit/views", audit_saved.save, P.WORKSPACE_AUDIT_VIEW_WRITE),
+    _room("page.audit_rename", "POST", "/audit/views/{id}", audit_saved.change, P.WORKSPACE_AUDIT_VIEW_WRITE),
+    _room("page.audit_forget", "POST", "/audit/views/{id}/remove", audit_saved.remove, P.WORKSPACE_AUDIT_VIEW_WRITE),
     *NOTIFICATIONS,
     *PEOPLE,
     *PLATFORM,

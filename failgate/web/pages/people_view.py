@@ -47,6 +47,8 @@ _ABOUT: Final = {
     Permission.WORKSPACE_MEMBER_WRITE: "change members, invite",
     Permission.WORKSPACE_KEY_READ: "list own API keys",
     Permission.WORKSPACE_AUDIT_READ: "read the audit log",
+    Permission.WORKSPACE_AUDIT_EXPORT: "export from the audit log",
+    Permission.WORKSPACE_AUDIT_VIEW_WRITE: "save views of the audit log",
     Permission.WORKSPACE_SETTINGS_READ: "read settings",
     Permission.WORKSPACE_SETTINGS_WRITE: "change settings",
     Permission.WORKSPACE_OBSERVING_WRITE: "let commands run that are only observed",
