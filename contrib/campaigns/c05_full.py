@@ -6,6 +6,7 @@ was acknowledged is there at the next start.
 
 import asyncio
 import contextlib
+import itertools
 import json
 import random
 import re
@@ -21,7 +22,8 @@ from campaign import Campaign, Seen
 from served import PASSWORD, Connection, Server, founded
 from small_disk import MIB, Ballast, inside
 
-DISK_BYTES = 48 * MIB
+DISK_BYTES = 96 * MIB
+MOST_KEPT = 100  # of each filler: with little memory the disk keeps room for the next start
 CONFIG = '[database]\nreserve = "{reserve}"\n[plugins.filesystem]\nreserve = "1KiB"\n'
 WHERE = "/api/v1/workspaces/acme"
 FILLERS = 8
@@ -29,6 +31,8 @@ ARGUMENT = "x" * 30_000
 DESCRIPTORS = 200
 LOAD_SECONDS = 3.0  # of each of the three
 DENIALS = 12  # in that time
+PATIENCE_SECONDS = 20.0  # for an answer
+SHORT_SECONDS = 2.0  # for one of a server without memory, which owes none
 
 
 class Desk:
@@ -42,10 +46,10 @@ class Desk:
         server.admin(
             *["workspace", "add-member", "--workspace", "acme", "--email", "r@acme.example", "--role", "reviewer"]
         )
-        self._server, self._seconds = server, 20.0
-        self.client = httpx.Client(base_url=self._url, trust_env=False, timeout=self._seconds)
+        self._server = server
+        self.client = httpx.Client(base_url=self._url, trust_env=False, timeout=PATIENCE_SECONDS)
         self.agent = httpx.Client(
-            base_url=self._url, trust_env=False, timeout=self._seconds, headers={"authorization": f"Bearer {token}"}
+            base_url=self._url, trust_env=False, timeout=PATIENCE_SECONDS, headers={"authorization": f"Bearer {token}"}
         )
         self._form("/signin", email="r@acme.example", password=PASSWORD)
         self._form("/signin/code", code=pyotp.TOTP(made["totp_secret"]).now())
@@ -68,14 +72,14 @@ class Desk:
             assert answer.status_code == 201, answer.text
             self.waiting.append(answer.json())
 
-    def vote(self, view: dict[str, Any], decision: str) -> int:
-        """Return the status of the answer; 0 when none came."""
+    def vote(self, view: dict[str, Any], decision: str, seconds: float = PATIENCE_SECONDS) -> int:
+        """Return the status of the answer; 0 when none came in time."""
         import httpx
 
         body = {"decision": decision, "digest": view["digest"]}
         try:
             return self.client.post(
-                f"{WHERE}/commands/{view['id']}/votes", json=body, headers={"origin": self._url}
+                f"{WHERE}/commands/{view['id']}/votes", json=body, headers={"origin": self._url}, timeout=seconds
             ).status_code
         except httpx.HTTPError:
             return 0
@@ -93,15 +97,17 @@ class Desk:
         self.agent.close()
 
 
-async def filling(server: Server, token: str, name: str, until: float, acknowledged: dict[str, str]) -> list[int]:
+async def filling(
+    server: Server, token: str, name: str, until: float, acknowledged: dict[str, str], seconds: float
+) -> list[int]:
     """Ask for large commands until then; return what was answered."""
     connection, statuses = Connection(server.port, token), list[int]()
     try:
-        for number in range(100_000):
-            if time.monotonic() > until:
+        for number in itertools.count():
+            if time.monotonic() > until or statuses.count(201) == MOST_KEPT:
                 break
             body = submission(f"{name}-{number}", ARGUMENT)
-            status, answer = await asyncio.wait_for(connection.post(f"{WHERE}/commands", body), 20)
+            status, answer = await asyncio.wait_for(connection.post(f"{WHERE}/commands", body), seconds)
             statuses.append(status)
             if status == 201:
                 acknowledged[answer["id"]] = "command.created"
@@ -115,19 +121,22 @@ async def filling(server: Server, token: str, name: str, until: float, acknowled
 
 
 async def pressed(
-    desk: Desk, server: Server, token: str, name: str, acknowledged: dict[str, str]
-) -> tuple[list[int], list[int]]:
+    desk: Desk, server: Server, token: str, name: str, acknowledged: dict[str, str],
+    seconds: float = PATIENCE_SECONDS,
+) -> tuple[list[int], list[int]]:  # fmt: skip
     """Return what the fillers were answered, and what denials were, while they pressed."""
     until = time.monotonic() + LOAD_SECONDS
     working = [
-        asyncio.create_task(filling(server, token, f"{name}-{number}", until, acknowledged))
+        asyncio.create_task(filling(server, token, f"{name}-{number}", until, acknowledged, seconds))
         for number in range(FILLERS)
     ]
     denied = list[int]()
     for _ in range(DENIALS):
         await asyncio.sleep(LOAD_SECONDS / (DENIALS + 2))
+        if not server.is_running():
+            break
         view = desk.waiting.pop()
-        denied.append(await asyncio.to_thread(desk.vote, view, "deny"))
+        denied.append(await asyncio.to_thread(desk.vote, view, "deny", seconds))
         if denied[-1] == 200:
             acknowledged[view["id"]] = "command.denied"
     return [status for task in working for status in await task], denied
@@ -160,7 +169,8 @@ def little_memory(server: Server) -> Iterator[None]:
     try:
         yield
     finally:
-        resource.prlimit(server.pid, resource.RLIMIT_AS, before)
+        with contextlib.suppress(ProcessLookupError):  # it may have ended
+            resource.prlimit(server.pid, resource.RLIMIT_AS, before)
 
 
 def round_(disk: Path, *, reserve: str) -> Seen:
@@ -210,7 +220,7 @@ def others(seen: Seen, desk: Desk, server: Server, token: str, acknowledged: dic
     seen.expect(desk.is_healthy(), "descriptors again: nobody who comes anew is answered")
     seen.expect(server.is_running(), "without disk or descriptors the server ended by itself")
     with little_memory(server):
-        answers, _ = asyncio.run(pressed(desk, server, token, "memory", acknowledged))
+        answers, _ = asyncio.run(pressed(desk, server, token, "memory", acknowledged, SHORT_SECONDS))
     wrong = set(answers) - {0, 201, 503}  # a library may end the process where it gets no memory; nothing may be lost
     seen.expect(not wrong, f"no memory: commands were answered {sorted(wrong)}")
     seen.figures["ended without memory"] = not server.is_running()

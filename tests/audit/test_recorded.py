@@ -64,7 +64,7 @@ async def put_back(database, kept, tmp_path, audit, *, with_sidecar=True):
         notes = read_sidecar(tmp_path / SIDECAR_FILE)
         notes.pop(head["log"], None)
         write_sidecar(tmp_path / SIDECAR_FILE, notes)
-    audit._notary._notes.pop(head["log"], None)
+    audit.notary._notes.pop(head["log"], None)
 
 
 async def test_only_logs_that_grew_are_recorded(database, audit, heads):
@@ -195,7 +195,7 @@ async def test_the_offline_verifier_compares_exported_logs_with_the_log_of_logs(
     await database.write(lambda tx: tx.execute("DELETE FROM audit_head WHERE log = $1", WS))
     audit._numbers.clear()
     clock.advance(60)
-    rewritten = AuditLog(database, clock, tmp_path, key=(await audit._notary.signer()).key)
+    rewritten = AuditLog(database, clock, tmp_path, key=(await audit.notary.signer()).key)
     await fill(database, rewritten, 400)
     other = await bundle_of(rewritten, WS, tmp_path / "rewritten", clock.now_us())
     assert verify("full", other)["exit_code"] == 0, "by itself it is whole"

@@ -165,7 +165,7 @@ async def test_a_log_that_went_back_is_an_alarm_and_holds_the_server(database, a
         await caught_up(room)
     await roll_back(database)
     await database.write(lambda tx: tx.execute("DELETE FROM audit_cosignature"))
-    audit._notary._notes.clear()  # who rolls back knows of the sidecar
+    audit.notary._notes.clear()  # who rolls back knows of the sidecar
     await fill(database, audit, 5)
     async with witnessing(database, audit, clock, out, places(programs[:1])) as room:
         required = Required((), 1.0, room, 3600.0)
@@ -299,7 +299,7 @@ async def test_two_notes_of_one_size_are_not_added_up(database, audit, clock, ou
     async with witnessing(database, audit, clock, out, places(programs[:1])) as room:
         await caught_up(room)
     await roll_back(database)
-    audit._notary._notes.clear()
+    audit.notary._notes.clear()
     clock.advance(60)
     await fill(database, audit, 20)
     async with witnessing(database, audit, clock, out, places(programs[:2]), quorum=2) as room:

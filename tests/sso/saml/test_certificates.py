@@ -52,7 +52,7 @@ def test_spoilt_certificates_are_refused_and_nothing_else_is_raised(data: st.Dat
     ("place", "octet"),
     [
         (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", 0x7F),  # the kind of its key: rsaEncryption
-        (b"\x03\x82\x01\x0f\x00\x30\x82\x01\x0a\x02\x82\x01\x01", 0x31),  # the key itself
+        (b"\x03\x82\x01\x8f\x00\x30\x82\x01\x8a\x02\x82\x01\x81", 0xB1),  # the key itself
         (b"\x0c\x03idp", 0xFF),  # its name
     ],
     ids=["kind", "key", "name"],
