@@ -1,6 +1,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,12 +167,15 @@ async def test_rows_that_are_put_off_are_refused_together(numbers: Database) -> 
     assert await stored(numbers) == []
 
 
-async def test_rows_that_are_put_off_share_statements_on_sqlite(numbers: Database) -> None:
-    if numbers.dialect != "sqlite":
-        pytest.skip("PostgreSQL's driver sends them together")
+async def test_rows_that_are_put_off_share_statements_on_sqlite(tmp_path: Path) -> None:
+    numbers = await open_database(f"sqlite://{tmp_path / 'numbers.sqlite'}")
     statements: list[str] = []
-    numbers._writer._connection.set_trace_callback(statements.append)
-    await numbers.write(put_off_rows(*range(67)))
+    try:
+        await numbers.write(lambda tx: tx.execute("CREATE TABLE number (n INTEGER, label TEXT)"))
+        numbers._writer._connection.set_trace_callback(statements.append)
+        await numbers.write(put_off_rows(*range(67)))
+    finally:
+        await numbers.close()
     assert len([each for each in statements if each.startswith("INSERT")]) == 3  # of 64, of 2 and of 1
 
 

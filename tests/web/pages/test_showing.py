@@ -14,7 +14,8 @@ from failgate.web.pages import exporters_view as exporters
 from failgate.web.pages import factor_view as factors
 from failgate.web.pages import people_view as people
 from failgate.web.pages import platform_view as platform
-from failgate.web.pages.audit_view import audit_view
+from failgate.web.pages.audit_filter import AuditFilter
+from failgate.web.pages.audit_view import SavedLine, audit_view
 from failgate.web.pages.device_view import CodeView, LoginLine, LoginsView
 from failgate.web.pages.frame import Frame
 from failgate.web.pages.queue_view import command_page_view, commands_view, queue_view
@@ -98,13 +99,15 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "ts": "2026-01-01T00:00:00Z",
     }
     log = audit_view(
-        [(rec, EVIL)],
+        [(rec, EVIL, EVIL)],
         slug="acme",
         size=1,
         checkpoint=f"{EVIL}\n1\n{EVIL}\n",
         names={},
-        object_id=EVIL,
+        asked=AuditFilter(EVIL, EVIL, EVIL, EVIL, EVIL),
         older=1,
+        problem=EVIL,
+        saved=(SavedLine(EVIL, EVIL, EVIL, True, False, True),),
         is_first=False,
         now_us=now_us,
     )
