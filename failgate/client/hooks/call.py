@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 
 _SHELLS = ("bash", "zsh")
 _SHELL_NAMES = {"claude-code": ("CLAUDE_CODE_SHELL", "SHELL"), "codex": ("SHELL",)}
-# Variables that change what a shell makes of any line, or put something before it. Exported functions do, too.
+# Variables that change what a shell makes of any line, or put something before it. Exported functions do, too. Those of
+# git make it run or read something else even where it only shows, and are rarely set: its pagers and editors are not
+# among them, it starts none where nobody sees them.
 _BENDING = (
     "BASH_ENV", "SHELLOPTS", "BASHOPTS", "ZDOTDIR", "LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH",
-    "CLAUDE_CODE_SHELL_PREFIX",
+    "CLAUDE_CODE_SHELL_PREFIX", "GIT_EXTERNAL_DIFF", "GIT_EXEC_PATH", "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_INDEX_FILE", "GIT_ATTR_SOURCE",
 )  # fmt: skip
+_BENDING_PREFIXES = ("BASH_FUNC_", "GIT_CONFIG", "GIT_TRACE")  # a trace may be written into any file
 _NAME_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _UNASKED = frozenset(("description", "timeout", "run_in_background", "dangerouslyDisableSandbox"))
 
@@ -134,7 +138,7 @@ def _bending(environment: Mapping[str, str]) -> list[str]:
     return [
         f"{name}={environment[name]}"
         for name in sorted(environment)
-        if environment[name] and (name in _BENDING or name.startswith("BASH_FUNC_"))
+        if environment[name] and (name in _BENDING or name.startswith(_BENDING_PREFIXES))
     ]
 
 

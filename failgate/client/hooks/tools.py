@@ -30,10 +30,21 @@ PASSING = frozenset(
 WRITING = frozenset(("Write", "Edit", "MultiEdit", "NotebookEdit", "apply_patch"))
 _PATHS = ("file_path", "notebook_path", "path")
 _GUARDED_HERE = (".claude", ".codex", ".mcp.json", ".git", ".envrc")
+_REPOSITORY = "HEAD"  # with it a folder of any name is a repository, whose settings say what git runs
 _GUARDED_AT_HOME = (
-    ".claude", ".claude.json", ".codex", ".ssh", ".gitconfig", ".bashrc", ".bash_profile", ".bash_login", ".profile",
-    ".zshrc", ".zshenv", ".zprofile", ".config/fish", ".config/git", ".local/bin", "bin",
+    ".claude", ".claude.json", ".codex", ".ssh", ".gitconfig", ".bashrc", ".bash_aliases", ".bash_profile",
+    ".bash_login", ".bash_logout", ".profile", ".xprofile", ".xsessionrc", ".zshrc", ".zshenv", ".zprofile", ".zlogin",
+    ".zlogout", ".config/fish", ".config/git", ".config/systemd", ".config/autostart", ".config/environment.d",
+    ".local/bin", ".local/lib", "bin",
 )  # fmt: skip
+_SYSTEM = (
+    "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/local/bin", "/usr/local/lib", "/bin", "/sbin", "/lib", "/etc",
+    "/opt", "/snap", "/nix", "/gnu",
+)  # fmt: skip
+_GATED = frozenset(
+    f"mcp__failgate__{name}"
+    for name in ("run_gated", "request_approval", "await_decision", "policy_check", "report_context")
+)
 _PATCHED = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: ")
 
 
@@ -49,7 +60,7 @@ def treatment_of(event: Event, table: Mapping[str, Any], folder: str) -> Treatme
     for treatment in ("deny", "ask", "pass"):
         if any(_fits(event.tool, name) for name in wishes[treatment]):
             return treatment
-    if event.tool in PASSING or event.tool.startswith("mcp__failgate__"):  # these ask by themselves
+    if event.tool in PASSING or event.tool in _GATED:  # these ask by themselves
         return "pass"
     if event.tool in WRITING:
         return "ask" if is_guarded(event, folder) else "pass"
@@ -62,14 +73,25 @@ def is_guarded(event: Event, folder: str) -> bool:
     home = os.path.expanduser("~")
     roots = [folder, *(os.path.join(home, name) for name in _GUARDED_AT_HOME)]
     roots += [os.path.join(event.cwd, name) for name in _GUARDED_HERE]
-    guarded = [os.path.realpath(root) for root in roots]
+    guarded = [os.path.realpath(root) for root in (*roots, *_programs(event.cwd))]
     for path in paths:
         real = os.path.realpath(os.path.join(event.cwd, os.path.expanduser(path)))
         if any(real == root or real.startswith(root + "/") for root in guarded):
             return True
-        if any(name in _GUARDED_HERE for name in real.split("/")):
+        names = real.split("/")
+        if names[-1] == _REPOSITORY or any(name in _GUARDED_HERE for name in names):
             return True
     return not paths
+
+
+def _programs(cwd: str) -> list[str]:
+    """Return the folders of programs, the system's and those of PATH, but for those that hold the folder of the call.
+
+    A program that is written over keeps its name and its mode, and a rule for the name lets it pass.
+    """
+    here = os.path.realpath(cwd) + "/"
+    places = [place for place in os.environ.get("PATH", "").split(os.pathsep) if place.startswith("/")]
+    return [place for place in (*_SYSTEM, *places) if not here.startswith(os.path.realpath(place).rstrip("/") + "/")]
 
 
 def _paths_of(event: Event) -> list[str]:

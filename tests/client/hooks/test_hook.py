@@ -256,9 +256,11 @@ def test_what_bends_any_line_is_shown_behind_it(hook: Hook, wire: Wire, environm
     """No rule for the line alone fits then. SECURITY.md 4: environment injection."""
     bending = {
         "BASH_ENV": "/src/evil", "BASH_FUNC_git%%": "() { evil; }", "CLAUDE_CODE_SHELL_PREFIX": "/src/wrap",
-        "ZDOTDIR": "/src", "LD_LIBRARY_PATH": "/src/lib",
+        "ZDOTDIR": "/src", "LD_LIBRARY_PATH": "/src/lib", "GIT_EXTERNAL_DIFF": "/src/evil", "GIT_EXEC_PATH": "/src",
+        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "diff.external", "GIT_CONFIG_VALUE_0": "/src/evil",
+        "GIT_CONFIG_GLOBAL": "/src/evil", "GIT_DIR": "/src/evil", "GIT_TRACE2": "/src/file",
     }  # fmt: skip
-    environment.update(bending | {"EDITOR": "vi", "SHELLOPTS": ""})
+    environment.update(bending | {"EDITOR": "vi", "GIT_PAGER": "less", "GIT_EDITOR": "true", "SHELLOPTS": ""})
     assert hook().returncode == 0
     argv = wire.of("/commands")[0]["command"]["argv"]
     assert argv[3:] == [f"{name}={bending[name]}" for name in sorted(bending)]

@@ -18,7 +18,9 @@ def treated(tool: str, table: dict[str, Any] | None = None, **members: Any) -> s
     return treatment_of(event(tool, **members), table or {}, "/src/ann/.config/failgate")
 
 
-@pytest.mark.parametrize("tool", ["Bash", "mcp__mail__send", "PowerShell", "SomethingNew", "bash", ""])
+@pytest.mark.parametrize(
+    "tool", ["Bash", "mcp__mail__send", "mcp__failgate__exec", "PowerShell", "SomethingNew", "bash", ""]
+)
 def test_a_shell_and_everything_unknown_are_asked_for(tool: str) -> None:
     assert treated(tool, file_path="/src/a.py") == "ask"
 
@@ -38,12 +40,24 @@ def test_an_ordinary_file_is_written_without_asking(path: str) -> None:
     [
         ".claude/settings.json", "/src/.claude/settings.local.json", "/other/.claude/settings.json", "sub/../.claude/x",
         "~/.bashrc", "~/.claude/settings.json", "~/.ssh/authorized_keys", "~/.codex/hooks.json", ".git/hooks/pre-commit",
-        "/src/ann/.config/failgate/client.toml", ".mcp.json", "",
+        "/src/ann/.config/failgate/client.toml", ".mcp.json", "", "~/.bash_aliases", "~/.config/systemd/user/a.service",
+        "~/.config/autostart/a.desktop", "~/.local/lib/python3.11/site-packages/usercustomize.py", "/etc/profile.d/a.sh",
+        "/usr/bin/git", "/bin/ls", "vendor/HEAD",
     ],
 )  # fmt: skip
 def test_a_file_that_decides_what_runs_or_is_gated_is_asked_for(path: str) -> None:
     assert treated("Edit", file_path=path) == "ask"
     assert treated("NotebookEdit", notebook_path=path) == "ask"
+
+
+def test_a_program_that_is_looked_for_by_its_name_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written over, it keeps its name and its mode, and a rule for the name lets it pass."""
+    monkeypatch.setenv("PATH", "/src/.venv/bin:/home/dev/.cargo/bin:/src:.:/usr/bin")
+    assert treated("Write", file_path="/src/.venv/bin/python") == "ask"
+    assert treated("Write", file_path="/home/dev/.cargo/bin/rg") == "ask"
+    assert (
+        treated("Write", file_path="/src/a.py") == "pass"
+    )  # a search path that holds the project guards no file of it
 
 
 def test_a_link_to_such_a_file_is_seen_through(tmp_path: Path) -> None:
