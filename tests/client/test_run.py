@@ -205,12 +205,17 @@ def test_a_program_that_changed_after_the_question_is_not_executed(
     assert [told["digest"] for told in wire.of("/consume")] == ["another-call"]  # for the log
 
 
+@pytest.mark.parametrize("how", ["folder", "link", "link to itself"])
 def test_a_folder_that_was_swapped_after_the_question_stops_the_execution(
-    failgate: Any, wire: Wire, work: Path, tmp_path: Path
+    failgate: Any, wire: Wire, work: Path, tmp_path: Path, how: str
 ) -> None:  # P4
     def swap() -> None:
         work.rename(tmp_path / "elsewhere")
-        work.mkdir()
+        if how == "folder":
+            work.mkdir()
+        else:
+            (tmp_path / "other").mkdir()
+            work.symlink_to(tmp_path / ("other" if how == "link" else "elsewhere"))
 
     wire.state = "pending"
     wire.before_verdict = swap
@@ -224,7 +229,7 @@ def test_a_folder_that_was_swapped_after_the_question_stops_the_execution(
     wire.current = current  # type: ignore[method-assign]  # first answer pending, then approved
     done = failgate(*runs("touch", "made"))
     assert done.returncode == 76
-    assert not (tmp_path / "elsewhere" / "made").exists()
+    assert list(tmp_path.rglob("made")) == []
 
 
 def test_no_server_is_69_and_nothing_runs(failgate: Any, environment: dict[str, str], work: Path) -> None:

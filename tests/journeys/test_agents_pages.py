@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,38 @@ def test_the_tools_say_what_their_transcript_says(house: House, tmp_path: Path) 
         process.kill()
         process.communicate()
     assert not (tmp_path / "made").exists()
+
+
+def test_the_hook_says_what_its_transcript_says(house: House) -> None:
+    """Each event of the page is told to the hook, each answer is the one that stands there, but for names and ids."""
+    shown = [
+        json.loads(block.text) for block in BLOCKS if block.page.name == "claude-code.md" and block.language == "json"
+    ]
+    (before, approved, denied, after), told = shown, house.event("PreToolUse", "make deploy")
+    assert set(before) == set(told)
+    for answer, decision, note in ((approved, "approve", "go on"), (denied, "deny", "use the staging host")):
+        deciding = house.decided(decision, note=note)
+        done = house.hook(before | {"cwd": str(house.folder)})
+        deciding.join()
+        assert done.returncode == 0, done.stderr
+        assert plain(json.loads(done.stdout)) == plain(answer)
+    told_after = house.hook(after | {"cwd": str(house.folder)})
+    assert (told_after.returncode, told_after.stdout) == (0, "")
+    [down] = [block.text for block in BLOCKS if block.page.name == "claude-code.md" and "did not answer" in block.text]
+    kept = dict(house.environment)
+    try:
+        house.environment["FAILGATE_URL"] = "http://127.0.0.1:9"
+        done = house.hook(before | {"cwd": str(house.folder)})
+    finally:
+        house.environment = kept
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == down.replace("https://failgate.acme.example", "http://127.0.0.1:9")
+
+
+def plain(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer without what is of one session: who decided, the id of the request."""
+    text = re.sub(r"[\w.]+@[\w.]+", "SOMEBODY", json.dumps(answer))
+    return dict(json.loads(re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text)))
 
 
 def part_of(shown: Any, whole: Any) -> bool:

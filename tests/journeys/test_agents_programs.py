@@ -110,6 +110,25 @@ def test_a_request_is_withdrawn_when_its_program_is_gone(house: House) -> None:
     assert not (house.folder / "made").exists()
 
 
+def test_an_agent_that_is_killed_while_it_waits_runs_nothing_though_it_is_approved(house: House) -> None:
+    """SIGKILL leaves it no word: the request waits, an approval is used by nobody, and is nobody else's."""
+    before = {one["id"] for one in house.pending()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "failgate", "run", "--no-capture", "--", "touch", "made"],
+        env=house.environment, cwd=house.folder, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        asked = waited_for(lambda: next((one for one in house.pending() if one["id"] not in before), None))
+    finally:
+        process.kill()
+        process.wait()
+    assert vote(house.lead, asked).json()["state"] == "approved"
+    used = house.lead.post(f"{WHERE}/commands/{asked['id']}/consume", json={"digest": asked["digest"]})
+    assert used.status_code in (403, 404)
+    assert house.view(asked["id"])["state"] == "approved"
+    assert not (house.folder / "made").exists()
+
+
 # MCP
 
 TOOLS = {"run_gated", "request_approval", "await_decision", "policy_check", "report_context"}

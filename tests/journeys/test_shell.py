@@ -18,6 +18,7 @@ from tests.client.seat import Seat
 from tests.journeys import team
 from tests.journeys.harness import NewDatabase, Server
 from tests.journeys.team import Visitor, person, program, sign_in
+from tests.journeys.test_sessions import played
 
 WHERE = "/api/v1/workspaces/acme"
 PROMPT = b"(failgate) "
@@ -133,6 +134,7 @@ def test_commands_are_asked_for_and_the_recording_tells_what_became_of_them(
     assert house.key.get(f"{WHERE}/recordings/{view['id']}/proof").json()["verdict"] == "intact"
     shown = "".join(text for _, kind, text in house.cast(view["id"])[1:] if kind == "o")
     assert ("here.txt" in shown, SECRET in shown, "denied by" in shown) == (True, False, True)
+    played(tmp_path, house.key.get(f"{WHERE}/recordings/{view['id']}/cast").content, "here.txt")
 
 
 def test_a_program_that_changed_while_it_waited_is_not_executed_and_stands_in_the_log(

@@ -307,6 +307,32 @@ def test_a_kill_between_ask_and_answer_loses_nothing(server: Server, team, chrom
     assert server.verify("--gate").returncode == 0
 
 
+def test_a_kill_between_vote_and_answer_loses_no_decision(server: Server, team, chromium, tmp_path: Path) -> None:
+    """E8 P1: the agent has not heard of the approval when the server dies; afterwards it does, and runs once."""
+    project, _ = make_project(tmp_path / "shop")
+    running = ask(server, team["token"], project, "sh", "-c", "echo once >> done")
+    context = chromium.new_context()
+    page = context.new_page()
+    sign_in(page, server, REVIEWER, REVIEWER_PASSWORD, team["totp"])
+    page.wait_for_selector("[data-detail] [data-approve]")
+    os.kill(running.pid, signal.SIGSTOP)  # it hears nothing
+    try:
+        page.click("[data-detail] [data-approve]")
+        page.wait_for_selector("[data-verdict=approved]")
+        server.kill()
+        server.arguments = ("--listen", f"127.0.0.1:{server.url.rsplit(':', 1)[1]}")
+        server.start()
+        assert commands_of(server, team["api_key"]) == ["approved"]
+    finally:
+        os.kill(running.pid, signal.SIGCONT)
+    code, _, err = finished(running)
+    context.close()
+    assert code == 0, err
+    assert (project / "done").read_text() == "once\n"
+    assert commands_of(server, team["api_key"]) == ["executed"]
+    assert server.verify("--gate").returncode == 0
+
+
 def commands_of(server: Server, key: str) -> list[str]:
     request = urllib.request.Request(
         f"{server.url}/api/v1/workspaces/acme/commands", headers={"Authorization": f"Bearer {key}"}
