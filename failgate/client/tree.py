@@ -184,7 +184,7 @@ def _missing(source: Source, repository: Path | None) -> Unreplayable:
 def _unpack(source: Source, snapshot: Path, folder: Path) -> None:
     """Add the files of `snapshot` that `folder` does not have. Only files, folders and links that stay inside.
 
-    Source: PEP 706, the filter `data`; SECURITY section 2, archives.
+    Source: PEP 706, the filter `data`, and `_inside`; SECURITY section 2, archives.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     redacted: list[str] = []
@@ -195,9 +195,7 @@ def _unpack(source: Source, snapshot: Path, folder: Path) -> None:
                 is_plain = member.isreg() and not member.issparse()
                 if count >= _MOST_MEMBERS or not (is_plain or member.isdir() or member.issym()):
                     raise Unreplayable(f"The snapshot holds what is not unpacked: {inert(member.name)[:200]}.")
-                clean = tarfile.data_filter(member, str(folder))
-                if ".git" in Path(clean.name.lower()).parts:
-                    raise Unreplayable("The snapshot holds a folder .git, which could name programs to run.")
+                clean = _inside(folder, tarfile.data_filter(member, str(folder)))
                 if not os.path.lexists(folder / clean.name):
                     archive.extract(clean, folder, filter="data")
                     if clean.isreg() and _is_redacted(folder / clean.name):
@@ -206,6 +204,29 @@ def _unpack(source: Source, snapshot: Path, folder: Path) -> None:
         raise Unreplayable(f"The snapshot of the report cannot be unpacked: {inert(str(error))[:300]}.") from error
     if redacted and not source.is_redacted_allowed:
         raise redacted_in(redacted)
+
+
+def _inside(folder: Path, member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Return `member`, of a link the target in its shortest form, once it lies in `folder` and leads nowhere else.
+
+    The filter `data` asks `os.path.realpath`, which believes a path that is too long for the system to be no link
+    (CVE-2025-4330, CVE-2025-4517: mended in Python 3.11.13 and 3.12.11). Here no path is followed: nothing is written
+    behind a link, and a link goes up no further than its own folder is deep before it goes down.
+
+    Raises: Unreplayable.
+    """
+    *above, _ = parts = Path(member.name).parts or (".",)
+    if ".git" in Path(member.name.lower()).parts:
+        raise Unreplayable("The snapshot holds a folder .git, which could name programs to run.")
+    is_outside = member.name.startswith("/") or ".." in parts
+    is_outside |= any(folder.joinpath(*parts[:count]).is_symlink() for count in range(1, len(parts)))
+    if member.issym():
+        target = os.path.normpath(member.linkname)
+        is_outside |= target.startswith("/") or target.split("/").count("..") > len(above)
+        member = member.replace(linkname=target, deep=False)
+    if is_outside:
+        raise Unreplayable(f"The snapshot holds what leads out of its folder: {inert(member.name)[:200]}.")
+    return member
 
 
 def _is_redacted(path: Path) -> bool:

@@ -305,6 +305,8 @@ def test_a_bundle_is_cloned_where_the_commit_is_missing(
         [("link", "../../.."), ("link/x", SCRIPT)],
         [(".git/config", b"[core]\n")],
         [("sub/.GIT/hooks/post-checkout", SCRIPT)],
+        [("sub/x", SCRIPT), ("link", "sub"), ("link/y", SCRIPT)],
+        [("sub/x", SCRIPT), ("sub/link", "../..")],
     ],
 )
 def test_a_hostile_snapshot_is_refused(
@@ -317,6 +319,34 @@ def test_a_hostile_snapshot_is_refused(
     else:
         assert done.returncode == 65, done.stderr
         assert list((Path(alone["FAILGATE_HOME"]) / "replays").iterdir()) == []
+
+
+def climbing(length: int) -> list[tuple[str, bytes | str]]:
+    """Return members that lead out over links too long to be followed by their names (CVE-2025-4517).
+
+    `length` is that of the folder: each folder has a short second name; all long ones together just fit into a path of
+    the system, one name more does not.
+    """
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[: (3990 - length) // 121]
+    members: list[tuple[str, bytes | str]] = []
+    above = ""
+    for letter in letters:
+        members += [(f"{above}{'d' * 120}/x", b""), (f"{above}{letter}", "d" * 120)]
+        above += f"{'d' * 120}/"
+    top = f"{'/'.join(letters)}/{'l' * 254}"
+    return [*members, (top, "../" * len(letters)), ("out", f"{top}/../.."), ("out/written", b"")]
+
+
+def test_a_snapshot_does_not_climb_out_over_names_that_are_too_long(
+    work: Path, failgate: Failgate, alone: dict[str, str]
+) -> None:
+    """What stands two folders above the tree is written by no archive, whatever the tarfile of this Python believes."""
+    base = Path(alone["FAILGATE_HOME"]) / "replays"
+    bare_report(work, ["./run.sh"], "snapshot", archive(("run.sh", SCRIPT), *climbing(len(str(base)) + 45)))
+    done = failgate("report", "replay", env=alone)
+    assert not (base.parent / "written").exists()
+    assert (done.returncode, "leads out of its folder" in done.stderr) == (65, True), done.stderr
+    assert list(base.iterdir()) == []
 
 
 @pytest.mark.parametrize(
