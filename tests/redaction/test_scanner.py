@@ -121,6 +121,35 @@ def test_a_quoted_value_with_quotes_and_umlauts_is_found_as_json() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Zk4\\/wq<8&Tn+L'0x",
+        "Zk4/wq\\u003c8\\u0026Tn+L'0x",
+        "Zk4/wq\\u003C8\\u0026Tn\\u002BL\\u00270x",
+    ],
+    ids=["PHP", "Go", ".NET"],
+)
+def test_a_value_is_found_as_other_writers_of_json_escape_it(text: str) -> None:
+    assert json.loads(f'"{text}"') == "Zk4/wq<8&Tn+L'0x"
+    scanner = Scanner(values=environment_secrets({"X_SECRET": "Zk4/wq<8&Tn+L'0x"}))
+    assert redact(f'{{"a":"{text}"}}', scanner).text == f'{{"a":"{scanner.tag("environment", text.encode())}"}}'
+
+
+def test_a_value_is_found_as_repr_and_json_within_json_write_it() -> None:
+    secret = "a\"b\\c'd8xQ9\té"
+    scanner = Scanner(values=environment_secrets({"X_SECRET": secret}))
+    for text in (repr(secret), repr({"a": secret}), json.dumps(json.dumps(secret))):
+        assert "8xQ9" not in redact(text, scanner).text
+
+
+@pytest.mark.parametrize("value", ["correct-horse-9\n", "correct-horse-9\r\n", "  correct-horse-9\t"])
+def test_a_line_end_that_came_along_with_a_value_hides_nothing(value: str) -> None:
+    scanner = Scanner(values=environment_secrets({"X_SECRET": value}))
+    for text in ("it is correct-horse-9.", b64encode(b"me:correct-horse-9").decode()):
+        assert [one.rule for one in redact(text, scanner).findings] == ["environment"]
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "API_TOKEN",
