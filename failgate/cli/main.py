@@ -1,5 +1,6 @@
 """The `failgate` command: `run` straight away, everything else through click, loaded when it is called."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ FAST = {"run": "failgate.client.run", "hook": "failgate.client.hooks.hook"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out the command line `arguments` (default: this process's); return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        _open_closed()
     code = _carry_out(words)
     return 2 if words[:1] == ["hook"] and code != 0 else code  # any other code lets the call of an agent through
 
@@ -34,6 +37,18 @@ def _carry_out(words: list[str]) -> int:
         return 1
 
 
+def _open_closed() -> None:
+    """Open on nothing what of standard input, output and error is closed, for us and for the commands that we start.
+
+    The next file that is opened would take its number and be read or written in its place.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)  # noqa: FBT003  # takes no keyword
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
+
+
 def _tell(crash: Exception) -> None:
     """Print the traceback of `crash` as the interpreter does, without secrets."""
     from traceback import format_exception
@@ -45,8 +60,6 @@ def _tell(crash: Exception) -> None:
 
 def _silence_stdout() -> None:
     """Let the last flush of the interpreter go nowhere."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from failgate.client.capture_settings import Wishes
 from failgate.client.execution import Ended, Way, execute
-from failgate.client.exits import NotExecutable
+from failgate.client.exits import CANNOT_EXECUTE, NotExecutable
 from failgate.client.messages import Messages, inert
 from failgate.client.output import Output
 
@@ -40,9 +40,9 @@ def capture_command(argv: Sequence[str], messages: Messages, wishes: Wishes = _N
     """
     from failgate.client.command import open_executable
 
-    cwd = str(Path.cwd())
     limits = wishes.limits
     try:
+        cwd = _folder()
         program = open_executable(argv[0], cwd, os.environ.get("PATH", os.defpath))
         output = Output(limits.output_head, limits.output_tail, cwd)
         began_us = time.time_ns() // 1000
@@ -74,6 +74,14 @@ def keep_report(failure: Failure, messages: Messages, wishes: Wishes = _NO_WISHE
     messages.say("report", f"report kept at {inert(where)}", id=report.manifest.id, path=str(report.folder))
     messages.say("report-hint", f"look at it: failgate report review {report.manifest.id}")
     return report
+
+
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError as error:
+        sentence = f"This folder cannot be used: {error.strerror}. Nothing was run."
+        raise NotExecutable(sentence, exit_code=CANNOT_EXECUTE, hint="Change to a folder that exists.") from error
 
 
 def _mend_of(error: OSError) -> str:

@@ -241,6 +241,25 @@ def test_a_folder_that_cannot_be_written_changes_nothing_of_the_exit_code(failga
     assert "failgate: the report could not be kept" in done.stderr
 
 
+def test_a_folder_that_is_gone_is_said_and_nothing_runs(environment: dict[str, str], work: Path) -> None:
+    (work / "gone").mkdir()
+    line = 'cd gone && rmdir ../gone && exec "$0" -m failgate capture -- touch "$1"'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable, str(work / "ran")], env=environment, cwd=work, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.count("\n"), (work / "ran").exists()) == (126, 1, False), done.stderr
+    assert "Change to a folder that exists" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_what_is_closed_is_nothing_and_the_command_runs(environment: dict[str, str], work: Path, closed: str) -> None:
+    line = f'exec "$0" -m failgate capture -- sh -c "echo one; echo two >&2; exit 5" {closed}'
+    done = subprocess.run(["sh", "-c", line, sys.executable], env=environment, cwd=work, capture_output=True, text=True)
+    assert done.returncode == 5, done.stderr
+    assert sorted(content_of(work, "output.txt").split()) == [b"one", b"two"]
+    assert "Traceback" not in done.stderr
+
+
 def test_a_program_that_leaves_a_child_behind_does_not_hold_us(failgate: Any, work: Path) -> None:
     done = failgate(
         "capture",
