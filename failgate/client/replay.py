@@ -99,6 +99,8 @@ def replay(report: LocalReport, wish: Wish, messages: Messages) -> Replayed:
         return Replayed(None, code, expected, None, str(folder), way)
     seen = _seen(ended.exit_code, ended.signal, manifest.argv, _redacted(written))
     verdict = judged(expected, seen)
+    if verdict != REPRODUCED and not wish.is_in_place:
+        _tell_untracked(manifest, messages)
     return Replayed(verdict, EXIT_CODES[verdict], expected, seen, str(folder), way)
 
 
@@ -108,6 +110,17 @@ def judged(expected: Seen, seen: Seen) -> str:
         return PASSED
     is_same = (expected.exit_code, expected.signal) == (seen.exit_code, seen.signal)
     return REPRODUCED if is_same and expected.print[2:] == seen.print[2:] else DIFFERENT
+
+
+def _tell_untracked(manifest: Manifest, messages: Messages) -> None:
+    """Say which files were there and neither git nor the report has: the failure may have needed them."""
+    status = manifest.git.status if manifest.git else []
+    names = [inert(one.path) for one in status if one.state == "??"]
+    if names and _only(manifest, "snapshot") is None:
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        messages.say(
+            "untracked", f"git did not know {shown} then, so the report has no copy (capture --snapshot keeps it)"
+        )
 
 
 def _check_redactions(report: LocalReport, wish: Wish) -> None:

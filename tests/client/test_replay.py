@@ -117,6 +117,18 @@ def test_another_error_is_different_and_says_what(captured: Path, failgate: Fail
     assert report.manifest.exit_code == 1
 
 
+def test_a_file_that_git_did_not_know_is_named_where_it_is_missing(
+    project: Path, failgate: Failgate, alone: dict[str, str]
+) -> None:
+    (project / "check.sh").write_text("echo error: no price >&2; exit 3\n")
+    failgate("capture", "--", "sh", "check.sh", cwd=project, env=alone)
+    done = failgate("report", "replay", cwd=project, env=alone)
+    assert (done.returncode, "git did not know check.sh then" in done.stderr) == (3, True), done.stderr
+    failgate("capture", "--snapshot", "--", "sh", "check.sh", cwd=project, env=alone)
+    done = failgate("report", "replay", cwd=project, env=alone)
+    assert (done.returncode, "did not know" in done.stderr) == (0, False), done.stderr
+
+
 def test_a_mended_project_passes(captured: Path, failgate: Failgate, alone: dict[str, str]) -> None:
     git(captured, "checkout", "-q", ".")
     done = failgate("report", "replay", "--in-place", "--json", cwd=captured, env=alone)
