@@ -48,7 +48,7 @@ ROWS_OF_WORKSPACE = (
 
 async def open_core_database(config: Config, data_dir: Path, clock: Clock) -> Database:
     """Open it; SQLite is migrated at once, PostgreSQL only by `failgate migrate`. Raises: StartRefused."""
-    db = await open_database(config.database.url_in(data_dir), tables=CORE_TABLES)
+    db = await open_database(config.database.url_in(data_dir), password=config.database.password, tables=CORE_TABLES)
     try:
         if db.dialect == "sqlite":
             await migrate_core(db, config, data_dir, clock)

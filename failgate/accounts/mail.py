@@ -219,7 +219,7 @@ async def send_by(relay: Relay, letter: Letter, now_us: int) -> None:
         hostname=relay.host,
         port=relay.port,
         username=relay.username,
-        password=relay.password.reveal() if relay.password is not None else None,
+        password=await relay.password.ask() if relay.password is not None else None,
         use_tls=relay.tls == "implicit",
         # True, not "when offered": who strips the offer on the way must not get the letter in the clear.
         start_tls=relay.tls == "starttls",

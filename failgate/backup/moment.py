@@ -95,7 +95,11 @@ async def take_moment(config: Config, data_dir: Path) -> AsyncIterator[Moment]:
     async with contextlib.AsyncExitStack() as stack:
         files = [*([own] if own is not None else []), *plugins]
         with locked(files):
-            postgres = None if own is not None else await stack.enter_async_context(postgres_moment(url))
+            postgres = (
+                None
+                if own is not None
+                else await stack.enter_async_context(postgres_moment(url, config.database.password))
+            )
             connections = stack.enter_context(shown(files))
         core = postgres or _SqliteCore(connections.pop(0))
         yield Moment(core, list(zip(names, connections, strict=True)))

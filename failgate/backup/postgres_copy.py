@@ -14,7 +14,9 @@ import asyncpg  # type: ignore[import-untyped]  # the driver ships no stubs
 
 from failgate.backup.manifest import TABLE_FOLDER, Table
 from failgate.base.db import Row
-from failgate.base.errors import FailgateError, StartRefused, StorageUnavailable
+from failgate.base.errors import FailgateError, StorageUnavailable
+from failgate.base.postgres import asking, refusal
+from failgate.base.secret import Secret
 
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _SETTINGS = {"application_name": "failgate-backup", "synchronous_commit": "on", "timezone": "UTC"}
@@ -59,9 +61,9 @@ class PostgresMoment:
 
 
 @contextlib.asynccontextmanager
-async def postgres_moment(url: str) -> AsyncIterator[PostgresMoment]:
+async def postgres_moment(url: str, password: Secret | None = None) -> AsyncIterator[PostgresMoment]:
     """Yield the database at `url` as it is now. Raises: StartRefused (unreachable), StorageUnavailable."""
-    connection = await connected(url)
+    connection = await connected(url, password)
     try:
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield PostgresMoment(connection, await tables_in_order(connection))  # the first query takes the snapshot
@@ -69,15 +71,12 @@ async def postgres_moment(url: str) -> AsyncIterator[PostgresMoment]:
         await connection.close()
 
 
-async def connected(url: str) -> Any:
+async def connected(url: str, password: Secret | None = None) -> Any:
     """Return a connection of its own. Raises: StartRefused."""
     try:
-        return await asyncpg.connect(url, server_settings=_SETTINGS)
+        return await asyncpg.connect(url, password=asking(password), server_settings=_SETTINGS)
     except (*_FAILURES, ValueError) as error:
-        raise StartRefused(
-            f"PostgreSQL cannot be reached: {type(error).__name__}: {error}.",
-            hint="Check [database] url, and that the server runs and accepts this role.",
-        ) from error
+        raise refusal(error) from error
 
 
 async def tables_in_order(connection: Any) -> list[Table]:

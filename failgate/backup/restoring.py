@@ -218,7 +218,8 @@ class _Restoring:
         """Yield the staged database: a file aside, or the open transaction that fills the empty PostgreSQL database."""
         if self._placing.staged_database is None:
             url = self._config.database.url_in(self._placing.data_dir)
-            async with filling(url, self._manifest, core_migrations(), self._members) as filled:
+            password = self._config.database.password
+            async with filling(url, password, self._manifest, core_migrations(), self._members) as filled:
                 yield filled.database, filled
             return
         plain_name(self._members, CORE).replace(self._placing.staged_database)

@@ -14,6 +14,7 @@ from failgate.base.db import Database, Row
 from failgate.base.errors import StartRefused, StorageUnavailable
 from failgate.base.migrate import read_migrations
 from failgate.base.postgres import LOCK_KEY
+from failgate.base.secret import Secret
 
 T = TypeVar("T")
 
@@ -83,12 +84,14 @@ class Filling:
 
 
 @contextlib.asynccontextmanager
-async def filling(url: str, manifest: Manifest, migrations: Traversable, members: Path) -> AsyncIterator[Filling]:
+async def filling(
+    url: str, password: Secret | None, manifest: Manifest, migrations: Traversable, members: Path
+) -> AsyncIterator[Filling]:
     """Yield the empty database at `url` with the tables of that version and the rows in the folder `members`.
 
     Raises: StartRefused (not empty, in use), StorageUnavailable; without `commit` it stays empty.
     """
-    connection = await connected(url)
+    connection = await connected(url, password)
     try:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
             raise StartRefused("A Failgate server uses this PostgreSQL database.", hint="Stop it first.")

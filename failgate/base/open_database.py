@@ -10,12 +10,16 @@ from piccolo.table import Table
 from failgate.base.db import Database
 from failgate.base.errors import StartRefused
 from failgate.base.piccolo_engine import bind_tables
+from failgate.base.secret import Secret
 
 
-async def open_database(url: str, *, tables: Sequence[type[Table]] = (), is_exclusive: bool = True) -> Database:
+async def open_database(
+    url: str, *, password: Secret | None = None, tables: Sequence[type[Table]] = (), is_exclusive: bool = True
+) -> Database:
     """Open the database at `url` and bind the Piccolo `tables` to it.
 
-    `url` is `sqlite:///absolute/path.db` or `postgresql://user@host/name`. `is_exclusive` keeps a second server off a
+    `url` is `sqlite:///absolute/path.db` or `postgresql://user@host/name`; PostgreSQL's `password`, where the URL says
+    none, is asked for at each new connection. `is_exclusive` keeps a second server off a
     PostgreSQL database; a SQLite file is guarded by the lock of the data folder.
 
     Raises: StartRefused, naming the cause and the mend.
@@ -29,7 +33,7 @@ async def open_database(url: str, *, tables: Sequence[type[Table]] = (), is_excl
     elif scheme in {"postgresql", "postgres"}:
         from failgate.base.postgres import open_postgres
 
-        database = await open_postgres(url, is_exclusive=is_exclusive)
+        database = await open_postgres(url, password=password, is_exclusive=is_exclusive)
     else:
         raise StartRefused(
             f"The database URL has the scheme {scheme!r}.", hint="Use sqlite:///path or postgresql://host/name."

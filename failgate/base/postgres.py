@@ -2,38 +2,63 @@
 
 An advisory lock of the session keeps a second server off the same database. A connection that broke is opened anew by
 the next change; a commit whose answer was lost is reported as not taken, and the caller's idempotency key decides.
+
+Each new connection asks for the password again, and the driver reads the files that the URL names (`sslcert`, `sslkey`,
+`sslrootcert`) again: what is renewed or rotated needs no restart.
 """
 
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]  # the driver ships no stubs
 
 from failgate.base.db import Database, Row, workspace_scope
 from failgate.base.errors import StartRefused, StorageUnavailable
+from failgate.base.secret import Secret
 
 T = TypeVar("T")
 READERS = 4
 LOCK_KEY = 0x6661_696C_6761_7465  # "failgate"
-_LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
+# A password or certificate that ran out is refused at a new connection, and mended where it is renewed. That one
+# ends at this very moment is an error of the driver's own.
+_LOST = (
+    asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
+    asyncpg.InvalidAuthorizationSpecificationError, asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)  # fmt: skip
 
 
-async def open_postgres(url: str, *, is_exclusive: bool = True) -> Database:
+async def open_postgres(url: str, *, password: Secret | None = None, is_exclusive: bool = True) -> Database:
     """Open the database at `url` (`postgresql://…`); `is_exclusive` refuses to share it with another server.
+
+    `password` is asked for at each new connection.
 
     Raises: StartRefused (unreachable, refused credentials, another server holds it).
     """
     try:
-        writer = PostgresWriter(url, is_exclusive=is_exclusive)
+        writer = PostgresWriter(url, password, is_exclusive=is_exclusive)
         await writer.connect()
-        pool = await asyncpg.create_pool(url, min_size=1, max_size=READERS, server_settings=_settings("read"))
+        pool = await asyncpg.create_pool(
+            url, password=asking(password), min_size=1, max_size=READERS, server_settings=_settings("read")
+        )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise StartRefused(
-            f"PostgreSQL cannot be reached: {type(error).__name__}: {error}.",
-            hint="Check [database] url, and that the server runs and accepts this role.",
-        ) from error
+        raise refusal(error) from error
     return Database("postgres", writer, PostgresReaders(pool))
+
+
+def asking(password: Secret | None) -> Callable[[], Awaitable[str]] | None:
+    """Return what the driver calls for the password of each new connection; None where the URL says it all."""
+    return password.ask if password is not None else None
+
+
+def refusal(error: Exception) -> StartRefused:
+    """Return how a start is refused that did not reach the database."""
+    return StartRefused(
+        f"PostgreSQL cannot be reached: {type(error).__name__}: {error}.",
+        hint="Check [database] url, the files that it names and the password, and that the server runs and accepts "
+        "this role.",
+    )
 
 
 def _settings(purpose: str) -> dict[str, str]:
@@ -44,8 +69,9 @@ def _settings(purpose: str) -> dict[str, str]:
 class PostgresWriter:
     """The one connection that changes the database."""
 
-    def __init__(self, url: str, *, is_exclusive: bool) -> None:
+    def __init__(self, url: str, password: Secret | None, *, is_exclusive: bool) -> None:
         self._url = url
+        self._password = password
         self._is_exclusive = is_exclusive
         self._connection: Any = None
         self.commit_seconds = 0.0
@@ -55,7 +81,9 @@ class PostgresWriter:
 
         Raises: StartRefused when another server holds it.
         """
-        connection = await asyncpg.connect(self._url, server_settings=_settings("write"))
+        connection = await asyncpg.connect(
+            self._url, password=asking(self._password), server_settings=_settings("write")
+        )
         if self._is_exclusive and not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
             await connection.close()
             raise StartRefused(

@@ -1,27 +1,46 @@
 """Secrets as values that do not print themselves."""
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
 from typing import Final, final
 
 KEY_BYTES: Final = 32
+
+
+class SecretUnavailable(OSError):
+    """The place of a secret could not be read again; the sentence names the place. Drivers take it for a failed way."""
 
 
 @final
 class Secret:
     """A text that shows only by `reveal()`: its `repr`, `str` and format are masked."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("_read", "_text")
 
-    def __init__(self, text: str) -> None:
-        """Keep `text`."""
+    def __init__(self, text: str, read: Callable[[], str] | None = None) -> None:
+        """Keep `text`; `read` reads it again in its place (it may block, and raise ValueError)."""
         self._text = text
+        self._read = read
 
     def reveal(self) -> str:
         """Return the text itself. Each call is a place to look at in a review."""
         return self._text
+
+    async def ask(self) -> str:
+        """Return what stands in its place now, for what is changed while the server runs; else the text itself.
+
+        Raises: SecretUnavailable.
+        """
+        if self._read is None:
+            return self._text
+        try:
+            return await asyncio.to_thread(self._read)
+        except ValueError as error:
+            raise SecretUnavailable(str(error)) from None
 
     def __repr__(self) -> str:
         """Return a mask."""

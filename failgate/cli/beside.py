@@ -22,7 +22,7 @@ async def core_database(config: Config, data: Path) -> AsyncIterator[Any]:
     path = sqlite_path(url)
     if path is not None and not path.is_file():
         raise StartRefused(f"There is no database in {data}.", hint="Name the server's folder with --data DIR.")
-    database = await open_database(url, tables=CORE_TABLES, is_exclusive=False)
+    database = await open_database(url, password=config.database.password, tables=CORE_TABLES, is_exclusive=False)
     try:
         yield database
     finally:

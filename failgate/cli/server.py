@@ -219,7 +219,7 @@ def migrate_command(config_path: Path | None, data: Path, only_check: bool) -> N
 
     async def run() -> list[str]:
         with hold_data_folder(data):
-            database = await open_database(url)
+            database = await open_database(url, password=config.database.password)
             try:
                 if only_check:
                     return [step.name for step in await pending_migrations(database, core_migrations())]

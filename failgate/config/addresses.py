@@ -76,8 +76,16 @@ def check_database_url(url: str | Secret) -> None:
     text = url if isinstance(url, str) else url.reveal()
     if not re.match(r"sqlite:///[^?#]|postgres(ql)?://", text):
         raise ValueError('say "sqlite:////absolute/file.sqlite" or "postgresql://user@host/database"')
-    if isinstance(url, str) and urlsplit(text).password:
-        raise ValueError('a password does not stand in this file: say url = { env = "NAME" }')
+    if isinstance(url, str) and (has_password(text) or "sslpassword" in parse_qs(urlsplit(text).query)):
+        raise ValueError(
+            'a password does not stand in this file: say password = { file = "/path" }, or url = { env = "NAME" }'
+        )
+
+
+def has_password(url: str) -> bool:
+    """Tell whether the database URL holds a password, before its host or behind it."""
+    parts = urlsplit(url)
+    return bool(parts.password) or "password" in parse_qs(parts.query)
 
 
 def is_way_to_database_open(url: str) -> bool:

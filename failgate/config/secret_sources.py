@@ -5,7 +5,8 @@
 - `{ credential = "name" }`: what systemd decrypted and keeps for this service alone (`LoadCredentialEncrypted=`).
 - `{ command = ["vault", "kv", "get", …] }`: what a secrets manager's own client prints.
 
-Each is read once, when the config is: a manager that cannot be asked then refuses the start.
+Each is read when the config is: a manager that cannot be asked then refuses the start. Passwords of the database and of
+the mail server are read again at each new connection.
 Source: ASVS 5.0 13.3.1; systemd.exec(5), CREDENTIALS.
 """
 

@@ -6,6 +6,7 @@ A struct is a frozen msgspec struct that forbids unknown fields. Its fields may 
 """
 
 import difflib
+import functools
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -185,8 +186,9 @@ class Reader:
         return value
 
     def _secret(self, value: object, path: KeyPath) -> Secret:
+        read = functools.partial(secret_from, value, self.source.env, self.source.folder)
         try:
-            return Secret(secret_from(value, self.source.env, self.source.folder))
+            return Secret(read(), read)
         except ValueError as error:
             self.mistakes.append(self.source.mistake(path, str(error), at="value", hides_value=True))
             raise _Unreadable from None

@@ -140,6 +140,24 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(relay, caplo
     assert "ann@" not in caplog.text
 
 
+async def test_a_password_is_asked_for_at_each_letter_and_one_that_cannot_be_had_is_tried_again(relay) -> None:
+    inbox, where = relay
+    places = ["", "secret of smtp"]  # first its place is empty, then renewed
+
+    def read() -> str:
+        if not (text := places.pop(0)):
+            raise ValueError("the secret file /run/smtp is empty")
+        return text
+
+    renewed = Relay(
+        where.host, where.port, where.sender, where.tls, "failgate", Secret("of yesterday", read), where.ca_file
+    )
+    mail = Mail(renewed, FrozenClock(), retry_seconds=(0,))
+    mail.post(LETTER)
+    await mail.close()
+    assert (len(inbox.letters), places, mail.standing.failed) == (1, [], 0)
+
+
 async def test_a_wrong_password_is_seen_by_the_operator_and_in_no_log(relay, caplog) -> None:
     _, where = relay
     wrong = Relay(where.host, where.port, where.sender, where.tls, "failgate", Secret("wrong one"), where.ca_file)

@@ -1,18 +1,26 @@
-"""PostgreSQL: the second wall between workspaces, row level security, and the way to it. F4 F5."""
+"""PostgreSQL: the second wall between workspaces, row level security, and the way to it. F4 F5 ASVS 13.2.1"""
 
 import asyncio
+import os
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from failgate.base.db import Database, Row, Transaction, workspace_scope
-from failgate.base.errors import StartRefused
+from failgate.base.errors import StartRefused, StorageUnavailable
 from failgate.base.ids import new_id
 from failgate.base.open_database import open_database
 from failgate.base.postgres import open_postgres
+from failgate.base.secret import Secret
+from failgate.config.secret_sources import secret_from
 from failgate.reports.reading import COLUMNS
 from failgate.reports.search import ReportFilter, page_query
+from tests.peers import tls_postgres
+from tests.peers.tls_postgres import TlsPostgres
+from tests.web.authority import CLIENT, Authority, issue
 
 WALLED = {
     "gate_command", "gate_vote", "report", "report_artifact", "artifact", "share", "share_view", "artifact_review",
@@ -186,3 +194,108 @@ async def test_a_database_without_tls_hears_no_word_where_tls_is_demanded(mode: 
         server.close()
         await server.wait_closed()
     assert bool(b"".join(heard)) == goes_on
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority("Acme databases")
+
+
+@pytest.fixture(scope="module")
+def with_tls(authority: Authority) -> Iterator[TlsPostgres]:
+    with tls_postgres.running(authority.server(), authority.pair) as peer:
+        yield peer
+
+
+async def use(database: Database) -> str:
+    """Change something, read something; return who the database says this is."""
+
+    async def verb(tx: Transaction) -> str:
+        await tx.execute("CREATE TABLE IF NOT EXISTS kept (number BIGINT)")
+        await tx.execute("INSERT INTO kept VALUES (1)")
+        [row] = await tx.fetch("SELECT current_user::text AS name")
+        return str(row["name"])
+
+    name = await database.write(verb)
+    assert await asyncio.gather(*(database.fetch("SELECT 1 AS one FROM kept LIMIT 1") for _ in range(8)))
+    return name
+
+
+async def assert_out(database: Database) -> None:
+    """What is refused at a new connection is kept by nobody and said without a failure of ours."""
+    for _ in range(2):  # the first finds the old connections ended
+        with pytest.raises(StorageUnavailable):
+            await database.fetch("SELECT 1 AS one")
+        with pytest.raises(StorageUnavailable):
+            await use(database)
+    assert not database.is_healthy()
+
+
+async def comes_back(database: Database) -> str:
+    """Return who it is once it is well again: at once, apart from connections that learn of their end only now."""
+    for _ in range(6):
+        try:
+            return await use(database)
+        except StorageUnavailable:
+            continue
+    return await use(database)
+
+
+async def test_a_database_that_demands_a_certificate_lets_its_holder_in_and_takes_a_rotated_one_without_a_restart(
+    with_tls: TlsPostgres, authority: Authority, tmp_path: Path
+) -> None:
+    await with_tls.sql("CREATE ROLE holder LOGIN", "CREATE DATABASE holder OWNER holder")
+    (tmp_path / "root.pem").write_bytes(authority.pair.pem)
+    certificate, key = issue("holder", authority.pair, purposes=CLIENT).write(tmp_path, "client")
+    url = with_tls.url("holder", sslrootcert=tmp_path / "root.pem")
+    own = f"{url}&sslcert={certificate}&sslkey={key}"
+    with pytest.raises(StartRefused, match="certificate"):
+        await open_postgres(url)
+    other, other_key = issue("somebody", authority.pair, purposes=CLIENT).write(tmp_path, "other")
+    with pytest.raises(StartRefused, match="certificate authentication failed"):
+        await open_postgres(f"{url}&sslcert={other}&sslkey={other_key}")
+    with pytest.raises(StartRefused, match="PostgreSQL cannot be reached"):
+        await open_postgres(own.replace("client.pem", "missing.pem"))
+    database = await open_postgres(own)
+    try:
+        assert await use(database) == "holder"
+        renewing = Authority("Acme databases, next year")
+        await with_tls.trust(renewing.pair)
+        await with_tls.end_connections()
+        await assert_out(database)
+        issue("holder", renewing.pair, purposes=CLIENT).write(tmp_path, "client")
+        assert await comes_back(database) == "holder"
+    finally:
+        await database.close()
+        await with_tls.trust(authority.pair)
+
+
+@pytest.mark.parametrize("place", ["file", "command"])
+async def test_a_password_that_changes_while_the_server_runs_is_asked_for_at_each_new_connection(
+    with_tls: TlsPostgres, authority: Authority, tmp_path: Path, place: str
+) -> None:
+    await with_tls.sql(
+        "DROP DATABASE IF EXISTS renewed", "DROP ROLE IF EXISTS renewed", "CREATE ROLE renewed LOGIN PASSWORD 'first'",
+        "CREATE DATABASE renewed OWNER renewed",
+    )  # fmt: skip
+    (tmp_path / "root.pem").write_bytes(authority.pair.pem)
+    kept = tmp_path / "password"
+    kept.write_text("first\n")
+    source = {"file": {"file": str(kept)}, "command": {"command": ["cat", str(kept)]}}[place]
+    read = partial(secret_from, source, os.environ, tmp_path)
+    url = with_tls.url("renewed", sslrootcert=tmp_path / "root.pem")
+    with pytest.raises(StartRefused, match="password authentication failed"):
+        await open_postgres(url, password=Secret("another"))
+    database = await open_postgres(url, password=Secret(read(), read))
+    try:
+        assert await use(database) == "renewed"
+        await with_tls.sql("ALTER ROLE renewed PASSWORD 'second'")
+        assert await use(database) == "renewed"  # what is open stays open
+        await with_tls.end_connections()
+        await assert_out(database)
+        kept.unlink()
+        await assert_out(database)
+        kept.write_text("second\n")
+        assert await comes_back(database) == "renewed"
+    finally:
+        await database.close()

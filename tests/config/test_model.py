@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from failgate.base.errors import StartRefused
+from failgate.base.secret import SecretUnavailable
 from failgate.config.addresses import is_loopback_host, is_wildcard, machine_name
 from failgate.config.errors import ConfigRefused
 from failgate.config.load import parse_config
@@ -125,6 +126,8 @@ def test_a_database_url_may_come_from_the_environment() -> None:
     ("line", "says"),
     [
         ('url = "postgresql://me:hunter2@host/db"', "a password does not stand in this file"),
+        ('url = "postgresql://me@host/db?sslmode=require&password=hunter2"', "a password does not stand in this file"),
+        ('url = "postgresql://me@host/db?sslmode=require&sslpassword=hunter2"', "a password does not stand in this"),
         ('url = "mysql://host/db"', 'say "sqlite:'),
         ('url = "sqlite://"', 'say "sqlite:'),
         ('url = { env = "BAD" }', 'say "sqlite:'),
@@ -134,6 +137,35 @@ def test_another_database_or_a_password_in_the_file_is_refused(line: str, says: 
     text = mistakes(f"[database]\n{line}", {"BAD": "mysql://me:hunter2@host"})
     assert f"database.url: {says}" in text or says in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ('password = { env = "PW" }', "is for PostgreSQL"),
+        ('url = "sqlite:////srv/f.sqlite"\npassword = { env = "PW" }', "is for PostgreSQL"),
+        ('url = { env = "DB" }\npassword = { env = "PW" }', "the url has a password too"),
+        ('url = "postgresql:///db"\npassword = "hunter2"', "a secret does not stand in this file"),
+        ('url = "postgresql:///db"\npassword = { file = "missing" }', "cannot be read"),
+    ],
+)
+def test_a_password_of_the_database_stands_in_one_place_and_not_in_this_file(lines: str, says: str) -> None:
+    text = mistakes(f"[database]\n{lines}", {"DB": "postgresql://me:hunter2@localhost/db", "PW": "hunter2"})
+    assert "database.password" in text
+    assert says in text
+    assert "hunter2" not in text
+
+
+async def test_a_password_is_read_again_in_its_place(tmp_path: Path) -> None:
+    kept = tmp_path / "password"
+    kept.write_text("first\n")
+    password = parse_config(f'[database]\nurl = "postgresql:///db"\npassword = {{ file = "{kept}" }}').database.password
+    assert password is not None
+    kept.write_text("second\n")
+    assert (password.reveal(), await password.ask()) == ("first", "second")
+    kept.unlink()
+    with pytest.raises(SecretUnavailable, match="cannot be read"):
+        await password.ask()
 
 
 @pytest.mark.parametrize(
