@@ -81,6 +81,12 @@ class Transaction:
         sql, values = compiled(query, args, self.dialect)
         return await self._connection.execute(sql, values)
 
+    async def execute_many(self, query: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement for each of `rows`, in their order; rows of an INSERT are few statements on SQLite."""
+        if self.savepoint == "due":
+            await self._set_savepoint()
+        await self._connection.execute_many(*compiled_rows(query, rows, self.dialect))
+
     def put_off(self, query: str, *args: Any) -> None:
         """Run a statement at the end of the group commit, together with all others of the same text.
 

@@ -31,6 +31,13 @@ def compiled_rows(query: str, rows: Sequence[Sequence[Any]], dialect: Dialect) -
     return text, rows if order is None else [[row[place] for place in order] for row in rows]
 
 
+@lru_cache(maxsize=1024)
+def with_rows(query: str, count: int, width: int, first: int) -> str:
+    """Return `query` with `count` rows of `width` parameters each, from `$first` on, in place of `{}`."""
+    rows = [range(start, start + width) for start in range(first, first + count * width, width)]
+    return query.format(", ".join(f"({', '.join(f'${number}' for number in row)})" for row in rows))
+
+
 def _for_dialect(sql: str, args: Sequence[Any], dialect: Dialect) -> tuple[str, Sequence[Any]]:
     if dialect == "postgres":
         return sql, args

@@ -18,18 +18,18 @@ import msgspec
 from failgate.base.canonical import digest_of
 from failgate.base.clock import MICROSECONDS
 from failgate.base.db import Database, Transaction
+from failgate.base.dialect import with_rows
 from failgate.base.errors import BadInput, Conflict, Unprocessable
 
 KEPT_SECONDS: Final = 86_400
 SWEEP_SECONDS: Final = 3_600
 T = TypeVar("T")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
-_CLAIM = (
-    "INSERT INTO idempotency (id, request_digest, answer, created_us) VALUES ($1, $2, $3, $4)"
-    " ON CONFLICT (id) DO NOTHING"
-)
+_CLAIM_NEW = "INSERT INTO idempotency (id, request_digest, answer, created_us) VALUES ($1, $2, $3, $4)"
+_CLAIM = f"{_CLAIM_NEW} ON CONFLICT (id) DO NOTHING"
 _FILL = "UPDATE idempotency SET answer = $1 WHERE id = $2"
 _FIND = "SELECT request_digest, answer FROM idempotency WHERE id = $1"
+_SELECT_CLAIMED = "SELECT id FROM idempotency WHERE id IN (VALUES {})"
 _FORGET = "DELETE FROM idempotency WHERE created_us < $1"
 _encode = msgspec.json.Encoder().encode
 
@@ -133,6 +133,20 @@ class FirstAnswers:
         text = None if answer is None else _text(answer)
         if await tx.execute(_CLAIM, key.id, key.request_digest, text, self._now_us()) != 1:
             raise Repeated
+
+    async def claimed(self, tx: Transaction, keys: Sequence[RequestKey]) -> set[str]:
+        """Return the ids of those of `keys` that were claimed before."""
+        if not keys:
+            return set()
+        rows = await tx.fetch(with_rows(_SELECT_CLAIMED, len(keys), 1, first=1), *(key.id for key in keys))
+        return {row["id"] for row in rows}
+
+    async def claim_all(self, tx: Transaction, answers: Sequence[tuple[RequestKey, object]]) -> None:
+        """Claim keys that are not `claimed`, each with its answer."""
+        if answers:
+            now_us = self._now_us()
+            rows = [(key.id, key.request_digest, _text(answer), now_us) for key, answer in answers]
+            await tx.execute_many(_CLAIM_NEW, rows)
 
     async def fill(self, key: RequestKey, answer: object) -> None:
         """Keep the answer to a request whose effect took more than the transaction that claimed its key."""

@@ -73,6 +73,16 @@ class Together(Generic[K, T]):
                 _call(one[1], refusal)
 
 
+def settled(waiting: "Future[None]", error: Exception | None) -> None:
+    """End `waiting` as the change did, unless who waited has left."""
+    if waiting.done():
+        return
+    if error is None:
+        waiting.set_result(None)
+    else:
+        waiting.set_exception(error)
+
+
 def _call(answered: Answered, error: Exception | None) -> None:
     try:
         answered(error)

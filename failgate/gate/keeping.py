@@ -9,7 +9,7 @@ import msgspec
 from failgate.audit.record import Event
 from failgate.base.db import Transaction
 from failgate.base.log import RequestContext
-from failgate.base.together import Answered, Together
+from failgate.base.together import Answered, Together, settled
 from failgate.gate.feed import Happened
 from failgate.gate.parts import Parts
 from failgate.gate.runs import note_origin
@@ -45,7 +45,7 @@ class Keeping:
     async def keep(self, judged: Judged) -> None:
         """Keep the command; return when it is durable. Raises: StorageUnavailable, what the workspace forbids."""
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.put(judged, partial(_settle, kept))
+        self.put(judged, partial(settled, kept))
         await kept
 
     async def keep_all(self, tx: Transaction, workspace_id: str, judged: Sequence[Judged]) -> None:
@@ -68,12 +68,3 @@ class Keeping:
     def _tell(self, judged: Sequence[Judged]) -> None:
         for one in judged:
             self._parts.tell_now(one.stored, one.happened)
-
-
-def _settle(kept: "asyncio.Future[None]", error: Exception | None) -> None:
-    if kept.done():
-        return  # who waited has left
-    if error is None:
-        kept.set_result(None)
-    else:
-        kept.set_exception(error)

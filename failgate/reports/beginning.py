@@ -3,7 +3,8 @@
 A manifest is checked before anything is written; `begin` is the verb. What comes after is `reports.py`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -11,18 +12,20 @@ import msgspec
 from failgate.access.principal import Principal
 from failgate.artifacts.artifacts import Artifact, Artifacts
 from failgate.audit.log import AuditLog
-from failgate.audit.record import Act
+from failgate.audit.record import Act, Event
 from failgate.base.canonical import JSON
 from failgate.base.clock import Clock
 from failgate.base.db import Transaction
-from failgate.base.errors import Conflict, Forbidden, Unprocessable
+from failgate.base.dialect import with_rows
+from failgate.base.errors import Conflict, Forbidden, TooLarge, TooManyRequests, Unprocessable
 from failgate.base.ids import new_id
+from failgate.base.log import RequestContext
 from failgate.redaction import Scanner
 from failgate.reports.format import ReportFormat
 from failgate.reports.grouping import cause_text
 from failgate.reports.inspection import Revisit, ScannerOf, scan_text
 from failgate.reports.kinds import Kinds
-from failgate.reports.life import Admit, Group, Origin, ReportLife, origin_of
+from failgate.reports.life import NO_EXCERPT, Admit, Group, Joining, Origin, ReportLife, origin_of
 from failgate.reports.manifest import ManifestLimits, check, is_time, one_line, seal_bytes, texts
 from failgate.reports.reading import SELECT_ENTRIES
 from failgate.reports.records import counts, event_of, findings_text, missing_of
@@ -33,20 +36,24 @@ State = Literal["begun", "sealed", "quarantined"]
 CommandOf = Callable[[str, str], Awaitable[str | None]]
 """`(workspace_id, command_id)` to the id of the principal who submitted that command, or None."""
 
-_INSERT_REPORT = """
-INSERT INTO report (workspace_id, id, state, format, title, exit_code, manifest_id, manifest_sha256, manifest,
-  uploader_t, uploader_id, uploader_owner_id, uploader_label, command_id, consent_by, consent_at, findings, created_us,
-  sealed_us, project, version, source, command, cause, recording_ms, group_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-  $20, $21, $22, $23, $24, $25, $26)
-ON CONFLICT (workspace_id, uploader_id, manifest_id) DO NOTHING
-"""
+_INSERT_NEW = (
+    "INSERT INTO report (workspace_id, id, state, format, title, exit_code, manifest_id, manifest_sha256, manifest,"
+    " uploader_t, uploader_id, uploader_owner_id, uploader_label, command_id, consent_by, consent_at, findings,"
+    " created_us, sealed_us, project, version, source, command, cause, recording_ms, group_id)"
+    f" VALUES ({', '.join(f'${number}' for number in range(1, 27))})"
+)
+_INSERT_REPORT = f"{_INSERT_NEW} ON CONFLICT (workspace_id, uploader_id, manifest_id) DO NOTHING"
 _INSERT_ENTRY = """
 INSERT INTO report_artifact (workspace_id, report_id, position, name, kind, media_type, size_bytes, sha256, artifact_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 _SELECT_SAME = """
 SELECT id, state, manifest_sha256 FROM report WHERE workspace_id = $1 AND uploader_id = $2 AND manifest_id = $3
+"""
+_SELECT_KNOWN = """
+WITH asked (uploader_id, manifest_id) AS (VALUES {})
+SELECT asked.uploader_id, asked.manifest_id FROM asked JOIN report
+  ON report.workspace_id = $1 AND report.uploader_id = asked.uploader_id AND report.manifest_id = asked.manifest_id
 """
 _IS_READABLE = """
 SELECT 1 AS one FROM report_artifact AS entry JOIN report ON report.workspace_id = entry.workspace_id
@@ -69,6 +76,11 @@ class Upload(msgspec.Struct, frozen=True):
     scanner: Scanner
     findings: Mapping[str, int]
     truthful: frozenset[str]
+
+    @property
+    def is_row_alone(self) -> bool:
+        """Tell whether its report is sealed by its own row: it names no artifact, and no secret was found in it."""
+        return not self.findings and not self.manifest.artifacts
 
 
 class Beginning:
@@ -142,7 +154,7 @@ class Beginning:
         group = None  # known already where nothing has to be read for it: its row is written once
         if state == "sealed" and not wanted:
             group = await self._life.group_of(tx, upload.workspace_id, upload.origin)
-        if not await self._insert(tx, upload, report_id, state, group):
+        if await tx.execute(_INSERT_REPORT, *self._row(upload, report_id, state, group)) != 1:
             return await self._same(tx, upload)
         await self._admit(tx, upload.workspace_id, "reports_per_day", 1)
         await self._admit(tx, upload.workspace_id, "recording_seconds_per_day", upload.origin.recording_ms // 1000)
@@ -156,36 +168,82 @@ class Beginning:
                 _INSERT_ENTRY, upload.workspace_id, report_id, position, one.name, one.kind, one.media_type,
                 one.size_bytes, one.sha256, artifact.id if artifact is not None else None,
             )  # fmt: skip
-        facts: dict[str, JSON] = {"manifest": upload.manifest_sha256}
         if state == "quarantined":
-            act, missing = Act.REPORT_QUARANTINED, []
-            facts |= counts(upload.findings)
-        else:
-            act = Act.REPORT_SEALED if state == "sealed" else Act.REPORT_BEGUN
-            facts |= {"artifacts": len(upload.manifest.artifacts), "size_bytes": sum(wanted.values())}
-            facts["command"] = upload.request.command_id
-            facts["consent"] = upload.request.consent.by if upload.request.consent is not None else None
-        await self._audit.append(tx, event_of(upload.principal, upload.workspace_id, act, report_id, facts))
+            missing = []
+        await self._audit.append(tx, _record_of(upload, report_id, state, sum(wanted.values())))
         await self._revisit(tx, upload.workspace_id, report_id, upload.scanner)
         if group is not None:
-            await self._life.joined(tx, upload.workspace_id, report_id, upload.origin, upload.principal.id, group)
+            joining = Joining(report_id, upload.origin, upload.principal.id, group)
+            await self._life.joined(tx, upload.workspace_id, joining)
         elif state == "sealed":
             await self._life.sealed(
                 tx, upload.workspace_id, report_id, upload.origin, upload.principal.id, has_artifacts=True
             )
         return BegunReport(report_id, state, missing)
 
-    async def _insert(self, tx: Transaction, upload: Upload, report_id: str, state: State, group: Group | None) -> bool:
+    async def begin_all(
+        self, tx: Transaction, workspace_id: str, uploads: Sequence[tuple[Upload, RequestContext | None]]
+    ) -> list[BegunReport | None]:
+        """Make the reports of `uploads`, each of a row alone and recorded with its request, in their order.
+
+        None for those that are left for `begin`, untouched: one that may be there already, or all of them when not
+        each is sure to be admitted.
+        """
+        begun: list[BegunReport | None] = [None] * len(uploads)
+        places = await self._new(tx, workspace_id, [upload for upload, _ in uploads])
+        if not places or not await self._are_admitted(tx, workspace_id, len(places)):
+            return begun
+        new = [uploads[place] for place in places]
+        groups = await self._life.groups_of(tx, workspace_id, [(upload.origin, NO_EXCERPT) for upload, _ in new])
+        joining = [
+            Joining(new_id(), upload.origin, upload.principal.id, group)
+            for (upload, _), group in zip(new, groups, strict=True)
+        ]
+        rows = [
+            self._row(upload, one.report_id, "sealed", one.group) for (upload, _), one in zip(new, joining, strict=True)
+        ]
+        await tx.execute_many(_INSERT_NEW, rows)
+        regressed = await self._life.joined_all(tx, workspace_id, joining)
+        events: list[tuple[Event, RequestContext | None]] = []
+        for (upload, context), one in zip(new, joining, strict=True):
+            events.append((_record_of(upload, one.report_id, "sealed", 0), context))
+            if one.report_id in regressed:
+                events.append((regressed[one.report_id], context))
+        await self._audit.append_all(tx, workspace_id, events)
+        for place, one in zip(places, joining, strict=True):
+            await self._revisit(tx, workspace_id, one.report_id, uploads[place][0].scanner)
+            begun[place] = BegunReport(one.report_id, "sealed", [])
+        return begun
+
+    async def _new(self, tx: Transaction, workspace_id: str, uploads: Sequence[Upload]) -> list[int]:
+        """Return the places of those that were not begun before, each manifest of an uploader once."""
+        first: dict[tuple[str, str], int] = {}
+        for place, upload in enumerate(uploads):
+            first.setdefault((upload.principal.id, upload.manifest.id), place)
+        query = with_rows(_SELECT_KNOWN, len(first), 2, first=2)
+        for row in await tx.fetch(query, workspace_id, *chain.from_iterable(first)):
+            del first[row["uploader_id"], row["manifest_id"]]
+        return list(first.values())
+
+    async def _are_admitted(self, tx: Transaction, workspace_id: str, number: int) -> bool:
+        try:
+            await self._admit(tx, workspace_id, "reports_per_day", number)
+            await self._admit(tx, workspace_id, "recording_seconds_per_day", 0)
+            await self._admit(tx, workspace_id, "storage_bytes", 0)
+        except (Conflict, TooLarge, TooManyRequests):  # by themselves some may be: each is told for itself
+            return False
+        return True
+
+    def _row(self, upload: Upload, report_id: str, state: State, group: Group | None) -> tuple[object, ...]:
         principal, origin, now_us = upload.principal, upload.origin, self._clock.now_us()
-        rows = await tx.execute(
-            _INSERT_REPORT, upload.workspace_id, report_id, state, upload.request.format, origin.title,
+        return (
+            upload.workspace_id, report_id, state, upload.request.format, origin.title,
             upload.manifest.exit_code, upload.manifest.id, upload.manifest_sha256, upload.manifest_text, principal.kind,
             principal.id, principal.owner_account_id, principal.label or principal.id, upload.request.command_id,
             upload.consent.by, upload.consent.at, findings_text(upload.findings), now_us,
             now_us if state == "sealed" else None, origin.project, origin.version, origin.source, origin.command,
             cause_text(origin.cause), origin.recording_ms, group.id if group is not None else None,
         )  # fmt: skip
-        return rows == 1
 
     async def _same(self, tx: Transaction, upload: Upload) -> BegunReport:
         """Return the report that this uploader began with this manifest id before: its answer may have been lost."""
@@ -219,6 +277,19 @@ class Beginning:
             if await tx.fetch_one(_IS_READABLE, artifact.id, principal.id) is not None:
                 known[sha256] = artifact
         return known
+
+
+def _record_of(upload: Upload, report_id: str, state: State, size_bytes: int) -> Event:
+    """Return the record of a report that begins in `state`."""
+    facts: dict[str, JSON] = {"manifest": upload.manifest_sha256}
+    if state == "quarantined":
+        act = Act.REPORT_QUARANTINED
+        facts |= counts(upload.findings)
+    else:
+        act = Act.REPORT_SEALED if state == "sealed" else Act.REPORT_BEGUN
+        facts |= {"artifacts": len(upload.manifest.artifacts), "size_bytes": size_bytes}
+        facts |= {"command": upload.request.command_id, "consent": upload.consent.by}
+    return event_of(upload.principal, upload.workspace_id, act, report_id, facts)
 
 
 def _consent_to(request: BeginReport, manifest_sha256: str) -> Consent:

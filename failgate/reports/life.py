@@ -4,7 +4,8 @@ A storm of one failure costs a few statements by key for each report; no output 
 its failure was taken while its bytes arrived.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -13,6 +14,7 @@ from failgate.audit.log import AuditLog
 from failgate.audit.record import SERVER, Act, Event
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Row, Transaction
+from failgate.base.dialect import with_rows
 from failgate.base.ids import new_id
 from failgate.reports.excerpt import Excerpt
 from failgate.reports.grouping import Cause, cause_in, cause_of, fingerprint, is_older
@@ -36,24 +38,26 @@ JOIN report_excerpt AS excerpt ON excerpt.artifact_id = entry.artifact_id
 WHERE entry.workspace_id = $1 AND entry.report_id = $2 AND entry.kind = 'output' ORDER BY entry.position LIMIT 1
 """
 _FIND = """
-SELECT id, state, resolved_in_version FROM report_group WHERE workspace_id = $1 AND project = $2 AND fingerprint = $3
+WITH asked (project, fingerprint) AS (VALUES {})
+SELECT own.project, own.fingerprint, own.id, own.state, own.resolved_in_version FROM asked JOIN report_group AS own
+  ON own.workspace_id = $1 AND own.project = asked.project AND own.fingerprint = asked.fingerprint
 """
-_INSERT = """
-INSERT INTO report_group (workspace_id, id, project, fingerprint, title, command, error, state, changed_us, first_us,
-  last_us, first_version, last_version, last_report_id, count)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $8, $8, $9, $9, $10, 1)
-"""
+_INSERT = (
+    "INSERT INTO report_group (workspace_id, id, project, fingerprint, title, command, error, state, changed_us,"
+    " first_us, last_us, first_version, last_version, last_report_id, count)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+)
 _SEEN = """
-UPDATE report_group SET last_us = $1, last_version = $2, last_report_id = $3, count = count + 1
-WHERE workspace_id = $4 AND id = $5
+UPDATE report_group SET last_us = $1, last_version = $2, last_report_id = $3, count = count + $4
+WHERE workspace_id = $5 AND id = $6
 """
 _REGRESS = """
 UPDATE report_group SET state = 'regressed', changed_us = $1, changed_by = NULL WHERE workspace_id = $2 AND id = $3
 """
 _JOIN = "UPDATE report SET group_id = $1 WHERE workspace_id = $2 AND id = $3"
 _DAY = """
-INSERT INTO report_group_day (workspace_id, group_id, day, count) VALUES ($1, $2, $3, 1)
-ON CONFLICT (workspace_id, group_id, day) DO UPDATE SET count = report_group_day.count + 1
+INSERT INTO report_group_day (workspace_id, group_id, day, count) VALUES ($1, $2, $3, $4)
+ON CONFLICT (workspace_id, group_id, day) DO UPDATE SET count = report_group_day.count + excluded.count
 """
 _WORDS: Final = {
     "sqlite": "INSERT INTO report_text (workspace_id, report_id, words) SELECT json_extract(value, '$[0]'),"
@@ -88,6 +92,15 @@ class Group(msgspec.Struct, frozen=True):
     fingerprint: str
     excerpt: Excerpt
     row: Row | None
+
+
+class Joining(msgspec.Struct, frozen=True):
+    """A report that joins its group: its row, which names the group, is written."""
+
+    report_id: str
+    origin: Origin
+    uploader_id: str
+    group: Group
 
 
 def uncounted(tx: Transaction, workspace_id: str, what: str, amount: int) -> None:  # a place's fixed signature
@@ -140,9 +153,24 @@ class ReportLife:
         self, tx: Transaction, workspace_id: str, origin: Origin, excerpt: Excerpt = NO_EXCERPT
     ) -> Group:
         """Return the group that a report of this origin joins when it is sealed: one that is there, or a new one."""
-        print_ = fingerprint(origin.cause, excerpt.error, excerpt.frame)
-        row = await tx.fetch_one(_FIND, workspace_id, origin.project, print_)
-        return Group(str(row["id"]) if row is not None else new_id(), print_, excerpt, row)
+        return (await self.groups_of(tx, workspace_id, [(origin, excerpt)]))[0]
+
+    async def groups_of(
+        self, tx: Transaction, workspace_id: str, reports: Sequence[tuple[Origin, Excerpt]]
+    ) -> list[Group]:
+        """Return for each of `reports` the group that it joins; those of one cause are given the same, new or not."""
+        causes = [
+            (origin.project, fingerprint(origin.cause, excerpt.error, excerpt.frame)) for origin, excerpt in reports
+        ]
+        asked = dict.fromkeys(causes)
+        query = with_rows(_FIND, len(asked), 2, first=2)
+        rows = await tx.fetch(query, workspace_id, *chain.from_iterable(asked))
+        known = {(str(row["project"]), str(row["fingerprint"])): row for row in rows}
+        ids = {cause: str(known[cause]["id"]) if cause in known else new_id() for cause in asked}
+        return [
+            Group(ids[cause], cause[1], excerpt, known.get(cause))
+            for cause, (_, excerpt) in zip(causes, reports, strict=True)
+        ]
 
     async def sealed(
         self, tx: Transaction, workspace_id: str, report_id: str, origin: Origin, uploader_id: str,
@@ -153,36 +181,64 @@ class ReportLife:
         excerpt = Excerpt(row["error"], row["frame"], row["text"]) if row is not None else NO_EXCERPT
         group = await self.group_of(tx, workspace_id, origin, excerpt)
         await tx.execute(_JOIN, group.id, workspace_id, report_id)
-        await self.joined(tx, workspace_id, report_id, origin, uploader_id, group)
+        await self.joined(tx, workspace_id, Joining(report_id, origin, uploader_id, group))
 
-    async def joined(
-        self, tx: Transaction, workspace_id: str, report_id: str, origin: Origin, uploader_id: str, group: Group
-    ) -> None:
-        """Count a report, whose row names its group, and make it findable."""
-        await self._seen(tx, workspace_id, report_id, origin, group)
-        tx.put_off(_DAY, workspace_id, group.id, self._clock.now_us() // DAY_US)
-        terms, excerpt = terms_of(workspace_id, origin, uploader_id, group.id), group.excerpt
-        words = kept(terms, origin.command, origin.title, excerpt.error, origin.project, origin.version, excerpt.text)
-        tx.put_together(_WORDS[tx.dialect], workspace_id, report_id, words)
-        self._count(tx, workspace_id, "reports", 1)
-        if origin.recording_ms:
-            self._count(tx, workspace_id, "recording_ms", origin.recording_ms)
-
-    async def _seen(self, tx: Transaction, workspace_id: str, report_id: str, origin: Origin, group: Group) -> None:
-        now_us, row = self._clock.now_us(), group.row
-        if row is None:
-            error = group.excerpt.error
-            await tx.execute(
-                _INSERT, workspace_id, group.id, origin.project, group.fingerprint, error or origin.title,
-                origin.command, error, now_us, origin.version, report_id,
-            )  # fmt: skip
-            return
-        await tx.execute(_SEEN, now_us, origin.version, report_id, workspace_id, group.id)
-        if row["state"] == "resolved" and not is_older(origin.version, row["resolved_in_version"] or ""):
-            await tx.execute(_REGRESS, now_us, workspace_id, group.id)
-            facts = {"report": report_id}
-            event = Event(Act.REPORT_GROUP_REGRESSED, workspace_id, "report_group", group.id, SERVER, {**facts})
+    async def joined(self, tx: Transaction, workspace_id: str, one: Joining) -> None:
+        """Count a report, whose row names its group, and make it findable; a group that comes back is on record."""
+        for event in (await self.joined_all(tx, workspace_id, (one,))).values():
             await self._audit.append(tx, event)
+
+    async def joined_all(self, tx: Transaction, workspace_id: str, joining: Sequence[Joining]) -> dict[str, Event]:
+        """Do what `joined` does for many, in their order; return what is to be recorded, by the report it follows."""
+        regressed = await self._seen(tx, workspace_id, joining)
+        for one in joining:
+            origin, group, excerpt = one.origin, one.group, one.group.excerpt
+            terms = terms_of(workspace_id, origin, one.uploader_id, group.id)
+            words = kept(
+                terms, origin.command, origin.title, excerpt.error, origin.project, origin.version, excerpt.text
+            )
+            tx.put_together(_WORDS[tx.dialect], workspace_id, one.report_id, words)
+        self._count(tx, workspace_id, "reports", len(joining))
+        if recording_ms := sum(one.origin.recording_ms for one in joining):
+            self._count(tx, workspace_id, "recording_ms", recording_ms)
+        return regressed
+
+    async def _seen(self, tx: Transaction, workspace_id: str, joining: Sequence[Joining]) -> dict[str, Event]:
+        """Count each report in its group, one change for each group; return the records of groups that come back."""
+        now_us = self._clock.now_us()
+        of_group: dict[str, list[Joining]] = {}
+        for one in joining:
+            of_group.setdefault(one.group.id, []).append(one)
+        new: list[tuple[object, ...]] = []
+        seen: list[tuple[object, ...]] = []
+        regressed: dict[str, Event] = {}
+        for group_id, reports in of_group.items():
+            first, last, row = reports[0], reports[-1], reports[0].group.row
+            tx.put_off(_DAY, workspace_id, group_id, now_us // DAY_US, len(reports))
+            if row is None:
+                origin, error = first.origin, first.group.excerpt.error
+                new.append(
+                    (workspace_id, group_id, origin.project, first.group.fingerprint, error or origin.title,
+                     origin.command, error, "open", now_us, now_us, now_us, origin.version, last.origin.version,
+                     last.report_id, len(reports))
+                )  # fmt: skip
+                continue
+            seen.append((now_us, last.origin.version, last.report_id, len(reports), workspace_id, group_id))
+            if row["state"] == "resolved":
+                fixed = row["resolved_in_version"] or ""
+                again = next((one for one in reports if not is_older(one.origin.version, fixed)), None)
+                if again is not None:
+                    regressed[again.report_id] = self._regressed(workspace_id, group_id, again.report_id)
+        if new:
+            await tx.execute_many(_INSERT, new)
+        if seen:
+            await tx.execute_many(_SEEN, seen)
+        for event in regressed.values():
+            await tx.execute(_REGRESS, now_us, workspace_id, event.obj_id)
+        return regressed
+
+    def _regressed(self, workspace_id: str, group_id: str, report_id: str) -> Event:
+        return Event(Act.REPORT_GROUP_REGRESSED, workspace_id, "report_group", group_id, SERVER, {"report": report_id})
 
 
 def terms_of(workspace_id: str, origin: Origin, uploader_id: str, group_id: str) -> list[str]:

@@ -24,6 +24,7 @@ from failgate.base.db import Database, Row, Transaction
 from failgate.base.errors import Conflict, NotFound
 from failgate.base.idempotency import FirstAnswers, RequestKey
 from failgate.redaction import Scanner
+from failgate.reports.arriving import Arriving
 from failgate.reports.beginning import Beginning, CommandOf
 from failgate.reports.deletion import ReportDeletion
 from failgate.reports.excerpt import Excerpting
@@ -89,6 +90,7 @@ class Reports(ReportReading):
             limits=limits or replace(ManifestLimits(), artifact_bytes=artifacts.limits.artifact_bytes),
             uploaders=Uploaders(clock, uploader_limits or UploaderLimits()),
         )  # fmt: skip
+        self._arriving = Arriving(db, self._beginning, self._answers)
 
     async def begin(
         self, principal: Principal, workspace_id: str, request: BeginReport, key: RequestKey | None = None
@@ -104,7 +106,7 @@ class Reports(ReportReading):
         for another manifest), StorageUnavailable.
         """
         upload = await self._beginning.checked(principal, workspace_id, request)
-        begun = await self._answers.once(key, BegunReport, lambda tx: self._beginning.begin(tx, upload))
+        begun = await self._arriving.keep(upload, key)
         if begun.state == "sealed" and request.command_id is not None:
             await self._tell(workspace_id, request.command_id)
         return begun
