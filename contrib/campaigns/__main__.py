@@ -12,10 +12,12 @@ import c01_killed
 import c02_points
 import c03_power
 import c05_full
+import c06_lost
 import c07_order
 import c08_model
 import c15_backups
 from campaign import LEVELS, Campaign, Verdict, carry_out
+from postgres import NoPostgres
 from small_disk import NoSmallDisk
 
 CAMPAIGNS: tuple[Campaign, ...] = (
@@ -24,6 +26,7 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     c03_power.CAMPAIGN,
     c02_points.ERRORS_OF_THE_DISK,
     c05_full.CAMPAIGN,
+    c06_lost.CAMPAIGN,
     c07_order.CAMPAIGN,
     c08_model.CAMPAIGN,
     c15_backups.CAMPAIGN,
@@ -52,7 +55,7 @@ def main() -> int:
             verdicts.append(carry_out(known[name], folder / name, asked.level, asked.seed, asked.count))
             if not asked.as_json:
                 print(_line(verdicts[-1]), flush=True)
-    except NoSmallDisk as error:
+    except (NoPostgres, NoSmallDisk) as error:
         print(error, file=sys.stderr)
         return MISSING
     finally:

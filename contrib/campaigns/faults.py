@@ -43,7 +43,19 @@ def no_leaf() -> None:
     AuditLog.append_all = append_some
 
 
-FAULTS: dict[str, Callable[[], None]] = {"late_commit": late_commit, "no_leaf": no_leaf}
+def forgetful() -> None:
+    """Forget which keys came before, and take any database for the own."""
+    from failgate.audit.last_kept import LastKept
+    from failgate.base.idempotency import FirstAnswers
+
+    async def nothing(*_: Any) -> None:
+        return None
+
+    FirstAnswers.answer, FirstAnswers.claim = nothing, nothing
+    LastKept.recognise = nothing
+
+
+FAULTS: dict[str, Callable[[], None]] = {one.__name__: one for one in (late_commit, no_leaf, forgetful)}
 
 if __name__ == "__main__":
     FAULTS[sys.argv[1]]()

@@ -26,13 +26,14 @@ def records(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
         yield json.loads(leaf)
 
 
-def verification(database: Path, data: Path | None) -> tuple[str, str]:
-    """Return the state of all logs, and what is said of those that are not intact."""
+def verification(database: Path | str, data: Path | None) -> tuple[str, str]:
+    """Return the state of all logs of the file or the address, and what is said of those that are not intact."""
     from failgate.audit.verification import verify_logs
     from failgate.base.open_database import open_database
 
     async def verified() -> tuple[str, str]:
-        opened = await open_database(f"sqlite://{database}", is_exclusive=False)
+        url = database if isinstance(database, str) else f"sqlite://{database}"
+        opened = await open_database(url, is_exclusive=False)
         try:
             found = await verify_logs(opened, data)
         finally:

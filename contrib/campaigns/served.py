@@ -66,6 +66,13 @@ class Server:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
+    def migrate(self) -> None:
+        """Bring a PostgreSQL database up to date; SQLite is, by itself."""
+        subprocess.run(
+            [sys.executable, "-m", "failgate", "migrate", *self.where()],
+            env=clean_environment(), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+
     def where(self) -> tuple[str, ...]:
         return "--data", str(self.data), "--config", str(self._config)
 
@@ -126,14 +133,17 @@ class Connection:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    async def post(
+        self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
         """Return status and answer."""
         if self._writer is None or self._reader is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         content = json.dumps(body).encode()
+        more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         head = (
             f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAuthorization: Bearer {self._token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n{more}\r\n"
         )
         self._writer.write(head.encode() + content)
         answer = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")

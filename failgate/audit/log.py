@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from failgate.audit.chain import BEFORE_FIRST
 from failgate.audit.checkpoint import read_unverified
+from failgate.audit.last_kept import LastKept
 from failgate.audit.nodes import StoredTree
 from failgate.audit.notary import Notary, Rollback, accepted
 from failgate.audit.pending import Pending
@@ -82,6 +83,7 @@ class AuditLog:
         self._sign_every_seconds = sign_every_seconds
         self._numbers: dict[str, int] = {}
         self._ended: set[str] = set()
+        self._last_kept = LastKept()
         self._listeners: set[asyncio.Event] = set()
         self._grew = asyncio.Event()
         self._signing = Background("audit-signing", self._step)
@@ -94,7 +96,10 @@ class AuditLog:
         Raises: StartRefused (the database is behind what was signed or differs from it, or a file of the signer is
         missing or damaged).
         """
-        heads = [await newest_head(self, stored.log) for stored in await self.heads() if stored.log != SYSTEM]
+        stored_heads = await self.heads()
+        self._last_kept.note_newest(stored_heads)
+        self._database.recognise_by(self._last_kept.recognise)
+        heads = [await newest_head(self, stored.log) for stored in stored_heads if stored.log != SYSTEM]
         recorded = [head for head in heads if head is not None]
         rollbacks = await self.notary.open(accept_rollback=accept_rollback, recorded=recorded)
         for event in (event for rollback in rollbacks for event in accepted(rollback)):
@@ -222,6 +227,7 @@ class AuditLog:
         written.is_written = True
         tx.state[key] = written, 0
         await tx.execute(_MOVE_HEAD, head.size, head.last, b"".join(head.peaks), head.ts_us, head.clock_us, log)
+        tx.after_commit(partial(self._last_kept.note, pending.number, head.size, head.last))
         tx.after_commit(self._announce)
 
     # Waking

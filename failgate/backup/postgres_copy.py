@@ -15,8 +15,8 @@ import asyncpg  # type: ignore[import-untyped]  # the driver ships no stubs
 from failgate.backup.manifest import TABLE_FOLDER, Table
 from failgate.base.db import Row
 from failgate.base.errors import FailgateError, StorageUnavailable
-from failgate.base.postgres import asking, refusal
-from failgate.base.secret import Secret
+from failgate.base.postgres import refusal
+from failgate.base.secret import Secret, asking
 
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _SETTINGS = {"application_name": "failgate-backup", "synchronous_commit": "on", "timezone": "UTC"}

@@ -3,8 +3,8 @@
 A change is a *verb*: a coroutine function that takes the open `Transaction` and awaits nothing else. `Database.write`
 queues it; the writer runs the verbs that wait, up to 64 together, each in a savepoint of one transaction, commits once
 and only then releases every caller (group commit). A verb that fails takes back its own savepoint alone; a commit that
-fails gives `StorageUnavailable` to the whole group, and nothing was kept. The savepoint begins with the verb's first
-statement: a verb that only puts statements off has none.
+fails gives `StorageUnavailable` to the whole group, and nothing was kept, or nobody knows (`OutcomeUnknown`). The
+savepoint begins with the verb's first statement: a verb that only puts statements off has none.
 
 ```python
 async def rename(tx: Transaction) -> None:
@@ -31,8 +31,8 @@ import msgspec
 
 from failgate.base.canonical import JSON
 from failgate.base.dialect import Dialect, Statement, compiled, compiled_rows
-from failgate.base.engine import Readers, WriterConnection
-from failgate.base.errors import DiskFull, FailgateError, StorageUnavailable
+from failgate.base.engine import Newcomers, Readers, Recognise, WriterConnection
+from failgate.base.errors import DiskFull, FailgateError, OutcomeUnknown, StorageUnavailable
 from failgate.base.log import request_context
 from failgate.base.reserve import Reserve, takes_reserve
 from failgate.base.undo import UndoMapping
@@ -151,10 +151,13 @@ class _Job(Generic[T]):
 class Database:
     """One database: reads by `fetch`, changes by `write`."""
 
-    def __init__(self, dialect: Dialect, writer: WriterConnection, readers: Readers) -> None:
+    def __init__(
+        self, dialect: Dialect, writer: WriterConnection, readers: Readers, newcomers: Newcomers | None = None
+    ) -> None:
         self.dialect: Dialect = dialect
         self._writer = writer
         self._readers = readers
+        self._newcomers = newcomers or Newcomers()
         self._state = UndoMapping()
         self._jobs: deque[_Job[Any]] = deque()
         self._wake = asyncio.Event()
@@ -205,6 +208,10 @@ class Database:
     def keep_reserve(self, reserve: Reserve) -> None:
         """Give from `reserve` to changes that may take it, once the disk is full."""
         self._reserve = reserve
+
+    def recognise_by(self, recognise: Recognise) -> None:
+        """Have `recognise` look at each new connection to a database server before it is used; a file needs none."""
+        self._newcomers.recognise = recognise
 
     def is_healthy(self) -> bool:
         """Tell whether the last commit succeeded, and every change may be made."""
@@ -364,6 +371,8 @@ class Database:
             refusal = StorageUnavailable(
                 "The database did not take the change; nothing was kept.", hint=_mend_of(error)
             )
+            if isinstance(error, OutcomeUnknown):
+                refusal = OutcomeUnknown()
             refusal.__cause__ = error
             job.future.set_exception(refusal)
 

@@ -1,9 +1,19 @@
 """What a database asks of an engine: a connection that writes, and what reads beside it."""
 
-from collections.abc import Awaitable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
+Recognise: TypeAlias = Callable[[Callable[..., Awaitable[list[dict[str, Any]]]]], Awaitable[None]]
+"""Looks at a database by the `fetch(sql, *args)` that it is given; raises StorageUnavailable when it is another one."""
+
+
+@dataclass(slots=True)
+class Newcomers:
+    """What is asked of a new connection to a server before it is used; nothing before somebody knows the database."""
+
+    recognise: Recognise | None = None
 
 
 class WriterConnection(Protocol):

@@ -15,6 +15,7 @@ FailgateError                500 error
 ├── Unprocessable            422 unprocessable        well-formed, yet it cannot be true
 ├── TooManyRequests          429 too-many-requests    `retry_after_seconds` says when
 ├── StorageUnavailable       503 storage-unavailable  nothing was kept: ask again
+│   └── OutcomeUnknown       503 storage-unavailable  the answer to a commit was lost: ask again with the same key
 └── StartRefused             -   start-refused        the program does not start; exit code 78
 ```
 
@@ -153,6 +154,16 @@ class StorageUnavailable(FailgateError):
     slug = "storage-unavailable"
     status = 503
     title = "The storage is not available"
+
+
+class OutcomeUnknown(StorageUnavailable):
+    """The answer to a commit was lost: the change was kept whole, or not at all."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "It is not known whether the database took the change.",
+            hint="Ask again with the same Idempotency-Key: what was kept is answered, what was not is done.",
+        )
 
 
 class DiskFull(StorageUnavailable):

@@ -5,7 +5,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, final
 
 KEY_BYTES: Final = 32
@@ -55,6 +55,11 @@ class Secret:
     def __hash__(self) -> int:
         """Return a hash that does not reveal the text."""
         return hash(hashlib.sha256(self._text.encode()).digest())
+
+
+def asking(secret: Secret | None) -> Callable[[], Awaitable[str]] | None:
+    """Return what a driver calls for a password at each new connection; None where there is none."""
+    return secret.ask if secret is not None else None
 
 
 def key_of(secret: Secret) -> bytes:
