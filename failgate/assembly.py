@@ -256,7 +256,7 @@ async def _build(
         clock=clock,
         db=db,
         audit=audit,
-        evidence=build_evidence(db, audit, clock, workspaces),
+        evidence=build_evidence(db, audit, clock, data_dir, workspaces),
         accounts=accounts,
         second_factors=people.second_factors,
         passkeys=people.passkeys,

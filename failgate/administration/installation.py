@@ -2,8 +2,10 @@
 
 from failgate.administration.verb import OPERATOR, Answer, Arguments, Subjects, Verbs
 from failgate.artifacts.encrypting import Encrypting
+from failgate.audit.bundle import Period
 from failgate.audit.rekeying import LogKey
 from failgate.base.errors import BadInput
+from failgate.evidence.packs import pack_of
 from failgate.roster import Services
 
 
@@ -37,6 +39,15 @@ class OneLog(Arguments, frozen=True):
     log: str
 
 
+class OnePack(Arguments, frozen=True):
+    """Arguments of `audit.evidence`: of which workspace, which pack, and the period in microseconds since 1970."""
+
+    workspace: str
+    pack: str
+    from_us: int | None = None
+    to_us: int | None = None
+
+
 class Encryption(Arguments, frozen=True):
     """Arguments of `artifacts.encrypt`: for how long it may go on before it answers."""
 
@@ -62,6 +73,7 @@ class Installation:
             "log_key.rotate": (Arguments, self._rotate_log_key),
             "rules.stored": (Arguments, self._stored_rules),
             "audit.checkpoint": (OneLog, self._checkpoint),
+            "audit.evidence": (OnePack, self._begin_evidence),
             "audit.reconcile": (Arguments, self._reconcile),
             "artifacts.rotate_key": (Arguments, self._rotate_artifact_key),
             "artifacts.encrypt": (Encryption, self._encrypt_artifacts),
@@ -129,6 +141,15 @@ class Installation:
             for one in outcome.differences
         ]
         return {"rows": outcome.rows, "differences": differences}
+
+    async def _begin_evidence(self, one: OnePack) -> Answer:
+        """Record that the operator takes a pack along; return the signed heads that it is made under."""
+        workspace, pack = await self._subjects.workspace(one.workspace), pack_of(one.pack)
+        exports = self._services.evidence.exports
+        heads = await exports.heads(workspace.id)
+        await exports.record(OPERATOR, heads[0], Period(one.from_us, one.to_us), pack.id)
+        signed = [{"log": head.log, "checkpoint": head.note, "vkey": head.vkey} for head in heads]
+        return {"slug": workspace.slug, "name": workspace.name, "heads": signed}
 
     async def _checkpoint(self, one: OneLog) -> Answer:
         kept = {"system", *(left.id for left in await self._services.deletion.deleted())}

@@ -5,7 +5,7 @@ page reads what its index names, newest first; the others are compared as it goe
 everything it stops after `MOST_READ` records and says how far it came: a page never reads a log from end to end.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -123,22 +123,32 @@ class Search:
                 return Page(tuple(found), end, is_cut=True)
         return Page(tuple(found), None)
 
-    async def of_acts(self, log: str, acts: Sequence[str], first: int, end: int) -> list[StoredRecord]:
-        """Return all records of `acts` from number `first` up to below `end`, oldest first."""
-        found: list[StoredRecord] = []
-        for act in acts:
-            low = first
-            while low < end:
-                rows = await self._of(log, "act", (act,), (low, end, _CHUNK), is_newest=False)
-                found += rows
-                if len(rows) < _CHUNK:
-                    break
-                low = rows[-1].seq + 1
-        return sorted(found, key=_seq_of)
+    async def of_acts(self, log: str, acts: Sequence[str], first: int, end: int) -> AsyncIterator[StoredRecord]:
+        """Yield the records of `acts` from number `first` up to below `end`, oldest first, without holding them all."""
+        wanted, low = Wanted(tuple(acts)), first
+        while low < end and acts:
+            rows = await self._of(log, "act", acts, (low, end, _CHUNK), is_newest=False)
+            for record in rows:
+                if _meets(record, wanted):
+                    yield record
+            if len(rows) < _CHUNK:
+                return
+            low = rows[-1].seq + 1
 
-    async def of_object(self, log: str, object_id: str, end: int, limit: int = _CHUNK) -> list[StoredRecord]:
-        """Return up to `limit` records about an object, numbered below `end`, oldest first."""
-        return await self._of(log, "object", (object_id,), (0, end, limit), is_newest=False)
+    async def of_objects(self, log: str, object_ids: Sequence[str], end: int) -> AsyncIterator[StoredRecord]:
+        """Yield the records about any of some objects (at most 100), numbered below `end`, oldest first."""
+        low = 0
+        while low < end and object_ids:
+            rows = await self._of(log, "object", object_ids, (low, end, _CHUNK), is_newest=False)
+            for record in rows:
+                yield record
+            if len(rows) < _CHUNK:
+                return
+            low = rows[-1].seq + 1
+
+    async def of_actor(self, log: str, actor_id: str, end: int, limit: int) -> list[StoredRecord]:
+        """Return up to `limit` records of what somebody did, numbered below `end`, newest first."""
+        return await self._of(log, "actor", (actor_id,), (0, end, limit))
 
     async def span(self, log: str, from_us: int | None, to_us: int | None, size: int | None = None) -> tuple[int, int]:
         """Return the first record not before `from_us` and the first not before `to_us`, of the first `size`.
@@ -217,10 +227,6 @@ def _meets(record: StoredRecord, wanted: Wanted) -> bool:
         and wanted.actor_id in {None, said.actor.id}
         and wanted.object_id in {None, said.obj.id}
     )
-
-
-def _seq_of(record: StoredRecord) -> int:
-    return record.seq
 
 
 def _stored(log: str, row: Row) -> StoredRecord:

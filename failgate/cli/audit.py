@@ -11,6 +11,7 @@ import click
 
 from failgate.base.data_folder import require_failgate
 from failgate.base.errors import BadInput, StartRefused
+from failgate.cli.audit_evidence import evidence
 from failgate.cli.audit_export import export, proof
 from failgate.cli.audit_witness import witness
 from failgate.cli.beside import core_database
@@ -29,6 +30,7 @@ def audit() -> None:
     """Verify, export, prove the audit log, have it witnessed."""
 
 
+audit.add_command(evidence)
 audit.add_command(export)
 audit.add_command(proof)
 audit.add_command(witness)

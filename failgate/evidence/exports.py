@@ -1,10 +1,13 @@
 """Exports that a person asks for on the page: on record before the first byte leaves.
 
-The bundle is the one of `failgate audit export`: the same files, made by the same code.
+The bundle is the one of `failgate audit export`, a pack that of `failgate audit evidence`: the same files, made by the
+same code.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from failgate import __version__
@@ -12,10 +15,12 @@ from failgate.audit.bundle import Head, Period, files_of, span_of
 from failgate.audit.checkpoint import read_unverified
 from failgate.audit.log import AuditLog
 from failgate.audit.packing import tar_of
-from failgate.audit.record import Act, Actor, Event
+from failgate.audit.record import SYSTEM, Act, Actor, Event
 from failgate.base.canonical import JSON
 from failgate.base.clock import MICROSECONDS, Clock
+from failgate.base.db import Database
 from failgate.base.errors import BadInput
+from failgate.evidence.packs import Making, Pack, Place, make
 
 TOOL: Final = f"failgate {__version__}"
 BUNDLE: Final = "bundle"
@@ -33,10 +38,13 @@ class Exported:
 class Exports:
     """Makes exports of one log at a time."""
 
-    def __init__(self, audit: AuditLog, clock: Clock) -> None:
-        """Export from `audit`."""
+    def __init__(self, database: Database, audit: AuditLog, clock: Clock, folder: Path) -> None:
+        """Export from `audit`; what does not fit into memory waits in `folder` until it is sent."""
+        self._database = database
         self._audit = audit
         self._clock = clock
+        self._folder = folder
+        self._one_pack = asyncio.Semaphore(1)  # reading a pack is long: the next one waits
 
     async def bundle(self, actor: Actor, log: str, period: Period) -> Exported:
         """Begin to export a period as a bundle; that is on record when this returns.
@@ -50,6 +58,22 @@ class Exports:
         made_us = self._clock.now_us()
         files = files_of(self._audit, head, period, tool=TOOL, made_us=made_us)
         return Exported(tar_of(files, made_us // MICROSECONDS), "application/x-tar", "tar")
+
+    async def pack(self, actor: Actor, log: str, place: Place, pack: Pack, period: Period) -> Exported:
+        """Make an evidence pack of a period; that is on record before the first record is read.
+
+        Raises: BadInput (no record in the period, too many lines), StorageUnavailable (a record is missing).
+        """
+        heads = await self.heads(log)
+        await self.record(actor, heads[0], period, pack.id)
+        making = Making(self._database, self._audit, self._folder, TOOL)
+        async with self._one_pack:
+            pieces = await make(making, pack, place, heads, period, self._clock.now_us())
+        return Exported(pieces, "application/x-tar", "tar")
+
+    async def heads(self, log: str) -> tuple[Head, Head]:
+        """Return the signed heads of `log` and of the log `system`."""
+        return await head_of(self._audit, log), await head_of(self._audit, SYSTEM)
 
     async def record(self, actor: Actor, head: Head, period: Period, kind: str) -> None:
         """Record that what the signed head says of `period` leaves. Raises: BadInput (no record in the period)."""

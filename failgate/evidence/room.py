@@ -1,6 +1,7 @@
 """The room of evidence: its services over one log."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from failgate.audit.log import AuditLog
 from failgate.audit.search import Search
@@ -20,8 +21,8 @@ class Evidence:
     exports: Exports
 
 
-def build_evidence(db: Database, audit: AuditLog, clock: Clock, workspaces: Workspaces) -> Evidence:
-    """Return the room; private views of whoever leaves a workspace are forgotten."""
+def build_evidence(db: Database, audit: AuditLog, clock: Clock, folder: Path, workspaces: Workspaces) -> Evidence:
+    """Return the room, which writes nothing into `folder` that stays; private views end with a membership."""
     views = SavedViews(db, audit, clock)
     workspaces.also_end(views.end_in_workspace)
-    return Evidence(Search(db, audit), views, Exports(audit, clock))
+    return Evidence(Search(db, audit), views, Exports(db, audit, clock, folder))

@@ -98,9 +98,20 @@ async def test_a_page_that_would_read_too_much_says_how_far_it_came(audit, searc
 
 async def test_records_of_some_acts_come_in_their_order(audit, search, monkeypatch):
     monkeypatch.setattr("failgate.audit.search._CHUNK", 7)
-    found = await search.of_acts(WS, ("vote.cast", "member.removed"), 50, 300)
+    found = [one async for one in search.of_acts(WS, ("vote.cast", "member.removed"), 50, 300)]
     expected = [one["seq"] for one in reversed(await every(audit)) if one["act"] in {"vote.cast", "member.removed"}]
     assert [one.seq for one in found] == [seq for seq in expected if 50 <= seq < 300]
+
+
+async def test_records_of_some_objects_and_of_somebody_come_whole(audit, search, monkeypatch):
+    monkeypatch.setattr("failgate.audit.search._CHUNK", 7)
+    every_one = (await every(audit))[::-1]
+    found = [one.seq async for one in search.of_objects(WS, ("o3", "o5", "nobody"), 300)]
+    assert found == [one["seq"] for one in every_one if one["obj"]["id"] in {"o3", "o5"} and one["seq"] < 300]
+    of_one = await search.of_actor(WS, "u2", 200, 5)
+    assert [one.seq for one in of_one] == [
+        one["seq"] for one in reversed(every_one) if one["actor"]["id"] == "u2" and one["seq"] < 200
+    ][:5]
 
 
 @pytest.mark.parametrize("by", ["act", "actor", "object"])

@@ -29,7 +29,9 @@ def test_the_help_of_every_command_is_there_and_says_what_its_commands_do() -> N
 def test_the_audit_line_names_its_commands_and_no_other() -> None:
     from failgate.cli.audit import audit
 
-    assert sorted(audit.commands) == ["checkpoint", "export", "exported", "proof", "reconcile", "verify", "witness"]
+    assert sorted(audit.commands) == [
+        "checkpoint", "evidence", "export", "exported", "proof", "reconcile", "verify", "witness",
+    ]  # fmt: skip
     assert audit.help == TABLE["audit"][1]
 
 

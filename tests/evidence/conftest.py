@@ -1,5 +1,15 @@
 """The log of `tests/audit`, for what is made of it."""
 
-from tests.audit.conftest import audit
+import pytest
 
-__all__ = ["audit"]
+from tests.audit.conftest import audit
+from tests.evidence.office import Office
+
+__all__ = ["audit", "office"]
+
+
+@pytest.fixture
+async def office(database, audit, clock, tmp_path) -> Office:
+    folder = tmp_path / "office"
+    folder.mkdir()
+    return Office(database, audit, clock, folder)

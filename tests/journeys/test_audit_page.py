@@ -1,7 +1,10 @@
 """The audit page in a browser: looked through by filters that stand in its address, by keys, on a phone. E3 E7 E20"""
 
+import csv
 import json
+import os
 import re
+import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -11,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from failgate.base.canonical import base64url
+from failgate.evidence.packs import PACKS
 from tests.handmade import verify
 from tests.journeys.harness import Server
 from tests.journeys.pictures import picture
@@ -226,3 +230,64 @@ def test_a_log_is_for_owners_and_auditors_of_its_workspace(acme: Server, ada: Pe
     for name, role in (("dev", "developer"), ("rex", "reviewer"), ("ann", "admin")):
         with sign_in(acme, person(acme, name, role)) as other:
             assert other.get(PLACE).status_code == 403
+
+
+@pytest.mark.parametrize("pack", [one.id for one in PACKS])
+def test_an_evidence_pack_is_taken_along_read_and_proven(
+    acme: Server, ada: Person, chromium, tmp_path: Path, pack: str
+) -> None:
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    enter(page, acme, ada)
+    page.goto(f"{acme.url}{PLACE}/export")
+    page.locator(f"input[value={pack}]").check()
+    page.get_by_label("From (UTC)").fill("2020-01-01T00:00:00")
+    fits(page, f"evidence-form-{pack}")
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Export").click()
+    name = taken.value.suggested_filename
+    assert name == f"failgate-acme-{pack}-2020-01-01.tar"
+    taken.value.save_as(tmp_path / name)
+    vkey = re.search(r"--vkey '([^']+)'", page.inner_text("main"))
+    assert vkey is not None
+    answer = verify("evidence", tmp_path / name, "--vkey", vkey[1])
+    assert (answer["exit_code"], answer["pack"]) == (0, pack), answer
+    assert answer["count"] > 0
+    folder = tmp_path / "taken"
+    with tarfile.open(tmp_path / name) as archive:
+        archive.extractall(folder, filter="data")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for section, count in manifest["lines"].items():
+        with (folder / f"{section}.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+        assert len(rows) == count
+    context = chromium.new_context()  # whoever opens it: nothing is asked for, nothing is refused by its own policy
+    document = context.new_page()
+    said, asked = list[str](), list[str]()
+    document.on("console", lambda message: said.append(message.text))
+    document.on("request", lambda one: asked.append(one.url))
+    document.goto((folder / f"{pack}.html").as_uri())
+    expect(document.get_by_role("heading", level=1)).to_contain_text("acme")
+    expect(document.get_by_text("No line in this period.")).to_have_count(list(manifest["lines"].values()).count(0))
+    assert document.evaluate("getComputedStyle(document.querySelector('table')).borderCollapse") == "collapse"
+    fits(document, f"evidence-{pack}")
+    assert (said, [url for url in asked if not url.startswith("file:")]) == ([], [])
+    printed = document.pdf(prefer_css_page_size=True, path=pictures_at(f"evidence-{pack}.pdf", tmp_path))
+    assert printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ") + printed.count(b"/Type /Page/") >= 3
+    context.close()
+    with sign_in(acme, ada) as auditor:
+        for fields, says in (
+            ({"kind": pack, "since": "2030-01-01"}, "no record in this period"),
+            ({"kind": pack, "since": "2026-01-02", "until": "2026-01-01"}, "From is not before Until"),
+        ):
+            refused = form(auditor, f"{PLACE}/export", **fields)
+            assert (refused.status_code, says in refused.text) == (400, True), fields
+            assert re.search(rf'value="{pack}" checked', refused.text)
+        records = [one["record"] for one in auditor.get(f"{WHERE}/audit/records?limit=1000").json()["records"]]
+        [exported] = [one for one in records if one["act"] == "audit.exported"]
+        assert (exported["data"]["kind"], exported["actor"]["id"]) == (pack, ada.id)
+
+
+def pictures_at(name: str, folder: Path) -> Path:
+    """Return where a file is kept that people look at."""
+    return Path(os.environ.get("FAILGATE_SCREENSHOTS") or folder) / name

@@ -11,7 +11,7 @@ from failgate.base.clock import FrozenClock
 from failgate.base.db import Database, Transaction
 from failgate.base.errors import BadInput, Conflict, NotFound, TooLarge, TooManyRequests
 from failgate.base.ids import new_id
-from failgate.web.api.usage import csv_of
+from failgate.base.spreadsheet import csv_of
 from failgate.web.pages.usage import usage_view
 from failgate.workspaces.usage import Usage
 

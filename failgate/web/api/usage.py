@@ -1,7 +1,5 @@
 """The doors of usage: the numbers, and as CSV for a spreadsheet."""
 
-import csv
-import io
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +7,7 @@ from litestar import Request, Response
 from litestar.params import JSONBody
 
 from failgate.base.errors import NotFound
+from failgate.base.spreadsheet import csv_of
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.context import services_of, visit_of
 from failgate.wire.life import QuotaView, SetLimit, UsageDay, UsageView
@@ -17,7 +16,6 @@ from failgate.workspaces.usage import DAY_SECONDS, Day
 Asking = Request[Any, Any, Any]
 CSV_DAYS = 400
 _COLUMNS = ("day", "reports", "commands", "recording_seconds", "bytes_added", "bytes_removed")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
 async def read(request: Asking) -> UsageView:
@@ -51,18 +49,7 @@ async def change_limit(request: Asking, data: JSONBody[SetLimit], idempotency_ke
     return await services.first_answers.after(key_of(request, idempotency_key, data), QuotaView, act)
 
 
-def csv_of(rows: list[tuple[object, ...]]) -> str:
-    """Return `rows` as CSV (RFC 4180); a text that a spreadsheet would take for a formula begins with an apostrophe."""
-    target = io.StringIO()
-    csv.writer(target, lineterminator="\r\n").writerows([_inert(cell) for cell in row] for row in rows)
-    return target.getvalue()
-
-
 def day_view(day: Day) -> UsageDay:
     """Return a day as it is answered."""
     date = datetime.fromtimestamp(day.day * DAY_SECONDS, UTC).date().isoformat()
     return UsageDay(date, day.reports, day.commands, day.recording_ms // 1000, day.bytes_added, day.bytes_removed)
-
-
-def _inert(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -1,4 +1,4 @@
-"""What an auditor takes along: a period of the log as a bundle that proves itself."""
+"""What an auditor takes along: a period of the log as a bundle that proves itself, or read as an evidence pack."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from failgate.audit.moments import moment_us
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, FailgateError
 from failgate.evidence.exports import BUNDLE, Exported, must_be_a_period
+from failgate.evidence.packs import PACKS, Place, pack_of
 from failgate.web.api.reports import until_stopped
 from failgate.web.context import services_of, stop_of, visit_of
 from failgate.web.pages.audit_filter import clock_of
@@ -33,6 +34,14 @@ KINDS: Final = (
         BUNDLE, "The records, as a bundle",
         "Every record of the period with its proof, as failgate audit export writes it (.tar).",
     ),
+    *(
+        Kind(
+            pack.id, f"Evidence pack: {pack.title}",
+            f"{pack.about} As CSV and as HTML for printing, with the controls of SOC 2 and ISO 27001 it shows, and the"
+            " bundle that proves it (.tar).",
+        )
+        for pack in PACKS
+    ),
 )  # fmt: skip
 
 
@@ -45,6 +54,7 @@ class ExportPage:
     since: str
     until: str
     file: str
+    verb: str
     vkey: str
     problem: str | None
 
@@ -73,9 +83,12 @@ async def export(request: Asking) -> Response[Any]:
 
 async def _begin(request: Asking, kind: str, period: Period) -> Exported:
     visit, exports = visit_of(request), services_of(request).evidence.exports
-    if kind != BUNDLE:
+    actor, here = Actor.of(visit.principal), visit.here()
+    if kind == BUNDLE:
+        return await exports.bundle(actor, here.id, period)
+    if kind not in {pack.id for pack in PACKS}:
         raise BadInput("There is nothing of this kind to export.", hint="Choose one of the list.")
-    return await exports.bundle(Actor.of(visit.principal), visit.here().id, period)
+    return await exports.pack(actor, here.id, Place(here.slug, here.name), pack_of(kind), period)
 
 
 def _period(typed: Mapping[str, str]) -> Period:
@@ -94,12 +107,14 @@ def _name(slug: str, typed: Mapping[str, str]) -> str:
 async def _show(request: Asking, typed: Mapping[str, str], error: FailgateError | None = None) -> Page:
     visit, services = visit_of(request), services_of(request)
     kind = typed.get("kind", "")
+    kind = kind if kind in {one.id for one in KINDS} else BUNDLE
     view = ExportPage(
         KINDS,
-        kind if kind in {one.id for one in KINDS} else BUNDLE,
+        kind,
         clock_of(typed.get("since", "").strip()),
         clock_of(typed.get("until", "").strip()),
-        f"{_name(visit.here().slug, {'kind': BUNDLE})}.tar",
+        f"{_name(visit.here().slug, {'kind': kind})}.tar",
+        "full" if kind == BUNDLE else "evidence",
         await services.audit.vkey(visit.here().id),
         str(error) if error else None,
     )

@@ -12,6 +12,7 @@ from failgate_verify.verdict import Unusable
 
 MOST_FILES = 1 << 20
 _BLOCK = 512
+_INSIDE = "bundle/"  # where an evidence pack has its bundle
 _NUMBER = r"((?:x[0-9]{3}/){0,3}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
 _TILE = re.compile(rf"(?:entries|tile/([01]))/{_NUMBER}", re.ASCII)
 _PLAIN = frozenset({"manifest.json", "vkey", "checkpoint", "bodies.jsonl"})
@@ -56,6 +57,31 @@ def open_bundle(path: Path) -> Bundle:
     except OSError as error:
         raise Unusable(f"{path} cannot be read: {error.strerror}.") from error
     raise Unusable(f"{path} is neither a folder nor a file.")
+
+
+def open_pack(path: Path) -> tuple[dict[str, Place], Bundle]:
+    """Return the files of an evidence pack, a folder or an archive of it, by name, and the bundle in it.
+
+    Raises: Unusable, as `open_bundle`.
+    """
+    try:
+        if path.is_dir():
+            found, is_cut = list(_in_folder(path)), False
+        else:
+            with path.open("rb") as file:
+                members = _Members(path, file, path.stat().st_size)
+                found = list(members)
+                is_cut = members.is_cut
+    except OSError as error:
+        raise Unusable(f"{path} cannot be read: {error.strerror}.") from error
+    files: dict[str, Place] = {}
+    for name, place in found:
+        if not name.startswith(_INSIDE):
+            if name in files:
+                raise Unusable(f"The pack has {name[:120]!a} twice.")
+            files[name] = place
+    inside = ((name.removeprefix(_INSIDE), place) for name, place in found if name.startswith(_INSIDE))
+    return files, _collected(inside, is_cut=is_cut)
 
 
 def read(place: Place, most: int) -> bytes:

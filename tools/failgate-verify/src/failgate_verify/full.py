@@ -48,7 +48,13 @@ def verify_bundle(
 
     Raises: Tampered, Unusable, Incomplete.
     """
-    bundle = open_bundle(path)
+    return verify_opened(open_bundle(path), vkey, kept, told)
+
+
+def verify_opened(
+    bundle: Bundle, vkey: str | None = None, kept: Sequence[tuple[str, bytes]] = (), told: Sequence[Told] = ()
+) -> Proven:
+    """Do what `verify_bundle` does with a bundle that was opened."""
     given = None if vkey is None else read_key(vkey)
     checkpoint, key = _signed_head(bundle, given)
     heads = [(name, _kept(name, note, checkpoint, key)) for name, note in kept]

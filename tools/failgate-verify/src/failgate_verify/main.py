@@ -1,4 +1,4 @@
-"""The command line: `failgate-verify full | inclusion | consistency | diff | policy | heads`."""
+"""The command line: `failgate-verify full | evidence | inclusion | consistency | diff | policy | heads`."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 from failgate_verify import __version__
 from failgate_verify.bundle import read_file
+from failgate_verify.evidence import verify_pack
 from failgate_verify.full import Proven, verify_bundle
 from failgate_verify.heads import compare
 from failgate_verify.notes import (
@@ -70,6 +71,28 @@ def _full(given: argparse.Namespace) -> Answer:
             *(f"kept     continues {name}" for name, _ in kept),
         ],
     }
+
+
+def _evidence(given: argparse.Namespace) -> Answer:
+    checked = verify_pack(given.path, given.vkey)
+    proven = checked.proven
+    lines = [
+        f"log      {shown(proven.checkpoint.origin)}",
+        f"head     {proven.checkpoint.size} records, root {proven.checkpoint.root.hex()}",
+        f"key      {_key_line(proven)}",
+        f"records  {proven.manifest.first} to {proven.manifest.last}, {_extent(proven)}",
+        f"pack     {shown(checked.pack[:40])}, {checked.lines} lines",
+    ]
+    if checked.elsewhere:
+        lines.append(f"other    {checked.elsewhere} lines name records of other logs, which are not in this pack")
+    if checked.unproven:
+        raise Incomplete(
+            f"{checked.unproven} lines name records before the period that come without a proof: take the pack of a"
+            " longer period, or ask for `failgate audit proof` of them."
+        )
+    return _head(proven.checkpoint) | {
+        "pack": checked.pack, "count": checked.lines, "elsewhere": checked.elsewhere, "lines": lines,
+    }  # fmt: skip
 
 
 def _extent(proven: Proven) -> str:
@@ -230,6 +253,10 @@ def _parser() -> argparse.ArgumentParser:
         "--against", type=Path, action="append", default=[], metavar="CHECKPOINT", help="a head that somebody kept"
     )
     full.set_defaults(verb=_full)
+
+    evidence = verbs.add_parser("evidence", parents=[common], help="an evidence pack: its bundle, files and lines")
+    evidence.add_argument("path", type=Path, help="the folder or the .tar of `failgate audit evidence`")
+    evidence.set_defaults(verb=_evidence)
 
     inclusion = verbs.add_parser("inclusion", parents=[common], help="one record with its proof")
     inclusion.add_argument("proof", type=Path, help="a file of `failgate audit proof`")
