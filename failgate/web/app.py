@@ -97,6 +97,12 @@ class Application:
             lambda: {(): services.gate.pending_count()},
         )
         self.metrics.watch(
+            "failgate_clock_went_back",
+            "1 while nothing is approved because the clock of the machine went back.",
+            (),
+            lambda: {(): int(services.gate.is_frozen())},
+        )
+        self.metrics.watch(
             "failgate_ingest_passed_over",
             "Items of documents that are no failure, by kind.",
             ("kind",),

@@ -95,7 +95,18 @@ async def run_checks(services: Services) -> list[Check]:
         _ask("witnesses", _said(_unwitnessed(services))),
         _ask("rows and records", _said(services.reconciliation.problem), is_outage=False),
     ]
-    return [*await asyncio.gather(*checks), Check("rules", services.rules.trouble, is_outage=False)]
+    return [
+        *await asyncio.gather(*checks),
+        Check("rules", services.rules.trouble, is_outage=False),
+        Check("clock", _clock(services), is_outage=False),
+    ]
+
+
+def _clock(services: Services) -> str | None:
+    """Say that nothing is approved: denying and everything else go on, so this is no outage."""
+    if not services.gate.is_frozen():
+        return None
+    return "The machine's clock went back: nothing is approved or used until it is right again."
 
 
 def _unwitnessed(services: Services) -> str | None:

@@ -5,8 +5,9 @@ from types import MappingProxyType
 
 from failgate.assembly import open_services
 from failgate.audit.record import SERVER, Act, Event
+from failgate.base.clock import FrozenClock
 from failgate.config.load import load_config
-from tests.web.conftest import running
+from tests.web.conftest import at_free_port, running
 
 
 async def test_it_is_alive_and_ready(server):
@@ -33,6 +34,19 @@ async def test_a_plugin_that_does_not_work_makes_it_unready_and_is_named(service
     assert answer.json() == {"is_ready": False, "failing": ["plugin siem", "plugin store"], "warnings": []}
     assert "secret" not in answer.text
     assert alive.status_code == 200
+
+
+async def test_a_clock_that_went_back_is_told_while_nothing_is_approved(tmp_path):
+    """SECURITY 4, clocks: frozen, and an alarm."""
+    clock = FrozenClock()
+    with at_free_port(load_config(None, {})) as config:
+        async with open_services(config, tmp_path / "data", clock=clock) as services, running(services) as one:
+            async with one.client() as client:
+                for step, warnings, value in ((0, [], 0.0), (-31, ["clock"], 1.0), (31, [], 0.0)):
+                    clock.step_wall(step)
+                    ready = await client.get("/readyz")
+                    assert (ready.status_code, ready.json()["warnings"]) == (200, warnings)
+                    assert f"failgate_clock_went_back {value}" in (await client.get("/metrics")).text
 
 
 async def test_requests_are_counted_by_door_and_never_by_path(server):
