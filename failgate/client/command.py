@@ -14,7 +14,7 @@ from failgate.base.canonical import base64url, digest_of
 from failgate.base.quick import NamedTuple, socket
 from failgate.client.exits import CANNOT_EXECUTE, NotConfigured, NotExecutable, Unverified
 from failgate.client.messages import inert
-from failgate.client.search import digest_of_file, find_executable, interpreter_of, programs_of
+from failgate.client.search import digest_of_file, find_executable, programs_of, read_by
 
 TYPE_CHECKING = False  # typing's is slow to load
 if TYPE_CHECKING:
@@ -114,8 +114,7 @@ def build_call(
         "nonce": base64url(os.urandom(32)),
         "programs": programs_of(argv, cwd, path),
     }
-    if (interpreter := interpreter_of(executable.descriptor, cwd, path)) is not None:
-        command["exe"]["interpreter"] = interpreter
+    command["exe"] |= read_by(executable.descriptor, cwd, path)
     if held is not None:
         command["stdin_sha256"] = digest_of_file(held)
     return Call(command, digest_of(command), executable, place)
@@ -217,10 +216,10 @@ def check_unchanged(call: Call, digesting: Digesting | None = None) -> None:
     if not is_same or now.sha256 != call.executable.sha256:
         raise Unverified(f"The program {inert(call.executable.path)} changed since it was approved.", hint="Ask again.")
     path = call.environment.get("PATH", os.defpath)
-    if interpreter_of(call.executable.descriptor, cwd, path) != call.command["exe"].get("interpreter"):
+    known = {name: said for name, said in call.command["exe"].items() if name.startswith("interpreter")}
+    if read_by(call.executable.descriptor, cwd, path) != known:
         raise Unverified("What reads the script is another program than when it was approved.", hint="Ask again.")
-    known = call.command["programs"] if call.programs is None else call.programs
-    if programs_of(call.argv, cwd, path) != known:
+    if programs_of(call.argv, cwd, path) != (call.command["programs"] if call.programs is None else call.programs):
         raise Unverified(
             "A program of the line, or one that programs start, is another file than when it was approved.",
             hint="Ask again.",

@@ -111,6 +111,26 @@ def interpreter_of(descriptor: int, cwd: str, path: str, links: int = 4) -> str 
     return found if further is None or not found.startswith(_SYSTEM) else further
 
 
+def read_by(descriptor: int, cwd: str, path: str) -> dict[str, str]:
+    """Return what is told of what reads the script: its path and, when others than root may change it, its digest.
+
+    Nothing for a binary.
+    """
+    found = interpreter_of(descriptor, cwd, path)
+    if not found:
+        return {} if found is None else {"interpreter": found}
+    if _is_of_system(found):
+        return {"interpreter": found}
+    try:
+        reader = os.open(found, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return {"interpreter": ""}
+    try:
+        return {"interpreter": found, "interpreter_sha256": digest_of_file(reader)}
+    finally:
+        os.close(reader)
+
+
 def _shadowed(cwd: str, path: str) -> Iterator[str]:
     """Give the basics that the search finds in a folder which is none of the system's."""
     seen: set[str] = set()
@@ -159,13 +179,17 @@ def _facts_of(path: str, cwd: str, search: str) -> dict[str, str]:
     facts = {"path": path}
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        if not (path.startswith(_SYSTEM) and _is_of_root(path) and _is_of_root(os.path.dirname(path))):
+        if not _is_of_system(path):
             facts["sha256"] = digest_of_file(descriptor)
-        if (interpreter := interpreter_of(descriptor, cwd, search)) is not None:
-            facts["interpreter"] = interpreter
+        facts |= read_by(descriptor, cwd, search)
     finally:
         os.close(descriptor)
     return facts
+
+
+def _is_of_system(path: str) -> bool:
+    """Tell whether nobody but root may change or replace the file."""
+    return path.startswith(_SYSTEM) and _is_of_root(path) and _is_of_root(os.path.dirname(path))
 
 
 def _is_of_root(path: str) -> bool:

@@ -208,6 +208,8 @@ def _check_places(command: Command) -> None:
         raise Unprocessable("host is not a host name.", hint="Send 1 to 253 printable ASCII characters.")
     if command.exe is not None:
         _check_sha256("exe.sha256", command.exe.sha256)
+        if command.exe.interpreter_sha256 is not None:
+            _check_sha256("exe.interpreter_sha256", command.exe.interpreter_sha256)
     if command.programs is not None:
         _check_programs(command.programs)
     if command.stdin_sha256 is not None:
@@ -226,6 +228,8 @@ def _check_programs(programs: dict[str, FoundProgram]) -> None:
     for name, found in programs.items():
         if found.sha256 is not None:
             _check_sha256(f"programs[{name[:80]!a}].sha256", found.sha256)
+        if found.interpreter_sha256 is not None:
+            _check_sha256(f"programs[{name[:80]!a}].interpreter_sha256", found.interpreter_sha256)
 
 
 def _check_sha256(name: str, text: str) -> None:

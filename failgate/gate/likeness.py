@@ -108,7 +108,11 @@ def _equal_ends(before: Sequence[str], now: Sequence[str]) -> tuple[int, int]:
 
 
 def _file_of(command: Command) -> str | None:
-    return None if command.exe is None else f"{command.exe.path} sha256 {command.exe.sha256}"
+    if command.exe is None:
+        return None
+    said = f"{command.exe.path} sha256 {command.exe.sha256}"
+    by = command.exe.interpreter_sha256
+    return said if by is None else f"{said} by {command.exe.interpreter} sha256 {by}"
 
 
 def _found(program: FoundProgram | None) -> str | None:
@@ -118,6 +122,7 @@ def _found(program: FoundProgram | None) -> str | None:
         program.path,
         program.sha256 and f"sha256 {program.sha256}",
         program.interpreter and f"by {program.interpreter}",
+        program.interpreter_sha256 and f"sha256 {program.interpreter_sha256}",
     )
     return " ".join(part for part in said if part)
 

@@ -15,14 +15,12 @@ State = Literal["pending", "approved", "denied", "expired", "cancelled", "execut
 
 
 class ExecutableIdentity(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Which file would run: its real path and the SHA-256 of its bytes in lower-case hex.
-
-    `interpreter` is the real path of what reads a script; empty when nobody could say.
-    """
+    """Which file would run: real path, SHA-256 in hex; what reads a script ("": unknown), its SHA-256 if not root's."""
 
     path: str
     sha256: str
     interpreter: str | None = None
+    interpreter_sha256: str | None = None
 
 
 class FoundProgram(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -31,6 +29,7 @@ class FoundProgram(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit
     path: str
     sha256: str | None = None
     interpreter: str | None = None
+    interpreter_sha256: str | None = None
 
 
 class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -1,7 +1,9 @@
 """`failgate run` as a process against a server of the wire. E8 E12 P4."""
 
 import contextlib
+import hashlib
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -203,6 +205,38 @@ def test_a_program_that_changed_after_the_question_is_not_executed(
     assert done.returncode == 76, done.stderr
     assert not (work / "made").exists()
     assert [told["digest"] for told in wire.of("/consume")] == ["another-call"]  # for the log
+
+
+@pytest.mark.parametrize("line", [(), ("sh", "-c")])
+def test_what_reads_the_script_and_changed_after_the_question_executes_nothing(
+    failgate: Any, wire: Wire, work: Path, line: tuple[str, ...]
+) -> None:  # P4
+    reader = work / "reader"
+    shutil.copy(shutil.which("sh") or "/bin/sh", reader)
+    _program(work, f"#!{reader}\necho ran > made\n")
+    digest = hashlib.sha256(reader.read_bytes()).hexdigest()
+
+    def swap() -> None:
+        reader.unlink()
+        reader.write_bytes(Path(shutil.which("touch") or "/bin/touch").read_bytes())
+        reader.chmod(0o755)
+
+    wire.state = "pending"
+    wire.before_verdict = swap
+    original = wire.current
+
+    def current() -> dict[str, Any]:
+        view = original()
+        wire.state = "approved"
+        return view
+
+    wire.current = current  # type: ignore[method-assign]  # first answer pending, then approved
+    done = failgate(*runs(*line, "./tool"))
+    assert done.returncode == 76, done.stderr
+    assert not (work / "made").exists()
+    command = wire.of("/commands")[0]["command"]
+    told = command["programs"]["./tool"] if line else command["exe"]
+    assert (told["interpreter"], told["interpreter_sha256"]) == (str(reader), digest)
 
 
 @pytest.mark.parametrize("how", ["folder", "link", "link to itself"])

@@ -60,6 +60,11 @@ def test_a_null_that_is_written_out_is_another_call_than_one_that_is_left_out():
         ({"uid": 1.0}, "uid"),
         ({"exe": {"path": "/bin/ls", "sha256": "F" * 64}}, "exe.sha256"),
         ({"exe": {"path": "/bin/ls\0", "sha256": "0" * 64}}, "exe.path"),
+        (
+            {"exe": {"path": "/a", "sha256": "0" * 64, "interpreter": "/b", "interpreter_sha256": ""}},
+            "exe.interpreter_sha256",
+        ),
+        ({"programs": {"a": {"path": "/a", "interpreter_sha256": "\0"}}}, "programs['a'].interpreter_sha256"),
         ({"stdin_sha256": "x"}, "stdin_sha256"),
         ({"nonce": "\ud800"}, "nonce"),
         ({"shell": True}, "shell"),

@@ -287,7 +287,9 @@ def facts_of(command: CommandView) -> tuple[FactView, ...]:
     if isinstance(exe, dict):
         found.append(FactView("Program", texts(str(exe.get("path"))), f"sha256 {str(exe.get('sha256'))[:12]}…"))
         if exe.get("interpreter") is not None:
-            found.append(FactView("Read by", texts(str(exe["interpreter"])), "the program is a script"))
+            by = exe.get("interpreter_sha256")
+            told = f"sha256 {str(by)[:12]}…" if by else "the program is a script"
+            found.append(FactView("Read by", texts(str(exe["interpreter"])), told))
     else:
         found.append(FactView("Program", (), "the agent did not say which file this would be"))
     programs = body.get("programs")
