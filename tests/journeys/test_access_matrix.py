@@ -995,6 +995,11 @@ def test_every_frame_is_answered_as_its_door_is_to_everybody_who_may_open_the_so
                     assert heard["type"] == door.json()["type"]
                     if identifier in {foreign, "0"}:
                         assert heard["status"] == 404, (name, verb)
+            asked = {"command": {}, "digest": "x"}  # nothing that could be kept
+            peer.send(json.dumps({"type": "submit", "ref": 1} | asked))
+            heard = json.loads(peer.recv(timeout=10))["problem"]
+            door = speaker.client.post(f"{team.WHERE}/commands", json=asked)
+            assert (door.status_code, door.json()["type"]) == (heard["status"], heard["type"]), (name, heard)
     assert "agent token" in opened
 
 
