@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import re
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,24 @@ async def test_at_the_start_hosts_that_people_named_and_nobody_listed_are_told(
         async with contextlib.AsyncExitStack() as stack:
             await begin_serving(services, stack)
     assert told == ["hooks.acme.example", "id.acme.example"]
+
+
+async def test_the_log_names_each_plugin_with_version_and_hash_before_the_server_starts(
+    database_url: str, tmp_path: Path
+) -> None:
+    """SECURITY 2: which code of others ran is told from the log alone."""
+    config = parse_config(f'[database]\nurl = "{database_url}"')
+    async with open_services(config, tmp_path, is_serving=False) as services:
+        async with contextlib.AsyncExitStack() as stack:
+            await begin_serving(services, stack)
+        records = [one.record for one in await services.audit.records("system", None, 1000)]
+        opened = [each.identity for each in services.plugins.plugins]
+    enabled = [one["data"] for one in records if one["act"] == "plugin.enabled"]
+    assert {one.name for one in opened} >= {"allowlist", "quorum", "capture", "filesystem"}
+    assert enabled == [{"name": one.name, "version": one.version, "hash": one.digest} for one in opened]
+    assert all(re.fullmatch("sha256:[0-9a-f]{64}", one["hash"]) for one in enabled)
+    acts = [one["act"] for one in records]
+    assert acts.index("server.started") == acts.index("plugin.enabled") + len(enabled)
 
 
 async def test_with_keys_of_a_manager_the_data_folder_holds_none(tmp_path: Path) -> None:
