@@ -135,6 +135,8 @@ class Contents:
             )
             file.truncated_bytes = taken.left_out_bytes
             file.is_dropped = not taken.files
+        if not taken.files and not taken.left_out:
+            self.note("snapshot.tar", "git names no file here")
         for noted in taken.left_out:
             self._note(NotedFile(inert(noted.path), noted.reason, noted.size_bytes))
 

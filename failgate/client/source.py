@@ -59,16 +59,18 @@ def write_snapshot(
 ) -> Taken:
     """Write the tar of the work tree at `top`; call `count` with the rule of every secret that was replaced.
 
-    A file of more than `file_limit` bytes, and everything after `limit` bytes, is left out whole: half of a source file
-    is of no use.
+    A file of more than `file_limit` bytes, and everything after `limit` bytes or 50,000 files, is left out whole: half
+    of a source file is of no use.
 
     Raises: OSError, subprocess.TimeoutExpired.
     """
-    left_out: list[NotedFile] = []
+    paths = list(_paths(top))
+    beyond = len(paths) - _MOST_FILES
+    left_out = [NotedFile("…", f"{beyond} files beyond the first {_MOST_FILES}")] if beyond > 0 else []
     files = left_out_bytes = size = 0
     taken: set[str] = set()
     with closing(tarfile.TarFile.open(fileobj=_Sink(write), mode="w|", format=tarfile.PAX_FORMAT)) as tar:
-        for path in _paths(top):
+        for path in paths[:_MOST_FILES]:
             name = _clean_name(path, scanner, count)
             if name in taken:
                 name = f"{name}~{len(taken)}"
@@ -118,7 +120,7 @@ def _paths(top: str) -> Iterator[bytes]:
     """Yield the names that git tracks or would add, sorted."""
     listed = Git(top).ask("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name") or b""
     seen = sorted({path for path in listed.split(b"\0") if path})
-    for path in seen[:_MOST_FILES]:
+    for path in seen:
         if not {b"..", b".git", b".failgate", b""} & set(path.split(b"/")):
             yield path
 

@@ -479,6 +479,13 @@ def test_snapshot_and_bundle_without_a_repository_are_noted(failgate: Any, work:
     }
 
 
+def test_a_snapshot_of_nothing_is_noted(failgate: Any, work: Path) -> None:
+    git(work, "init", "-q")
+    failgate("capture", "--snapshot", "--", "false")
+    noted = [(one["path"], one["reason"]) for one in manifest_of(work)["noted_files"]]
+    assert noted == [("snapshot.tar", "git names no file here")]
+
+
 def test_a_command_that_closes_its_output_is_waited_for(failgate: Any, work: Path) -> None:
     done = failgate("capture", "--", "sh", "-c", "echo before; exec >&- 2>&-; sleep 0.3; exit 5")
     assert (done.returncode, done.stdout) == (5, "before\n")

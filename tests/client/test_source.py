@@ -106,6 +106,13 @@ def test_what_is_too_large_is_left_out_whole_and_counted(tree: Path) -> None:
     assert len(content) <= 10240 + 1200
 
 
+def test_files_beyond_the_most_are_counted(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("failgate.client.source._MOST_FILES", 3)
+    content, taken, _ = snapshot(tree)
+    assert set(members(content)) == {".gitignore", "link", "new.txt"}
+    assert [(one.path, one.reason) for one in taken.left_out] == [("…", "2 files beyond the first 3")]
+
+
 def test_a_bundle_is_read_by_git_again(tree: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "head.bundle"
     with bundle.open("wb") as file:
