@@ -207,7 +207,10 @@ def _status(git: Git) -> Iterator[GitPath]:
 
 
 def _diff(git: Git, against: str, most: int) -> tuple[bytes, int]:
-    """Return the changes since `against`, at most `most` bytes in whole lines, and how many bytes are left out."""
+    """Return the changes since `against`, at most `most` bytes in whole lines, and how many bytes are left out.
+
+    Of a git that ended too early nobody knows how many: at least one.
+    """
     with git.reading("diff", *_PLAIN, against, "--") as (stream, running):
         kept = stream.read(most)
         dropped = 0
@@ -216,7 +219,9 @@ def _diff(git: Git, against: str, most: int) -> tuple[bytes, int]:
             if dropped > 64 * DIFF_BYTES:
                 running.kill()
                 break
-    if dropped:
+        is_whole = not dropped and running.wait() == 0  # its time may have ended it
+    if not is_whole and kept:
+        dropped = max(dropped, 1)
         whole = kept.rfind(b"\n") + 1 or len(kept)
         dropped += len(kept) - whole
         kept = kept[:whole]

@@ -1,6 +1,7 @@
 """The repository is read and nothing of it is run, whatever its configuration says."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -135,3 +136,21 @@ def test_variables_of_git_in_the_environment_run_nothing(
     monkeypatch.setenv("GIT_CONFIG_PARAMETERS", f"'diff.external'='{trap}'")
     assert read_repository(str(repository)) is not None
     assert not (tmp_path / "sprung").exists()
+
+
+def test_changes_that_git_had_no_time_to_tell_are_not_taken_for_all(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of them would make a replay fail otherwise, or pass."""
+    (tmp_path / "bin").mkdir()
+    slow = tmp_path / "bin" / "git"
+    slow.write_text(
+        f'#!/bin/sh\ncase "$*" in *numstat*) ;; *" diff "*) echo "diff --git a/x b/x"; printf half; exec sleep 60;; esac\n'
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr("failgate.client.git._STREAM_SECONDS", 0.5)
+    found = read_repository(str(repository))
+    assert found is not None
+    assert (found.diff, found.diff_dropped_bytes > 0) == (b"diff --git a/x b/x\n", True)
