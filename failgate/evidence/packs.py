@@ -22,7 +22,7 @@ from failgate.base.clock import MICROSECONDS, to_rfc3339
 from failgate.base.db import Database
 from failgate.base.errors import BadInput, StorageUnavailable
 from failgate.base.spreadsheet import csv_of
-from failgate.evidence import approvals, controls, printed
+from failgate.evidence import access, approvals, controls, printed
 from failgate.evidence.reading import Reading
 from failgate.evidence.sheets import SOURCE, Line, Section
 
@@ -53,6 +53,14 @@ PACKS: Final = (
         " decided, and what one person let run in an emergency.",
         approvals.SECTIONS,
         approvals.approvals,
+    ),
+    Pack(
+        "access",
+        "Access",
+        "Who had which role at the end of the period, how they came to it and when they last signed in; agents with who"
+        " answers for them, tokens and keys with their expiry, single sign-on; and what of it changed in the period.",
+        access.SECTIONS,
+        access.access,
     ),
 )
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from failgate.audit.bundle import Head, Period, Span, span_of
 from failgate.audit.log import AuditLog
+from failgate.audit.moments import moment_us
 from failgate.audit.record import SYSTEM, Act
 from failgate.audit.search import Search, first_since
 from failgate.base.db import Database
@@ -33,13 +34,32 @@ class Factor(NamedTuple):
     proof: Record | None
 
 
+class OfAccount(NamedTuple):
+    """What the log `system` says of an account at the end of the period; `factors` are in words."""
+
+    signed_in: Record | None
+    factors: tuple[str, ...]
+    factor_changed: Record | None
+    disabled: Record | None
+
+
 class Reading:
     """Reads one log for one pack."""
 
-    def __init__(self, search: Search, head: Head, span: Span, system: Head, system_end: int, names: Names) -> None:
-        """Read the log of `head`: `span` are the records of the period; of `system` those below `system_end`."""
+    def __init__(
+        self,
+        search: Search,
+        head: Head,
+        span: Span,
+        system: Head,
+        of_system: tuple[int, int],
+        end_us: int,
+        names: Names,
+    ) -> None:
+        """Read the log of `head`: of the period are `span` and, of `system`, from one number up to below the other."""
         self._search = search
-        self._system_end = system_end
+        self._system_begin, self._system_end = of_system
+        self._end_us = end_us
         self._sessions: OrderedDict[tuple[str, str], tuple[Record, ...]] = OrderedDict()
         self.head = head
         self.span = span
@@ -51,7 +71,12 @@ class Reading:
         """Return the reading of a period. Raises: BadInput (no record in it), StorageUnavailable."""
         search, span = Search(database, audit), await span_of(audit, head, period)
         size = system.checkpoint.size
-        system_end = size if period.to_us is None else await first_since(audit, SYSTEM, size, period.to_us)
+        of_system = (
+            0 if period.from_us is None else await first_since(audit, SYSTEM, size, period.from_us),
+            size if period.to_us is None else await first_since(audit, SYSTEM, size, period.to_us),
+        )
+        last = (await audit.record_at(head.log, span.last)).record
+        end_us = moment_us(last["ts"], "ts") if period.to_us is None else period.to_us
         names: dict[str, str] = {row["id"]: row["name"] for row in await database.fetch(_AGENTS, head.log)}
         async for record in search.of_acts(head.log, _JOINED, 0, head.checkpoint.size):
             account_id = account_of(Record.of(record))
@@ -59,7 +84,12 @@ class Reading:
                 row = await database.fetch_one(_EMAIL, account_id)
                 if row is not None:
                     names[account_id] = row["email"]
-        return cls(search, head, span, system, system_end, Names(names))
+        return cls(search, head, span, system, of_system, end_us, Names(names))
+
+    @property
+    def end_us(self) -> int:
+        """Return when the period ended, in microseconds since 1970; an open one with its last record."""
+        return self._end_us
 
     def has(self, record: Record) -> bool:
         """Tell whether `record` is of the period."""
@@ -70,6 +100,44 @@ class Reading:
         first = 0 if is_from_start else self.span.first
         async for stored in self._search.of_acts(self.head.log, acts, first, self.span.last + 1):
             yield Record.of(stored)
+
+    async def system_records(self, acts: Sequence[str]) -> AsyncIterator[Record]:
+        """Yield the records of `acts` that the log `system` has of the period, oldest first."""
+        async for stored in self._search.of_acts(SYSTEM, acts, self._system_begin, self._system_end):
+            yield Record.of(stored)
+
+    async def of_account(self, account_id: str) -> OfAccount:
+        """Return what the log `system` says of a member's account at the end of the period."""
+        methods: dict[str, int] = {}
+        passkeys: set[str] = set()
+        changed = disabled = None
+        async for stored in self._search.of_objects(SYSTEM, (account_id,), self._system_end):
+            record = Record.of(stored)
+            if record.act in {Act.FACTOR_ENROLLED, Act.FACTOR_REMOVED}:
+                changed = record
+                _fold_factor(record, methods, passkeys)
+            elif record.act == Act.ACCOUNT_DISABLED:
+                disabled = record
+            elif record.act == Act.ACCOUNT_ENABLED:
+                disabled = None
+        count = len(passkeys)
+        words = (
+            "authenticator app" if "otp" in methods else "",
+            f"{count} passkey{'' if count == 1 else 's'}" if count else "",
+        )
+        return OfAccount(await self._signed_in(account_id), tuple(one for one in words if one), changed, disabled)
+
+    async def _signed_in(self, account_id: str) -> Record | None:
+        read, end = 0, self._system_end
+        while read < MOST_OF_SESSION:
+            rows = await self._search.of_actor(SYSTEM, account_id, end, _PAGE)
+            for record in map(Record.of, rows):
+                if record.act in _OPENED:
+                    return record
+            if len(rows) < _PAGE:
+                break
+            end, read = rows[-1].seq, read + len(rows)
+        return None
 
     async def batches(self, acts: Sequence[str]) -> AsyncIterator[list[Record]]:
         """Yield the records of `acts` in the period in groups of `BATCH`, oldest first."""
@@ -131,6 +199,22 @@ class Reading:
                 break
             end, read = rows[-1].seq, read + len(rows)
         return tuple(found)
+
+
+def _fold_factor(record: Record, methods: dict[str, int], passkeys: set[str]) -> None:
+    method, passkey = str(record.data.get("method")), record.data.get("passkey")
+    if record.act == Act.FACTOR_ENROLLED:
+        if passkey:
+            passkeys.add(str(passkey))
+        else:
+            methods[method] = record.seq
+    elif method == "all":
+        methods.clear()
+        passkeys.clear()
+    elif passkey:
+        passkeys.discard(str(passkey))
+    else:
+        methods.pop(method, None)
 
 
 def account_of(record: Record) -> str:

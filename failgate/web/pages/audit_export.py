@@ -37,8 +37,7 @@ KINDS: Final = (
     *(
         Kind(
             pack.id, f"Evidence pack: {pack.title}",
-            f"{pack.about} As CSV and as HTML for printing, with the controls of SOC 2 and ISO 27001 it shows, and the"
-            " bundle that proves it (.tar).",
+            pack.about,
         )
         for pack in PACKS
     ),
