@@ -13,7 +13,7 @@ from failgate.cli.audit_export import must_be_free, put_in_place
 from failgate.cli.beside import core_database
 from failgate.cli.server import config_option, data_option, read_config, run_loop
 
-PACKS = ("approvals", "access")
+PACKS = ("approvals", "access", "privileged")
 
 
 @click.command()

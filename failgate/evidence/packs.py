@@ -22,7 +22,7 @@ from failgate.base.clock import MICROSECONDS, to_rfc3339
 from failgate.base.db import Database
 from failgate.base.errors import BadInput, StorageUnavailable
 from failgate.base.spreadsheet import csv_of
-from failgate.evidence import access, approvals, controls, printed
+from failgate.evidence import access, approvals, controls, printed, privileged
 from failgate.evidence.reading import Reading
 from failgate.evidence.sheets import SOURCE, Line, Section
 
@@ -61,6 +61,14 @@ PACKS: Final = (
         " answers for them, tokens and keys with their expiry, single sign-on; and what of it changed in the period.",
         access.SECTIONS,
         access.access,
+    ),
+    Pack(
+        "privileged",
+        "Privileged changes",
+        "Changes of roles, rules, single sign-on, keys, retention and legal hold, exporters and the log itself;"
+        " emergencies and deletions; and what the server's own log says that bears on this workspace.",
+        privileged.SECTIONS,
+        privileged.privileged,
     ),
 )
 

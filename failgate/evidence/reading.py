@@ -78,13 +78,15 @@ class Reading:
         last = (await audit.record_at(head.log, span.last)).record
         end_us = moment_us(last["ts"], "ts") if period.to_us is None else period.to_us
         names: dict[str, str] = {row["id"]: row["name"] for row in await database.fetch(_AGENTS, head.log)}
+        members: set[str] = set()
         async for record in search.of_acts(head.log, _JOINED, 0, head.checkpoint.size):
             account_id = account_of(Record.of(record))
-            if account_id not in names:
+            if account_id not in members:
+                members.add(account_id)
                 row = await database.fetch_one(_EMAIL, account_id)
                 if row is not None:
                     names[account_id] = row["email"]
-        return cls(search, head, span, system, of_system, end_us, Names(names))
+        return cls(search, head, span, system, of_system, end_us, Names(names, frozenset(members)))
 
     @property
     def end_us(self) -> int:

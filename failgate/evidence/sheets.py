@@ -118,6 +118,7 @@ class Names:
     """The names of people and agents by their ids, as the server has them now; the log holds ids alone."""
 
     by_id: Mapping[str, str]
+    members: frozenset[str] = frozenset()  # the accounts that are members here or were once
 
     def of(self, key: object) -> str:
         """Return the name of `key`, or the id itself; empty for none."""

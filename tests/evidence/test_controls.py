@@ -29,6 +29,11 @@ def test_every_mapping_names_columns_that_there_are() -> None:
                 assert len(words) > 6, control.id
 
 
+def test_every_control_that_was_asked_for_is_mapped() -> None:
+    found = {(control.framework, control.id) for control in controls()}
+    assert found == {(framework, one) for framework, ids in NEEDED.items() for one in ids}
+
+
 def test_nothing_stands_twice_and_nothing_is_unknown() -> None:
     keys = [(control.framework, control.id) for control in controls()]
     assert len(set(keys)) == len(keys)
