@@ -202,6 +202,7 @@ async def _build(
         document_formats=plugins.document_formats, ingest_per_minute=config.limits.ingest_per_minute,
         revisit=rescanning.revisit, count=usage.count, admit=usage.check,
         uploader_limits=UploaderLimits(config.limits.uploader_files, config.limits.uploader_storage.bytes),
+        scan=config.artifacts.scan,
     )  # fmt: skip
     following = Feed()
 

@@ -40,6 +40,8 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
         log.info("redaction.renewed", workspaces=renewed, rules=RULES_VERSION)
     services.rescanning.due.start()
     stack.push_async_callback(services.rescanning.due.close)
+    services.report_room.scanning.due.start()
+    stack.push_async_callback(services.report_room.scanning.due.close)
     services.recording_room.rescanning.due.start()
     stack.push_async_callback(services.recording_room.rescanning.due.close)
     preparing = asyncio.get_running_loop().create_task(services.scim.prepare(), name="preparing-scim")

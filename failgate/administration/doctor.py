@@ -132,6 +132,22 @@ async def _store(services: Services, _: "Examination") -> list[Finding]:
     return [Finding("store", "ok", f"{name} takes, gives back and removes a probe.")]
 
 
+async def _scanner(services: Services, _: "Examination") -> list[Finding]:
+    """Ask the virus scanner who it is; a scanner that is away withholds what came meanwhile."""
+    scanning, name = services.report_room.scanning, "virus scanner"
+    mend = "See [artifacts.scan]; what waits is scanned by itself once it answers."
+    try:
+        standing = await scanning.standing()
+    except FailgateError as error:
+        return [Finding(name, "fail", f"{error.sentence} Artifacts that it did not see are withheld.", mend)]
+    if standing is None:
+        return []
+    version, waiting = standing
+    if scanning.problem is not None:
+        return [Finding(name, "fail", f"{waiting} artifacts wait, withheld. {scanning.problem}", mend)]
+    return [Finding(name, "ok", f"{version} answers; {waiting} artifacts wait for it.")]
+
+
 async def _artifacts(services: Services, examination: "Examination") -> list[Finding]:
     comparison = Comparison(services.db, services.plugins.artifact_store, services.artifacts, services.artifact_keys)
     try:
@@ -260,7 +276,7 @@ async def _witnesses(services: Services) -> list[Finding]:
 
 
 Check = Callable[[Services, "Examination"], Awaitable[list[Finding]]]
-CHECKS: Final[tuple[Check, ...]] = (_database, _audit, _backup, _plugins, _store, _artifacts)
+CHECKS: Final[tuple[Check, ...]] = (_database, _audit, _backup, _plugins, _store, _scanner, _artifacts)
 
 
 class Examination(Arguments, frozen=True):

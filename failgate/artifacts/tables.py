@@ -12,6 +12,7 @@ class ArtifactRow(Table, tablename="artifact"):
     """One object of one workspace. `findings` is JSON `{rule: count}`; `scanned_by` the rule set, empty if none ran.
 
     `salt` is that of a sealed object, None for a plain one; `object_key` its name in the store where that is not `id`.
+    `scanned_us` is when a virus scanner looked through it, None when it did not; `malware` what it found.
     """
 
     id = Text(primary_key=True)
@@ -23,6 +24,8 @@ class ArtifactRow(Table, tablename="artifact"):
     created_us = BigInt()
     salt = Text(null=True, default=None)
     object_key = Text(null=True, default=None)
+    scanned_us = BigInt(null=True, default=None)
+    malware = Text(null=True, default=None)
 
 
 class ArtifactKeyRow(Table, tablename="artifact_key"):

@@ -171,6 +171,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.REPORT_QUARANTINED: {"manifest": _DIGEST, "reason": _WORD, "findings": _COUNT},
     Act.ARTIFACT_READ: {"sha256": Digest, "report": _ID, "first_byte": _COUNT, "last_byte": _COUNT},
     Act.ARTIFACT_REVIEWED: {"sha256": Digest},
+    Act.ARTIFACT_QUARANTINED: {"sha256": Digest, "malware": Word},
     Act.SHARE_CREATED: {"report": Id, "artifacts": Count, "expires_us": Microseconds, "method": Word},
     Act.SHARE_VIEWED: {"report": Id, "count": Count},
     Act.SHARE_REFUSED: {"report": Id, "reason": Word},

@@ -110,6 +110,7 @@ class Act(StrEnum):
     REPORT_QUARANTINED = "report.quarantined"
     ARTIFACT_READ = "artifact.read"
     ARTIFACT_REVIEWED = "artifact.reviewed"
+    ARTIFACT_QUARANTINED = "artifact.quarantined"
     SHARE_CREATED = "share.created"
     SHARE_VIEWED = "share.viewed"
     SHARE_REFUSED = "share.refused"

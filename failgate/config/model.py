@@ -28,6 +28,7 @@ from failgate.config.bounds import Between, Fits
 from failgate.config.database import DatabaseTable
 from failgate.config.errors import SettingRefused
 from failgate.config.keys import KeysTable
+from failgate.config.scan import ScanSection
 from failgate.config.source import Source
 from failgate.config.sso import SsoTable
 from failgate.config.tls import TlsSection
@@ -158,10 +159,11 @@ class EncryptionSection(Section, frozen=True):
 
 
 class ArtifactsSection(Section, frozen=True):
-    """`[artifacts]`: which plugin instance keeps the bytes, and whether they are sealed."""
+    """`[artifacts]`: which plugin instance keeps the bytes, whether they are sealed, and scanned for viruses."""
 
     store: InstanceName = "filesystem"
     encryption: EncryptionSection | None = None
+    scan: ScanSection | None = None
 
 
 class ArtifactDays(Section, frozen=True):

@@ -14,6 +14,7 @@ from failgate.base.errors import BadInput, NotFound, Unprocessable
 from failgate.base.ids import is_id
 from failgate.reports.search import ReportFilter, page_query
 from failgate.reports.views import is_open, is_visible, report_view
+from failgate.reports.withholding import NOT_SCANNED, SCANNED_COLUMNS, Withholding
 from failgate.wire.reports import ReportPage, ReportView
 
 PAGE_MOST = 100
@@ -25,16 +26,21 @@ created_us, project, version, source, group_id, held_us
 SELECT_ONE = f"""
 SELECT {COLUMNS}, manifest, exit_code, command, cause, recording_ms FROM report WHERE workspace_id = $1 AND id = $2
 """
-SELECT_ENTRIES = """
-SELECT name, kind, media_type, size_bytes, sha256, artifact_id FROM report_artifact
-WHERE workspace_id = $1 AND report_id = $2 ORDER BY position
+_ENTRY = f"""
+report_artifact.name, report_artifact.kind, report_artifact.media_type, report_artifact.size_bytes,
+report_artifact.sha256, report_artifact.artifact_id, {SCANNED_COLUMNS}
+"""
+_ENTRIES = "report_artifact LEFT JOIN artifact ON artifact.id = report_artifact.artifact_id"
+SELECT_ENTRIES = f"""
+SELECT {_ENTRY} FROM {_ENTRIES}
+WHERE report_artifact.workspace_id = $1 AND report_id = $2 ORDER BY position
 """
 _NEWEST_OF_COMMAND = """
 SELECT id FROM report WHERE workspace_id = $1 AND command_id = $2 AND state = 'sealed' ORDER BY id DESC LIMIT 1
 """
-_SELECT_PAGE_ENTRIES = """
-SELECT report_id, name, kind, media_type, size_bytes, sha256, artifact_id FROM report_artifact
-WHERE workspace_id = $1 AND report_id >= $2 AND report_id <= $3 ORDER BY report_id, position
+_SELECT_PAGE_ENTRIES = f"""
+SELECT report_id, {_ENTRY} FROM {_ENTRIES}
+WHERE report_artifact.workspace_id = $1 AND report_id >= $2 AND report_id <= $3 ORDER BY report_id, position
 """
 
 
@@ -71,10 +77,13 @@ class OpenedArtifact:
 class ReportReading:
     """The reading half of `Reports`."""
 
-    def __init__(self, db: Database, audit: AuditLog, artifacts: Artifacts) -> None:
+    def __init__(
+        self, db: Database, audit: AuditLog, artifacts: Artifacts, withholding: Withholding = NOT_SCANNED
+    ) -> None:
         self._db = db
         self._audit = audit
         self._artifacts = artifacts
+        self._withholding = withholding
 
     async def view(self, principal: Principal, workspace_id: str, report_id: str) -> ReportView:
         """Return one report with its manifest; the reading is on record.
@@ -83,7 +92,7 @@ class ReportReading:
         """
         row = await self._visible(principal, workspace_id, report_id)
         entries = await self._db.fetch(SELECT_ENTRIES, workspace_id, report_id)
-        answer = report_view(principal, row, entries, with_manifest=True)
+        answer = report_view(principal, row, entries, self._withholding, with_manifest=True)
         await self._record(principal, workspace_id, Act.REPORT_READ, report_id, {"manifest": row["manifest_sha256"]})
         return answer
 
@@ -123,12 +132,14 @@ class ReportReading:
     ) -> OpenedArtifact:
         """Return an artifact that may be read; `read` of it writes the record.
 
-        Raises: NotFound (also: not uploaded yet, withheld, of another workspace).
+        Raises: NotFound (also: not uploaded yet, withheld, of another workspace), Conflict (a virus scanner found
+        something in it, or did not see it yet).
         """
         row = await self._visible(principal, workspace_id, report_id)
         if is_open(principal, row):
             for entry in await self._db.fetch(SELECT_ENTRIES, workspace_id, report_id):
                 if entry["sha256"] == sha256 and entry["artifact_id"] is not None:
+                    self._withholding.demand_shown(entry)
                     return self._opened(principal, workspace_id, report_id, entry)
         raise NotFound("The report has no such artifact.")
 
@@ -161,7 +172,7 @@ class ReportReading:
         by_report: dict[str, list[Row]] = {identifier: [] for identifier in ids}
         for entry in entries:
             by_report.get(entry["report_id"], []).append(entry)
-        return [report_view(principal, row, by_report[row["id"]]) for row in rows]
+        return [report_view(principal, row, by_report[row["id"]], self._withholding) for row in rows]
 
     def _opened(self, principal: Principal, workspace_id: str, report_id: str, entry: Row) -> OpenedArtifact:
         return OpenedArtifact(

@@ -35,8 +35,10 @@ from failgate.reports.life import Admit, Count, ReportLife, origin_in, uncounted
 from failgate.reports.manifest import ManifestLimits
 from failgate.reports.reading import SELECT_ENTRIES, SELECT_ONE, ReportReading, no_report
 from failgate.reports.records import counts, event_of, findings_text, missing_of
+from failgate.reports.scanning import Scanning
 from failgate.reports.uploaders import UploaderLimits, Uploaders
 from failgate.reports.views import report_view
+from failgate.reports.withholding import NOT_SCANNED
 from failgate.wire.reports import BeginReport, BegunReport, DeletedReport, ReportView
 
 TellReport = Callable[[str, str], Awaitable[None]]
@@ -74,9 +76,11 @@ class Reports(ReportReading):
         admit: Admit = unlimited,
         limits: ManifestLimits | None = None,
         uploader_limits: UploaderLimits | None = None,
+        scanning: Scanning | None = None,
     ) -> None:
         """Keep the parts; `formats` by the name that `BeginReport.format` gives."""
-        super().__init__(db, audit, artifacts)
+        super().__init__(db, audit, artifacts, NOT_SCANNED if scanning is None else scanning.withholding)
+        self._scanning = scanning
         self._clock = clock
         self._answers = FirstAnswers(db, clock.now_us)
         self._scanner_of = scanner_of
@@ -156,7 +160,8 @@ class Reports(ReportReading):
         async def sealed(tx: Transaction) -> ReportView:
             await self._seal(tx, principal, workspace_id, report_id, truthful)
             row = self._own(await tx.fetch_one(SELECT_ONE, workspace_id, report_id), principal)
-            return report_view(principal, row, await tx.fetch(SELECT_ENTRIES, workspace_id, report_id))
+            entries = await tx.fetch(SELECT_ENTRIES, workspace_id, report_id)
+            return report_view(principal, row, entries, self._withholding)
 
         view = await self._answers.once(key, ReportView, sealed)
         if view.state == "sealed" and view.command_id is not None:
@@ -184,6 +189,8 @@ class Reports(ReportReading):
         _demand_begun(row["state"])
         await tx.execute(_ATTACH, artifact.id, workspace_id, report_id, artifact.sha256)
         await self._revisit(tx, workspace_id, report_id, scanner)
+        if self._scanning is not None:
+            tx.after_commit(self._scanning.due.wake)
         if artifact.findings:
             await self._quarantine(tx, principal, row, artifact.findings)
         elif output is not None and output.excerpt is not None:

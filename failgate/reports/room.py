@@ -7,6 +7,7 @@ from failgate.artifacts.artifacts import Artifacts
 from failgate.audit.log import AuditLog
 from failgate.base.clock import Clock
 from failgate.base.db import Database
+from failgate.config.scan import ScanSection
 from failgate.drafts import DocumentFormat
 from failgate.reports.beginning import CommandOf
 from failgate.reports.format import ReportFormat
@@ -17,17 +18,19 @@ from failgate.reports.inspection import Revisit, ScannerOf, unvisited
 from failgate.reports.life import Admit, Count, uncounted, unlimited
 from failgate.reports.reports import Reports, TellReport
 from failgate.reports.retention import Retention, Terms, WorkspaceIds
+from failgate.reports.scanning import Scanning
 from failgate.reports.uploaders import UploaderLimits
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRoom:
-    """Reports, their groups, how long they are kept, documents that become reports."""
+    """Reports, their groups, how long they are kept, documents that become reports, the virus scanner."""
 
     reports: Reports
     groups: ReportGroups
     retention: Retention
     ingestion: Ingestion
+    scanning: Scanning
 
 
 def build_reports(  # the parts that the room works with
@@ -48,8 +51,10 @@ def build_reports(  # the parts that the room works with
     count: Count = uncounted,
     admit: Admit = unlimited,
     uploader_limits: UploaderLimits | None = None,
+    scan: ScanSection | None = None,
 ) -> ReportRoom:
     """Build the room; `days` is for how long things are kept where a workspace says nothing of its own."""
+    scanning = Scanning(db, audit, clock, artifacts, scan)
     reports = Reports(
         db,
         audit,
@@ -63,6 +68,7 @@ def build_reports(  # the parts that the room works with
         count=count,
         admit=admit,
         uploader_limits=uploader_limits,
+        scanning=scanning,
     )
     retention = Retention(
         db, audit, clock, artifacts, reports.deletion, defaults=Terms(days), workspace_ids=workspace_ids
@@ -75,4 +81,4 @@ def build_reports(  # the parts that the room works with
         scanner_of=scanner_of,
         per_minute=ingest_per_minute,
     )
-    return ReportRoom(reports, ReportGroups(db, audit, clock), retention, ingestion)
+    return ReportRoom(reports, ReportGroups(db, audit, clock), retention, ingestion, scanning)

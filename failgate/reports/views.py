@@ -9,6 +9,7 @@ from failgate.access.principal import Principal
 from failgate.base.clock import to_rfc3339
 from failgate.base.db import Row
 from failgate.base.errors import FailgateError
+from failgate.reports.withholding import NOT_SCANNED, Withholding
 from failgate.wire.reports import ArtifactView, ReportView
 
 WITHHELD = "Withheld: secrets were found on receipt"
@@ -35,7 +36,14 @@ def is_open(principal: Principal, row: Row) -> bool:
     return row["state"] == "sealed" or is_uploader(principal, row)
 
 
-def report_view(principal: Principal, row: Row, artifacts: Sequence[Row], *, with_manifest: bool = False) -> ReportView:
+def report_view(
+    principal: Principal,
+    row: Row,
+    artifacts: Sequence[Row],
+    withholding: Withholding = NOT_SCANNED,
+    *,
+    with_manifest: bool = False,
+) -> ReportView:
     """Return the report as `principal` may see it.
 
     Raises: FailgateError (the stored manifest is not the one that was consented to).
@@ -48,7 +56,7 @@ def report_view(principal: Principal, row: Row, artifacts: Sequence[Row], *, wit
         created_at=to_rfc3339(row["created_us"]),
         uploaded_by=row["uploader_label"],
         manifest_sha256=row["manifest_sha256"],
-        artifacts=[_artifact_view(one) for one in artifacts] if may_see else [],
+        artifacts=[_artifact_view(one, withholding) for one in artifacts] if may_see else [],
         command_id=row["command_id"],
         manifest=_manifest(row) if may_see and with_manifest else None,
         project=(row["project"] or None) if may_see else None,
@@ -59,7 +67,7 @@ def report_view(principal: Principal, row: Row, artifacts: Sequence[Row], *, wit
     )
 
 
-def _artifact_view(row: Row) -> ArtifactView:
+def _artifact_view(row: Row, withholding: Withholding) -> ArtifactView:
     return ArtifactView(
         name=row["name"],
         kind=row["kind"],
@@ -67,6 +75,8 @@ def _artifact_view(row: Row) -> ArtifactView:
         size_bytes=row["size_bytes"],
         sha256=row["sha256"],
         is_present=row["artifact_id"] is not None,
+        withheld=withholding.why(row),
+        malware=row["malware"],
     )
 
 

@@ -174,7 +174,11 @@ class BegunReport(msgspec.Struct, frozen=True):
 
 
 class ArtifactView(msgspec.Struct, frozen=True):
-    """One artifact of a report as answered."""
+    """One artifact of a report as answered.
+
+    `withheld` says why nobody gets one that is there: a virus scanner found `malware` in it, has not looked through it
+    yet, or does not take that much.
+    """
 
     name: str
     kind: ArtifactKind
@@ -182,6 +186,13 @@ class ArtifactView(msgspec.Struct, frozen=True):
     size_bytes: int
     sha256: str
     is_present: bool
+    withheld: Literal["malware", "waiting", "too_large"] | None = None
+    malware: str | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Tell whether its bytes are there, and given to whoever may see the report."""
+        return self.is_present and self.withheld is None
 
 
 class ReportView(msgspec.Struct, frozen=True):

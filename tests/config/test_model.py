@@ -241,3 +241,24 @@ def test_settings_that_cannot_be_together_are_refused(toml: str, says: str) -> N
 def test_only_this_machine_reaches_a_loopback_address(host: str, is_it: bool) -> None:
     assert is_loopback_host(host) is is_it
     assert not is_loopback_host("127.0.0.1.evil.example")
+
+
+@pytest.mark.parametrize(
+    ("clamd", "says"),
+    [
+        ("clamd.ctl", "takes the path of clamd's socket or its port here"),
+        ("127.0.0.1", "takes the path"),
+        ("127.0.0.1:0", "takes the path"),
+        ("scanner.acme.example:3310", "clamd has neither TLS nor a password"),
+        ("10.0.0.9:3310", "lead a tunnel to a loopback address"),
+        ("/" + "x" * 100, "at most 100 bytes"),
+    ],
+)
+def test_a_virus_scanner_is_one_of_this_machine(clamd: str, says: str) -> None:
+    text = mistakes(f'[artifacts.scan]\nclamd = "{clamd}"')
+    assert "artifacts.scan.clamd" in text
+    assert says in text
+    for good in ("/run/clamav/clamd.ctl", "127.0.0.1:3310", "localhost:3310", "[::1]:3310"):
+        section = parse_config(f'[artifacts.scan]\nclamd = "{good}"').artifacts.scan
+        assert section is not None
+        assert (section.clamd, section.larger, section.limit.bytes) == (good, "withhold", 25 << 20)

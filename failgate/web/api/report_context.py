@@ -27,7 +27,7 @@ async def read(request: Asking, id: FromPath[str], budget: Budget = DEFAULT_TOKE
         raise NotFound("The content of this report is withheld.")
     contents: dict[str, Content] = {}
     for kind in ("output", "diff"):
-        found = next((one for one in report.artifacts if one.kind == kind and one.is_present), None)
+        found = next((one for one in report.artifacts if one.kind == kind and one.is_shown), None)
         if found is not None:
             opened = await services.reports.open_artifact(visit.principal, visit.here().id, id, found.sha256)
             contents[kind] = await content_of(opened)

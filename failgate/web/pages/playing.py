@@ -47,7 +47,7 @@ async def playback_of(report: ReportView, opening: Opening) -> Playback | None:
 
     `opening` opens an artifact by its digest, as far as the reader may.
     """
-    found = next((one for one in report.artifacts if one.kind == "recording" and one.is_present), None)
+    found = next((one for one in report.artifacts if one.kind == "recording" and one.is_shown), None)
     if found is None:
         return None
     opened = await opening(found.sha256)

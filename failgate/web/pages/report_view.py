@@ -44,7 +44,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactLine:
-    """An artifact with the address to download it from, or None while it is missing."""
+    """An artifact with the address to download it from, or None while it is missing or withheld."""
 
     name: str
     kind: str
@@ -52,6 +52,8 @@ class ArtifactLine:
     sha256: str
     sha256_short: str
     href: str | None
+    withheld: str | None = None
+    malware: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ def _withheld(report: ReportView) -> Manifest:
 
 def shown_artifacts(report: ReportView) -> tuple[str, ...]:
     """Return the digests of the artifacts whose text the page shows."""
-    return tuple(item.sha256 for item in report.artifacts if item.kind in {"output", "diff"} and item.is_present)
+    return tuple(item.sha256 for item in report.artifacts if item.kind in {"output", "diff"} and item.is_shown)
 
 
 def reports_view(
@@ -288,7 +290,9 @@ def _artifacts(report: ReportView, slug: str) -> tuple[ArtifactLine, ...]:
             size(item.size_bytes),
             item.sha256,
             f"{item.sha256[:16]}…",
-            f"{base}/{item.sha256}" if item.is_present else None,
+            f"{base}/{item.sha256}" if item.is_shown else None,
+            item.withheld,
+            item.malware,
         )
         for item in report.artifacts
     )

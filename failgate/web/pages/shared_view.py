@@ -7,7 +7,7 @@ from typing import Final
 from failgate.reports.share import DEFAULT_KINDS, NEEDS_REVIEW, Share
 from failgate.web.content import Content
 from failgate.web.pages.people_view import Choice, choices
-from failgate.web.pages.report_view import ArtifactLine, ReportPageView, report_page_view
+from failgate.web.pages.report_view import ReportPageView, report_page_view
 from failgate.web.pages.text import Moment, moment, moment_of, size
 from failgate.web.playback import Playback
 from failgate.wire.reports import ReportView
@@ -105,8 +105,7 @@ def shared_view(
     view = report_page_view(report, contents, slug="", now_us=now_us)
     base = f"/s/{share.id}/artifacts"
     artifacts = tuple(
-        ArtifactLine(one.name, one.kind, one.size, one.sha256, one.sha256_short, f"{base}/{one.sha256}")
-        for one in view.artifacts
+        replace(one, href=f"{base}/{one.sha256}" if one.withheld is None else None) for one in view.artifacts
     )
     manifest = report.manifest or {}
     tools = manifest.get("tools") or []
@@ -141,7 +140,7 @@ def picks(report: ReportView, reviewed: Collection[str], typed: Mapping[str, str
     """Return the artifacts to choose from, as they were ticked before when the form comes back."""
     seen: dict[str, PickLine] = {}
     for one in report.artifacts:
-        if not one.is_present or one.sha256 in seen:
+        if not one.is_shown or one.sha256 in seen:
             continue
         needs_review = one.kind in NEEDS_REVIEW and one.sha256 not in reviewed
         is_chosen = f"artifact {one.sha256}" in typed if "days" in typed else one.kind in DEFAULT_KINDS

@@ -11,6 +11,7 @@ _SAID: Final = {
     "report.begun": "Upload begun",
     "report.sealed": "Sealed: every artifact is there, as the manifest names it",
     "report.quarantined": "Quarantined: the server found what looks like a secret",
+    "artifact.quarantined": "Withheld: a virus scan found malware in an artifact",
 }
 _READINGS: Final = ("report.read", "artifact.read")
 

@@ -1,14 +1,23 @@
 """Reports over a real server: ranges, digests, and the headers of a download. # F2 F3 F15"""
 
+import asyncio
+import contextlib
 import hashlib
+from dataclasses import replace
 
+import msgspec
 import pytest
 
+from failgate.administration.doctor import CHECKS, Examination
+from failgate.assembly import open_services
 from failgate.base.canonical import canonical
 from failgate.base.ids import new_id
+from failgate.config.load import load_config
+from failgate.config.scan import ScanSection
 from failgate.web.api.reports import byte_range, download_headers
 from failgate.web.errors import OtherStatus
-from tests.web.conftest import OPERATOR
+from tests.peers import clamav
+from tests.web.conftest import OPERATOR, at_free_port, populate, running, session_of, with_optional_factor
 
 
 @pytest.mark.parametrize(
@@ -246,3 +255,89 @@ async def test_a_program_is_told_of_a_report_within_its_budget(client):
     for wrong in ("1", "-5", "x", "999999999"):
         assert (await client.get(f"{WHERE}/{begun['id']}/context?budget={wrong}")).status_code == 400
     assert (await client.get(f"{WHERE}/{new_id()}/context")).status_code == 404
+
+
+@contextlib.asynccontextmanager
+async def scanned(folder, clamd):
+    """A server whose artifacts a clamd looks through: its services, a program's client, and what its owner opens."""
+    config = with_optional_factor(load_config(None, {}))
+    section = msgspec.structs.replace(config.artifacts, scan=ScanSection(clamd=clamd))
+    with at_free_port(replace(config, artifacts=section)) as config:
+        async with open_services(config, folder / "data") as services:
+            people = await populate(services)
+            cookie = f"fg_session={await session_of(services, people.accounts['owner'], is_proven=True)}"
+            async with (
+                running(services) as server,
+                server.client(headers={"authorization": f"Bearer {people.key}"}) as program,
+                server.client(headers={"accept": "text/html", "cookie": cookie}) as owner,
+                server.client(headers={"accept": "text/html"}) as visitor,
+            ):
+                yield services, program, owner, visitor
+
+
+async def sent(program, content):
+    """Upload a report with the content as output, file and recording, which are one artifact; return id and digest."""
+    manifest = document(content)
+    [file] = manifest["artifacts"]
+    manifest["artifacts"] = [{**file, "kind": kind, "name": f"{kind}.html"} for kind in ("output", "file", "recording")]
+    begun = (await program.post(WHERE, json=consented(manifest))).json()
+    await program.put(f"{WHERE}/{begun['id']}/artifacts/{begun['missing'][0]}", content=content)
+    assert (await program.post(f"{WHERE}/{begun['id']}/seal")).json()["state"] == "sealed"
+    return begun["id"], begun["missing"][0]
+
+
+async def told(services):
+    [found] = [one for check in CHECKS for one in await check(services, Examination()) if one.name == "virus scanner"]
+    return found
+
+
+async def assert_withheld(program, owner, visitor, identifier, digest, reason, words):
+    """No door gives the bytes: neither to programs and members nor behind a link, and each page says why."""
+    path = f"{WHERE}/{identifier}/artifacts/{digest}"
+    for headers in ({}, {"range": "bytes=0-0"}, {"if-none-match": "*"}):
+        answer = await program.get(path, headers=headers)
+        assert (answer.status_code, answer.json()["withheld"]) == (409, reason)
+    assert (await program.head(path)).status_code == 409
+    views = [(await program.get(f"{WHERE}/{identifier}")).json(), (await program.get(WHERE)).json()["items"][0]]
+    assert [one["withheld"] for view in views for one in view["artifacts"]] == [reason] * 6
+    assert (await program.get(f"{WHERE}/{identifier}/context")).status_code == 200
+    page = await owner.get(f"/w/acme/reports/{identifier}")
+    assert page.status_code == 200
+    assert page.text.count(words) >= 3
+    assert digest + '" download' not in page.text
+    assert (await owner.get(f"/w/acme/reports/{identifier}/playback")).status_code == 404
+    link = (await program.post(f"{WHERE}/{identifier}/shares", json={"artifacts": [digest]})).json()
+    shown = await visitor.get("/s/" + link["url"].rpartition("#")[2], follow_redirects=True)
+    assert (shown.status_code, words in shown.text, "download>" in shown.text) == (200, True, False)
+    assert (await visitor.get(f"/s/{link['id']}/artifacts/{digest}")).status_code == 409
+
+
+async def test_what_a_virus_scanner_finds_nobody_gets_by_any_door(tmp_path):
+    with clamav.running() as peer:
+        async with scanned(tmp_path, peer.socket) as (services, program, owner, visitor):
+            identifier, digest = await sent(program, clamav.EICAR)
+            _, clean = await uploaded(program, b"1 failed")
+            async with asyncio.timeout(20):
+                while (await program.get(clean)).status_code != 200 or services.report_room.scanning.problem:
+                    await asyncio.sleep(0.02)
+            while "waiting" in (await program.get(f"{WHERE}/{identifier}")).text:
+                await asyncio.sleep(0.02)
+            await program.delete(clean.partition("/artifacts/")[0])
+            words = "withheld: Eicar-Test-Signature"
+            await assert_withheld(program, owner, visitor, identifier, digest, "malware", words)
+            assert "a virus scan found malware" in (await owner.get(f"/w/acme/reports/{identifier}")).text
+            found = await told(services)
+            assert found.verdict == "ok"
+            assert "ClamAV" in found.sentence
+            peer.stop()
+            assert (await told(services)).verdict == "fail"
+
+
+async def test_what_no_virus_scanner_saw_nobody_gets_by_any_door(tmp_path):
+    async with scanned(tmp_path, str(tmp_path / "nobody")) as (services, program, owner, visitor):
+        identifier, digest = await sent(program, b"1 failed")
+        await assert_withheld(program, owner, visitor, identifier, digest, "waiting", "withheld: being scanned")
+        found = await told(services)
+        assert found.verdict == "fail"
+        assert "cannot be asked" in found.sentence
+        assert "withheld" in found.sentence
