@@ -18,6 +18,8 @@ _TOKENS: Final = 200
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 # The folders of a path: all of it up to the last separator that a name follows.
 _FOLDERS: Final = re.compile(r"(?<![\w.~@+/\\-])(?:[A-Za-z]:)?[\w.~@+/\\-]*[/\\](?=[\w.~@+-])")
+_NAMES: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.~@+-"  # of ASCII, in a path
+_NO_NAME: Final = re.compile(r"/(?![\w.~@+/-])", re.ASCII)  # a separator that no name follows
 _DIGIT, _LETTER = "\x01", "\x02"  # no line holds these
 _KINDS: Final = str.maketrans(dict.fromkeys("0123456789", _DIGIT) | dict.fromkeys("abcdef", _LETTER))
 _DIGITS: Final = str.maketrans(dict.fromkeys("0123456789abcdefABCDEF", _DIGIT))
@@ -108,7 +110,10 @@ def _all_normalized(texts: Sequence[str]) -> list[str]:
     for may_hold, pattern, neutral in _NEUTRAL:
         if may_hold(lines):
             lines = pattern.sub(neutral, lines)
-    return [line[:_LONGEST].rstrip() for line in lines.split("\n")]
+    found = lines.split("\n")
+    if " " not in lines and max(map(len, found)) <= _LONGEST:
+        return found
+    return [line[:_LONGEST].rstrip() for line in found]
 
 
 def _hex_of(digits: str) -> str:
@@ -121,8 +126,11 @@ def _lines(texts: Sequence[str]) -> str:
     whole = "".join(texts)
     if not whole.isprintable() or " " in whole or max(map(len, texts)) > 4 * _LONGEST:
         return "\n".join([_line(text) for text in texts])
+    lines = "\n".join(texts)
     if "/" not in whole and "\\" not in whole:
-        return "\n".join(texts)
+        return lines
+    if (cut := _cut(lines)) is not None:
+        return cut
     paths = [text for text in texts if "/" in text or "\\" in text]
     names = iter(_with_base_names("\n".join(paths)).split("\n"))
     return "\n".join([next(names) if "/" in text or "\\" in text else text for text in texts])
@@ -139,7 +147,20 @@ def _line(text: str) -> str:
 
 
 def _with_base_names(line: str) -> str:
-    return _FOLDERS.sub("", line)
+    cut = _cut(line)
+    return cut if cut is not None else _FOLDERS.sub("", line)
+
+
+def _cut(lines: str) -> str | None:
+    """Return `lines` without folders, a tenth of the search for them; None where that has to be made.
+
+    Of a path that ends with a name all goes that stands before a separator and is part of a name.
+    """
+    if "\\" in lines or not lines.isascii() or _NO_NAME.search(lines) is not None:
+        return None
+    *folders, last = lines.split("/")
+    before = "\0".join([*[folder.rstrip(_NAMES) for folder in folders], last])
+    return None if ":\0" in before else before.replace("\0", "")  # before a colon a drive may stand
 
 
 def _base_name(path: str) -> str:

@@ -133,6 +133,10 @@ def test_words_of_a_command_are_normalised_as_each_alone() -> None:
         assert command_of(["make", *words]) == " ".join(["make", *alone])[:4000]
 
 
+def test_a_long_word_is_cut() -> None:
+    assert command_of(["make", "x" * 500, "y"]) == f"make {'x' * 400} y"
+
+
 _PATH = re.compile(r"(?<![\w.~@+/\\-])(?:[A-Za-z]:)?[\w.~@+-]*(?:[/\\]+[\w.~@+-]+)+")
 
 
