@@ -15,6 +15,8 @@ import c05_full
 import c06_lost
 import c07_order
 import c08_model
+import c12_sockets
+import c13_slow
 import c15_backups
 from campaign import LEVELS, Campaign, Verdict, carry_out
 from postgres import NoPostgres
@@ -29,6 +31,8 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     c06_lost.CAMPAIGN,
     c07_order.CAMPAIGN,
     c08_model.CAMPAIGN,
+    c12_sockets.CAMPAIGN,
+    c13_slow.CAMPAIGN,
     c15_backups.CAMPAIGN,
 )
 SEED = 20261123

@@ -55,7 +55,39 @@ def forgetful() -> None:
     LastKept.recognise = nothing
 
 
-FAULTS: dict[str, Callable[[], None]] = {one.__name__: one for one in (late_commit, no_leaf, forgetful)}
+def patient() -> None:
+    """Wait for heads and bodies as long as they like."""
+    from failgate.web import forms
+    from failgate.web.protocol import HttpProtocol
+
+    HttpProtocol._expect_headers = lambda _: None  # noqa: SLF001  # where the promise is kept
+    forms.BODY_SECONDS = 3600.0
+
+
+def deaf() -> None:
+    """Do not tell a reader of each twentieth event."""
+    from failgate.gate.feed import Subscription
+
+    offer, told = Subscription.offer, [0]
+
+    def offer_most(self: Any, octets: bytes) -> None:
+        told[0] += 1
+        if told[0] % 20:
+            offer(self, octets)
+
+    Subscription.offer = offer_most
+
+
+def hurried() -> None:
+    """No fault: bodies have two seconds, so that the smallest level need not wait for ten."""
+    from failgate.web import forms
+
+    forms.BODY_SECONDS = 2.0
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    one.__name__: one for one in (late_commit, no_leaf, forgetful, patient, deaf, hurried)
+}
 
 if __name__ == "__main__":
     FAULTS[sys.argv[1]]()

@@ -14,7 +14,7 @@ CAMPAIGNS = Path(__file__).parents[2] / "contrib" / "campaigns"
 TRACED = {"C2", "C3", "C4"}
 
 
-@pytest.mark.parametrize("name", ["C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C15"])
+@pytest.mark.parametrize("name", ["C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C12", "C13", "C15"])
 def test_a_campaign_breaks_nothing_and_its_control_is_caught(name: str, tmp_path: Path) -> None:
     if name in TRACED and shutil.which("strace") is None:
         pytest.skip("strace is missing: install the package `strace`")
