@@ -73,7 +73,7 @@ def main() -> None:
     for number in range(decisions):
         words = argv(number, rules)
         attested = ExecutableIdentity(f"/usr/bin/{words[0]}", "0" * 64)
-        commands.append(Command(v=1, argv=words, cwd=HERE, env=ENV, host="h", exe=attested))
+        commands.append(Command(v=1, argv=words, cwd=HERE, env=ENV, host="h", exe=attested, home="/home/dev"))
     for command in commands[:100]:
         index.judge(command, context)
     times, walls, said = [], [], {"allow": 0, "abstain": 0, "deny": 0, "ask": 0}

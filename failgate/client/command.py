@@ -115,9 +115,23 @@ def build_call(
         "programs": programs_of(argv, cwd, path),
     }
     command["exe"] |= read_by(executable.descriptor, cwd, path)
+    if (home := _home_of_account()) is not None:
+        command["home"] = home
     if held is not None:
         command["stdin_sha256"] = digest_of_file(held)
     return Call(command, digest_of(command), executable, place)
+
+
+def _home_of_account() -> str | None:
+    """Return the account's folder by the user database: `HOME` says what whoever set it wanted."""
+    import pwd
+
+    try:
+        home = pwd.getpwuid(os.getuid()).pw_dir
+        home.encode()
+    except (KeyError, ValueError):
+        return None
+    return home if home.startswith("/") else None
 
 
 def allowed_environment(environment: Mapping[str, str], more: Iterable[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ class Call:
     """One program that would run. `folder` is where; `executable` what was attested.
 
     `is_attested` says whether `folder` is the one that was attested, or one that `cd` leads to by its name. `programs`
-    are the files to which the names of a line lead; None when nobody looked them up.
+    are the files to which the names of a line lead; None when nobody looked them up. `home` is the account's folder.
     """
 
     argv: tuple[str, ...]
@@ -26,6 +26,7 @@ class Call:
     in_line: bool = False
     is_attested: bool = True
     programs: Mapping[str, FoundProgram] | None = None
+    home: str | None = None
 
     def names(self) -> set[str]:
         """Return every name that the program goes by."""
@@ -47,8 +48,9 @@ class Call:
 def call_of(command: Command, agent_id: str | None) -> Call:
     """Return what `command` runs, as one call; `calls_in_line` looks into a line for a shell."""
     return Call(
-        tuple(command.argv), command.cwd, command.env, command.host, agent_id, command.exe, programs=command.programs
-    )
+        tuple(command.argv), command.cwd, command.env, command.host, agent_id, command.exe, programs=command.programs,
+        home=command.home,
+    )  # fmt: skip
 
 
 def calls_in_line(call: Call) -> list[Call] | Uninspectable | None:
@@ -74,7 +76,7 @@ def calls_in_line(call: Call) -> list[Call] | Uninspectable | None:
         calls.append(
             Call(
                 simple.argv, folder, call.env, call.host, call.agent_id, _file_of(simple.argv[0], folder, call),
-                in_line=True, is_attested=folder == call.folder, programs=call.programs,
+                in_line=True, is_attested=folder == call.folder, programs=call.programs, home=call.home,
             )
         )  # fmt: skip
     return calls

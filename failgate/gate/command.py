@@ -94,6 +94,7 @@ def _check_small(command: Command) -> None:
         check_argv(command.argv)
     if not all(map(str.isidentifier, command.env)):
         _check_env(command.env)
+    check_text("home", command.home)
     _check_places(command)
 
 
@@ -204,6 +205,8 @@ def _check_rest(command: Command) -> None:
 def _check_places(command: Command) -> None:
     if not command.cwd.startswith("/"):
         raise Unprocessable(f"cwd is {command.cwd[:80]!a}, which is not absolute.", hint="Send the real path from /.")
+    if command.home is not None and not command.home.startswith("/"):
+        raise Unprocessable(f"home is {command.home[:80]!a}, which is not absolute.", hint="Send the path from /.")
     if not _HOST.fullmatch(command.host):
         raise Unprocessable("host is not a host name.", hint="Send 1 to 253 printable ASCII characters.")
     if command.exe is not None:

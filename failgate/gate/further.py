@@ -13,7 +13,7 @@ from failgate.base.errors import Unprocessable
 from failgate.gate.calls import call_of
 from failgate.gate.command import stored_command
 from failgate.gate.matching import check_rule, matcher_of
-from failgate.gate.programs import is_injecting, refused_variable
+from failgate.gate.programs import is_configuring, is_injecting, refused_variable
 from failgate.gate.stored import Stored
 from failgate.gate.terms import stored_terms
 from failgate.wire.gate import Argument, Command, Rule, RuleExecutable, RuleScope
@@ -122,7 +122,7 @@ def _named(command: Command) -> list[str] | None:
     return [
         name
         for name, value in sorted(command.env.items())
-        if not is_injecting(name) and refused_variable({name: value}, (), is_strict=True) is not None
+        if not (is_injecting(name) or is_configuring(name)) and refused_variable({name: value}, (), is_strict=True)
     ] or None
 
 

@@ -42,7 +42,7 @@ def changes_between(before: Command, now: Command) -> list[CommandChange]:
         ("folder", before.cwd, now.cwd),
         ("host", before.host, now.host),
         ("program", _file_of(before), _file_of(now)),
-        ("user", _number(before.uid), _number(now.uid)),
+        ("user", _user(before), _user(now)),
         ("input", before.stdin_sha256, now.stdin_sha256),
     )
     found += [CommandChange(what, old, new) for what, old, new in facts if old != new]
@@ -127,5 +127,6 @@ def _found(program: FoundProgram | None) -> str | None:
     return " ".join(part for part in said if part)
 
 
-def _number(uid: int | None) -> str | None:
-    return None if uid is None else f"uid {uid}"
+def _user(command: Command) -> str | None:
+    said = (command.uid is not None and f"uid {command.uid}", command.home is not None and f"home {command.home}")
+    return ", ".join(part for part in said if part) or None

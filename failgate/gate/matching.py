@@ -76,7 +76,7 @@ class Matcher:
             return None
         if reads_its_program(call.argv):
             return "it runs what comes by its standard input"
-        name = refused_variable(call.env, self.named, is_strict=self.is_strict)
+        name = refused_variable(call.env, self.named, is_strict=self.is_strict, home=call.home)
         if name == PATH:
             return f"its search path {search_trouble(call.env[PATH])}"
         if name is not None:

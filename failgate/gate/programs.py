@@ -137,10 +137,18 @@ _ORDINARY: Final[Mapping[str, re.Pattern[str]]] = {
     "TZ": _ZONE,
     "SHELL": _SHELL,
 }
-# Where programs find settings that may make them run something.
-_CONFIGURING: Final = frozenset(
-    ("HOME", "XDG_CONFIG_HOME", "CARGO_HOME", "RUSTUP_HOME", "GOROOT", "GOPATH", "JAVA_HOME", "NVM_DIR")
-)
+# Where programs find settings that may make them run something, and where below the account's home that ordinarily is;
+# None: it is installed for everybody.
+_CONFIGURING: Final[Mapping[str, Collection[str] | None]] = {
+    "HOME": ("",),
+    "XDG_CONFIG_HOME": ("/.config",),
+    "CARGO_HOME": ("/.cargo",),
+    "RUSTUP_HOME": ("/.rustup",),
+    "GOPATH": ("/go",),
+    "NVM_DIR": ("/.nvm", "/.config/nvm"),
+    "GOROOT": None,
+    "JAVA_HOME": None,
+}
 
 
 def name_of(path: str) -> str:
@@ -248,15 +256,39 @@ def is_trusted_search(path: str | None) -> bool:
     return all(is_real(folder) and f"{folder}/".startswith(_PLACES) for folder in folders)
 
 
-def refused_variable(env: Mapping[str, str], named: Collection[str], *, is_strict: bool) -> str | None:
+def is_configuring(name: str) -> bool:
+    """Tell whether a variable says where programs find settings that may make them run something."""
+    return name in _CONFIGURING
+
+
+def refused_variable(
+    env: Mapping[str, str], named: Collection[str], *, is_strict: bool, home: str | None = None
+) -> str | None:
     """Return the name of a variable that keeps a rule from letting a command pass; None when there is none.
 
-    `named` are those that the rule lets be set. `is_strict` looks at where programs find their settings, too.
+    `named` are those that the rule lets be set. `is_strict` looks at where programs find their settings, too: in the
+    account's own folder, which is `home`, at the ordinary place below it, or where the rule lets it be said.
     """
-    return next((name for name, value in env.items() if not _is_fit(name, value, named, is_strict=is_strict)), None)
+    for name, value in env.items():
+        if not _is_fit(name, value, named):
+            return name
+        if is_strict and name in _CONFIGURING and not _is_ordinary_place(name, value, named, home):
+            return name
+    return None
 
 
-def _is_fit(name: str, value: str, named: Collection[str], *, is_strict: bool) -> bool:
+def _is_ordinary_place(name: str, value: str, named: Collection[str], home: str | None) -> bool:
+    if not value:
+        return True
+    if is_open_folder(value):
+        return False
+    below, place = _CONFIGURING[name], value.rstrip("/")
+    if name in named or (below is None and is_installed(place)):
+        return True
+    return home is not None and below is not None and place in {f"{home.rstrip('/')}{folder}" for folder in below}
+
+
+def _is_fit(name: str, value: str, named: Collection[str]) -> bool:
     if name == "PATH":
         return search_trouble(value) is None
     if is_injecting(name):
@@ -264,4 +296,4 @@ def _is_fit(name: str, value: str, named: Collection[str], *, is_strict: bool) -
     form = _LOCALE if name.startswith("LC_") else _ORDINARY.get(name)
     if form is None:
         return name in named
-    return form.fullmatch(value) is not None and not (is_strict and name in _CONFIGURING and is_open_folder(value))
+    return form.fullmatch(value) is not None

@@ -36,7 +36,8 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The exact call. Its canonical bytes are what is digested, shown, approved and run.
 
     `programs` says to which files names lead along PATH: those in a line for a shell, and basic ones that another file
-    than the installed one takes. Without it nobody looked.
+    than the installed one takes. Without it nobody looked. `home` is the account's folder by the user database, where
+    the settings of programs are looked for unless a variable says another.
     """
 
     v: Literal[1]
@@ -50,6 +51,7 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     stdin_sha256: str | None = None
     nonce: str | None = None
     programs: dict[str, FoundProgram] | None = None
+    home: str | None = None
 
 
 class Origin(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

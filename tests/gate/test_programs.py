@@ -71,7 +71,7 @@ def judged(
     env = {"HOME": "/home/dev"} | ({} if path is None else {"PATH": path})
     found = None if programs is None else {name: FoundProgram(place) for name, place in programs.items()}
     attested = ExecutableIdentity(exe or f"/usr/bin/{argv[0]}", DIGEST)
-    command = Command(v=1, argv=argv, cwd=HERE, env=env, host="h", exe=attested, programs=found)
+    command = Command(v=1, argv=argv, cwd=HERE, env=env, host="h", exe=attested, programs=found, home="/home/dev")
     return index.judge(command, CommandContext("w", "bot", "ann", 5))
 
 

@@ -37,12 +37,14 @@ def index() -> Index:
 
 
 def says(
-    index: Index, argv: Sequence[str], *, exe: str | None = "", cwd: str = HERE, env: dict[str, str] | None = None
-):
+    index: Index, argv: Sequence[str], *, exe: str | None = "", cwd: str = HERE, env: dict[str, str] | None = None,
+    home: str | None = "/home/dev",
+):  # fmt: skip
     """Return what the rules say; the program is attested as the installed one, as `exe`, or with None not at all."""
     path = exe if exe != "" else argv[0] if argv and argv[0].startswith("/") else f"/usr/bin/{argv[0] if argv else ''}"
     attested = None if path is None else ExecutableIdentity(path, "0" * 64)
-    command = Command(v=1, argv=list(argv), cwd=cwd, env=ENV if env is None else env, host="h", exe=attested)
+    env = ENV if env is None else env
+    command = Command(v=1, argv=list(argv), cwd=cwd, env=env, host="h", exe=attested, home=home)
     return index.judge(command, CONTEXT).says
 
 
@@ -97,9 +99,31 @@ def test_no_variable_of_the_environment_slips_through(index, argv):
     assert passed == []
 
 
-def test_git_is_not_let_read_its_settings_where_everybody_writes(index):
-    for env in ({"HOME": "/tmp/evil"}, {"XDG_CONFIG_HOME": "/var/tmp/x"}):
-        assert says(index, ["git", "status"], env=ENV | env) == "abstain"
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"HOME": "/tmp/evil"}, {"HOME": HERE}, {"HOME": f"{HERE}/h"}, {"HOME": "/home/dev/h"}, {"HOME": "/home/dev/../x"},
+        {"HOME": "/home/de"}, {"HOME": "/"}, {"XDG_CONFIG_HOME": "/var/tmp/x"}, {"XDG_CONFIG_HOME": HERE},
+        {"XDG_CONFIG_HOME": "/home/dev"}, {"CARGO_HOME": f"{HERE}/.cargo"}, {"GOROOT": f"{HERE}/go"},
+        {"GOPATH": "/home/dev/other"}, {"JAVA_HOME": "/home/dev/java"}, {"NVM_DIR": f"{HERE}/.nvm"},
+    ],
+)  # fmt: skip
+def test_git_is_let_read_its_settings_in_the_account_s_own_folder_alone(index, env):
+    for argv in (["git", "status"], ["bash", "-c", "git diff | head"]):
+        assert says(index, argv, env=ENV | env) == "abstain"
+    assert says(index, ["ls"], env=ENV | env) == "allow"  # it reads none
+
+
+def test_settings_at_their_ordinary_places_keep_nothing_from_passing(index):
+    ordinary = {
+        "HOME": "/home/dev/", "XDG_CONFIG_HOME": "/home/dev/.config", "CARGO_HOME": "/home/dev/.cargo",
+        "RUSTUP_HOME": "/home/dev/.rustup", "GOPATH": "/home/dev/go", "NVM_DIR": "/home/dev/.config/nvm",
+        "GOROOT": "/usr/lib/go-1.22", "JAVA_HOME": "/usr/lib/jvm/default",
+    }  # fmt: skip
+    assert says(index, ["git", "status"], env=ENV | ordinary) == "allow"
+    without = {name: value for name, value in ENV.items() if name != "HOME"}
+    assert says(index, ["git", "status"], env=without, home=None) == "allow"
+    assert says(index, ["git", "status"], home=None) == "abstain"  # nobody said whose folder that is
 
 
 def test_no_other_file_under_the_name_of_the_program_passes(index):

@@ -26,7 +26,7 @@ def acme(server: Server) -> Server:
 
 def explained(agent, *argv: str, **members) -> str:
     command = {
-        "v": 1, "argv": list(argv), "cwd": FOLDER, "env": ENV, "host": "h",
+        "v": 1, "argv": list(argv), "cwd": FOLDER, "env": ENV, "host": "h", "home": "/home/dev",
         "exe": {"path": f"/usr/bin/{argv[0]}", "sha256": "0" * 64},
     } | members  # fmt: skip
     answer = agent.post(f"{WHERE}/policy/explain", json={"command": command})

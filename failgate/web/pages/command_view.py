@@ -301,6 +301,11 @@ def facts_of(command: CommandView) -> tuple[FactView, ...]:
         found.append(FactView("Directory", texts(str(body["cwd"])), known))
     user = f"uid {body['uid']}" if body.get("uid") is not None else ""
     found.append(FactView("Host, user", texts(command.host), user))
+    home, said = body.get("home"), _environment(body).get("HOME")
+    if home is not None and said not in {None, "", home}:
+        found.append(
+            FactView("Home", texts(str(home)), "HOME names another folder, where programs find their settings")
+        )
     if body.get("stdin_sha256"):
         found.append(FactView("Input", texts(f"sha256 {str(body['stdin_sha256'])[:12]}…"), "read from standard input"))
     return tuple(found)

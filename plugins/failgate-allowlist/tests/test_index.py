@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from failgate_allowlist import index as remembered
 from failgate_allowlist.entry import Entry
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from failgate.plugin import Argument, Command, CommandContext, Rule, RuleScope
 from failgate.testing import command
+from failgate.wire.gate import ExecutableIdentity, FoundProgram
 
 RULES = (
     Rule(kind="exact", effect="allow", argv=["make", "check"]),
@@ -75,3 +77,17 @@ def test_so_many_are_remembered_and_none_that_is_long(monkeypatch: pytest.Monkey
     assert len(index._known) == 3
     index.judge(command("make", "x" * remembered.MET_CHARACTERS), context)
     assert len(index._known) == 3
+
+
+def test_whatever_may_matter_of_a_command_makes_it_another_one() -> None:
+    """A member that the memory left out would let a command pass by what was said of another."""
+    other = {
+        "argv": ["make", "all"], "cwd": "/srv", "env": {"A": "b"}, "host": "another", "home": "/home/dev",
+        "exe": ExecutableIdentity("/usr/bin/make", "0" * 64), "programs": {"a": FoundProgram("/usr/bin/a")},
+    }  # fmt: skip
+    of_one_call = {"v", "cwd_dev_ino", "uid", "stdin_sha256", "nonce"}  # no rule looks at them
+    assert set(other) | of_one_call == {field.name for field in msgspec.structs.fields(Command)}
+    one = command("make", "check")
+    for name, value in other.items():
+        changed = msgspec.structs.replace(one, **{name: value})
+        assert remembered._key_of(changed, "bot") != remembered._key_of(one, "bot"), name
