@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from failgate.gate.rendering import unrender
 from failgate.gate.rendering import warnings as rendering_warnings
+from failgate.web.pages.command_facts import FactView, environment_of, facts_of
 from failgate.web.pages.editing_view import EditStory, edit_story
 from failgate.web.pages.glass_view import headline_of
 from failgate.web.pages.history_view import Beside, HistoryView, history_view
@@ -21,15 +22,6 @@ from failgate.wire.observing import Observation
 Standing = Literal["vote", "enrol", "prove", "role", "own", "voted"]
 
 ARGV_LIMIT: Final = 80  # tokens beyond which the rest is collapsed
-
-
-@dataclass(frozen=True, slots=True)
-class FactView:
-    """A fact of the call, and a remark of ours beside it."""
-
-    label: str
-    parts: tuple[Text, ...]
-    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +236,12 @@ def detail_of(
         has_collapsed=bool(late) or any(token.middle for token in tokens),
         unusual=sum(token.unusual for token in tokens),
         warnings=tuple(rendering_warnings(argv)),
-        environment_warnings=tuple(rendering_warnings((), _environment(body))),
+        environment_warnings=tuple(rendering_warnings((), environment_of(body))),
         can_copy=is_plain,
         shell_text=shlex.join(argv) if is_plain else "",
         words=texts(command.reason) if command.reason else (),
         facts=facts_of(command),
-        environment=tuple(VariableView(texts(n), texts(v)) for n, v in sorted(_environment(body).items())),
+        environment=tuple(VariableView(texts(n), texts(v)) for n, v in sorted(environment_of(body).items())),
         findings=tuple(command.findings),
         votes=tuple(VoteLine(v.reviewer, v.decision, moment_of(v.at, now_us), v.note) for v in command.votes),
         need=command.need,
@@ -272,43 +264,6 @@ def detail_of(
         is_glass_open=command.glass == "open",
         may_break=beside is not None and is_pending and command.break_glass in beside.may_break,
     )
-
-
-def _environment(body: dict[str, Any]) -> dict[str, str]:
-    env = body.get("env")
-    return {str(name): str(value) for name, value in env.items()} if isinstance(env, dict) else {}
-
-
-def facts_of(command: CommandView) -> tuple[FactView, ...]:
-    """Return program, directory, host and user of the call."""
-    body: dict[str, Any] = command.command or {}
-    exe = body.get("exe")
-    found: list[FactView] = []
-    if isinstance(exe, dict):
-        found.append(FactView("Program", texts(str(exe.get("path"))), f"sha256 {str(exe.get('sha256'))[:12]}…"))
-        if exe.get("interpreter") is not None:
-            by = exe.get("interpreter_sha256")
-            told = f"sha256 {str(by)[:12]}…" if by else "the program is a script"
-            found.append(FactView("Read by", texts(str(exe["interpreter"])), told))
-    else:
-        found.append(FactView("Program", (), "the agent did not say which file this would be"))
-    programs = body.get("programs")
-    for name, one in sorted(programs.items()) if isinstance(programs, dict) else ():
-        sha256 = f"sha256 {str(one['sha256'])[:12]}…" if one.get("sha256") else "a file of the system"
-        found.append(FactView("By the search path", texts(f"{name} is {one.get('path')}"), sha256))
-    if "cwd" in body:
-        known = "the same folder is checked before it runs" if body.get("cwd_dev_ino") else ""
-        found.append(FactView("Directory", texts(str(body["cwd"])), known))
-    user = f"uid {body['uid']}" if body.get("uid") is not None else ""
-    found.append(FactView("Host, user", texts(command.host), user))
-    home, said = body.get("home"), _environment(body).get("HOME")
-    if home is not None and said not in {None, "", home}:
-        found.append(
-            FactView("Home", texts(str(home)), "HOME names another folder, where programs find their settings")
-        )
-    if body.get("stdin_sha256"):
-        found.append(FactView("Input", texts(f"sha256 {str(body['stdin_sha256'])[:12]}…"), "read from standard input"))
-    return tuple(found)
 
 
 def if_approved(command: CommandView) -> str:

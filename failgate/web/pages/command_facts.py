@@ -1,0 +1,54 @@
+"""What a command's page says of the call besides its arguments: program, directory, host, user, input. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from failgate.web.pages.token_view import Text, texts
+from failgate.wire.gate import CommandView
+
+
+@dataclass(frozen=True, slots=True)
+class FactView:
+    """A fact of the call, and a remark of ours beside it."""
+
+    label: str
+    parts: tuple[Text, ...]
+    remark: str = ""
+
+
+def environment_of(body: dict[str, Any]) -> dict[str, str]:
+    """Return the variables that are passed on."""
+    env = body.get("env")
+    return {str(name): str(value) for name, value in env.items()} if isinstance(env, dict) else {}
+
+
+def facts_of(command: CommandView) -> tuple[FactView, ...]:
+    """Return program, directory, host and user of the call."""
+    body: dict[str, Any] = command.command or {}
+    exe = body.get("exe")
+    found: list[FactView] = []
+    if isinstance(exe, dict):
+        found.append(FactView("Program", texts(str(exe.get("path"))), f"sha256 {str(exe.get('sha256'))[:12]}…"))
+        if exe.get("interpreter") is not None:
+            by = exe.get("interpreter_sha256")
+            told = f"sha256 {str(by)[:12]}…" if by else "the program is a script"
+            found.append(FactView("Read by", texts(str(exe["interpreter"])), told))
+    else:
+        found.append(FactView("Program", (), "the agent did not say which file this would be"))
+    programs = body.get("programs")
+    for name, one in sorted(programs.items()) if isinstance(programs, dict) else ():
+        sha256 = f"sha256 {str(one['sha256'])[:12]}…" if one.get("sha256") else "a file of the system"
+        found.append(FactView("By the search path", texts(f"{name} is {one.get('path')}"), sha256))
+    if "cwd" in body:
+        known = "the same folder is checked before it runs" if body.get("cwd_dev_ino") else ""
+        found.append(FactView("Directory", texts(str(body["cwd"])), known))
+    user = f"uid {body['uid']}" if body.get("uid") is not None else ""
+    found.append(FactView("Host, user", texts(command.host), user))
+    home, said = body.get("home"), environment_of(body).get("HOME")
+    if home is not None and said not in {None, "", home}:
+        found.append(
+            FactView("Home", texts(str(home)), "HOME names another folder, where programs find their settings")
+        )
+    if body.get("stdin_sha256"):
+        found.append(FactView("Input", texts(f"sha256 {str(body['stdin_sha256'])[:12]}…"), "read from standard input"))
+    return tuple(found)
