@@ -125,6 +125,34 @@ def bundle(
     } | layout(leaves, with_hashes=with_hashes)
 
 
+TABLE = "log,record,leaf_hash,further_records,voter\r\n"
+
+
+def pack_line(leaves: list[bytes], seq: int, *, log: str = LOG) -> str:
+    """A line of an evidence pack that names record `seq`."""
+    return f'{log},{seq},sha256:{leaf_hash(leaves[seq]).hex()},,"ann, of ""acme"""\r\n'
+
+
+def pack(
+    leaves: list[bytes],
+    table: str,
+    operator: Operator | None = None,
+    *,
+    inside: dict[str, bytes] | None = None,
+    **members: object,
+) -> dict[str, bytes]:
+    """An evidence pack with one table and one page."""
+    operator = operator or Operator()
+    files = {"votes.csv": table.encode(), "approvals.html": b"<!doctype html>"}
+    manifest = {
+        "format": "failgate-evidence-pack", "v": 1, "pack": "approvals", "origin": operator.origin,
+        "root": tree_root([leaf_hash(leaf) for leaf in leaves]).hex(),
+        "files": {name: {"sha256": sha256(content).hexdigest()} for name, content in files.items()},
+    } | members  # fmt: skip
+    within = {f"bundle/{name}": content for name, content in (inside or bundle(leaves, operator)).items()}
+    return {"manifest.json": json.dumps(manifest).encode()} | files | within
+
+
 def write_folder(root: Path, files: dict[str, bytes]) -> Path:
     for name, content in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

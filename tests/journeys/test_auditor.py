@@ -12,11 +12,14 @@ import pytest
 
 from tests.handmade import (
     LOG,
+    TABLE,
     Operator,
     bundle,
     canonical,
     leaf_hash,
     make_leaves,
+    pack,
+    pack_line,
     record,
     time_of,
     write_tar,
@@ -85,6 +88,11 @@ def lay_out(folder: Path) -> None:
         "forged": files | {"checkpoint": f"{origin}\n{size}\n{other_root}\n\n{signature}".encode()},
         "rewritten": bundle(rewritten(leaves, 300)),
     }
+    lines = "".join(pack_line(leaves, seq) for seq in (300, 301, 350)) + pack_line(leaves, 5, log="system")
+    bundles["acme-approvals"] = pack(leaves, TABLE + lines, inside=bundles["november"])
+    other = pack_line(leaves, 300).split(",")[2]
+    mixed_up = lines.replace(pack_line(leaves, 350).split(",")[2], other)
+    bundles["mixed-up-approvals"] = pack(leaves, TABLE + mixed_up, inside=bundles["november"])
     for name, content in bundles.items():
         write_tar(folder / f"{name}.tar", content)
     (folder / "acme.vkey").write_text(operator.vkey)

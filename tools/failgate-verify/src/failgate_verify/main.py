@@ -84,10 +84,10 @@ def _evidence(given: argparse.Namespace) -> Answer:
         f"pack     {shown(checked.pack[:40])}, {checked.lines} lines",
     ]
     if checked.elsewhere:
-        lines.append(f"other    {checked.elsewhere} lines name records of other logs, which are not in this pack")
+        lines.append(f"other    lines about records of other logs, which are not in this pack: {checked.elsewhere}")
     if checked.unproven:
         raise Incomplete(
-            f"{checked.unproven} lines name records before the period that come without a proof: take the pack of a"
+            f"Records before the period come without a proof, in lines: {checked.unproven}. Take the pack of a"
             " longer period, or ask for `failgate audit proof` of them."
         )
     return _head(proven.checkpoint) | {
