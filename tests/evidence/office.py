@@ -117,11 +117,11 @@ class Office:
     async def heads(self) -> tuple[Head, Head]:
         return await head_of(self.audit, WS), await head_of(self.audit, SYSTEM)
 
-    async def pack(self, name: str, period: Period | None = None) -> "Taken":
+    async def pack(self, name: str, period: Period | None = None, place: Place = PLACE) -> "Taken":
         """Make a pack and open it."""
         making = Making(self.database, self.audit, self.folder, "failgate test")
         heads, made_us = await self.heads(), self.clock.now_us()
-        pieces = await make(making, pack_of(name), PLACE, heads, period or Period(), made_us)
+        pieces = await make(making, pack_of(name), place, heads, period or Period(), made_us)
         return Taken(b"".join([piece async for piece in pieces]))
 
 

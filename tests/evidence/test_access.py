@@ -29,6 +29,9 @@ async def test_members_are_told_with_how_and_when_they_came_to_their_role(office
     added = await office.person("ann@acme.example", "auditor", by=olga.by("pwd"))
     sso = await office.person("sso@acme.example", "developer", by=BOX)
     fed = await office.person("fed@acme.example", "developer", by=scim)
+    alone = Person("alone", "alone@acme.example", "s2")
+    await office.account(alone)
+    await office.say(Act.MEMBER_ADDED, "account", alone.id, alone.by("pwd"), {"role": "developer"})
     left = await office.person("left@acme.example", "owner")
     await office.say(Act.MEMBER_REMOVED, "account", left.id, olga.by("pwd"))
     rows = await by_name(office, "members", "member")
@@ -38,6 +41,7 @@ async def test_members_are_told_with_how_and_when_they_came_to_their_role(office
         "ann@acme.example": ("auditor", "added by olga@acme.example"),
         "sso@acme.example": ("developer", "by single sign-on"),
         "fed@acme.example": ("developer", "provisioned"),
+        "alone@acme.example": ("developer", "by itself"),
     }
     row = rows["rita@acme.example"]
     assert (row["record"], row["further_records"]) == (str(given), f"{invited} {joined} {accepted}")

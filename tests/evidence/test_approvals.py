@@ -4,7 +4,7 @@ import pytest
 
 from failgate.audit.bundle import Period
 from failgate.audit.record import Act, Actor
-from tests.evidence.office import DIGEST, OTHER, POLICY, WS, Office
+from tests.evidence.office import DIGEST, OTHER, POLICY, WS, Office, Person
 
 
 @pytest.fixture
@@ -52,6 +52,25 @@ async def test_a_decision_by_people_says_who_when_how_long_and_by_which_factor(o
     assert (two["seconds_since_request"], two["counted"], two["signed_in_by"]) == ("31.000", "yes", "passkey")
     assert "system:" in one["further_records"]
     assert pack.lines("waiting") == []
+
+
+async def test_the_age_is_that_of_the_last_proof_before_in_the_same_session(office: Office, people) -> None:
+    olga, rita, rolf, bot = people
+    elsewhere = Person(rita.id, rita.email, "another-browser")
+    await office.ask("c1", bot, olga, need=3)
+    await office.sign_in(rolf, "pwd")
+    await office.vote("c1", rolf, "approve", "pwd")
+    await office.sign_in(rita, "pwd", "otp")
+    await office.prove(rita, "pwd", "otp")
+    await office.sign_in(elsewhere, "pwd")
+    await office.prove(elsewhere, "pwd", "otp")
+    await office.vote("c1", rita, after=30)
+    await office.prove(rita, "pwd", "otp")
+    found = [
+        (row["second_factor"], row["second_factor_age_seconds"])
+        for row in (await office.pack("approvals")).lines("votes")
+    ]
+    assert found == [("none", ""), ("authenticator code", "32.000")]
 
 
 async def test_votes_that_were_taken_out_do_not_count(office: Office, people) -> None:
@@ -104,6 +123,7 @@ async def test_rules_policies_time_requesters_and_emergencies_are_told_apart(off
     }
     [first, *_] = pack.lines("decisions")
     assert "another command was tried" in first["afterwards"]
+    assert len(pack.lines("decisions")) == len(found)  # whatever came of a decision, it has one line
     assert [one["command"] for one in pack.lines("waiting")] == ["c8"]
 
 
@@ -158,8 +178,6 @@ async def test_a_key_of_the_api_shows_no_factor_and_no_age(office: Office, peopl
 
 
 async def _stranger(office: Office):
-    from tests.evidence.office import Person
-
     one = Person("0197f0c2-0000-7000-8000-00000000dead", "eve@elsewhere.example", "nowhere")
     await office.account(one)
     return one

@@ -18,7 +18,7 @@ from failgate.base.spreadsheet import seen
 from failgate.cli.audit_evidence import PACKS as COMMANDS
 from failgate.evidence import packs
 from failgate.evidence.exports import Exports
-from failgate.evidence.packs import PACKS, pack_of
+from failgate.evidence.packs import PACKS, Place, pack_of
 from failgate.evidence.printed import row_of
 from failgate.evidence.sheets import Record, line
 from tests.evidence.office import DIGEST, PLACE, WS, Office
@@ -35,6 +35,7 @@ NAMES = (
     "a\u202eb\u2066",
     "\t=1",
     "{{ 7*7 }}",
+    "<b>x</b>",
     "名",
 )
 
@@ -175,7 +176,7 @@ async def test_names_are_inert_in_every_field(office: Office, tmp_path: Path) ->
         data = {"use_by_us": 1, "digest": DIGEST}
         await office.end(Act.COMMAND_APPROVED, f"c{number}", rita.by("pwd", "otp"), **data)
     for pack in PACKS:
-        taken = await office.pack(pack.id)
+        taken = await office.pack(pack.id, place=Place("acme", "<b>A</b>\u202e\r\n=1"))
         assert verify("evidence", taken.save(tmp_path / f"{pack.id}.tar"))["exit_code"] == 0
         for section in pack.sections:
             for row in taken.lines(section.id):
