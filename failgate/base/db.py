@@ -20,7 +20,6 @@ database up to date.
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from contextvars import ContextVar
@@ -33,6 +32,7 @@ from failgate.base.canonical import JSON
 from failgate.base.dialect import Dialect, Statement, compiled, compiled_rows
 from failgate.base.engine import Newcomers, Readers, Recognise, WriterConnection
 from failgate.base.errors import DiskFull, FailgateError, OutcomeUnknown, StorageUnavailable
+from failgate.base.gathering import Gathering
 from failgate.base.log import request_context
 from failgate.base.reserve import Reserve, takes_reserve
 from failgate.base.undo import UndoMapping
@@ -164,6 +164,7 @@ class Database:
         self._is_closing = False
         self._joined = 0
         self._last_group = 1
+        self._gathering = Gathering(self._has_gathered)
         self._failure: str | None = None
         self._reserve: Reserve | None = None
         self._task = asyncio.get_running_loop().create_task(self._drain(), name="database-writer")
@@ -199,11 +200,13 @@ class Database:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._jobs.append(_Job(verb, future, request_context.get(), takes_reserve.get()))
         self._wake.set()
+        self._gathering.note()
         return future
 
     def note_joined(self) -> None:
         """Count one more change that a verb will make that waits already: who gathers a group counts them too."""
         self._joined += 1
+        self._gathering.note()
 
     def keep_reserve(self, reserve: Reserve) -> None:
         """Give from `reserve` to changes that may take it, once the disk is full."""
@@ -226,6 +229,7 @@ class Database:
         """Finish the verbs that wait, then release every connection."""
         self._is_closing = True
         self._wake.set()
+        self._gathering.note()
         await self._task
         await self._readers.close()
         await self._writer.close()
@@ -277,14 +281,12 @@ class Database:
 
     async def _let_gather(self) -> None:
         """Wait for those who were in the last group and may be about to ask again, no longer than a commit takes."""
-        if self._last_group == 1:
-            return
-        wanted = min(self._last_group, GROUP_LIMIT)
-        deadline = time.monotonic() + min(LONGEST_GATHERING_SECONDS, self._writer.commit_seconds)
-        while (  # noqa: ASYNC110 - until the deadline, one turn of the loop at a time: an event would cost each change
-            len(self._jobs) + self._joined < wanted and not self._is_closing and time.monotonic() < deadline
-        ):
-            await asyncio.sleep(0)
+        if self._last_group > 1:
+            seconds = min(LONGEST_GATHERING_SECONDS, self._writer.commit_seconds)
+            await self._gathering.wait(min(self._last_group, GROUP_LIMIT), seconds)
+
+    def _has_gathered(self, wanted: int) -> bool:
+        return len(self._jobs) + self._joined >= wanted or self._is_closing
 
     async def _commit_group(self, jobs: list[_Job[Any]], group: _Group) -> None:
         tx = Transaction(self._writer, self.dialect, group)
