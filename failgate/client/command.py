@@ -14,6 +14,7 @@ from failgate.base.canonical import base64url, digest_of
 from failgate.base.quick import NamedTuple, socket
 from failgate.client.exits import CANNOT_EXECUTE, NotConfigured, NotExecutable, Unverified
 from failgate.client.messages import inert
+from failgate.client.operand import script_of
 from failgate.client.search import digest_of_file, find_executable, programs_of, read_by
 
 TYPE_CHECKING = False  # typing's is slow to load
@@ -117,6 +118,8 @@ def build_call(
     command["exe"] |= read_by(executable.descriptor, cwd, path)
     if (home := _home_of_account()) is not None:
         command["home"] = home
+    if (script := script_of(argv, cwd, path)) is not None:
+        command["script"] = script
     if held is not None:
         command["stdin_sha256"] = digest_of_file(held)
     return Call(command, digest_of(command), executable, place)
@@ -233,6 +236,8 @@ def check_unchanged(call: Call, digesting: Digesting | None = None) -> None:
     known = {name: said for name, said in call.command["exe"].items() if name.startswith("interpreter")}
     if read_by(call.executable.descriptor, cwd, path) != known:
         raise Unverified("What reads the script is another program than when it was approved.", hint="Ask again.")
+    if script_of(call.argv, cwd, path) != call.command.get("script"):
+        raise Unverified("The script is another text than when it was approved.", hint="Ask again.")
     if programs_of(call.argv, cwd, path) != (call.command["programs"] if call.programs is None else call.programs):
         raise Unverified(
             "A program of the line, or one that programs start, is another file than when it was approved.",
@@ -243,6 +248,11 @@ def check_unchanged(call: Call, digesting: Digesting | None = None) -> None:
 def is_script(call: Call) -> bool:
     """Tell whether the program is a text with `#!`: its interpreter opens it by its path, not by our descriptor."""
     return os.pread(call.executable.descriptor, 2, 0) == b"#!"
+
+
+def is_read(call: Call) -> bool:
+    """Tell whether an interpreter opens a file of the call by its path: the program, or a script given to it."""
+    return "script" in call.command or is_script(call)
 
 
 def close_call(call: Call) -> None:

@@ -10,6 +10,7 @@ from failgate.base.canonical import digest_of
 from failgate.base.quick import NamedTuple
 from failgate.client.exits import Unverified
 from failgate.client.messages import inert
+from failgate.client.operand import script_of
 from failgate.client.search import programs_of
 
 TYPE_CHECKING = False  # typing's is slow to load
@@ -89,7 +90,13 @@ def resumed_call(call: Call, view: Mapping[str, Any]) -> Call:
 
 def _with_programs(call: Call, command: dict[str, Any], attested: Mapping[str, Any]) -> Call:
     """Return the call of `command`, whose programs are those of `attested`, all that its line names among them."""
-    found = programs_of(command["argv"], command["cwd"], command["env"].get("PATH", ""))
+    argv, cwd, path = command["argv"], command["cwd"], command["env"].get("PATH", "")
+    if script_of(argv, cwd, path) != command.get("script"):
+        raise Unverified(
+            "The edited command runs a script that was not attested when it was asked.",
+            hint="Ask for that command anew.",
+        )
+    found = programs_of(argv, cwd, path)
     for name, facts in found.items():
         if attested.get(name) != facts:
             raise Unverified(

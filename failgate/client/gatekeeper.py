@@ -19,7 +19,7 @@ from typing import Final
 
 from failgate.base.errors import FailgateError
 from failgate.client.asking import Asking, tell_outcome
-from failgate.client.command import Call, check_unchanged, close_call, is_script
+from failgate.client.command import Call, check_unchanged, close_call, is_read
 from failgate.client.exits import CANNOT_EXECUTE, NotExecutable, Unverified
 from failgate.client.following import WATCHED
 from failgate.client.foreign import (
@@ -196,7 +196,7 @@ class Gatekeeper:
         asking.check(lambda: check_unchanged(call))
         remark = remark_of(standing)
         asking.use(standing)
-        if is_script(call):
+        if is_read(call):
             check_unchanged(call)
         if remark is not None:
             self._messages.say(*remark)

@@ -11,7 +11,7 @@ import time
 from failgate.base.errors import BadInput, FailgateError
 from failgate.base.quick import signal
 from failgate.client.asking import Asking, Stopped, stop_by_signals, tell_outcome
-from failgate.client.command import Call, build_call, check_unchanged, close_call, is_script
+from failgate.client.command import Call, build_call, check_unchanged, close_call, is_read
 from failgate.client.exits import (
     DENIED,
     EXPIRED,
@@ -190,7 +190,7 @@ class _Run:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
         try:
             asking.use(standing)
-            if is_script(call):
+            if is_read(call):
                 check_unchanged(call)
             self._messages.clear()
             if remark is not None:

@@ -6,6 +6,7 @@ executed are the same bytes (promise P4).
 
 import hashlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -195,10 +196,11 @@ def _check_rest(command: Command) -> None:
     if command.exe is not None:
         check_text("exe.path", command.exe.path)
         check_text("exe.interpreter", command.exe.interpreter)
-    for name, found in (command.programs or {}).items():
+    for name in command.programs or {}:
         check_text("programs", name)
-        check_text(f"programs[{name[:80]!a}].path", found.path)
-        check_text(f"programs[{name[:80]!a}].interpreter", found.interpreter)
+    for where, found in _told_files(command):
+        check_text(f"{where}.path", found.path)
+        check_text(f"{where}.interpreter", found.interpreter)
     _check_places(command)
 
 
@@ -213,26 +215,38 @@ def _check_places(command: Command) -> None:
         _check_sha256("exe.sha256", command.exe.sha256)
         if command.exe.interpreter_sha256 is not None:
             _check_sha256("exe.interpreter_sha256", command.exe.interpreter_sha256)
-    if command.programs is not None:
-        _check_programs(command.programs)
+    _check_files(command)
     if command.stdin_sha256 is not None:
         _check_sha256("stdin_sha256", command.stdin_sha256)
     if command.uid is not None and not 0 <= command.uid < 2**32:
         raise Unprocessable(f"uid is {command.uid}, which is no user id.", hint="Send the numeric user id.")
 
 
-def _check_programs(programs: dict[str, FoundProgram]) -> None:
+def _told_files(command: Command) -> Iterator[tuple[str, FoundProgram]]:
+    """Give the files that are told beside the program, each with the name of its member."""
+    for name, found in (command.programs or {}).items():
+        yield f"programs[{name[:80]!a}]", found
+    if command.script is not None:
+        yield "script", command.script
+
+
+def _check_files(command: Command) -> None:
+    programs = command.programs or {}
     if len(programs) > MAX_PROGRAMS:
         raise TooLarge(
             f"programs has {len(programs)} entries; the limit is {MAX_PROGRAMS}.",
             hint="Tell the files of the programs that the line names, no others.",
             limit_entries=MAX_PROGRAMS,
         )
-    for name, found in programs.items():
+    for where, found in _told_files(command):
         if found.sha256 is not None:
-            _check_sha256(f"programs[{name[:80]!a}].sha256", found.sha256)
+            _check_sha256(f"{where}.sha256", found.sha256)
         if found.interpreter_sha256 is not None:
-            _check_sha256(f"programs[{name[:80]!a}].interpreter_sha256", found.interpreter_sha256)
+            _check_sha256(f"{where}.interpreter_sha256", found.interpreter_sha256)
+    if command.script is not None and command.script.sha256 is None:
+        raise Unprocessable(
+            "script has no sha256, so nobody could tell its text from another.", hint="Send the file's SHA-256."
+        )
 
 
 def _check_sha256(name: str, text: str) -> None:

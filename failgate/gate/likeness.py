@@ -17,7 +17,7 @@ MAX_ALIGNED: Final = 128  # tokens between the equal ends: aligning costs the cu
 LEAST_SHARED: Final = 0.5  # share of equal tokens below which two commands are not worth comparing
 _MAX_PROGRAM: Final = 128
 Stands = Literal["same", "gone", "new"]
-_Fact = Literal["folder", "host", "program", "user", "input"]
+_Fact = Literal["folder", "host", "program", "user", "input", "script"]
 
 
 def alike_of(command: Command) -> str:
@@ -44,6 +44,7 @@ def changes_between(before: Command, now: Command) -> list[CommandChange]:
         ("program", _file_of(before), _file_of(now)),
         ("user", _user(before), _user(now)),
         ("input", before.stdin_sha256, now.stdin_sha256),
+        ("script", _found(before.script), _found(now.script)),
     )
     found += [CommandChange(what, old, new) for what, old, new in facts if old != new]
     if before.programs is not None and now.programs is not None:  # in both of them somebody looked

@@ -36,8 +36,7 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The exact call. Its canonical bytes are what is digested, shown, approved and run.
 
     `programs` says to which files names lead along PATH: those in a line for a shell, and basic ones that another file
-    than the installed one takes. Without it nobody looked. `home` is the account's folder by the user database, where
-    the settings of programs are looked for unless a variable says another.
+    than the installed one takes. Without it nobody looked. `home` is the account's folder, says the user database.
     """
 
     v: Literal[1]
@@ -52,6 +51,7 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     nonce: str | None = None
     programs: dict[str, FoundProgram] | None = None
     home: str | None = None
+    script: FoundProgram | None = None  # what an interpreter is given to read, as in `sh FILE`
 
 
 class Origin(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -14,7 +14,7 @@ class CommandChange(msgspec.Struct, frozen=True):
     of a program to which it leads along PATH.
     """
 
-    what: Literal["token", "folder", "host", "program", "user", "input", "variable"]
+    what: Literal["token", "folder", "host", "program", "user", "input", "script", "variable"]
     before: str | None
     now: str | None
     place: int | None = None

@@ -44,6 +44,13 @@ def test_a_name_that_leads_to_another_file_is_told_when_somebody_looked_both_tim
     assert changes_between(command("sh", "-c", "make"), now) == []
 
 
+def test_another_text_of_the_script_is_told() -> None:
+    before = command("sh", "d.sh", script=FoundProgram("/src/d.sh", "0" * 64))
+    now = command("sh", "d.sh", script=FoundProgram("/src/d.sh", "1" * 64))
+    [change] = changes_between(before, now)
+    assert (change.what, change.now) == ("script", f"/src/d.sh sha256 {'1' * 64}")
+
+
 @given(WORDS, WORDS)
 def test_what_is_not_told_as_changed_is_equal(before: list[str], now: list[str]) -> None:
     found = [one for one in changes_between(command(*before), command(*now)) if one.what == "token"]

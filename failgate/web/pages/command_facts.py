@@ -35,6 +35,8 @@ def facts_of(command: CommandView) -> tuple[FactView, ...]:
             found.append(FactView("Read by", texts(str(exe["interpreter"])), told))
     else:
         found.append(FactView("Program", (), "the agent did not say which file this would be"))
+    if isinstance(script := body.get("script"), dict):
+        found.append(FactView("Script", texts(str(script.get("path"))), f"sha256 {str(script.get('sha256'))[:12]}…"))
     programs = body.get("programs")
     for name, one in sorted(programs.items()) if isinstance(programs, dict) else ():
         sha256 = f"sha256 {str(one['sha256'])[:12]}…" if one.get("sha256") else "a file of the system"

@@ -17,6 +17,7 @@ _LABELS: Final = {
     "program": "Program file",
     "user": "User",
     "input": "Input",
+    "script": "Script",
     "variable": "Variable",
 }
 

@@ -84,6 +84,7 @@ def test_whatever_may_matter_of_a_command_makes_it_another_one() -> None:
     other = {
         "argv": ["make", "all"], "cwd": "/srv", "env": {"A": "b"}, "host": "another", "home": "/home/dev",
         "exe": ExecutableIdentity("/usr/bin/make", "0" * 64), "programs": {"a": FoundProgram("/usr/bin/a")},
+        "script": FoundProgram("/src/app/deploy.sh", "0" * 64),
     }  # fmt: skip
     of_one_call = {"v", "cwd_dev_ino", "uid", "stdin_sha256", "nonce"}  # no rule looks at them
     assert set(other) | of_one_call == {field.name for field in msgspec.structs.fields(Command)}

@@ -1,9 +1,10 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from failgate.gate.rendering import render, unrender
-from failgate.web.pages.command_view import CommandDetail, detail_of, row_of
+from failgate.web.pages.command_view import CommandDetail, detail_of, facts_of, row_of
 from failgate.web.pages.token_view import TokenView, parts_of, preview
 
 HOSTILE = [
@@ -115,3 +116,13 @@ def test_the_version_changes_with_what_is_shown(make_command: Any, now_us: int) 
     voted = detail(make_command(["ls"], need=2, votes=[("lead@acme.example", "approve")]), now_us).version
     ended = detail(make_command(["ls"], state="expired"), now_us).version
     assert len({before, voted, ended}) == 3
+
+
+def test_the_script_that_an_interpreter_is_given_stands_on_the_page(make_command: Any, now_us: int) -> None:
+    command = make_command(["sh", "d.sh"])
+    told = {**(command.command or {}), "script": {"path": "/srv/d\u202e.sh", "sha256": "ab" * 32}}
+    shown = next(fact for fact in facts_of(msgspec.structs.replace(command, command=told)) if fact.label == "Script")
+    assert ("".join(part.text for part in shown.parts), shown.remark) == (
+        "/srv/d⟨U+202E RLO⟩.sh",
+        "sha256 abababababab…",
+    )

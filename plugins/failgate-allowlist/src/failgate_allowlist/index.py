@@ -110,7 +110,17 @@ def _key_of(command: Command, agent_id: str | None) -> Hashable:
     """Return all that a rule can look at."""
     programs = None if command.programs is None else tuple(command.programs.items())
     env = tuple(command.env.items())
-    return tuple(command.argv), command.cwd, env, command.host, agent_id, command.exe, programs, command.home
+    return (
+        tuple(command.argv),
+        command.cwd,
+        env,
+        command.host,
+        agent_id,
+        command.exe,
+        programs,
+        command.home,
+        command.script,
+    )
 
 
 def _said(words: tuple[Word, ...], now_us: int) -> Finding:
