@@ -22,6 +22,7 @@ from failgate.audit.log_of_logs import LogOfLogs
 from failgate.audit.rekeying import LogKey
 from failgate.audit.requiring import Required
 from failgate.audit.sieve import Sieve
+from failgate.audit.signer.asking import SignerProcess
 from failgate.audit.signing import log_key_of
 from failgate.audit.witnessing import EVERY_SECONDS, Witnessing, witness_of
 from failgate.base.clock import Clock, SystemClock
@@ -96,7 +97,7 @@ async def open_services(
             keep_reserve(db, config, data_dir)
         audit = AuditLog(
             db, clock, data_dir, origin=config.audit.origin, key=log_key_of(config.keys.log),
-            previous_key=log_key_of(config.keys.previous_log),
+            previous_key=log_key_of(config.keys.previous_log), signer=signer_in(config),
         )  # fmt: skip
         await audit.open(accept_rollback=accept_rollback)
         await LogKey(db, audit).go_on()
@@ -351,6 +352,12 @@ def _exporting(
         None if witnessed_within is None else witnessed_within.seconds,
     )
     return Exporting(db, followers, required, witnessing)
+
+
+def signer_in(config: Config) -> SignerProcess | None:
+    """Return the signer that is a process of its own, where `[audit.signer]` names one."""
+    audit = config.audit
+    return None if audit.signer is None else SignerProcess(audit.signer.socket, audit.origin)
 
 
 def _box(config: Config, path: Path) -> SecretBox:

@@ -222,6 +222,10 @@ async def _backup(services: Services, _: "Examination") -> list[Finding]:
 
 async def _audit(services: Services, examination: "Examination") -> list[Finding]:
     """Sign every head, which fails where the database contradicts what was signed before."""
+    problem = await services.audit.notary.problem()
+    if problem is not None:
+        mend = "Start the signer: failgate audit signer serve; what it refused: failgate audit verify."
+        return [Finding("audit signer", "fail", problem, mend)]
     try:
         heads = await read_heads(services.db)
         for stored in heads:

@@ -85,15 +85,15 @@ def parse_handovers(octets: bytes) -> Handovers:
         )
         for one in content["retired"]
     )
-    followers: Sequence[bytes] = [*(one.public for one in retired[1:]), current]
+    followers: Sequence[bytes] = [*(one.public for one in retired[1:]), current] if retired else []
     for one, fresh in zip(retired, followers, strict=True):
         signed = _signed(origin, one.public, fresh, one.until)
         Ed25519PublicKey.from_public_bytes(one.public).verify(one.signature, signed)
     return Handovers(origin, retired, current)
 
 
-def write_handovers(path: Path, handovers: Handovers) -> None:
-    """Replace the file at once and for good. Raises: OSError; the old one then still stands."""
+def text_of_handovers(handovers: Handovers) -> str:
+    """Return the content of the file."""
     content = {
         "v": 1,
         "origin": handovers.origin,
@@ -103,11 +103,16 @@ def write_handovers(path: Path, handovers: Handovers) -> None:
             for one in handovers.retired
         ],
     }
+    return json.dumps(content, indent=1)
+
+
+def write_handovers(path: Path, handovers: Handovers) -> None:
+    """Replace the file at once and for good. Raises: OSError; the old one then still stands."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(json.dumps(content, indent=1).encode())
+            file.write(text_of_handovers(handovers).encode())
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

@@ -17,12 +17,14 @@ from failgate.audit.chain import BEFORE_FIRST
 from failgate.audit.checkpoint import read_unverified
 from failgate.audit.last_kept import LastKept
 from failgate.audit.nodes import StoredTree
-from failgate.audit.notary import Notary, Rollback, accepted
+from failgate.audit.notary import Notary
 from failgate.audit.pending import Pending
 from failgate.audit.places import SEQ_BITS, record_position
 from failgate.audit.proof import Proof
 from failgate.audit.record import SYSTEM, Act, Event
 from failgate.audit.recorded import newest_head
+from failgate.audit.rollback import Rollback, accepted
+from failgate.audit.signer.asking import SignerProcess
 from failgate.audit.stored import StoredHead, StoredRecord, read_head, read_heads, stored_head_of
 from failgate.audit.tree import EMPTY_ROOT, TILE_WIDTH, ProofRejected
 from failgate.base.background import Background
@@ -73,13 +75,14 @@ class AuditLog:
         origin: str | None = None,
         key: Ed25519PrivateKey | None = None,
         previous_key: Ed25519PrivateKey | None = None,
+        signer: SignerProcess | None = None,
         sign_every_seconds: float = SIGN_EVERY_SECONDS,
     ) -> None:
-        """Keep where things are: key (unless given) and sidecar lie in `data_dir`, `origin` begins checkpoint names."""
+        """Keep where things are: key (unless given, or with `signer`) and sidecar lie in `data_dir`."""
         self._database = database
         self._clock = clock
         self._tree = StoredTree(database)
-        self.notary = Notary(database, data_dir, origin, key, previous_key)
+        self.notary = Notary(database, data_dir, origin, key, previous_key, signer)
         self._sign_every_seconds = sign_every_seconds
         self._numbers: dict[str, int] = {}
         self._ended: set[str] = set()
@@ -383,6 +386,7 @@ class AuditLog:
         try:
             await self.notary.sign_all()
         except FailgateError as error:
+            self._grew.set()  # what is not signed is tried again
             _log.error("checkpoint.refused: %s", error.sentence)
 
 

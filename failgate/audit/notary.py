@@ -6,7 +6,7 @@ what was signed before. A log that does otherwise refuses the start of the serve
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,11 +15,13 @@ from failgate.audit.chain import Head
 from failgate.audit.checkpoint import Checkpoint, NoteRejected, read_unverified
 from failgate.audit.handover import HANDOVERS_FILE, read_handovers, write_handovers
 from failgate.audit.nodes import StoredTree
-from failgate.audit.record import SERVER, SYSTEM, Act, Event
 from failgate.audit.recorded import RecordedHead
+from failgate.audit.rollback import Rollback, gap
+from failgate.audit.signer.asking import Due, SignerProcess
 from failgate.audit.signing import (
     KEY_FILE,
     SIDECAR_FILE,
+    Identity,
     Signer,
     default_origin,
     handovers_of,
@@ -33,7 +35,6 @@ from failgate.audit.signing import (
 )
 from failgate.audit.stored import StoredHead, read_head, read_heads
 from failgate.audit.tree import EMPTY_ROOT
-from failgate.base.canonical import JSON, base64url
 from failgate.base.db import Database
 from failgate.base.errors import Conflict, StartRefused, StorageUnavailable
 
@@ -41,20 +42,11 @@ _EMPTY = Head()
 _ACCEPT = "Put the right files back, or start once with --accept-rollback, which writes a record that everybody sees."
 
 
-@dataclass(frozen=True, slots=True)
-class Rollback:
-    """A log that does not continue what was signed: its signed head, what was found, and the sentence about it."""
-
-    log: str
-    signed_size: int
-    signed_root: bytes
-    found_size: int
-    found_root: bytes
-    sentence: str
-
-
 class Notary:
-    """Signs the heads of the logs of one database, with the key and the sidecar in one data folder."""
+    """Signs the heads of the logs of one database, with the sidecar in one data folder, and the key there or elsewhere.
+
+    Where a signer is a process of its own, it compares each head with the last one too, and only it can sign.
+    """
 
     def __init__(
         self,
@@ -63,18 +55,23 @@ class Notary:
         origin: str | None,
         key: Ed25519PrivateKey | None = None,
         previous: Ed25519PrivateKey | None = None,
+        elsewhere: SignerProcess | None = None,
     ) -> None:
-        """Keep where things are; `open` reads them. `key` signs in place of one in the folder, after `previous`."""
+        """Keep where things are; `open` reads them.
+
+        `key` signs in place of one in the folder, after `previous`; `elsewhere` in place of both.
+        """
+        self._elsewhere = elsewhere
         self._given = key
         self._previous = previous
         self._data_dir = data_dir
-        self._fresh: Ed25519PrivateKey | None = None  # what is to take over
+        self._fresh: bytes | None = None  # the public key of what is to take over
         self._database = database
         self._tree = StoredTree(database)
         self._key_path = data_dir / KEY_FILE
         self._sidecar_path = data_dir / SIDECAR_FILE
         self._origin = origin
-        self._signer: Signer | None = None
+        self._signer: Identity | None = None
         self._notes: dict[str, str] = {}
         self._signed_anew: set[str] = set()  # logs whose note is by a key from before
         self._lock = asyncio.Lock()
@@ -90,8 +87,9 @@ class Notary:
             if self._signer is not None:
                 return []
             # A key that is kept elsewhere is there before anything was signed.
-            is_first = self._given is not None and not await read_heads(self._database)
-            signer, notes, gaps = await asyncio.to_thread(self._read_files, accept_rollback, is_first)
+            is_elsewhere = self._given is not None or self._elsewhere is not None
+            is_first = is_elsewhere and not await read_heads(self._database)
+            signer, notes, gaps = await self._read(accept_rollback, is_first)
             found = gaps + await self._rollbacks(signer, notes)
             known = {rollback.log for rollback in found}
             found += [one for one in await self._contradictions(recorded) if one.log not in known]
@@ -103,11 +101,22 @@ class Notary:
             self._signed_anew = {log for log, note in notes.items() if not signer.is_of_current(note)}
             return found
 
-    async def fresh(self, *, is_wanted: bool) -> Ed25519PrivateKey | None:
-        """Return the key that is to take over, made durable in a file of its own when `is_wanted`; None: none is.
+    async def problem(self) -> str | None:
+        """Return what an operator should know of a signer that is a process of its own; None: it signs, or is none."""
+        return None if self._elsewhere is None else await self._elsewhere.problem()
 
-        Raises: Conflict (the key is with a secrets manager), StorageUnavailable.
+    async def fresh(self, *, is_wanted: bool) -> bytes | None:
+        """Return the public key that is to take over, made durable in a file when `is_wanted`; None: none is.
+
+        Raises: Conflict (the key is with a secrets manager, or the signer made none yet), StorageUnavailable.
         """
+        if self._elsewhere is not None and is_wanted:
+            self._fresh = (await self._elsewhere.introduction()).following
+            if self._fresh is None:
+                raise Conflict(
+                    f"The key is with the signer at {self._elsewhere.path}, where no new one waits.",
+                    hint="Make one there: failgate audit signer next-key --folder DIR; then ask again.",
+                )
         if self._fresh is not None or not is_wanted:
             return self._fresh
         if self._given is not None:
@@ -116,15 +125,17 @@ class Notary:
                 hint="Put a new key there, name the old one as previous_log in [keys], and start the server again.",
             )
         try:
-            self._fresh = await asyncio.to_thread(_made_or_read, next_of(self._key_path))
+            self._fresh = _public(await asyncio.to_thread(_made_or_read, next_of(self._key_path)))
         except OSError as error:
             raise StorageUnavailable(
                 f"{next_of(self._key_path)} cannot be made: {error.strerror}.", hint="Make space there."
             ) from error
         return self._fresh
 
-    async def hand_over(self, fresh: Ed25519PrivateKey) -> Signer:
-        """Let `fresh` sign from now on, and every head anew; the old key says up to where it signed.
+    async def hand_over(self, public: bytes) -> Identity:
+        """Let the key `public`, which waits, sign from now on, and every head anew.
+
+        The old key says up to where it signed.
 
         Raises: StorageUnavailable (a file cannot be written: the next start goes on).
         """
@@ -132,18 +143,24 @@ class Notary:
         async with self._lock:
             heads = await read_heads(self._database)
             await self._sign(old, heads)
-            until = {stored.log: stored.head.size for stored in heads}
-            public = fresh.public_key().public_bytes_raw()
-            try:
-                await asyncio.to_thread(self._put_in_place, old, public, until)
-            except OSError as error:
-                raise StorageUnavailable(
-                    f"The new audit key cannot be put in place: {error.strerror}.", hint="Make space, then ask again."
-                ) from error
-            self._signer = await asyncio.to_thread(signer_of, self._data_dir, fresh, self._origin)
+            self._signer = await self._handed(old, public, {stored.log: stored.head.size for stored in heads})
             self._fresh, self._signed_anew = None, set(self._notes)
             await self._sign(self._signer, heads)
             return self._signer
+
+    async def _handed(self, old: Identity, public: bytes, until: dict[str, int]) -> Identity:
+        if self._elsewhere is not None:
+            return await self._elsewhere.hand_over(public, self._data_dir)
+        assert isinstance(old, Signer)
+        fresh = self._given or await asyncio.to_thread(read_key, next_of(self._key_path))
+        assert fresh is not None
+        try:
+            await asyncio.to_thread(self._put_in_place, old, public, until)
+        except OSError as error:
+            raise StorageUnavailable(
+                f"The new audit key cannot be put in place: {error.strerror}.", hint="Make space, then ask again."
+            ) from error
+        return await asyncio.to_thread(signer_of, self._data_dir, fresh, self._origin)
 
     def _put_in_place(self, old: Signer, public: bytes, until: dict[str, int]) -> None:
         handovers = handovers_of(self._data_dir, old)
@@ -154,8 +171,8 @@ class Notary:
             next_of(self._key_path).replace(self._key_path)
             sync_folder(self._data_dir)
 
-    async def signer(self) -> Signer:
-        """Return the key with its name, opened as `open` does without accepting anything."""
+    async def signer(self) -> Identity:
+        """Return the public key with its name, opened as `open` does without accepting anything."""
         if self._signer is None:
             await self.open()
         assert self._signer is not None
@@ -183,8 +200,8 @@ class Notary:
         async with self._lock:
             await self._sign(signer, await read_heads(self._database))
 
-    async def _sign(self, signer: Signer, heads: list[StoredHead]) -> None:
-        notes = dict(self._notes)
+    async def _sign(self, signer: Identity, heads: list[StoredHead]) -> None:
+        notes, due = dict(self._notes), list[Due]()
         contradicted: list[str] = []
         for stored in heads:
             log, head = stored.log, stored.head
@@ -194,9 +211,11 @@ class Notary:
                 continue
             rollback = None if old is None else await self._rollback(stored, old)
             if rollback is None:
-                notes[log] = signer.checkpoint(log, head.size, head.root)
+                due.append(Due(stored, 0 if old is None else old.size))
             else:
                 contradicted.append(rollback.sentence)
+        signed, refused = await self._signed(signer, due)
+        notes, contradicted = notes | signed, contradicted + refused
         if notes != self._notes:
             try:
                 await asyncio.to_thread(write_sidecar, self._sidecar_path, notes)
@@ -206,17 +225,63 @@ class Notary:
                     hint="Free some space, then ask again.",
                 ) from error
             self._notes = notes
-        self._signed_anew -= {stored.log for stored in heads}
+        self._signed_anew -= set(signed)
         if contradicted:
             raise StorageUnavailable(" ".join(contradicted), hint="Stop the server and run `failgate audit verify`.")
 
-    def _read_files(self, accept_rollback: bool, is_first: bool) -> tuple[Signer, dict[str, str], list[Rollback]]:
+    async def _signed(self, signer: Identity, due: list[Due]) -> tuple[dict[str, str], list[str]]:
+        """Return the notes of what is due, and why others are refused. Raises: SignerAway."""
+        if isinstance(signer, Signer):
+            return {
+                one.stored.log: signer.checkpoint(one.stored.log, one.stored.head.size, one.stored.head.root)
+                for one in due
+            }, []
+        assert self._elsewhere is not None
+        return await self._elsewhere.sign(
+            signer, due, lambda stored, old: self._tree.consistency(stored.number, old, stored.head.size)
+        )
+
+    async def _read(self, accept_rollback: bool, is_first: bool) -> tuple[Identity, dict[str, str], list[Rollback]]:
+        """Return who signs, the last notes, what is missing. Raises: StartRefused; also over what the signer knows."""
+        if self._elsewhere is None:
+            return await asyncio.to_thread(self._read_files, accept_rollback, is_first)
+        if self._key_path.exists():
+            raise StartRefused(
+                f"{self._key_path} is still there, and [audit.signer] says that the key is with the signer.",
+                hint="Move it there (failgate audit signer init --from), keep a copy apart, then remove the file.",
+            )
+        introduced = await self._elsewhere.begin(self._data_dir)
+        self._fresh = introduced.following
+        notes, gaps = await asyncio.to_thread(self._read_notes, accept_rollback, is_first)
+        stored = {one.log: one for one in await read_heads(self._database)}
+        for log, signed in (await self._elsewhere.heads()).items():
+            rollback = await self._rollback(stored.get(log) or StoredHead(log, 0, _EMPTY), signed)
+            if rollback is not None:
+                raise StartRefused(
+                    f"{rollback.sentence} So says the signer.",
+                    hint="Put the right database back, or let the signer forget that head, which is kept there: "
+                    f"failgate audit signer forget --log {log} --folder DIR; then start once with --accept-rollback.",
+                )
+        return introduced.identity, notes, gaps
+
+    def _read_notes(self, accept_rollback: bool, is_first: bool) -> tuple[dict[str, str], list[Rollback]]:
+        """Return the sidecar's notes; a new sidecar where there is none. Raises: StartRefused."""
+        notes = read_sidecar(self._sidecar_path)
+        if notes is not None:
+            return notes, []
+        missing = gap(f"{self._sidecar_path}, which holds the last signed heads of the audit logs, is missing.")
+        if not (is_first or accept_rollback):
+            raise StartRefused(missing.sentence, hint=_ACCEPT)
+        write_sidecar(self._sidecar_path, {})
+        return {}, [] if is_first else [missing]
+
+    def _read_files(self, accept_rollback: bool, is_first: bool) -> tuple[Identity, dict[str, str], list[Rollback]]:
         key, notes = self._read_key(), read_sidecar(self._sidecar_path)
         gaps: list[Rollback] = []
         if key is not None and notes is None and not is_first:
-            gaps.append(_gap(f"{self._sidecar_path}, which holds the last signed heads of the audit logs, is missing."))
+            gaps.append(gap(f"{self._sidecar_path}, which holds the last signed heads of the audit logs, is missing."))
         if key is None and notes:
-            gaps.append(_gap(f"{self._key_path}, which signed the audit logs, is missing."))
+            gaps.append(gap(f"{self._key_path}, which signed the audit logs, is missing."))
         if gaps and not accept_rollback:
             raise StartRefused(gaps[0].sentence, hint=_ACCEPT)
         if gaps or notes is None:
@@ -234,19 +299,19 @@ class Notary:
         handovers = read_handovers(self._data_dir / HANDOVERS_FILE)
         done = None if handovers is None else handovers.current
         if self._given is not None:
-            if self._previous is None or done == self._given.public_key().public_bytes_raw():
+            if self._previous is None or done == _public(self._given):
                 return key_in_use(self._key_path, self._given)
-            self._fresh = self._given
+            self._fresh = _public(self._given)
             return key_in_use(self._key_path, self._previous)
         fresh = read_key(next_of(self._key_path))
-        if fresh is not None and done == fresh.public_key().public_bytes_raw():
+        if fresh is not None and done == _public(fresh):
             next_of(self._key_path).replace(self._key_path)  # a kill came between the list and this
             sync_folder(self._data_dir)
         elif fresh is not None:
-            self._fresh = fresh
+            self._fresh = _public(fresh)
         return key_in_use(self._key_path, None)
 
-    async def _rollbacks(self, signer: Signer, notes: dict[str, str]) -> list[Rollback]:
+    async def _rollbacks(self, signer: Identity, notes: dict[str, str]) -> list[Rollback]:
         heads = {stored.log: stored for stored in await read_heads(self._database)}
         found: list[Rollback] = []
         for log, note in notes.items():
@@ -255,7 +320,7 @@ class Notary:
             except NoteRejected as error:
                 self._check_origin(signer, log, note)
                 found.append(
-                    _gap(f"The signed head of the log {log} in {self._sidecar_path} is not ours: {error.sentence}", log)
+                    gap(f"The signed head of the log {log} in {self._sidecar_path} is not ours: {error.sentence}", log)
                 )
                 continue
             rollback = await self._rollback(heads.get(log) or StoredHead(log, 0, _EMPTY), signed)
@@ -274,16 +339,18 @@ class Notary:
                 found.append(replace(rollback, sentence=sentence))
         return found
 
-    def _check_origin(self, signer: Signer, log: str, note: str) -> None:
+    def _check_origin(self, signer: Identity, log: str, note: str) -> None:
         """Refuse a note that our key signed under another name: nothing went back, a setting was changed."""
         try:
             before = read_unverified(note).origin.removesuffix(f"/log/{log}")
-            Signer(signer.key, before, signer.earlier).signed(log, note)
+            Identity(signer.public, before, signer.earlier).signed(log, note)
         except NoteRejected:
             return
         setting = f'[audit] origin is "{self._origin}"' if self._origin else "[audit] origin is not set"
         mend = (
-            "Remove the setting again." if before == default_origin(signer.key) else f'Set origin = "{before}" again.'
+            "Remove the setting again."
+            if before == default_origin(signer.public)
+            else f'Set origin = "{before}" again.'
         )
         raise StartRefused(
             f'{setting}, but the audit logs were signed under the name "{before}": who keeps a checkpoint of that name '
@@ -314,22 +381,9 @@ def next_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.next")
 
 
+def _public(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes_raw()
+
+
 def _made_or_read(path: Path) -> Ed25519PrivateKey:
     return read_key(path) or make_key(path)
-
-
-def accepted(rollback: Rollback) -> list[Event]:
-    """Return what records that `rollback` was accepted: in its log, and where heads of other logs are recorded."""
-    facts: dict[str, JSON] = {
-        "signed_size": rollback.signed_size,
-        "signed_root": base64url(rollback.signed_root),
-        "found_size": rollback.found_size,
-        "found_root": base64url(rollback.found_root),
-        "reason": rollback.sentence[:200],
-    }
-    logs = dict.fromkeys((rollback.log, SYSTEM))
-    return [Event(Act.ROLLBACK_ACCEPTED, log, "log", rollback.log, SERVER, facts) for log in logs]
-
-
-def _gap(sentence: str, log: str = "system") -> Rollback:
-    return Rollback(log, 0, EMPTY_ROOT, 0, EMPTY_ROOT, sentence)

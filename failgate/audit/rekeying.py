@@ -6,8 +6,6 @@ record that says so, a list of keys in which it took over, or the new key in its
 
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from failgate.audit.handover import mark_of
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SERVER, SYSTEM, Act, Actor, Event
@@ -34,7 +32,7 @@ class LogKey:
     async def rotate(self, actor: Actor) -> Handed:
         """Let a new key sign from now on; return once it does, and every head is signed by it.
 
-        Raises: Conflict (the key is with a secrets manager), StorageUnavailable.
+        Raises: Conflict (the key is with a secrets manager or a signer, where none waits), StorageUnavailable.
         """
         fresh = await self._audit.notary.fresh(is_wanted=True)
         assert fresh is not None
@@ -45,9 +43,8 @@ class LogKey:
         fresh = await self._audit.notary.fresh(is_wanted=False)
         return None if fresh is None else await self._hand_over(fresh, SERVER)
 
-    async def _hand_over(self, fresh: Ed25519PrivateKey, actor: Actor) -> Handed:
-        old = (await self._audit.notary.signer()).key.public_key().public_bytes_raw()
-        new = fresh.public_key().public_bytes_raw()
+    async def _hand_over(self, new: bytes, actor: Actor) -> Handed:
+        old = (await self._audit.notary.signer()).public
         event = Event(
             Act.LOG_KEY_ROTATED, SYSTEM, "log_key", mark_of(new), actor,
             {"public_key": new.hex(), "public_key_before": old.hex()},
@@ -58,5 +55,5 @@ class LogKey:
                 await self._audit.append(tx, event)
 
         await self._database.write(verb)
-        signer = await self._audit.notary.hand_over(fresh)
+        signer = await self._audit.notary.hand_over(new)
         return Handed(mark_of(new), mark_of(old), signer.verifier(SYSTEM).vkey)

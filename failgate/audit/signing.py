@@ -26,24 +26,19 @@ SIDECAR_FILE = "audit.heads.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
-    """The installation's Ed25519 key and the name under which it signs each log: `<origin>/log/<log>`.
+class Identity:
+    """Who signs: the Ed25519 public key, and the name under which it signs each log: `<origin>/log/<log>`.
 
     `earlier` are the keys that signed before it, which count up to where each handed over.
     """
 
-    key: Ed25519PrivateKey
+    public: bytes
     origin: str
     earlier: tuple[Retired, ...] = ()
 
     def verifier(self, log: str) -> Verifier:
         """Return the public key that proves checkpoints of `log`."""
-        return Verifier(f"{self.origin}/log/{log}", self.key.public_key().public_bytes_raw())
-
-    def checkpoint(self, log: str, size: int, root: bytes) -> str:
-        """Return the signed note of this head."""
-        verifier = self.verifier(log)
-        return sign(Checkpoint(verifier.name, size, root).text, verifier, self.key)
+        return Verifier(f"{self.origin}/log/{log}", self.public)
 
     def signed(self, log: str, note: str) -> Checkpoint:
         """Return the head in `note`, which this key signed for `log`, or an earlier one up to where it handed over.
@@ -73,21 +68,38 @@ class Signer:
                     hint="Somebody who has the old key may have made it.",
                 )
             return checkpoint
-        open_note(note, [Verifier(checkpoint.origin, self.key.public_key().public_bytes_raw())])
+        open_note(note, [Verifier(checkpoint.origin, self.public)])
         return checkpoint
 
     def is_of_current(self, note: str) -> bool:
         """Tell whether the key in use signed `note`."""
         try:
-            open_note(note, [Verifier(read_unverified(note).origin, self.key.public_key().public_bytes_raw())])
+            open_note(note, [Verifier(read_unverified(note).origin, self.public)])
         except NoteRejected:
             return False
         return True
 
 
-def default_origin(key: Ed25519PrivateKey) -> str:
+class Signer(Identity):
+    """An identity whose private key is in this process."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: Ed25519PrivateKey, origin: str, earlier: tuple[Retired, ...] = ()) -> None:
+        """Sign by `key` under `origin`, after the keys `earlier`."""
+        Identity.__init__(self, key.public_key().public_bytes_raw(), origin, earlier)
+        object.__setattr__(self, "key", key)
+        self.key: Ed25519PrivateKey
+
+    def checkpoint(self, log: str, size: int, root: bytes) -> str:
+        """Return the signed note of this head."""
+        verifier = self.verifier(log)
+        return sign(Checkpoint(verifier.name, size, root).text, verifier, self.key)
+
+
+def default_origin(public: bytes) -> str:
     """Return a name that no other installation has: it comes from the public key."""
-    return f"failgate-{sha256(key.public_key().public_bytes_raw()).hexdigest()[:16]}"
+    return f"failgate-{sha256(public).hexdigest()[:16]}"
 
 
 def read_key(path: Path) -> Ed25519PrivateKey | None:
@@ -141,7 +153,7 @@ def signer_of(data_dir: Path, key: Ed25519PrivateKey, origin: str | None = None)
     """
     handovers = read_handovers(data_dir / HANDOVERS_FILE)
     if handovers is None:
-        return Signer(key, origin or default_origin(key))
+        return Signer(key, origin or default_origin(key.public_key().public_bytes_raw()))
     if handovers.current != key.public_key().public_bytes_raw():
         raise StartRefused(
             f"The audit key is not the one that {data_dir / HANDOVERS_FILE} says took over.",
@@ -153,15 +165,21 @@ def signer_of(data_dir: Path, key: Ed25519PrivateKey, origin: str | None = None)
 def handovers_of(data_dir: Path, signer: Signer) -> Handovers:
     """Return what the folder's list says, or an empty one that begins with the key of `signer`."""
     found = read_handovers(data_dir / HANDOVERS_FILE)
-    return found or Handovers(signer.origin, (), signer.key.public_key().public_bytes_raw())
+    return found or Handovers(signer.origin, (), signer.public)
 
 
 def make_key(path: Path) -> Ed25519PrivateKey:
-    """Make a key and keep it in the new file `path`, readable by its owner alone. An older file is left as it is.
+    """Make a key and keep it as `keep_key` does. Raises: FileExistsError, OSError."""
+    key = Ed25519PrivateKey.generate()
+    keep_key(path, key)
+    return key
+
+
+def keep_key(path: Path, key: Ed25519PrivateKey) -> None:
+    """Keep `key` in the new file `path`, readable by its owner alone. An older file is left as it is.
 
     Raises: FileExistsError, OSError.
     """
-    key = Ed25519PrivateKey.generate()
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -169,7 +187,6 @@ def make_key(path: Path) -> Ed25519PrivateKey:
         file.flush()
         os.fsync(file.fileno())
     sync_folder(path.parent)
-    return key
 
 
 def read_sidecar(path: Path) -> dict[str, str] | None:

@@ -18,10 +18,12 @@ from typing import Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from failgate.audit.checkpoint import Checkpoint, NoteRejected, Verifier, open_note, read_unverified
+from failgate.audit.handover import HANDOVERS_FILE, read_handovers
 from failgate.audit.places import SEQ_BITS, record_position
 from failgate.audit.record import SYSTEM
 from failgate.audit.recorded import RecordedHead, contradiction, recorded_heads
-from failgate.audit.signing import KEY_FILE, SIDECAR_FILE, Signer, key_in_use, read_sidecar, signer_of
+from failgate.audit.signer.asking import SignerAway, SignerProcess
+from failgate.audit.signing import KEY_FILE, SIDECAR_FILE, Identity, key_in_use, read_sidecar, signer_of
 from failgate.audit.stored import HeadUnreadable, read_head, read_heads
 from failgate.audit.sweep import CHUNK, SqlitePages
 from failgate.audit.sweepers import Sweepers, processes_beside
@@ -96,22 +98,30 @@ async def verify_logs(
     vkeys: Sequence[str] = (),
     logs: Sequence[str] | None = None,
     key: Ed25519PrivateKey | None = None,
+    elsewhere: SignerProcess | None = None,
 ) -> Verification:
     """Verify every log of `database`, or those named.
 
     `data_dir` holds the signer's key and sidecar; without a sidecar in it the verdict is incomplete, because nothing
-    outside the database vouches for its length; `key` is the signer's where it is kept elsewhere.
+    outside the database vouches for its length; `key` is the signer's where it is kept elsewhere. A signer that is a
+    process of its own is asked for the heads that it signed; while it is away the verdict is incomplete.
     `against` are pairs of a file's name and the signed note in it, which are proven by `vkeys` or by
     the installation's own key.
 
     Raises: NoteRejected (a note of `against` that no known key signed, or of no log here).
     """
-    signer, notes, gap = await asyncio.to_thread(_read_files, data_dir, key)
+    if elsewhere is None or data_dir is None:
+        signer, notes, gap = await asyncio.to_thread(_read_files, data_dir, key)
+        known = dict[str, Checkpoint]()
+    else:
+        signer, notes, gap, known = await _ask_signer(data_dir, elsewhere)
     try:
         heads = {stored.log: stored for stored in await read_heads(database)}
     except HeadUnreadable as error:
         return Verification((LogVerdict("all logs", 0, EMPTY_ROOT, "tampered", None, error.sentence),))
     anchors, verdicts = _sidecar_anchors(signer, notes)
+    for log, head in known.items():
+        anchors.setdefault(log, []).append(Anchor(head, "the signer"))
     for source, note in against:
         log, checkpoint = _kept_elsewhere(note, signer, vkeys, {*heads, *anchors})
         anchors.setdefault(log, []).append(Anchor(checkpoint, source))
@@ -226,7 +236,7 @@ async def _strays(database: Database, known: set[int]) -> list[LogVerdict]:
     return verdicts
 
 
-def _read_files(data_dir: Path | None, given: Ed25519PrivateKey | None) -> tuple[Signer | None, dict[str, str], str]:
+def _read_files(data_dir: Path | None, given: Ed25519PrivateKey | None) -> tuple[Identity | None, dict[str, str], str]:
     """Return the signer, the sidecar's notes, and what is missing of them."""
     if data_dir is None:
         return None, {}, ""
@@ -243,7 +253,28 @@ def _read_files(data_dir: Path | None, given: Ed25519PrivateKey | None) -> tuple
         return None, {}, error.sentence
 
 
-def _sidecar_anchors(signer: Signer | None, notes: dict[str, str]) -> tuple[dict[str, list[Anchor]], list[LogVerdict]]:
+async def _ask_signer(
+    data_dir: Path, elsewhere: SignerProcess
+) -> tuple[Identity | None, dict[str, str], str, dict[str, Checkpoint]]:
+    """Return who signs, the sidecar's notes, what is missing, and the heads that the signer knows."""
+    try:
+        notes = await asyncio.to_thread(read_sidecar, data_dir / SIDECAR_FILE)
+        kept = await asyncio.to_thread(read_handovers, data_dir / HANDOVERS_FILE)
+    except StartRefused as error:
+        return None, {}, error.sentence, {}
+    gap = "" if notes is not None else f"{data_dir / SIDECAR_FILE} is missing: only the signer vouches for the logs"
+    try:
+        identity, known = (await elsewhere.introduction()).identity, await elsewhere.heads()
+    except (SignerAway, StartRefused) as error:
+        if kept is None:
+            return None, {}, error.sentence, {}
+        identity, known, gap = Identity(kept.current, kept.origin, kept.retired), {}, error.sentence
+    return identity, notes or {}, gap, known
+
+
+def _sidecar_anchors(
+    signer: Identity | None, notes: dict[str, str]
+) -> tuple[dict[str, list[Anchor]], list[LogVerdict]]:
     anchors: dict[str, list[Anchor]] = {}
     verdicts: list[LogVerdict] = []
     for log, note in notes.items() if signer is not None else ():
@@ -257,7 +288,7 @@ def _sidecar_anchors(signer: Signer | None, notes: dict[str, str]) -> tuple[dict
     return anchors, verdicts
 
 
-def _signed_by(note: str, signer: Signer, log: str) -> Checkpoint:
+def _signed_by(note: str, signer: Identity, log: str) -> Checkpoint:
     """Return the head in `note`, signed for `log` under whatever name the installation has."""
     checkpoint = read_unverified(note)
     if not checkpoint.origin.endswith(f"/log/{log}"):
@@ -265,7 +296,7 @@ def _signed_by(note: str, signer: Signer, log: str) -> Checkpoint:
     return signer.vouched(note)
 
 
-def _kept_elsewhere(note: str, signer: Signer | None, vkeys: Sequence[str], logs: set[str]) -> tuple[str, Checkpoint]:
+def _kept_elsewhere(note: str, signer: Identity | None, vkeys: Sequence[str], logs: set[str]) -> tuple[str, Checkpoint]:
     checkpoint = read_unverified(note)
     verifiers = [Verifier.parse(vkey) for vkey in vkeys]
     try:

@@ -50,6 +50,9 @@ def marks_of_keys(config: Config, data_dir: Path) -> dict[str, str]:
     Raises: StartRefused (a file that cannot be read, or holds another key than `[keys]`).
     """
     found = _marks_of_manager(config)
+    kept = read_handovers(data_dir / HANDOVERS) if config.audit.signer is not None else None
+    if kept is not None:  # the signer's public key, as the server keeps it
+        found[KEY_FILE] = kept.current.hex()
     signing = key_in_use(data_dir / KEY_FILE, log_key_of(config.keys.log))
     if signing is not None:
         found[KEY_FILE] = signing.public_key().public_bytes_raw().hex()
@@ -80,7 +83,9 @@ def find_keys(
     given = _given(manifest, folder, passphrase, members)
     found = Keys()
     for name in KEY_FILES:
-        if name in elsewhere:
+        if name == KEY_FILE and config.audit.signer is not None:
+            found.kept |= {name, HANDOVERS}  # the next start compares all with the signer, and takes its list of keys
+        elif name in elsewhere:
             found.kept.add(name)
         elif name in given:
             if not _fits(manifest, name, given[name], members):

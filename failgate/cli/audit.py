@@ -13,6 +13,7 @@ from failgate.base.data_folder import require_failgate
 from failgate.base.errors import BadInput, StartRefused
 from failgate.cli.audit_evidence import evidence
 from failgate.cli.audit_export import export, proof
+from failgate.cli.audit_signer import signer
 from failgate.cli.audit_witness import witness
 from failgate.cli.beside import core_database
 from failgate.cli.server import config_option, data_option, read_config, run_loop
@@ -34,6 +35,7 @@ audit.add_command(evidence)
 audit.add_command(export)
 audit.add_command(proof)
 audit.add_command(witness)
+audit.add_command(signer)
 
 
 @audit.command()
@@ -111,6 +113,7 @@ async def _verify(
     *,
     is_gate: bool,
 ) -> dict[str, Any]:
+    from failgate.assembly import signer_in
     from failgate.audit.checkpoint import NoteRejected
     from failgate.audit.log import AuditLog
     from failgate.audit.signing import log_key_of
@@ -121,15 +124,16 @@ async def _verify(
     from failgate.workspaces.receipts import contradiction_of, read_receipt
 
     key = log_key_of(config.keys.log)
+    elsewhere = signer_in(config)
 
     def log_of(database: Database) -> AuditLog:
-        return AuditLog(database, SystemClock(), data, origin=config.audit.origin, key=key)
+        return AuditLog(database, SystemClock(), data, origin=config.audit.origin, key=key, signer=elsewhere)
 
     receipts = [(name, read_receipt(text)) for name, text in issued]
     heads = [*notes, *((name, one.receipt.checkpoint) for name, one in receipts)]
     async with core_database(config, data) as database:
         try:
-            verification = await verify_logs(database, data, against=heads, vkeys=vkeys, key=key)
+            verification = await verify_logs(database, data, against=heads, vkeys=vkeys, key=key, elsewhere=elsewhere)
         except NoteRejected as error:
             hint = error.hint or "Name its key with --vkey."
             raise BadInput(f"A checkpoint cannot be used: {error.sentence}", hint=hint) from error

@@ -1,5 +1,6 @@
 """The keys of `[audit]`: how the log is named, who witnesses it, which exporters follow it, what each of them gets."""
 
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -28,6 +29,12 @@ class WitnessTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     vkey: Annotated[str, Fits(check_witness_key)]
 
 
+class SignerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[audit.signer]`: where the program listens that keeps the log's key and signs in place of the server."""
+
+    socket: Path
+
+
 class AuditTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every key of the section."""
 
@@ -39,6 +46,7 @@ class AuditTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     witness_quorum: Annotated[int, Between(1, 64)] | None = None
     require_witness_within: Annotated[Duration, Between("1s", "30d")] | None = None
     origin: Annotated[str, Fits(check_log_origin)] | None = None
+    signer: SignerTable | None = None
 
     @property
     def effective_quorum(self) -> int:

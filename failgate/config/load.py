@@ -69,6 +69,8 @@ def draft_config(tables: Mapping[str, Any], source: Source) -> Draft:
     for name, struct in SECTIONS.items():
         sections[name] = reader.read_partly(struct, tables.get(name, {}), (name,), f"[{name}]")
     _refuse_twice(reader, sections)
+    if sections["audit"].signer is not None and sections["keys"].log is not None:
+        reader.keep(("audit", "signer"), "the log's key is with the signer or in [keys] log, not with both")
     instances = _read_instances(reader, tables.get("plugins", {}))
     instances += _named_by_a_slot_only(instances, sections, says_notifiers=source.has(("notify", "notifiers")))
     return Draft(Config(source=source, instances=tuple(instances), **sections), tuple(reader.mistakes))

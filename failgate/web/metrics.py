@@ -66,6 +66,10 @@ class Metrics:
             "failgate_audit_witness_conflict", "1 while a witness says that it saw another history.", ("witness",),
             registry=self._registry,
         )  # fmt: skip
+        self._signer_failing = Gauge(
+            "failgate_audit_signer_failing", "1 while the signer that is a process of its own does not sign.",
+            registry=self._registry,
+        )  # fmt: skip
         self._contradictions = Gauge(
             "failgate_audit_contradictions", "Rows and records that differ, by the last comparison.",
             registry=self._registry,
@@ -129,6 +133,10 @@ class Metrics:
     def unwitnessed(self, seconds: float) -> None:
         """Note how long the oldest record waits for enough cosignatures."""
         self._unwitnessed.set(seconds)
+
+    def signer(self, *, is_failing: bool) -> None:
+        """Note whether the signer that is a process of its own does not sign."""
+        self._signer_failing.set(int(is_failing))
 
     def contradictions(self, number: int) -> None:
         """Note how many rows and records differ."""

@@ -268,7 +268,7 @@ async def test_a_key_that_is_kept_elsewhere_signs_and_leaves_no_file(database, c
         note = await audit.checkpoint(WS)
         await audit.close()
     assert [path.name for path in folder.iterdir()] == [SIDECAR_FILE]
-    assert Signer(key, default_origin(key)).signed(WS, note).size == 2
+    assert Signer(key, default_origin(key.public_key().public_bytes_raw())).signed(WS, note).size == 2
     assert (await verify_logs(database, folder, key=key)).state == "intact"
     assert (await verify_logs(database, folder)).state == "incomplete"
     other = Ed25519PrivateKey.generate()

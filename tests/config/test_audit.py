@@ -1,5 +1,7 @@
 """`[audit]`: what is said of an exporter is said of one that follows the log. B11"""
 
+import base64
+
 import pytest
 
 from failgate.base.ids import new_id
@@ -83,3 +85,17 @@ def test_what_filters_nothing_is_refused_by_name(toml: str, says: str) -> None:
     text = mistakes(toml)
     assert says in text
     assert "audit.filters" in text
+
+
+def test_a_signer_is_a_socket_and_keeps_the_key_alone(tmp_path) -> None:
+    toml = '[audit.signer]\nsocket = "/run/failgate-signer/socket"\n'
+    signer = parse_config(toml).audit.signer
+    assert signer is not None
+    assert str(signer.socket) == "/run/failgate-signer/socket"
+    assert parse_config("").audit.signer is None
+    key = tmp_path / "log.key"
+    key.write_text(base64.b64encode(bytes(32)).decode())
+    with pytest.raises(ConfigRefused, match=r"with the signer or in \[keys\] log, not with both"):
+        parse_config(f'{toml}[keys]\nlog = {{ file = "{key}" }}\n')
+    with pytest.raises(ConfigRefused, match="socket"):
+        parse_config("[audit.signer]\n")

@@ -62,6 +62,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         is_failing = follower.failure is not None
         counters.exporter(follower.name, lag.records, lag.seconds, is_failing=is_failing, put_aside=put_aside)
     await _count_witnesses(counters, services_of(request).witnessing)
+    counters.signer(is_failing=await services_of(request).audit.notary.problem() is not None)
     outcome = services_of(request).reconciliation.outcome
     counters.contradictions(0 if outcome is None else len(outcome.differences))
     counters.notifications(await services_of(request).notifications.outbox.states())
@@ -93,6 +94,7 @@ async def run_checks(services: Services) -> list[Check]:
             for each in services.witnessing.witnesses
         ),
         _ask("witnesses", _said(_unwitnessed(services))),
+        _ask("signer", services.audit.notary.problem(), is_outage=False),
         _ask("rows and records", _said(services.reconciliation.problem), is_outage=False),
     ]
     return [
