@@ -158,6 +158,7 @@ async def _build(
         use_within_seconds=round(config.gate.use_within.seconds),
         argv_bytes=config.limits.argv.bytes,
         max_pending_each=config.gate.waiting_per_agent,
+        read_us=config.gate.read_for.us,
         allow_observing=config.gate.allow_observing,
     )
     feed = Feed()

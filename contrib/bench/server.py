@@ -65,7 +65,8 @@ class Server:
     def __init__(self, data: Path, *, profile: Path | None = None, config: str = "", under: Sequence[str] = ()) -> None:
         self.data = data
         self._under = under
-        self._config = config
+        # A program that votes reads nothing.
+        self._config = config if "[gate]" in config else f'[gate]\nread_for = "0s"\n{config}'
         self.port = 0
         self.token = ""
         self._profile = profile

@@ -121,6 +121,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.GLASS_REMINDED: {"digest": Digest, "waited_us": Microseconds},
     Act.OBSERVING_BEGUN: {"expires_us": Microseconds, "denials": Count, "agent": _ID},
     Act.VOTE_CAST: {"digest": Digest, "decision": Literal["approve", "deny"], "vote": _ID},
+    Act.VOTE_REFUSED: {"command": Id, "reason": Word, "after_ms": _COUNT, "least_ms": Count},
     Act.VOTE_VOIDED: {"account": Id, "digest": _DIGEST, "reason": _WORD},
     Act.COMMAND_APPROVED: {
         "digest": Digest,

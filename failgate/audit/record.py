@@ -81,6 +81,7 @@ class Act(StrEnum):
     OBSERVING_BEGUN = "observing.begun"
     OBSERVING_ENDED = "observing.ended"
     VOTE_CAST = "vote.cast"
+    VOTE_REFUSED = "vote.refused"
     VOTE_VOIDED = "vote.voided"
     COMMAND_APPROVED = "command.approved"
     COMMAND_DENIED = "command.denied"

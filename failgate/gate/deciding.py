@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from failgate.access.principal import Principal
-from failgate.audit.record import SERVER, Actor
+from failgate.audit.record import SERVER, Act, Actor, Event
 from failgate.base.canonical import JSON
 from failgate.base.db import Transaction
 from failgate.base.errors import Conflict, Forbidden, StepUpRequired, Unprocessable
@@ -23,6 +23,7 @@ from failgate.gate import lifecycle as life
 from failgate.gate.challenge import check_challenge
 from failgate.gate.command import check_text, digest_of_body
 from failgate.gate.evidence import NoEvidence, proven_in
+from failgate.gate.pace import TooSoon
 from failgate.gate.parts import Overdue, Parts, Write, conflict, foreign_digest
 from failgate.gate.standing_in import stand_ins_in, with_seats
 from failgate.gate.stored import Stored, StoredVote, load, load_locked, not_found, request_of, texts_text
@@ -91,8 +92,9 @@ class Deciding:
 
         Raises: NotFound, Forbidden (no person, the requester, the agent's owner or who shares their mailbox, whom the
         terms exclude, without the role or a second factor), StepUpRequired and Unprocessable (the challenge is not
-        met), Conflict (foreign digest; decided already, with the stored `state`; the clock went back), Unprocessable
-        (a wish for changes that does not deny, or does not say which).
+        met), TooSoon (an approval of what was not shown for long enough), Conflict (foreign digest; decided already,
+        with the stored `state`; the clock went back), Unprocessable (a wish for changes that does not deny, or does not
+        say which).
         """
         ballot = ballot_of(principal, vote)
         _check_wish(vote)
@@ -101,7 +103,18 @@ class Deciding:
             return await self.cast(tx, workspace_id, command_id, ballot)
 
         with from_the_reserve(is_allowed=vote.decision == "deny"):
-            return await self.written(workspace_id, command_id, cast, write)
+            try:
+                return await self.written(workspace_id, command_id, cast, write)
+            except TooSoon as error:
+                await self.tell_hurry(workspace_id, command_id, ballot, error)
+                raise
+
+    async def tell_hurry(self, workspace_id: str, command_id: str, ballot: Ballot, error: TooSoon) -> None:
+        """Record that an approval came sooner than a person reads, once of each session and request that was shown."""
+        if error.is_first:
+            facts: dict[str, JSON] = {"command": command_id, **error.told}
+            event = Event(Act.VOTE_REFUSED, workspace_id, "account", ballot.account_id, ballot.actor, facts, out="deny")
+            await self._parts.audit.record(event)
 
     async def written(
         self, workspace_id: str, command_id: str, cast: Callable[[Transaction], Awaitable[Stored]], write: Write
@@ -191,6 +204,8 @@ class Deciding:
         if now_us >= stored.expires_us:
             raise Overdue
         check_challenge(terms.challenge, ballot.principal, ballot.vote, stored.host, now_us)
+        if ballot.vote.decision == "approve":
+            self._parts.pace.approve(ballot.principal, stored.digest, terms.challenge, now_us)
         return voter
 
     async def _keep_vote(self, tx: Transaction, stored: Stored, ballot: Ballot, at_us: int) -> Stored:

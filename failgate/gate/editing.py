@@ -21,6 +21,7 @@ from failgate.gate.command import ParsedCommand, parse_command, stored_command
 from failgate.gate.deciding import Ballot, Deciding, ballot_of
 from failgate.gate.judging import Conclusion, conclusion_of, to_wire
 from failgate.gate.likeness import alike_of, changes_between, program_of
+from failgate.gate.pace import TooSoon
 from failgate.gate.parts import Parts, Write, conflict, foreign_digest
 from failgate.gate.policy import combine_for_people
 from failgate.gate.rendering import render, warnings
@@ -58,6 +59,7 @@ class Editing:
         _check_one_ends_it(stored, principal.account_id)
         edited = edited_command(stored, wish.argv, self._parts.limits.argv_bytes)
         concluded, terms, need = await self._judged(stored, edited)
+        self._parts.pace.show(principal, edited.digest, self._parts.time.now_us())
         argv, findings = edited.command.argv, to_wire(concluded.combined.findings)
         return EditTrial(
             edited.digest,
@@ -112,7 +114,11 @@ class Editing:
             await self._keep(tx, asked, kept, need, approval)
             return await self._deciding.cast(tx, workspace_id, made.id, approval)
 
-        return await self._deciding.written(workspace_id, command_id, replaced, write)
+        try:
+            return await self._deciding.written(workspace_id, command_id, replaced, write)
+        except TooSoon as error:
+            await self._deciding.tell_hurry(workspace_id, command_id, approval, error)
+            raise
 
     async def _keep(self, tx: Transaction, asked: Stored, kept: Stored, need: int, ballot: Ballot) -> None:
         """Keep the edited command as a request that waits, until what was asked would have expired and no longer."""

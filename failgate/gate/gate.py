@@ -161,7 +161,9 @@ class Gate:
 
         Raises: NotFound (absent, of another workspace, of another agent: the same answer).
         """
-        return self._view(await self._read(workspace_id, command_id, principal), with_command=True)
+        stored = await self._read(workspace_id, command_id, principal)
+        self._parts.pace.show(principal, stored.digest, self._time.now_us())
+        return self._view(stored, with_command=True)
 
     async def history(self, workspace_id: str, command_id: str, principal: Principal) -> CommandHistory:
         """Return what was known beside the request when it was asked for. Raises: NotFound."""

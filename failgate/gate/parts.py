@@ -1,7 +1,7 @@
 """What the gate's verbs work with, and the one way to tell the rest of the server what happened."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from failgate.audit.log import Appended, AuditLog
@@ -19,6 +19,7 @@ from failgate.gate.feed import Feed, Happened
 from failgate.gate.journal import record_event
 from failgate.gate.known_rules import KnownRules
 from failgate.gate.observing import Observing
+from failgate.gate.pace import Pace
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.gate.queue import Queue
 from failgate.gate.steady import SteadyTime
@@ -41,7 +42,8 @@ class GateLimits:
     `default_ttl_seconds` is how long a request waits when it does not say; `max_ttl_seconds` shortens a longer wish;
     `use_within_seconds` is how long an approval may wait to be used; `argv_bytes` bounds all arguments together. Of
     `max_pending` requests that wait, `max_pending_each` may be of one requester. Where `allow_observing` is off, no
-    owner lets commands run that are only observed.
+    owner lets commands run that are only observed. `read_us` is how long a request is shown before an approval of it
+    counts, microseconds; 0 asks for nothing (`pace.py`).
     """
 
     default_ttl_seconds: int = 60
@@ -53,6 +55,7 @@ class GateLimits:
     max_pending_each: int = 1000
     max_pending_bytes: int = 256 * 1024 * 1024
     allow_observing: bool = True
+    read_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,11 @@ class Parts:
     familiar: Familiar
     asked: Asked | None = None
     observing: Observing | None = None
+    pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the memory of what is shown to whom."""
+        object.__setattr__(self, "pace", Pace(self.limits.read_us))
 
     def use_within_us(self, terms: Terms) -> int:
         """Return how long an approval on `terms` may wait to be used."""

@@ -132,7 +132,7 @@ def test_an_operator_who_forbids_it_ends_what_runs(server: Server) -> None:
     with program(server, token) as bot:
         assert ask(bot, "make")["state"] == "approved"
     server.stop()
-    server.config.write_text(server.config.read_text() + "\n[gate]\nallow_observing = false\n")
+    server.config.write_text(server.config.read_text().replace("[gate]\n", "[gate]\nallow_observing = false\n"))
     server.start()
     with program(server, token) as bot:
         assert ask(bot, "make")["state"] == "pending"

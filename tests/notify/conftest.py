@@ -178,6 +178,8 @@ host = "127.0.0.1"
 port = {mailbox.port}
 sender = "Failgate <f@acme.example>"
 tls = "none"
+[gate]
+read_for = "0s"
 {settings}
 """)
 
