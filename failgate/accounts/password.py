@@ -20,18 +20,12 @@ would be as good.
 Source: NIST SP 800-63B-4 section 3.1.1.2; ASVS 5.0 6.2.1 to 6.2.12, 11.4.2; RFC 9106.
 """
 
-import asyncio
 import base64
-import contextlib
 import gzip
 import itertools
-import os
 import secrets
-import sys
-import threading
 import unicodedata
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -40,6 +34,7 @@ from typing import Final, TypeVar
 import argon2
 
 from failgate.accounts.context_words import LEAST_REST, without, words_of_address
+from failgate.accounts.hashing_threads import HashingThreads
 from failgate.accounts.imported_hash import fits_imported, is_imported_hash
 from failgate.base.errors import BadInput, TooManyRequests
 
@@ -48,7 +43,6 @@ R = TypeVar("R")
 MIN_CHARACTERS: Final = 15
 MAX_CHARACTERS: Final = 1024
 THREADS: Final = 2
-NICENESS: Final = 10  # a tenth of the share of a thread with 0
 MAX_WAITING: Final = 256  # hashes; at 0.1 s each on two threads the last of them waits 15 s
 SALT_BYTES: Final = 24  # of a hash of the password as it was received
 NFC_SALT_BYTES: Final = 16  # of one of its NFC: nothing else in the stored text tells the two apart
@@ -125,7 +119,8 @@ class Passwords:
         # What an unknown account is checked against: no password fits it, and the work is the same.
         salt, digest = (_unpadded(secrets.token_bytes(size)) for size in (SALT_BYTES, 32))
         self._nobodys_hash = f"$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${digest}"
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2", initializer=_give_way)
+        self._wanted = argon2.Parameters(argon2.Type.ID, 19, SALT_BYTES, 32, passes, memory_kib, lanes)
+        self._threads = HashingThreads(THREADS, memory_kib * 1024)
         self._waiting = 0
 
     async def hash(self, password: str) -> str:
@@ -146,20 +141,21 @@ class Passwords:
 
     def close(self) -> None:
         """Let the running hashes end and release the threads."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.close()
 
     def _verify(self, stored: str | None, password: str, imported_cost: int) -> Verdict:
         if len(password) > MAX_CHARACTERS * 4 or any(0xD800 <= ord(character) <= 0xDFFF for character in password):
             stored, password = None, ""
         is_imported = is_imported_hash(stored)
         fits_as_imported = fits_imported(stored if is_imported else None, password, imported_cost)
-        known = stored if stored is not None and _is_argon2id(stored) else self._nobodys_hash
+        cost = _argon2id_cost(stored) if stored is not None else None
+        known, cost = (stored, cost) if stored is not None and cost is not None else (self._nobodys_hash, self._wanted)
         try:
-            self._hasher.verify(known, normalise(password) if _is_of_nfc(known) else password)
+            self._hasher.verify(known, normalise(password) if cost.salt_len == NFC_SALT_BYTES else password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return Verdict(fits=fits_as_imported, is_outdated=is_imported)
         fits = known is stored
-        return Verdict(fits=fits, is_outdated=fits and self._hasher.check_needs_rehash(known))
+        return Verdict(fits=fits, is_outdated=fits and cost != self._wanted)
 
     async def _in_thread(self, work: Callable[[], R]) -> R:
         if self._waiting >= MAX_WAITING:
@@ -167,45 +163,33 @@ class Passwords:
                 "Too many people sign in at this moment.", hint="Try again in a few seconds.", retry_after_seconds=5
             )
         self._waiting += 1
-        loop = asyncio.get_running_loop()
-        future = self._threads.submit(work)
         # Counted until the thread is done with it, also when the caller has left.
-        future.add_done_callback(lambda _: self._tell_finished(loop))
-        return await asyncio.wrap_future(future)
-
-    def _tell_finished(self, loop: asyncio.AbstractEventLoop) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody counts any more
-            loop.call_soon_threadsafe(self._finished)
+        return await self._threads.run(work, self._finished)
 
     def _finished(self) -> None:
         self._waiting -= 1
 
 
-def _give_way() -> None:
-    """Let this thread run when nothing else of the machine wants to: a storm of sign-ins delays no decision.
-
-    Linux alone has a niceness for each thread; elsewhere the number could name another process.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            thread = threading.get_native_id()
-            own = os.getpriority(os.PRIO_PROCESS, thread)  # a superuser's thread could rise above its own server
-            os.setpriority(os.PRIO_PROCESS, thread, max(own, NICENESS))
-
-
-def _is_argon2id(stored: str) -> bool:
+def _argon2id_cost(stored: str) -> argon2.Parameters | None:
+    """Return how `stored` was made; None when it is no Argon2id hash, or asks for more than a stored one ever does."""
     if not stored.startswith("$argon2id$"):
-        return False
-    try:
-        cost = argon2.extract_parameters(stored)
-    except argon2.exceptions.InvalidHashError:
-        return False
+        return None
+    head, _, digest = stored.rpartition("$")
+    head, _, salt = head.rpartition("$")
+    cost = _parameters(head, len(salt), len(digest))
+    if cost is None:
+        return None
     memory, passes, lanes = _MAX_PARAMETERS
-    return cost.memory_cost <= memory and cost.time_cost <= passes and cost.parallelism <= lanes
+    return cost if cost.memory_cost <= memory and cost.time_cost <= passes and cost.parallelism <= lanes else None
 
 
-def _is_of_nfc(stored: str) -> bool:
-    return argon2.extract_parameters(stored).salt_len == NFC_SALT_BYTES
+@lru_cache(maxsize=16)
+def _parameters(head: str, salt_characters: int, digest_characters: int) -> argon2.Parameters | None:
+    """Return what stands in an Argon2 hash that begins with `head`. Of salt and digest only the lengths are kept."""
+    try:
+        return argon2.extract_parameters(f"{head}${'A' * salt_characters}${'A' * digest_characters}")
+    except argon2.exceptions.InvalidHashError:
+        return None
 
 
 def _is_made_of(folded: str, words: Collection[str]) -> bool:

@@ -11,12 +11,12 @@ import bcrypt
 import pytest
 
 from failgate.accounts.context_words import words_of
+from failgate.accounts.hashing_threads import NICENESS
 from failgate.accounts.imported_hash import check_imported_hash
 from failgate.accounts.password import (
     MAX_CHARACTERS,
     MAX_WAITING,
     MIN_CHARACTERS,
-    NICENESS,
     Passwords,
     Verdict,
     check_new_password,
