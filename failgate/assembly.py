@@ -268,12 +268,8 @@ async def _build(
         tokens=tokens,
         scim=scim,
         setup_links=SetupLinks(
-            db,
-            audit,
-            clock,
-            accounts=accounts,
-            passwords=people.passwords,
-            found_workspace=workspaces.create_within,
+            db, audit, clock,
+            accounts=accounts, passwords=people.passwords, found_workspace=workspaces.create_within,
         ),
         sign_in_links=SignInLinks(clock),
         invitations=invitations,
@@ -320,7 +316,7 @@ async def _build(
         first_answers=FirstAnswers(db, clock.now_us),
         is_demo=is_demo,
         opened_us=clock.now_us(),
-    )
+    )  # fmt: skip
 
 
 async def _witnessing(config: Config, db: Database, audit: AuditLog, clock: Clock, outbound: Outbound) -> Witnessing:
