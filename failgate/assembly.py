@@ -159,6 +159,7 @@ async def _build(
         argv_bytes=config.limits.argv.bytes,
         max_pending_each=config.gate.waiting_per_agent,
         read_us=config.gate.read_for.us,
+        at_once=config.gate.approve_at_once,
         allow_observing=config.gate.allow_observing,
     )
     feed = Feed()

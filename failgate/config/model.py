@@ -214,6 +214,7 @@ class GateSection(Section, frozen=True):
     max_ttl: Annotated[Duration, Between("1s", "24h")] = Duration("24h")
     use_within: Annotated[Duration, Between("1s", "24h")] = Duration("60s")
     read_for: Annotated[Duration, Between("0s", "10s")] = Duration("500ms")
+    approve_at_once: Annotated[int, Between(0, 100)] = 10
     waiting_per_agent: Annotated[int, Between(1, 20_000)] = 1000
     allow_observing: bool = True
 

@@ -5,6 +5,9 @@ approval counts once its request was shown to the same session for the time of i
 passed since the session's last approval: a hundred requests that were opened together are not approved together. What
 was not shown, or is not remembered any more, has to be opened first. A denial waits for nothing.
 
+Of requests that take no more than a click a few may be approved at once, as somebody does who has read their list: so
+many, and one more for each such time that passes.
+
 It is kept in memory: after a restart a page shows anew what it shows. Source: ASVS 5.0 2.4.2.
 """
 
@@ -59,11 +62,16 @@ class _Shown:
 
 @dataclass(slots=True)
 class Pace:
-    """What was shown to whom, since when, and who approved last when. With `read_us` 0 nothing has to be shown."""
+    """What was shown to whom, since when, and who approved last when. With `read_us` 0 nothing has to be shown.
+
+    `at_once` is how many approvals of a session, by a click alone, ask for nothing.
+    """
 
     read_us: int = 0
+    at_once: int = 0
     _shown: OrderedDict[tuple[str, str], _Shown] = field(default_factory=OrderedDict[tuple[str, str], _Shown])
     _approved_us: OrderedDict[str, int] = field(default_factory=OrderedDict[str, int])
+    _free_us: OrderedDict[str, int] = field(default_factory=OrderedDict[str, int])  # when all of `at_once` are back
 
     def show(self, principal: Principal, digest: str, now_us: int) -> None:
         """Remember that the request of this digest is shown to a person from now on, unless it was before."""
@@ -85,6 +93,9 @@ class Pace:
         if not self.read_us:
             return
         session, least_us = _session_of(principal), self.least_us(challenge)
+        if challenge == "click" and self._is_free(session, now_us):
+            _note(self._approved_us, session, now_us)
+            return
         known = self._known(session, digest)
         passed_us = None
         if known.since_us is not None:
@@ -92,10 +103,17 @@ class Pace:
         if passed_us is None or passed_us < least_us:
             is_first, known.is_told = not known.is_told, True
             raise TooSoon(passed_us, least_us, is_first=is_first)
-        self._approved_us[session] = now_us
-        self._approved_us.move_to_end(session)
-        if len(self._approved_us) > MOST_SESSIONS:
-            self._approved_us.popitem(last=False)
+        _note(self._approved_us, session, now_us)
+
+    def _is_free(self, session: str, now_us: int) -> bool:
+        """Tell whether one more approval of the session is among those at once, and count it then."""
+        if not self.at_once:
+            return False
+        latest_us = now_us + self.at_once * self.read_us  # also for a clock that went back
+        back_us = max(now_us, min(self._free_us.get(session, 0), latest_us))
+        is_free = back_us + self.read_us <= latest_us
+        _note(self._free_us, session, back_us + self.read_us if is_free else back_us)
+        return is_free
 
     def _known(self, session: str, digest: str) -> _Shown:
         """Return what is known of a session and a request, without forgetting more than has to be."""
@@ -103,6 +121,13 @@ class Pace:
         if len(self._shown) > MOST_SHOWN:
             self._shown.popitem(last=False)
         return known
+
+
+def _note(of_sessions: OrderedDict[str, int], session: str, at_us: int) -> None:
+    of_sessions[session] = at_us
+    of_sessions.move_to_end(session)
+    if len(of_sessions) > MOST_SESSIONS:
+        of_sessions.popitem(last=False)
 
 
 def _session_of(principal: Principal) -> str:

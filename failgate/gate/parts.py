@@ -43,7 +43,7 @@ class GateLimits:
     `use_within_seconds` is how long an approval may wait to be used; `argv_bytes` bounds all arguments together. Of
     `max_pending` requests that wait, `max_pending_each` may be of one requester. Where `allow_observing` is off, no
     owner lets commands run that are only observed. `read_us` is how long a request is shown before an approval of it
-    counts, microseconds; 0 asks for nothing (`pace.py`).
+    counts, microseconds; 0 asks for nothing; `at_once` approvals by a click do not ask either (`pace.py`).
     """
 
     default_ttl_seconds: int = 60
@@ -56,6 +56,7 @@ class GateLimits:
     max_pending_bytes: int = 256 * 1024 * 1024
     allow_observing: bool = True
     read_us: int = 0
+    at_once: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Parts:
 
     def __post_init__(self) -> None:
         """Make the memory of what is shown to whom."""
-        object.__setattr__(self, "pace", Pace(self.limits.read_us))
+        object.__setattr__(self, "pace", Pace(self.limits.read_us, self.limits.at_once))
 
     def use_within_us(self, terms: Terms) -> int:
         """Return how long an approval on `terms` may wait to be used."""

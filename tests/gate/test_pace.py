@@ -188,3 +188,35 @@ def test_without_a_floor_nothing_has_to_be_shown_and_programs_are_shown_nothing(
     pace = Pace(READ_US)
     pace.show(agent(), "a", 0)
     assert not pace._shown
+
+
+def test_a_few_that_take_a_click_are_approved_at_once_and_more_at_a_persons_pace() -> None:
+    pace, ann, bob = Pace(READ_US, at_once=3), someone(), someone()
+    for number in range(3):
+        pace.approve(ann, str(number), "click", 1_000_000)
+    with pytest.raises(TooSoon, match="not shown"):
+        pace.approve(ann, "3", "click", 1_000_000)
+    pace.approve(bob, "3", "click", 1_000_000)  # a session of its own
+    pace.approve(ann, "3", "click", 1_000_000 + READ_US)  # one is back
+    with pytest.raises(TooSoon):
+        pace.approve(ann, "4", "click", 1_000_000 + READ_US)
+    at_us = 100_000_000
+    for number in range(3):  # no more than three are ever saved up
+        pace.approve(ann, f"later {number}", "click", at_us)
+    with pytest.raises(TooSoon):
+        pace.approve(ann, "later 3", "click", at_us)
+
+
+@pytest.mark.parametrize("challenge", [one for one in CHALLENGES if one != "click"])
+def test_what_takes_more_than_a_click_is_never_among_them(challenge: Any) -> None:
+    with pytest.raises(TooSoon, match="not shown"):
+        Pace(READ_US, at_once=100).approve(someone(), "a", challenge, 1_000_000)
+
+
+def test_a_clock_that_went_back_gives_nothing_and_holds_nobody_for_long() -> None:
+    pace, ann = Pace(READ_US, at_once=2), someone()
+    for _ in range(2):
+        pace.approve(ann, "a", "click", 900_000_000)
+    with pytest.raises(TooSoon):
+        pace.approve(ann, "b", "click", 1_000_000)
+    pace.approve(ann, "b", "click", 1_000_000 + READ_US)

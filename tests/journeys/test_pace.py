@@ -19,7 +19,7 @@ LONG = 5.0  # seconds: no busy machine takes that between two requests
 
 @contextlib.contextmanager
 def housed(folder: Path, read_for: str) -> Iterator[House]:
-    config = f'[gate]\nread_for = "{read_for}"\n'
+    config = f'[gate]\nread_for = "{read_for}"\napprove_at_once = 0\n'
     with team.served(Server(folder / "data", config=config)) as server, browser() as chromium:
         with House(server, chromium) as one:
             yield one
