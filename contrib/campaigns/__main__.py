@@ -15,9 +15,11 @@ import c05_full
 import c06_lost
 import c07_order
 import c08_model
+import c10_document
 import c12_sockets
 import c13_slow
 import c15_backups
+from c10_document import NoSchemathesis
 from campaign import LEVELS, Campaign, Verdict, carry_out
 from postgres import NoPostgres
 from small_disk import NoSmallDisk
@@ -31,6 +33,7 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     c06_lost.CAMPAIGN,
     c07_order.CAMPAIGN,
     c08_model.CAMPAIGN,
+    c10_document.CAMPAIGN,
     c12_sockets.CAMPAIGN,
     c13_slow.CAMPAIGN,
     c15_backups.CAMPAIGN,
@@ -59,7 +62,7 @@ def main() -> int:
             verdicts.append(carry_out(known[name], folder / name, asked.level, asked.seed, asked.count))
             if not asked.as_json:
                 print(_line(verdicts[-1]), flush=True)
-    except (NoPostgres, NoSmallDisk) as error:
+    except (NoPostgres, NoSchemathesis, NoSmallDisk) as error:
         print(error, file=sys.stderr)
         return MISSING
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import json
 import os
 import random
@@ -211,6 +212,8 @@ async def held(hall: Hall, seen: Seen, seconds: float, idle_count: int, each_sec
         ]
         for one in slow:
             one.read_no_more()
+        gc.collect()
+        gc.freeze()  # what is measured is the server, not what this process looks through now and then
         beside = [asyncio.create_task(hall.churn()), asyncio.create_task(hall.weigh())]
         await hall.speak(agents, seconds, each_second)
         deadline = time.monotonic() + min(SETTLE_SECONDS, max(seconds, 3.0))

@@ -78,6 +78,13 @@ def deaf() -> None:
     Subscription.offer = offer_most
 
 
+def silent_document() -> None:
+    """Describe no answer but the good one."""
+    from failgate.web.api import openapi
+
+    openapi.answers_of = lambda _: None
+
+
 def hurried() -> None:
     """No fault: bodies have two seconds, so that the smallest level need not wait for ten."""
     from failgate.web import forms
@@ -86,7 +93,7 @@ def hurried() -> None:
 
 
 FAULTS: dict[str, Callable[[], None]] = {
-    one.__name__: one for one in (late_commit, no_leaf, forgetful, patient, deaf, hurried)
+    one.__name__: one for one in (late_commit, no_leaf, forgetful, patient, deaf, silent_document, hurried)
 }
 
 if __name__ == "__main__":

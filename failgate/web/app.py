@@ -21,7 +21,7 @@ from litestar.serialization import encode_json
 
 from failgate.access.permission import Permission
 from failgate.base.errors import FailgateError, StartRefused
-from failgate.web.api.openapi import openapi_config, operation_of, problem_responses, security_of
+from failgate.web.api.openapi import answers_of, openapi_config, operation_of, security_of
 from failgate.web.api.policy_reports import PolicyReports
 from failgate.web.asgi import App, Receive, Scope, Send
 from failgate.web.context import visit_in
@@ -223,7 +223,7 @@ def _handler(door: Door) -> BaseRouteHandler:
         include_in_schema=door.is_documented,
         operation_id=door.name.replace(".", "_").replace("-", "_"),
         operation_class=operation_of(door),
-        responses=problem_responses(door),
+        responses=answers_of(door),
         security=security_of(door),
         tags=[door.tag],
     )(door.handler)

@@ -163,7 +163,9 @@ def test_usage_is_shown_and_what_is_held_stays(house: House) -> None:
     held = sealed(house.key, b"ValueError: evidence\n")
     usage = got(house.key, "usage")
     assert (usage["reports"] >= 1, usage["bytes_stored"] > 0, usage["days"][-1]["reports"] >= 1) == (True, True, True)
-    assert house.key.get("/api/v1/workspaces/acme/usage.csv").text.startswith("day,reports,commands")
+    exported = house.key.get("/api/v1/workspaces/acme/usage.csv")
+    assert exported.text.startswith("day,reports,commands")
+    assert exported.headers["content-type"] == "text/csv; charset=utf-8"
     shown = house.admin.get("/w/acme/usage")
     assert (shown.status_code, "Stored bytes" in shown.text) == (200, True)
     for path in ("settings", "settings/retention", f"reports/{held}", f"reports/{held}/hold"):

@@ -50,6 +50,17 @@ _PROBLEMS = {
 }
 
 
+_RAW_BODIES = frozenset({"reports.upload", "recordings.extend"})
+_OTHER_ANSWERS = {  # what is no JSON, by the name of its door
+    "reports.download": "application/octet-stream",
+    "usage.export": "text/csv",
+    "recordings.download": "application/x-asciicast",
+    "audit.checkpoint": "text/plain",
+    "audit.tile": "application/octet-stream",
+}
+_PROOFS = frozenset({"audit.inclusion", "audit.consistency"})  # of a size that the log may not have
+
+
 class _Unserved(Router):
     """Registers nothing: the document is served by doors of our own, which have a permission."""
 
@@ -91,14 +102,22 @@ def security_of(door: Door) -> list[dict[str, list[str]]]:
     return [{names[credential]: []} for credential in sorted(door.accepted)]
 
 
-def problem_responses(door: Door) -> dict[int, ResponseSpec] | None:
-    """Return the problems that `door` may answer, for the document."""
+def answers_of(door: Door) -> dict[int, ResponseSpec] | None:
+    """Return the problems that `door` may answer, and what it answers when that is no JSON, for the document."""
     if not door.is_documented:
         return None
     statuses = {400, 401, 403, 404, 429, 503} | (set() if door.is_safe else {409, 413, 415, 422})
+    if door.name in _PROOFS:
+        statuses.add(422)
     if door.permission.startswith("public:"):
         statuses = {400, 503}
-    return {
+    other = _OTHER_ANSWERS.get(door.name)
+    content = (
+        {}
+        if other is None
+        else {door.status: ResponseSpec(bytes, description="The bytes.", media_type=other, generate_examples=False)}
+    )
+    return content | {
         status: ResponseSpec(
             data_container=Problem,
             description=_PROBLEMS[status],
@@ -144,7 +163,7 @@ class _Upload(_InWorkspace):
 
 def operation_of(door: Door) -> type[Operation]:
     """Return the class that describes `door`."""
-    if door.method == "PUT":
+    if door.name in _RAW_BODIES:
         return _Upload
     return _InWorkspace if "{workspace}" in door.path else Operation
 

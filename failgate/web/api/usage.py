@@ -30,7 +30,7 @@ async def export(request: Asking) -> Response[bytes]:
     used = await services_of(request).usage.read(visit_of(request).here().id, CSV_DAYS)
     text = csv_of([_COLUMNS, *(tuple(getattr(day_view(day), name) for name in _COLUMNS) for day in used.days)])
     headers = {"content-disposition": 'attachment; filename="usage.csv"', "x-content-type-options": "nosniff"}
-    return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text.encode(), media_type="text/csv", headers=headers)
 
 
 async def change_limit(request: Asking, data: JSONBody[SetLimit], idempotency_key: IdempotencyKey = None) -> QuotaView:

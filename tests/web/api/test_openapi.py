@@ -55,6 +55,23 @@ async def test_bodies_and_answers_are_typed(server):
     assert {"token", "session"} == set(document["components"]["securitySchemes"])
 
 
+async def test_what_is_no_json_is_described_as_what_it_is(server):
+    async with server.client() as client:
+        paths = (await client.get("/api/openapi.json")).json()["paths"]
+    where = "/api/v1/workspaces/{workspace}"
+
+    def answer(path: str) -> list[str]:
+        return list(paths[f"{where}{path}"]["get"]["responses"]["200"]["content"])
+
+    assert answer("/audit/checkpoint") == ["text/plain"]
+    assert answer("/usage.csv") == ["text/csv"]
+    assert answer("/recordings/{id}/cast") == ["application/x-asciicast"]
+    assert answer("/reports/{id}/artifacts/{sha256}") == ["application/octet-stream"]
+    terms = paths[f"{where}/rule-terms"]["put"]["requestBody"]["content"]
+    assert list(terms) == ["application/json"]
+    assert "422" in paths[f"{where}/audit/proof/consistency"]["get"]["responses"]
+
+
 async def test_no_page_and_no_operation_is_in_the_document(server):
     async with server.client() as client:
         document = (await client.get("/api/openapi.json")).json()
