@@ -78,6 +78,11 @@ def _joined(sql: str, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, Sequ
 
 
 @lru_cache(maxsize=256)
+def _is_plain_insert(sql: str) -> bool:
+    return _PLAIN_INSERT.fullmatch(sql) is not None
+
+
+@lru_cache(maxsize=256)
 def _of_many(sql: str, width: int) -> str:
     head, _, row = sql.rpartition("(")
     return f"{head}{', '.join([f'({row}'] * width)}"
@@ -135,7 +140,7 @@ class SqliteWriter:
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement for each of `rows` on the calling thread; rows of a plain INSERT share statements."""
         try:
-            if _PLAIN_INSERT.fullmatch(sql) is None:
+            if not _is_plain_insert(sql):
                 self._connection.executemany(sql, rows)
             else:
                 for text, values in _joined(sql, rows):
