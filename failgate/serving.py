@@ -12,7 +12,9 @@ from failgate.base.sweeping import Sweep, Sweeping
 from failgate.redaction import RULES_VERSION
 from failgate.roster import Services
 from failgate.unlisted import tell_unlisted
+from failgate.wire.recordings import SILENT_SECONDS
 
+LISTEN_SECONDS = 5.0  # between two looks for recorders that fell silent
 log = get_logger("failgate.serving")
 
 
@@ -51,6 +53,16 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     sweeping = Sweeping(_sweeps(services), at_start=services.artifacts.sweep_orphans)
     sweeping.start()
     stack.push_async_callback(sweeping.close)
+    listening = Sweeping(
+        (services.recording_room.recordings.sweep,), at_start=_let_recorders_be_heard, every_seconds=LISTEN_SECONDS
+    )
+    listening.start()
+    stack.push_async_callback(listening.close)
+
+
+async def _let_recorders_be_heard() -> None:
+    """Wait as long as a recorder may be silent: of the time before the start nobody knows who spoke."""
+    await asyncio.sleep(SILENT_SECONDS)
 
 
 def _sweeps(services: Services) -> Sequence[Sweep]:
@@ -71,7 +83,6 @@ def _sweeps(services: Services) -> Sequence[Sweep]:
         services.deletion.sweep,
         services.report_room.retention.sweep,
         services.notifications.outbox.sweep,
-        services.recording_room.recordings.sweep,
         services.gate.glass.remind,
     )
 

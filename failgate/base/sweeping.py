@@ -14,10 +14,11 @@ log = get_logger("failgate.sweeping")
 
 
 class Sweeping:
-    """Calls each of the sweeps every half minute; one that fails is logged and stops no other."""
+    """Calls each of the sweeps every half minute, or as it is told; one that fails is logged and stops no other."""
 
-    def __init__(self, sweeps: Sequence[Sweep], *, at_start: Sweep) -> None:
+    def __init__(self, sweeps: Sequence[Sweep], *, at_start: Sweep, every_seconds: float = SWEEP_SECONDS) -> None:
         """Sweep with `sweeps`, and once, when it starts, with `at_start`."""
+        self._every_seconds = every_seconds
         self._sweeps = sweeps
         self._due: Sequence[Sweep] = (at_start,)
         self._background = Background("sweeping", self._step)
@@ -34,7 +35,7 @@ class Sweeping:
     async def _step(self) -> None:
         await self._sweep(self._due)
         self._due = self._sweeps
-        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.sleep(self._every_seconds)
 
     async def _sweep(self, sweeps: Sequence[Sweep]) -> None:
         for sweep in sweeps:

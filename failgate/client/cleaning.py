@@ -22,6 +22,10 @@ class Clean(NamedTuple):
     content: bytes
 
 
+class Due(NamedTuple):
+    """Here everything leaves that is no beginning of a secret; a gap without a size comes out behind it."""
+
+
 class _Entry:
     """A piece on its way: what is clean of it already, and whether that is all."""
 
@@ -51,6 +55,10 @@ class _Lane:
 
     def enter(self, at_us: int) -> _Entry:
         return _Entry(at_us, 0, self)
+
+    def settle(self) -> None:
+        """Let go what stays as it is whatever follows."""
+        self._give(self._stream.settle())
 
     def finish(self) -> None:
         """Let everything go; what follows is another text."""
@@ -106,7 +114,7 @@ class _Lane:
         return len(kept_escapes(raw))
 
 
-def cleaned(pieces: Iterable[Piece | Gap], scanner: Scanner, rules: "Counter[str]") -> Iterator[Clean | Gap]:
+def cleaned(pieces: Iterable[Piece | Gap | Due], scanner: Scanner, rules: "Counter[str]") -> Iterator[Clean | Gap]:
     """Yield `pieces` without secrets; count in `rules` what was found. At most about a MiB waits at any time."""
     lanes: dict[int, _Lane] = {}
     order: deque[_Entry] = deque()
@@ -118,6 +126,16 @@ def cleaned(pieces: Iterable[Piece | Gap], scanner: Scanner, rules: "Counter[str
             yield from _done(order)
             waiting = 0
             yield piece
+            continue
+        if isinstance(piece, Due):
+            for lane in lanes.values():
+                lane.settle()
+            yield from _done(order)
+            if order and order[0].clean:
+                first = order[0]
+                yield Clean(first.at_us, bytes(first.clean))
+                first.clean.clear()
+            yield Gap(0)
             continue
         lane = lanes.get(piece.stream) or lanes.setdefault(piece.stream, _Lane(scanner, rules))
         entry = lane.enter(piece.at_us)

@@ -1,8 +1,8 @@
 """The process beside a recorded shell: redacts what was shown, chains it in chunks and sends them while it runs.
 
 It stands apart so that a shell that is killed is recorded to its end: what came until then is sent, and the recording
-is ended as broken off. What leaves this machine is redacted; whole lines go within a second, a line that is still being
-written when nothing came for `UNFINISHED_SECONDS`, so that a secret that is typed is seen whole.
+is ended as broken off. What leaves this machine is redacted, and leaves within a second, whether its line has ended or
+not: only what may still become a secret waits for what follows, in memory, however long that takes.
 
 The shell's side is `Tap`: frames through a pipe, which is full when nothing can be sent: then the shell waits.
 """
@@ -26,16 +26,14 @@ from failgate.base.errors import FailgateError
 from failgate.base.links import next_link
 from failgate.client.answer import Lost
 from failgate.client.asciicast import CastWriter
-from failgate.client.cleaning import cleaned
+from failgate.client.cleaning import Clean, Due, cleaned
 from failgate.client.exits import Refused
 from failgate.client.http import Api
-from failgate.client.output import STDOUT, Gap, Output, Piece
+from failgate.client.output import STDOUT, Output, Piece
 from failgate.redaction import Scanner, redact
 
 CHUNK_BYTES: Final = 256 * 1024
 SEND_SECONDS: Final = 0.8
-UNFINISHED_SECONDS: Final = 10.0
-LONGEST_LINE_BYTES: Final = 48 * 1024
 HEARTBEAT_SECONDS: Final = 10.0
 LAST_SECONDS: Final = 60.0  # for the rest, once the shell has ended
 _QUIET_SECONDS: Final = 0.1
@@ -43,8 +41,6 @@ _MOMENT_US: Final = 20_000
 _MOST_WAITING: Final = 8  # chunks on their way: what was recorded before is sent while more is redacted
 _PIPE_BYTES: Final = 1024 * 1024
 _PIECE: Final = 1024 * 1024
-_KEY_BEGINS, _KEY_ENDS = b"-----BEGIN ", b"-----END "
-_LONGEST_KEY: Final = 16 * 1024
 _HEAD: Final = struct.Struct("<BQI")
 _OUTPUT, _SIZE, _MARK, _END = b"orme"
 
@@ -243,10 +239,6 @@ class Recording:
         self._beside: deque[tuple[int, int, str]] = deque()
         self._exit_code: int | None = None
         self._held = b""
-        self._line: list[Piece] = []
-        self._line_bytes = 0
-        self._came_at = 0.0
-        self._tail = b""
         self._due_at: float | None = None
 
     def run(self) -> None:
@@ -263,7 +255,7 @@ class Recording:
         rules: Counter[str] = Counter()
         self._sending.start()
         for item in cleaned(self._pieces(), self._scanner, rules):
-            if isinstance(item, Gap):
+            if not isinstance(item, Clean):
                 self._put_beside(writer, None)
                 self._send()
                 continue
@@ -296,38 +288,30 @@ class Recording:
             else:
                 writer.mark(at_us, redact(text, self._scanner).text)
 
-    def _pieces(self) -> Iterator[Piece | Gap]:
-        """Yield what was shown, a line's beginning when its end is there; a gap without a size where all of it may go.
-
-        A line may hold a secret that is still being written: it waits for its end, for a long silence, or until it is
-        longer than secrets are.
-        """
+    def _pieces(self) -> Iterator[Piece | Due]:
+        """Yield what was shown, and where it is due that all of it leaves that may."""
         poll = select.poll()
         poll.register(self._reading, select.POLLIN)
         while True:
             if not poll.poll(_QUIET_SECONDS * 1000):
-                if self._line and time.monotonic() - self._came_at >= UNFINISHED_SECONDS:
-                    yield from self._let_go(self._line)
-                    self._line = []
-                    yield Gap(0)
-                elif self._may_go():
-                    yield Gap(0)
+                if self._is_due():
+                    yield Due()
                 self._sending.be_heard()
                 continue
             came = os.read(self._reading, _PIECE)
             if not came:
-                yield from self._let_go(self._line)
                 return
             for kind, at_us, content in _joined(self._frames(came)):
-                if kind == _OUTPUT:
-                    yield from self._let_go(self._ended_lines(at_us, content))
-                elif kind == _END:
+                if kind == _END:
                     self._exit_code = int(content)
+                    continue
+                self._due_at = self._due_at or time.monotonic() + SEND_SECONDS
+                if kind == _OUTPUT:
+                    yield Piece(at_us, STDOUT, content)
                 else:
-                    self._due_at = self._due_at or time.monotonic() + SEND_SECONDS
                     self._beside.append((at_us, kind, content.decode("utf-8", "replace")))
-            if self._may_go():
-                yield Gap(0)
+            if self._is_due():
+                yield Due()
 
     def _frames(self, came: bytes) -> Iterator[tuple[int, int, bytes]]:
         """Yield the frames that are whole now: kind, microseconds since the start, content."""
@@ -341,34 +325,9 @@ class Recording:
             at = end
         self._held = held[at:]
 
-    def _ended_lines(self, at_us: int, content: bytes) -> list[Piece]:
-        """Return what may be looked at with `content`: all up to the end of a line, or a line that is too long."""
-        self._came_at = time.monotonic()
-        end = max(content.rfind(b"\n"), content.rfind(b"\r")) + 1
-        self._line_bytes += len(content)
-        if not end:
-            self._line.append(Piece(at_us, STDOUT, content))
-            if self._line_bytes < LONGEST_LINE_BYTES:
-                return []
-            ended, self._line, self._line_bytes = self._line, [], 0
-            return ended
-        ended = [*self._line, Piece(at_us, STDOUT, content[:end])]
-        self._line = [Piece(at_us, STDOUT, content[end:])] if end < len(content) else []
-        self._line_bytes = len(content) - end
-        return ended
-
-    def _let_go(self, pieces: list[Piece]) -> Iterator[Piece]:
-        for piece in pieces:
-            self._due_at = self._due_at or time.monotonic() + SEND_SECONDS
-            self._tail = (self._tail + piece.content)[-_LONGEST_KEY:]
-            yield piece
-
-    def _may_go(self) -> bool:
-        """Tell whether all that was let go is due and may leave: not in the middle of a private key."""
+    def _is_due(self) -> bool:
+        """Tell, once, that something waits for as long as it may."""
         if self._due_at is None or time.monotonic() < self._due_at:
-            return False
-        key = self._tail.rfind(_KEY_BEGINS)
-        if key >= 0 and self._tail.find(_KEY_ENDS, key) < 0:
             return False
         self._due_at = None
         return True

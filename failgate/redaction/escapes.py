@@ -20,6 +20,13 @@ _HIDING: Final = re.compile(  # colours are left out: they stand everywhere, and
     + _STRING
     + rb")|(?!\[[0-?]*m)(?:\[[0-?]{0,64}[ -/]{0,8}[A-Za-z]|[ -/]{0,4}[0-9A-Za-z])(?=[0-9A-Za-z]))"
 )
+HIDING_END: Final = re.compile(rb"\x1b(?!\[[0-?]*m)(?:\[[0-?]{0,64}[ -/]{0,8}[A-Za-z]|[ -/]{0,4}[0-9A-Za-z])\Z")
+"""A sequence at the very end whose last letter may be the first of what follows."""
+UNFINISHED: Final = re.compile(
+    rb"(?:\x1b(?:\[[0-?]{0,64}[ -/]{0,8}|\][^\x07\x1b]{0,2048}\x1b?|[PX^_][^\x1b]{0,2048}\x1b?|[ -/]{0,4})"
+    rb"|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z"
+)
+"""A sequence, or a character, whose end is missing."""
 _TERMINATORS: Final = (b"\x1b\\", b"\x07")
 
 

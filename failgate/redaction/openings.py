@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from failgate.redaction.rules import Rule
 
-_LONGEST_COUNT = 12  # more repetitions than this are not counted: each costs states of the automaton
+_LONGESTCOUNT = 12  # more repetitions than this are not counted: each costs states of the automaton
 _WIDEST = 256  # what repeats more often than this ends the simpler pattern
 _FARTHEST = 128  # and so does what lies farther than this: it bounds how much text a hit points at
-_COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
+COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
 _ASSERTIONS = ("(?=", "(?!", "(?<=", "(?<!")
-_ONE = re.compile(r"\[\^?(?:\\.|[^\]\\])+\]|\\(?:[dwsrnt]|[^A-Za-z0-9])|[^\\\[\](){}|?*+^$.]")
+ONE = re.compile(r"\[\^?(?:\\.|[^\]\\])+\]|\\(?:[dwsrnt]|[^A-Za-z0-9])|[^\\\[\](){}|?*+^$.]")
 _EDGE = ("\\A", "\\Z")
 
 
@@ -91,20 +91,20 @@ class _Reader:
         if self.rest()[:1] == "?":
             self._at += 1
             return one._replace(pattern=f"(?:{one.pattern})?", least="")
-        count = _COUNT.match(self._pattern, self._at)
+        count = COUNT.match(self._pattern, self._at)
         if count is None:
             return one
         self._at = count.end()
         least = int(count[1] or 0)
         most = int(count[3]) if count[3] else sys.maxsize if count[2] else least
-        few = min(least, _LONGEST_COUNT)
+        few = min(least, _LONGESTCOUNT)
         shortest = f"(?:{one.pattern}){{{few}}}" if few else ""
         if one.is_cut or most > _WIDEST or one.reach * most > _FARTHEST:
             once = one.least if few else ""
             if one.is_cut:
                 return Opening(once, once, one.reach, is_cut=True)
             return Opening(shortest, shortest, one.reach * max(few, 1), is_cut=True)
-        many = f"{{{few},{most}}}" if most <= _LONGEST_COUNT else f"{{{few},}}"
+        many = f"{{{few},{most}}}" if most <= _LONGESTCOUNT else f"{{{few},}}"
         return Opening(f"(?:{one.pattern}){many}", shortest, one.reach * most, is_cut=False)
 
     def _single(self) -> Opening:
@@ -123,7 +123,7 @@ class _Reader:
         if rest.startswith(_EDGE):
             self._at += 2
             return _NOTHING
-        found = _ONE.match(rest)
+        found = ONE.match(rest)
         if found is None:
             raise ValueError(f"no opening is known for what begins with {rest[:12]!r}")
         self._at += found.end()

@@ -94,6 +94,7 @@ class Scanner:
         self._is_settled = False
         self._patience = patience_bytes
         self._patterns = patterns
+        self._beginnings: Any = None
 
     @property
     def version(self) -> str:
@@ -146,6 +147,18 @@ class Scanner:
         found += self._hidden(content)
         found.sort(key=_order)
         return found
+
+    def decided(self, content: bytes) -> int:
+        """Return up to where `content` stays as it is, whatever follows it (see `Beginnings`).
+
+        What a workspace's own patterns may begin with is not known: with them, no line is decided before its end.
+        """
+        if self._beginnings is None:
+            from failgate.redaction.beginnings import Beginnings  # here: most clients never ask
+
+            self._beginnings = Beginnings(self._rules, self._values)
+        end: int = self._beginnings.decided(content)
+        return end if self._patterns is None else min(end, content.rfind(b"\n") + 1)
 
     def _hidden(self, content: bytes) -> Iterator[Candidate]:
         """Yield the spans of `content` that are secrets and do not stand in what a terminal shows of it."""

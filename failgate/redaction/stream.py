@@ -33,16 +33,27 @@ class RedactingStream:
             return b""
         return self._let_go(HOLD_BYTES)
 
+    def settle(self) -> bytes:
+        """Return all that stays as it is whatever follows: no more is held than what may still become a secret.
+
+        What a later look still finds across this place is replaced from here on.
+        """
+        held = bytes(self._held)
+        return self._let_go(0, max(self._context, self._scanner.decided(held)))
+
     def finish(self) -> bytes:
         """Return the rest. Nothing may be fed afterwards."""
         return self._let_go(0)
 
-    def _let_go(self, hold: int) -> bytes:
+    def _let_go(self, hold: int, decided: int | None = None) -> bytes:
         held = bytes(self._held)
         plain = plain_of(held)
-        spans = [one for one in self._scanner.spans(held, plain) if one.start >= self._context]
+        spans = [one for one in self._scanner.spans(held, plain) if one.end > self._context]
+        spans = [one if one.start >= self._context else one._replace(start=self._context) for one in spans]
         end = len(held)
-        if hold:
+        if decided is not None:
+            end = max(self._context, _uncut(spans, decided))
+        elif hold:
             cut = len(plain.content) - hold
             end = max(self._context, _uncut(spans, plain.origin(cut - 1) + 1 if cut > 0 else 0))
         chosen = without_overlaps([one for one in spans if one.start < end], held)

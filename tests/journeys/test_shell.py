@@ -14,6 +14,8 @@ import pytest
 
 from failgate.base.errors import FailgateError
 from failgate.client.trapping import check_supported
+from failgate.serving import LISTEN_SECONDS
+from failgate.wire.recordings import SILENT_SECONDS
 from tests.client.seat import Seat
 from tests.journeys import team
 from tests.journeys.harness import NewDatabase, Server
@@ -251,6 +253,27 @@ def test_a_client_that_is_killed_leaves_a_recording_that_broke_off(house: House,
     assert view["state"] == "broken"
     shown = "".join(text for _, kind, text in house.cast(view["id"])[1:] if kind == "o")
     assert shown.endswith("sleep 60\r\n\x1b[?2004l\r")
+
+
+def test_a_line_that_moves_is_kept_when_client_and_recorder_are_killed(house: House, desk: Desk) -> None:
+    desk.seat.type(f"printf half; while :; do printf .; read -t .3 x; done # {SECRET[:4]}\n")
+    desk.seat.wait_for(b"half" + b"." * 12)
+    recording_id = house.newest()["id"]
+    time.sleep(2)
+    found = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
+    [client] = [one for one in found if _is_client(one, desk.seat.pid)]
+    for victim in [client, *(one for one in found if _is_client(one, client))]:
+        os.kill(victim, signal.SIGKILL)
+    killed = time.monotonic()
+
+    def shown() -> str:
+        return "".join(text for _, kind, text in house.cast(recording_id)[1:] if kind == "o")
+
+    assert "half........" in shown()  # twelve; the last four might be the beginning of a token
+    while house.key.get(f"{WHERE}/recordings/{recording_id}").json()["state"] == "live":
+        assert time.monotonic() < killed + SILENT_SECONDS + 2 * LISTEN_SECONDS + 5  # the rest is for a busy machine
+        time.sleep(0.2)
+    assert time.monotonic() > killed + SILENT_SECONDS - 12  # it may have been heard a beat before
 
 
 def _is_client(pid: int, parent: int) -> bool:
