@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import brotli
 import httpx
 import pytest
 
@@ -107,6 +108,23 @@ def test_a_real_sdk_sends_an_exception_that_becomes_a_clean_report(place):
     assert GITHUB not in json.dumps(report) + "".join(texts)
 
 
+@pytest.mark.parametrize("algorithm", ["br", "gzip"])
+def test_a_real_sdk_packs_by_brotli_by_itself_and_nothing_is_lost(place, algorithm):
+    """The SDK chooses Brotli where the package is installed, and gzip where it is not."""
+    said = {"br": "", "gzip": "sys.modules['brotli'] = None; "}[algorithm]
+    text = f"packed by {algorithm} itself"
+    program = PROGRAM.replace("import sys, sentry_sdk", f"import sys; {said}import sentry_sdk")
+    program = program.replace("the card was refused", text).replace(
+        "sentry_sdk.flush(10)",
+        "client = sentry_sdk.get_client()\nsentry_sdk.flush(10)\nprint(client.transport._compression_algo)",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, place.dsn], env=clean_environment(), capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.splitlines()[1:] == [algorithm], done.stderr
+    assert [one["title"] for one in place.reports() if text in one["title"]], done.stderr
+
+
 def test_a_repeated_envelope_is_one_report_also_with_another_content(place):
     for members in ({}, {}, {"message": "it broke otherwise"}):
         answer = place.send(envelope("1" * 32, **members))
@@ -121,6 +139,7 @@ def test_bodies_may_be_compressed_and_the_key_may_stand_in_the_query(place):
             (gzip.compress(envelope("a0" * 16, message="packed 0")), "gzip"),
             (zlib.compress(envelope("a1" * 16, message="packed 1")), "deflate"),
             (raw.compress(envelope("a2" * 16, message="packed 2")) + raw.flush(), "deflate"),
+            (brotli.compress(envelope("a4" * 16, message="packed 3")), "br"),
         ]
     ):
         assert place.send(body, **{"content-encoding": encoding}).status_code == 200
@@ -149,6 +168,9 @@ def test_what_is_no_failure_is_answered_counted_and_dropped(place):
         (b'{}\n{"type":"event","length":999}\n{}', {}, 400),
         (b"\xff\xfe", {}, 400),
         (envelope(), {"content-encoding": "br"}, 400),
+        (brotli.compress(envelope())[:-3], {"content-encoding": "br"}, 400),
+        (brotli.compress(b"\0" * 40_000_000, quality=4), {"content-encoding": "br"}, 413),
+        (envelope(), {"content-encoding": "zstd"}, 400),
         (envelope(), {"content-encoding": "gzip"}, 400),
         (gzip.compress(envelope())[:-9], {"content-encoding": "gzip"}, 400),
         (gzip.compress(envelope()) + b"more", {"content-encoding": "gzip"}, 400),
@@ -158,7 +180,7 @@ def test_what_is_no_failure_is_answered_counted_and_dropped(place):
         (envelope(), {"x-sentry-auth": "Sentry sentry_key=" + "0" * 32}, 403),
         (envelope(), {"x-sentry-auth": "Sentry sentry_key=short"}, 403),
     ],
-    ids=["empty", "text", "length", "bytes", "brotli", "not gzip", "cut", "more", "bomb", "large", "no key", "other key", "odd key"],
+    ids=["empty", "text", "length", "bytes", "not brotli", "cut brotli", "brotli bomb", "zstd", "not gzip", "cut", "more", "bomb", "large", "no key", "other key", "odd key"],
 )  # fmt: skip
 def test_hostile_envelopes_get_statuses_that_sdks_understand(place, body, headers, status):
     before = len(place.reports())
