@@ -87,4 +87,6 @@ def _folder() -> str:
 def _mend_of(error: OSError) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "free some space there, or change to a folder on another disk, and run the command again"
+    if error.errno == errno.ELOOP:
+        return "remove the link, or put the folder itself in its place, and run the command again"
     return "make that folder one that this account may write to, and run the command again"

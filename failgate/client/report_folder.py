@@ -3,6 +3,7 @@
 A report appears whole or not at all: it is written beside, brought to disk, then renamed.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -81,12 +82,13 @@ class ReportWriter:
         self.artifacts: list[ManifestArtifact] = []
 
     def __enter__(self) -> Self:
-        """Make the folder that nobody sees yet."""
+        """Make the folder that nobody sees yet.
+
+        Raises: OSError (also: a link stands where a folder belongs; it is not followed).
+        """
         _make_private(self._reports.parent)
         _make_private(self._reports)
-        ignore = self._reports.parent / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="ascii")  # a report is never committed by accident
+        _ignore_all(self._reports.parent)
         with _locked(self._reports):
             sweep(self._reports)
             self._fresh.mkdir(mode=0o700)
@@ -159,7 +161,7 @@ def sweep(reports: Path) -> None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the lock of `folder`; the kernel lets it go when this process ends."""
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
@@ -183,11 +185,13 @@ def reports_under(root: Path) -> Iterator[LocalReport]:
 def open_report(root: Path, name: str) -> LocalReport:
     """Return the report `name`: an id, its beginning or end when only one fits, or `latest`.
 
-    Raises: NotFound, BadInput (several fit), Unprocessable (the folder does not hold what its manifest says).
+    Raises: NotFound, BadInput (several fit), Unprocessable (the folder does not hold what its manifest says,
+    or it is a link).
     """
     if not is_id(name):
         name = _only(root, name)
     folder = root / REPORTS / name
+    _check_no_link(root, folder)
     try:
         text = _read(folder / MANIFEST, _LARGEST_MANIFEST)
     except OSError as error:
@@ -301,7 +305,37 @@ def _only(root: Path, part: str) -> str:
 
 
 def _make_private(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make `folder`, or find it made. A link is refused: what was checked out may lead anywhere by it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, f"{folder.name} is a link, which is not followed", str(folder)) from None
+        if not folder.is_dir():
+            raise
+
+
+def _ignore_all(folder: Path) -> None:
+    """Let git ignore all of `folder`: a report is never committed by accident.
+
+    A link is taken away, wherever it leads: git does not follow it either, so it would ignore nothing.
+    """
+    ignore = folder / ".gitignore"
+    if ignore.is_symlink():
+        ignore.unlink(missing_ok=True)
+    with suppress(FileExistsError):
+        descriptor = os.open(ignore, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(b"*\n")
+
+
+def _check_no_link(root: Path, folder: Path) -> None:
+    """Raises: Unprocessable (a link on the way from `root` to the report `folder`: it would be written to outside)."""
+    for part in (root / REPORTS.parent, root / REPORTS, folder):
+        if part.is_symlink():
+            raise Unprocessable(
+                f"{os.fspath(part)!a} is a link, which is not followed.", hint="Put the folder itself in its place."
+            )
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from failgate.base.errors import Unprocessable
 from failgate.base.ids import new_id
-from failgate.client.report_folder import ReportWriter, sweep
+from failgate.client.report_folder import REPORTS, ReportWriter, open_report, sweep
 
 
 def test_what_was_not_finished_vanishes(tmp_path: Path) -> None:
@@ -65,3 +66,52 @@ def test_killed_while_the_command_runs_nothing_is_left(started: Any, work: Path,
     os.kill(process.pid, number)
     assert process.wait(20) == -number
     assert not (work / ".failgate").exists()
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["dangling", "of a file"])
+def test_a_link_planted_as_gitignore_is_not_followed(failgate: Any, work: Path, tmp_path: Path, is_there: bool) -> None:
+    outside = tmp_path / "outside"
+    if is_there:
+        outside.write_text("as it was")
+    (work / ".failgate").mkdir()
+    ignore = work / ".failgate" / ".gitignore"
+    ignore.symlink_to(outside)
+    done = failgate("capture", "--", "false")
+    assert (done.returncode, outside.exists()) == (1, is_there)
+    assert "report kept at" in done.stderr
+    assert (ignore.is_symlink(), ignore.read_text()) == (False, "*\n")  # git follows no such link
+    assert not is_there or outside.read_text() == "as it was"
+
+
+def test_a_gitignore_of_ones_own_stays(tmp_path: Path) -> None:
+    (tmp_path / ".failgate").mkdir()
+    (tmp_path / ".failgate" / ".gitignore").write_text("reports\n")
+    with ReportWriter(tmp_path, new_id()):
+        assert (tmp_path / ".failgate" / ".gitignore").read_text() == "reports\n"
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["dangling", "of a folder"])
+@pytest.mark.parametrize("name", [".failgate", ".failgate/reports"])
+def test_a_link_planted_as_a_folder_of_reports_is_refused(
+    failgate: Any, work: Path, tmp_path: Path, name: str, is_there: bool
+) -> None:
+    outside = tmp_path / "outside"
+    if is_there:
+        outside.mkdir()
+    (work / name).parent.mkdir(exist_ok=True)
+    (work / name).symlink_to(outside)
+    done = failgate("capture", "--", "sh", "-c", "exit 7")
+    assert done.returncode == 7
+    assert f"{Path(name).name} is a link, which is not followed" in done.stderr
+    assert "remove the link" in done.stderr
+    assert outside.exists() == is_there
+    assert not is_there or list(outside.iterdir()) == []
+
+
+def test_a_report_that_is_a_link_is_neither_read_nor_written_to(failgate: Any, work: Path, tmp_path: Path) -> None:
+    assert failgate("capture", "--", "false").returncode == 1
+    (folder,) = (one for one in (work / REPORTS).iterdir() if not one.name.startswith("."))
+    assert open_report(work, folder.name).folder == folder
+    folder.symlink_to(folder.rename(tmp_path / "outside"))
+    with pytest.raises(Unprocessable, match="is a link"):
+        open_report(work, folder.name)
