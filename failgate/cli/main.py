@@ -32,6 +32,14 @@ def _carry_out(words: list[str]) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return 141  # 128 + SIGPIPE, as other programs end when their reader is gone
+    except FileNotFoundError as missing:
+        if _is_here():
+            _tell(missing)
+        else:
+            sys.stderr.write(
+                "failgate: The folder in which this was started is gone. Change to a folder that exists: cd ~\n"
+            )
+        return 1
     except Exception as crash:  # noqa: BLE001 - the interpreter would print it with the secrets that its text may hold
         _tell(crash)
         return 1
@@ -47,6 +55,17 @@ def _open_closed() -> None:
             descriptor = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(descriptor, True)  # noqa: FBT003  # takes no keyword
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
+
+
+def _is_here() -> bool:
+    """Tell whether the current folder is still there; one that was removed has no path any more."""
+    from pathlib import Path
+
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def _tell(crash: Exception) -> None:
