@@ -141,13 +141,13 @@ class Asking:
             raise Unverified(f"The approval cannot be used: the request is {used.state}.", hint="Nothing was executed.")
         check_approval(standing, self._digest, time.time())
 
-    def check(self, check_unchanged: Callable[[], None]) -> None:
-        """Return when `check_unchanged` does; else let the server write down that something else would run.
+    def check(self, check_unchanged: Callable[[], Any]) -> Any:
+        """Return what `check_unchanged` does; else let the server write down that something else would run.
 
         Raises: Unverified, as `check_unchanged`.
         """
         try:
-            check_unchanged()
+            return check_unchanged()
         except Unverified:
             try:  # noqa: SIM105 - contextlib is slow to load
                 self._api.call("POST", f"{self.route}/consume", {"digest": _ANOTHER}, seconds=3)

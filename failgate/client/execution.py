@@ -16,7 +16,7 @@ import os
 import time
 
 from failgate.base.quick import NamedTuple, signal
-from failgate.client.exits import CANNOT_EXECUTE, NotExecutable
+from failgate.client.exits import CANNOT_EXECUTE, NotExecutable, Unverified
 from failgate.client.following import WATCHED, Following, Program, Usage, words_of
 from failgate.client.output import Output
 from failgate.client.routes import Route, Way, open_routes, screen_for
@@ -26,16 +26,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, NoReturn
 
+    from failgate.client.holding import Held, Holder
+
 __all__ = ["Ended", "Usage", "Way", "execute"]
 
 
+_CHANGED = 3  # `holding.CHANGED`, which is loaded only where something is held
+
+
 class Ended(NamedTuple):
-    """How the program ended: its exit code (128 + N after signal N), that signal, the wall time, what it used."""
+    """How the program ended: its exit code (128 + N after signal N), that signal, the wall time, what it used.
+
+    `is_held` is False when its script could not be held while it began.
+    """
 
     exit_code: int
     signal: int | None
     duration_ms: int
     usage: Usage | None = None
+    is_held: bool = True
 
 
 def execute(
@@ -48,16 +57,21 @@ def execute(
     output: Output | None = None,
     way: Way = "shared",
     prepare: Callable[[], None] | None = None,
+    held: Held | None = None,
 ) -> Ended:
     """Run the program at `path` with exactly `argv` and `environment`; return how it ended.
 
     With `descriptor` (open on that file) a binary is executed by the descriptor, so that no other file can take its
     place; a script by its path. With `folder` (a descriptor) it runs there. With `output`, all of its output is kept
     there too, and goes the given `way`. `prepare` is called in the new process, the last thing before it becomes the
-    program; its OSError is why it cannot be executed.
+    program; its OSError is why it cannot be executed. What is `held` (`holding.hold`) is all that runs; its copies are
+    closed here.
 
-    Raises: NotExecutable (the system refuses to execute it).
+    Raises: NotExecutable (the system refuses to execute it), Unverified (it was another file, and killed at once).
     """
+    holder = _holder_of(held) if held is not None else None
+    if holder is not None:
+        prepare = holder.join
     screen = screen_for(way) if output is not None else None
     routes = open_routes(way, screen, output) if output is not None else []
     failing, failure = os.pipe2(os.O_CLOEXEC)
@@ -79,13 +93,26 @@ def execute(
             screen.leave()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(failing)
+        how = holder.until_end() if holder is not None else 0
+    if how == _CHANGED:
+        raise Unverified("The program or its script changed as it began; it was killed at once.", hint="Ask again.")
     if refused:
         error = int(refused)
         raise NotExecutable(f"{argv[0]!a} cannot be executed: {os.strerror(error)}.", exit_code=CANNOT_EXECUTE)
     duration_ms = round((time.monotonic() - started) * 1000)
     if os.WIFSIGNALED(status):
-        return Ended(128 + os.WTERMSIG(status), os.WTERMSIG(status), duration_ms, usage)
-    return Ended(os.WEXITSTATUS(status), None, duration_ms, usage)
+        return Ended(128 + os.WTERMSIG(status), os.WTERMSIG(status), duration_ms, usage, how == 0)
+    return Ended(os.WEXITSTATUS(status), None, duration_ms, usage, how == 0)
+
+
+def _holder_of(held: Held) -> Holder:
+    from failgate.client.holding import Holder
+
+    try:
+        return Holder(held)
+    finally:
+        for copy in set(held.copies.values()):
+            os.close(copy)
 
 
 def _start(begin: Callable[[], NoReturn]) -> Program:

@@ -57,6 +57,12 @@ def script_of(argv: Sequence[str], cwd: str, path: str) -> dict[str, str] | None
 
     None when the program is no known interpreter, gets its text otherwise, or names no readable file; `path` is PATH.
     """
+    found = named_script(argv, cwd, path)
+    return None if found is None else found[1]
+
+
+def named_script(argv: Sequence[str], cwd: str, path: str) -> tuple[str, dict[str, str]] | None:
+    """Return the path by which the interpreter opens the script, its links not followed, and what `script_of` does."""
     name = argv[0].rpartition("/")[2]
     reader = _READERS.get(name) or _READERS.get(name.rstrip("0123456789.-"))
     if reader is None:
@@ -66,9 +72,10 @@ def script_of(argv: Sequence[str], cwd: str, path: str) -> dict[str, str] | None
         if reader.is_searched and "/" not in word:
             places += [os.path.join(cwd, place) for place in path.split(os.pathsep)]
         for place in places:
+            named = os.path.normpath(os.path.join(place, word))
             facts = _facts_of(os.path.realpath(os.path.join(place, word)))
             if facts is not None:
-                return facts
+                return named, facts
     return None
 
 

@@ -20,11 +20,13 @@ from failgate.client.exits import (
     USAGE,
     ClientError,
     NotExecutable,
+    Unverified,
 )
 from failgate.client.http import Api
 from failgate.client.messages import Messages, inert
 from failgate.client.options import USAGE as HELP
 from failgate.client.options import Options, parse_options
+from failgate.client.search import is_of_system
 from failgate.client.settings import Settings, load_settings
 from failgate.client.verdict import Standing, check_approval, note_of, remark_of, wants_changes
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from failgate.client.execution import Ended
+    from failgate.client.holding import Held
     from failgate.client.output import Output
 
     Witness = Callable[[Ended, Output], None]
@@ -109,6 +112,15 @@ def _way_of(standing: Standing) -> str:
     return f"; to run that form: failgate run --edited {edited.id} -- {shown(edited.argv)[:2000]}"
 
 
+def _held(call: Call) -> Held | None:
+    """Return what of `call` has to be held while it begins. Raises: Unverified."""
+    if is_of_system(call.executable.path) and not is_read(call):
+        return None
+    from failgate.client.holding import hold
+
+    return hold(call)
+
+
 class _Run:
     """One request from its submission to its outcome."""
 
@@ -149,7 +161,7 @@ class _Run:
                 return self._not_approved(standing)
             check_approval(standing, call.digest, time.time())
             asking.check(lambda: check_unchanged(call))
-            return self._execute(call, standing, asking)
+            return self._execute(call, standing, asking, asking.check(lambda: _held(call)))
         except (Stopped, KeyboardInterrupt) as stop:
             self._asking.withdraw()
             return 128 + stop.number if isinstance(stop, Stopped) else INTERRUPTED
@@ -181,7 +193,7 @@ class _Run:
         asking = self._asking = Asking(self._api, self._messages, call.command, call.digest)
         return call, asking, asking.awaited(asking.found(request_id))
 
-    def _execute(self, call: Call, standing: Standing, asking: Asking) -> int:
+    def _execute(self, call: Call, standing: Standing, asking: Asking, held: Held | None) -> int:
         """Use the approval up, execute, tell the outcome. Signals from the use on are the command's."""
         from failgate.client.output import Output
 
@@ -195,7 +207,7 @@ class _Run:
             self._messages.clear()
             if remark is not None:
                 self._messages.say(*remark, id=standing.id)
-            ended = self._run_once(call, route, output)
+            ended: Ended = asking.check(lambda: self._run_once(call, route, output, held))
             asking.route = None  # nothing is left to withdraw
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -212,21 +224,25 @@ class _Run:
         )
         return ended.exit_code
 
-    def _run_once(self, call: Call, route: str, output: Output) -> Ended:
+    def _run_once(self, call: Call, route: str, output: Output, held: Held | None) -> Ended:
         from failgate.client.execution import Ended, execute
 
         try:
-            return execute(
+            ended = execute(
                 call.argv,
                 path=call.executable.path,
                 environment=call.environment,
                 descriptor=call.executable.descriptor,
                 folder=call.folder,
                 output=output if self._options.is_captured else None,
+                held=held,
             )
-        except NotExecutable as error:
+        except (NotExecutable, Unverified) as error:
             self._tell(route, call, Ended(error.exit_code, None, 0))
             raise
+        if not ended.is_held:
+            self._messages.say("unheld", "tracing is not allowed here: the script ran by its path, after a last look")
+        return ended
 
     def _report(self, call: Call, standing: Standing, ended: Ended, output: Output, began_us: int) -> None:
         from failgate.client.capture import Failure, keep_report

@@ -119,7 +119,7 @@ def read_by(descriptor: int, cwd: str, path: str) -> dict[str, str]:
     found = interpreter_of(descriptor, cwd, path)
     if not found:
         return {} if found is None else {"interpreter": found}
-    if _is_of_system(found):
+    if is_of_system(found):
         return {"interpreter": found}
     try:
         reader = os.open(found, os.O_RDONLY | os.O_CLOEXEC)
@@ -179,7 +179,7 @@ def _facts_of(path: str, cwd: str, search: str) -> dict[str, str]:
     facts = {"path": path}
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        if not _is_of_system(path):
+        if not is_of_system(path):
             facts["sha256"] = digest_of_file(descriptor)
         facts |= read_by(descriptor, cwd, search)
     finally:
@@ -187,7 +187,7 @@ def _facts_of(path: str, cwd: str, search: str) -> dict[str, str]:
     return facts
 
 
-def _is_of_system(path: str) -> bool:
+def is_of_system(path: str) -> bool:
     """Tell whether nobody but root may change or replace the file."""
     return path.startswith(_SYSTEM) and _is_of_root(path) and _is_of_root(os.path.dirname(path))
 
