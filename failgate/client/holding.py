@@ -231,7 +231,7 @@ class _Tracer:
         self._calls = 0
 
     def run(self, goes: int) -> int:
-        """Return FINE when the program runs on or has ended, CHANGED when it was killed, UNTRACED when nobody may."""
+        """Return FINE when it was held, CHANGED when it was killed, UNTRACED when its script was not seen opened."""
         try:
             self._request(_SEIZE, value=_OPTIONS)
         except OSError:
@@ -247,7 +247,7 @@ class _Tracer:
             os.kill(self._task, signal.SIGKILL)
             os.waitpid(self._task, _EVERY_TASK)
             return CHANGED
-        return FINE
+        return UNTRACED if self._closed else FINE  # another task of it may have opened the script
 
     def _is_over(self) -> bool:
         _, status = os.waitpid(self._task, _EVERY_TASK)

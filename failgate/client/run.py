@@ -241,7 +241,9 @@ class _Run:
             self._tell(route, call, Ended(error.exit_code, None, 0))
             raise
         if not ended.is_held:
-            self._messages.say("unheld", "tracing is not allowed here: the script ran by its path, after a last look")
+            self._messages.say(
+                "unheld", "the script could not be held as it began: it was read by its path, after a last look"
+            )
         return ended
 
     def _report(self, call: Call, standing: Standing, ended: Ended, output: Output, began_us: int) -> None:

@@ -255,3 +255,19 @@ def test_where_nobody_may_trace_the_script_runs_by_its_path_and_says_so(
     script.chmod(0o755)
     ended = ran(["./d.sh"], tmp_path)
     assert (ended.exit_code, ended.is_held) == (7, False)
+
+
+@pytest.mark.skipif(shutil.which("node", path=ENVIRONMENT["PATH"]) is None, reason="there is no node")
+@pytest.mark.parametrize("name", ["d.js", "d.mjs"])
+def test_what_node_reads_is_held_or_said_not_to_be(tmp_path: Path, name: str) -> None:
+    """A common script is opened by the first task; which one opens a module is node's own business."""
+    (tmp_path / name).write_text("process.exitCode = 7;\n")
+    ended = ran(["node", name], tmp_path)
+    assert ended.exit_code == 7
+    assert ended.is_held or name == "d.mjs"
+
+
+def test_a_script_that_its_interpreter_does_not_open_is_not_called_held(tmp_path: Path) -> None:
+    (tmp_path / "d.sh").write_text("exit 7\n")
+    ended = ran(["bash", "--version", "d.sh"], tmp_path)
+    assert (ended.exit_code, ended.is_held) == (0, False)
