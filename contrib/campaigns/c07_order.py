@@ -101,7 +101,7 @@ async def gate_histories(folder: Path, count: int, chance: random.Random) -> See
     from failgate.wire.gate import Consume, Submission, Vote
 
     seen, calls = Seen(), 0
-    config = parse_config('[gate]\npolicies = ["quorum"]\nwaiting_per_agent = 20000\n')
+    config = parse_config('[gate]\npolicies = ["quorum"]\nwaiting_per_agent = 20000\nread_for = "0s"\n')
     operator = Actor("operator", "host")
     async with open_services(config, folder / "data", is_serving=False) as services:
         people: list[Principal] = []
