@@ -12,6 +12,8 @@ from failgate.base.errors import FailgateError
 from failgate.sso.assertion import Assertion
 
 REQUEST_SECONDS = 600  # how long a person may take at the provider
+LEAST_RSA_BITS: Final = 2048
+LEAST_SET: Final = f", or whoever runs this server sets rsa_bits = {LEAST_RSA_BITS} in [sso] of its config"
 RSA_BITS: Final = 3072  # of providers' keys, for 128 bits of security: NIST SP 800-57 part 1 revision 5 table 2
 
 
@@ -90,6 +92,13 @@ class ProviderLogout:
     valid_until_us: int
 
 
-def short_key(rsa_bits: int) -> str:
-    """Return the end of a sentence about an RSA key of fewer than `rsa_bits`: what is asked for, and where."""
-    return f"[sso] rsa_bits asks for {rsa_bits}."
+def short_key(rsa_bits: int, bits: int | None = None) -> str:
+    """Return the end of a sentence about an RSA key of fewer than `rsa_bits`: what is asked for, and where.
+
+    With the key's own `bits` also the mend: the setting, where it could take the key, or another key.
+    """
+    asked = f"[sso] rsa_bits asks for {rsa_bits}."
+    if bits is None:
+        return asked
+    longer = f"Have the provider sign with RSA of {rsa_bits} bits or an elliptic curve"
+    return f"{asked} {longer}{LEAST_SET if bits >= LEAST_RSA_BITS else ''}."

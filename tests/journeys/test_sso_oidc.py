@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
 
 import pytest
 
@@ -328,6 +330,36 @@ def test_an_owner_connects_tests_and_demands_single_sign_on(
         for act in ("sso.refused", "domain_not_covered", "sso_connection.created", "olga@acme.example"):
             assert act in history, act
         _enforced(server, owner, client)
+
+
+def test_an_owner_reads_what_the_operator_has_to_set(
+    new_database: NewDatabase, second: MockProvider, tmp_path: Path
+) -> None:
+    second.person("quinn", email="quinn@team.example", email_verified=True)
+    closed = Server(tmp_path / "data", database_url=new_database())
+    with team.served(at_port(closed, 'outbound_hosts = ["elsewhere.example"]')) as server:
+        team.found_acme(server)
+        with sign_in(server, person(server, "olga", "owner")) as owner:
+
+            def tested(slug: str, issuer: str) -> str:
+                made = form(
+                    owner, f"{SIGN_IN}/new?kind=oidc", to=SIGN_IN, kind="oidc", title="Team ID", slug=slug,
+                    issuer=issuer, client_id="failgate", client_secret="not-so-secret",
+                )  # fmt: skip
+                assert made.status_code == 303, made.text
+                found = travel(owner, owner.get(f"{made.headers['location']}/test"), "quinn")
+                assert "not-so-secret" not in found.text
+                return unescape(found.text)
+
+            page = tested("far", "https://id.acme.example")
+            assert "The test could not begin" in page
+            assert 'adds "id.acme.example" to outbound_hosts in [server]' in page
+            assert "sets rsa_bits = 2048 in [sso]" in tested("short", second.url)
+            with stranger(server) as client:
+                said = start(client, "far", subject="quinn")
+                assert (said.status_code, "reference" in said.text) == (403, True)
+                assert "outbound_hosts" not in said.text
+                assert "id.acme.example" not in said.text
 
 
 def _enforced(server: Server, owner: Visitor, through_provider: Visitor) -> None:

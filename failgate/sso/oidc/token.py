@@ -178,8 +178,9 @@ def _public_key(jwk: Jwk, rsa_bits: int) -> "RSAKey | ECKey | OKPKey":
     if jwk["kty"] == "OKP":
         return OKPKey.import_key(public)
     modulus = int.from_bytes(_decode(public["n"]))
-    if modulus.bit_length() < rsa_bits:
-        raise Refusal("key_length", f"The provider's RSA key has {modulus.bit_length()} bits; {short_key(rsa_bits)}")
+    bits = modulus.bit_length()
+    if bits < rsa_bits:
+        raise Refusal("key_length", f"The provider's RSA key has {bits} bits; {short_key(rsa_bits, bits)}")
     return RSAKey.import_key(public)
 
 

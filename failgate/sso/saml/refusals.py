@@ -3,7 +3,7 @@
 from enum import StrEnum, unique
 from typing import Final
 
-from failgate.sso.protocol import Refusal
+from failgate.sso.protocol import LEAST_SET, Refusal
 
 
 @unique
@@ -70,7 +70,8 @@ SENTENCES: Final[dict[Reason, str]] = {
     Reason.SIGNATURE_FORM: "A signature stands where it may not, or covers something else than its own element.",
     Reason.ALGORITHM: "A signature or digest uses an algorithm that is not accepted (SHA-1, MD5, HMAC, unknown).",
     Reason.SIGNATURE: "A signature does not verify under a certificate of this connection.",
-    Reason.KEY_LENGTH: "The RSA keys of this connection's certificates are shorter than [sso] rsa_bits.",
+    Reason.KEY_LENGTH: "The RSA keys of this connection's certificates are shorter than [sso] rsa_bits. "
+    f"Have the provider make another one{LEAST_SET}.",
     Reason.ENCRYPTION: "The assertion cannot be decrypted, or is encrypted in a way that is not accepted.",
     Reason.NOT_ENCRYPTED: "The assertion is not encrypted, and this connection demands it.",
     Reason.ISSUER: "The issuer is not the entity id of this connection.",

@@ -9,6 +9,7 @@ from failgate.audit.record import Actor
 from failgate.base.destination import OutboundRefused
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotFound, TooLarge, Unprocessable
 from failgate.sso.connection import Connection, OidcSettings, SamlSettings
+from failgate.sso.protocol import Refusal
 from failgate.sso.requests import Errand
 from failgate.sso.stored import Kept
 from failgate.web.context import services_of, visit_of
@@ -152,7 +153,11 @@ async def test(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the 
     kept = await services.sso.connections.one_of(visit.here().id, id)
     session_id = visit.session.id if visit.session is not None else None
     errand = Errand("test", f"{_root(request)}/{id}/tests", account_of(visit), session_id)
-    return await depart(request, kept.connection.slug, errand)
+    try:
+        return await depart(request, kept.connection.slug, errand)
+    except Refusal as refusal:
+        said = refusal.detail or f"The reason is {refusal.reason}."
+        return await show_one(request, id, Unprocessable(f"The test could not begin. {said}"))
 
 
 async def trial(request: Asking, id: FromPath[str], trial: FromPath[str]) -> Page:  # noqa: A002 - the path's word

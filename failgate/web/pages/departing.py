@@ -18,12 +18,17 @@ from failgate.web.render import page, redirect
 
 
 async def depart(request: Asking, slug: str, errand: Errand) -> Page:
-    """Return the answer with which the browser leaves for the provider of `slug`, bound to itself by a cookie."""
+    """Return the answer with which the browser leaves for the provider of `slug`, bound to itself by a cookie.
+
+    Raises: Refusal (of a test alone: an owner is told what stands in the way, a stranger reads a reference).
+    """
     visit = visit_of(request)
     key = browser_key_of(request) or new_browser_key()
     try:
         departure = await services_of(request).sso.sign_on.begin(slug, errand, key, visit.ip or "")
     except Refusal as refusal:
+        if errand.purpose == "test":
+            raise
         is_step_up = errand.purpose == "step_up"
         return await refused(request, slug, NotConfirmed(refusal.reason, errand.return_to) if is_step_up else refusal)
     visit.set_cookies.append(browser_cookie(key, is_https=visit.is_https))

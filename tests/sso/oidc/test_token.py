@@ -168,6 +168,7 @@ def test_a_short_rsa_key_is_refused(bits: int, least: int) -> None:
         opened(sign(claims(), short), (short.as_dict(private=False),), **({} if least == 3072 else {"rsa_bits": least}))
     assert refused.value.reason == "key_length"
     assert f"{bits} bits; [sso] rsa_bits asks for {least}" in refused.value.detail
+    assert ("sets rsa_bits = 2048 in [sso]" in refused.value.detail) == (bits == 2048)  # of no help for shorter ones
 
 
 def test_an_rsa_key_of_2048_bits_is_taken_where_the_config_says_so() -> None:
