@@ -30,7 +30,7 @@ def test_the_audit_line_names_its_commands_and_no_other() -> None:
     from failgate.cli.audit import audit
 
     assert sorted(audit.commands) == [
-        "checkpoint", "evidence", "export", "exported", "proof", "reconcile", "verify", "witness",
+        "checkpoint", "evidence", "export", "exported", "proof", "reconcile", "signer", "verify", "witness",
     ]  # fmt: skip
     assert audit.help == TABLE["audit"][1]
 

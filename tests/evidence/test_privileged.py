@@ -23,7 +23,7 @@ ORDINARY = {
     "notification_preference.changed", "notification.failed", "notification.resent", "recording.begun",
     "recording.extended", "recording.resumed", "recording.broken", "recording.ended", "recording.withheld",
     "recording.read", "backup.begun", "audit_view.shared", "audit_view.renamed", "audit_view.withdrawn",
-    "access.denied", "head.recorded",
+    "access.denied", "head.recorded", "vote.refused", "artifact.quarantined",
 }  # fmt: skip
 
 
