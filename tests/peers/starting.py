@@ -3,6 +3,7 @@ goes well; and when it does not come, how it ended and what it said.
 """
 
 import contextlib
+import signal
 import socket
 import subprocess
 import time
@@ -31,3 +32,11 @@ def wait_until_up(process: "subprocess.Popen", said: Path, is_up: Callable[[], b
             how = f"is not up after {PATIENCE_SECONDS:.0f} s" if ended is None else f"ended with {ended}"
             raise AssertionError(f"{process.args} {how}, and said:\n{said.read_text(errors='replace')}")
         time.sleep(0.02)
+
+
+def halt(process: "subprocess.Popen") -> None:
+    """Stop every thread of a peer, until it gets SIGCONT; the kernel takes a moment for that."""
+    process.send_signal(signal.SIGSTOP)
+    tasks = Path(f"/proc/{process.pid}/task")
+    while not all((task / "stat").read_text().rpartition(")")[2].split()[0] in {"T", "t"} for task in tasks.iterdir()):
+        time.sleep(0.01)

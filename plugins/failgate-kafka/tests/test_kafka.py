@@ -25,6 +25,7 @@ from failgate.config.errors import ConfigRefused
 from failgate.plugin import Duration, ExportedRecord, ExportFailed, RecordsRefused, Secret, Size, StartRefused
 from failgate.testing import ExporterContract, exported, host_at, opened, settings_from
 from tests.peers.certificates import certificate
+from tests.peers.starting import halt
 
 CLUSTER = Path(__file__).with_name("mock_cluster.py")
 
@@ -36,15 +37,6 @@ class Cluster:
 
     def settings(self, topic: str, **more) -> KafkaSettings:
         return KafkaSettings(servers=self.servers, topic=topic, tls=False, **({"timeout": Duration("5s")} | more))
-
-    def halt(self) -> None:
-        """Stop every thread of it; the kernel takes a moment."""
-        self.process.send_signal(signal.SIGSTOP)
-        states = Path(f"/proc/{self.process.pid}/task")
-        while not all(
-            (task / "stat").read_text().rpartition(")")[2].split()[0] in {"T", "t"} for task in states.iterdir()
-        ):
-            time.sleep(0.01)
 
     def messages(self, topic: str) -> list:
         """Every message of the topic, in the order of each partition."""
@@ -165,7 +157,7 @@ async def test_a_cluster_that_hangs_is_given_up_and_found_again(topic, tmp_path)
     with running() as own:
         async with exporter_of(own.settings(topic, timeout=Duration("1s")), tmp_path) as exporter:
             await exporter.deliver(exported(0, 3))
-            own.halt()
+            halt(own.process)
             began = time.monotonic()
             with pytest.raises(ExportFailed):
                 await exporter.deliver(exported(3, 6))

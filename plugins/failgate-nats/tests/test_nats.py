@@ -21,7 +21,7 @@ from failgate.config.errors import ConfigRefused
 from failgate.plugin import Duration, ExportedRecord, ExportFailed, RecordsRefused, Secret, StartRefused
 from failgate.testing import ExporterContract, exported, host_at, opened, settings_from
 from tests.peers.certificates import certificate
-from tests.peers.starting import listens, wait_until_up
+from tests.peers.starting import halt, listens, wait_until_up
 
 SERVER = shutil.which("nats-server") or ("/usr/sbin/nats-server" if Path("/usr/sbin/nats-server").exists() else None)
 PASSWORD = "swordfish-of-tests"
@@ -209,7 +209,7 @@ async def test_a_peer_that_hangs_is_given_up_in_time(tmp_path) -> None:
         await own.make("failgate.audit")
         async with exporter_of(own.settings(timeout=Duration("1s")), tmp_path) as exporter:
             await exporter.deliver(exported(0, 1))
-            own.process.send_signal(signal.SIGSTOP)
+            halt(own.process)
             began = time.monotonic()
             for _ in range(2):
                 with pytest.raises(ExportFailed):
