@@ -25,7 +25,7 @@ from failgate.client.search import digest_of_file, interpreter_of, is_of_system
 
 TYPE_CHECKING = False  # typing's is slow to load
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import IO, Any, NoReturn
 
     from failgate.client.command import Call
 
@@ -42,6 +42,8 @@ _AFTERWARDS = 512  # calls after the script was opened: Python looks whether it 
 _BELOW = 1024  # bytes under the stack's end that no interpreter uses while it is in a call
 _AT_FOLDER = 2**32 - 100  # AT_FDCWD
 _PIECE = 1 << 20
+_PAGE = 4096  # or more: what is read in one go never ends beyond a page
+_LONGEST_PATH = 4096  # PATH_MAX, beyond which the kernel opens nothing
 _SAID = struct.Struct("=B15xQQ6Q")  # kind, stack, number or result, arguments
 FINE, CHANGED, UNTRACED = 0, 3, 4
 
@@ -210,6 +212,18 @@ def _trace(held: Held, told: int, goes: int) -> NoReturn:
         os._exit(code)
 
 
+def _text_at(memory: IO[bytes], address: int) -> bytes:
+    """Return the text that ends with a NUL, read page by page: the one after its last may not be there."""
+    memory.seek(address)
+    found = b""
+    while b"\0" not in found and len(found) < _LONGEST_PATH:
+        piece = memory.read(_PAGE - (address + len(found)) % _PAGE)
+        if not piece:
+            break
+        found += piece
+    return found.partition(b"\0")[0]
+
+
 class _Tracer:
     """Traces one task."""
 
@@ -324,8 +338,7 @@ class _Tracer:
                 flags = int.from_bytes(memory.read(8), sys.byteorder)
             if flags & (os.O_ACCMODE | os.O_PATH | os.O_DIRECTORY | os.O_CREAT | os.O_TRUNC):
                 return
-            memory.seek(arguments[place])
-            name = os.fsdecode(memory.read(4096 - arguments[place] % 4096).partition(b"\0")[0])
+            name = os.fsdecode(_text_at(memory, arguments[place]))
             if not name.startswith("/"):
                 name = os.path.join(self._folder(arguments[0] & (2**32 - 1) if place else _AT_FOLDER), name)
             copy = self._held.copies.get(os.path.normpath(name))

@@ -257,12 +257,12 @@ def test_where_nobody_may_trace_the_script_runs_by_its_path_and_says_so(
     assert (ended.exit_code, ended.is_held) == (7, False)
 
 
-@pytest.mark.skipif(shutil.which("node", path=ENVIRONMENT["PATH"]) is None, reason="there is no node")
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is missing: install nodejs, as .ci/run does")
 @pytest.mark.parametrize("name", ["d.js", "d.mjs"])
 def test_what_node_reads_is_held_or_said_not_to_be(tmp_path: Path, name: str) -> None:
     """A common script is opened by the first task; which one opens a module is node's own business."""
     (tmp_path / name).write_text("process.exitCode = 7;\n")
-    ended = ran(["node", name], tmp_path)
+    ended = ran([shutil.which("node") or "", name], tmp_path)
     assert ended.exit_code == 7
     assert ended.is_held or name == "d.mjs"
 
@@ -271,3 +271,19 @@ def test_a_script_that_its_interpreter_does_not_open_is_not_called_held(tmp_path
     (tmp_path / "d.sh").write_text("exit 7\n")
     ended = ran(["bash", "--version", "d.sh"], tmp_path)
     assert (ended.exit_code, ended.is_held) == (0, False)
+
+
+@pytest.mark.parametrize("before_end", [1, 2, 20, 4095, 4096])
+def test_a_name_that_crosses_the_end_of_a_page_is_read_whole(tmp_path: Path, before_end: int) -> None:
+    memory, name = tmp_path / "memory", b"/src/app/" + b"d" * 40 + b".sh"
+    memory.write_bytes(bytes(8192 - before_end) + name + b"\0" + b"x" * 5000)
+    with memory.open("r+b", buffering=0) as stream:
+        assert holding._text_at(stream, 8192 - before_end) == name
+
+
+def test_a_name_at_the_end_of_what_is_there_is_read_so_far(tmp_path: Path) -> None:
+    memory = tmp_path / "memory"
+    memory.write_bytes(bytes(4090) + b"/d.sh\0")
+    with memory.open("r+b", buffering=0) as stream:
+        assert holding._text_at(stream, 4090) == b"/d.sh"
+        assert holding._text_at(stream, 4095) == b""
