@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from failgate.client.held import MOST_BYTES, hold_input
-from tests.client.test_search import approve_after
 from tests.client.wire_server import Wire, digest_of
 
 TEXT = b"DELETE FROM orders WHERE id = 7;\n" * 5000
@@ -24,7 +23,7 @@ def given(tmp_path: Path) -> Path:
 def test_the_command_reads_what_was_digested_also_when_the_file_changed_since(
     failgate: Any, wire: Wire, given: Path
 ) -> None:
-    approve_after(wire, lambda: given.write_text("DROP TABLE orders;"))
+    wire.approve_after(lambda: given.write_text("DROP TABLE orders;"))
     with given.open("rb") as file:
         done = failgate("run", "--stdin", "--no-capture", "--", "sha256sum", stdin=file)
     assert given.read_bytes() != TEXT

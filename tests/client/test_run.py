@@ -190,17 +190,7 @@ def test_a_program_that_changed_after_the_question_is_not_executed(
         else:
             tool.unlink()
 
-    wire.state = "pending"
-    wire.before_verdict = swap
-    wire.expires_in = 60
-    original = wire.current
-
-    def current() -> dict[str, Any]:
-        view = original()
-        wire.state = "approved"
-        return view
-
-    wire.current = current  # type: ignore[method-assign]  # first answer pending, then approved
+    wire.approve_after(swap)
     done = failgate(*runs("./tool"))
     assert done.returncode == 76, done.stderr
     assert not (work / "made").exists()
@@ -221,16 +211,7 @@ def test_what_reads_the_script_and_changed_after_the_question_executes_nothing(
         reader.write_bytes(Path(shutil.which("touch") or "/bin/touch").read_bytes())
         reader.chmod(0o755)
 
-    wire.state = "pending"
-    wire.before_verdict = swap
-    original = wire.current
-
-    def current() -> dict[str, Any]:
-        view = original()
-        wire.state = "approved"
-        return view
-
-    wire.current = current  # type: ignore[method-assign]  # first answer pending, then approved
+    wire.approve_after(swap)
     done = failgate(*runs(*line, "./tool"))
     assert done.returncode == 76, done.stderr
     assert not (work / "made").exists()
@@ -251,16 +232,7 @@ def test_a_folder_that_was_swapped_after_the_question_stops_the_execution(
             (tmp_path / "other").mkdir()
             work.symlink_to(tmp_path / ("other" if how == "link" else "elsewhere"))
 
-    wire.state = "pending"
-    wire.before_verdict = swap
-    original = wire.current
-
-    def current() -> dict[str, Any]:
-        view = original()
-        wire.state = "approved"
-        return view
-
-    wire.current = current  # type: ignore[method-assign]  # first answer pending, then approved
+    wire.approve_after(swap)
     done = failgate(*runs("touch", "made"))
     assert done.returncode == 76
     assert list(tmp_path.rglob("made")) == []

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,21 +175,6 @@ def _stub(folder: Path, text: str) -> Path:
     return path
 
 
-def approve_after(wire: Wire, swap: Callable[[], object]) -> None:
-    """Answer that the request waits, call `swap`, then approve."""
-    wire.state = "pending"
-    wire.before_verdict = swap
-    wire.expires_in = 60
-    original = wire.current
-
-    def current() -> dict[str, Any]:
-        view = original()
-        wire.state = "approved"
-        return view
-
-    wire.current = current  # type: ignore[method-assign]  # first answer pending, then approved
-
-
 @pytest.fixture
 def machine(environment: dict[str, str], work: Path) -> Path:
     """Return the folder above `first`, `second`, `third`, which lead the search path; `second` has the program."""
@@ -229,7 +214,7 @@ def test_a_program_of_a_line_that_changed_after_the_question_stops_it(
             if change == "link":
                 (machine / "second" / "tool").symlink_to(_stub(machine / "third", "evil"))
 
-    approve_after(wire, swap)
+    wire.approve_after(swap)
     done = failgate("run", "--", "sh", "-c", LINE)
     if change == "behind":  # it is not what the name leads to
         assert (done.returncode, (machine / "made").read_text()) == (0, "good\ngood\n"), done.stderr
@@ -252,7 +237,7 @@ def test_what_reads_a_script_or_is_started_by_it_stops_it_when_it_changed(
     def swap() -> None:
         _stub(machine / "first", "evil").rename(machine / "first" / planted)
 
-    approve_after(wire, swap)
+    wire.approve_after(swap)
     done = failgate("run", "--", "script")
     assert done.returncode == 76, done.stderr
     assert ("script" if planted == "reader" else "programs start") in done.stderr

@@ -36,7 +36,7 @@ class Wire:
         self.tamper: Callable[[dict[str, Any]], dict[str, Any]] = lambda view: view
         self.consume_problem: tuple[int, dict[str, Any]] | None = None
         self.submit_problem: tuple[int, dict[str, Any]] | None = None
-        self.before_verdict: Callable[[], None] | None = None
+        self.before_verdict: Callable[[], object] | None = None
         self.polls_lost = 0
         self.consume_lost = 0
         self.redirect = False
@@ -49,6 +49,13 @@ class Wire:
         self.manifest_digest_fits = False
         self.begun: dict[str, Any] = {}
         self.wire_has_request = threading.Event()
+        self._is_decided_next = False
+
+    def approve_after(self, swap: Callable[[], object]) -> None:
+        """Answer that the request waits, call `swap`, then approve."""
+        self.state = "pending"
+        self.before_verdict = swap
+        self._is_decided_next = True
 
     def become(self, state: str) -> None:
         with self.changed:
@@ -60,6 +67,9 @@ class Wire:
 
     def current(self) -> dict[str, Any]:
         view = dict(self.view, state=self.state)
+        if self._is_decided_next:
+            self.state, self._is_decided_next = "approved", False
+            return self.tamper(view)
         if self.state in ("approved", "denied", "executed"):
             view["verdict"] = {
                 "id": ID,
