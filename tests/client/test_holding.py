@@ -119,7 +119,7 @@ def test_of_swaps_as_fast_as_they_go_none_is_executed(tmp_path: Path, kind: str,
     argv, first, second = programs(kind)
     place, *both = arranged(tmp_path, how, first, second)
     tried = executed = 0
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120  # as long as the busiest machine takes
     with flipped(how, place, *both):
         while tried < TRIES and time.monotonic() < until:
             try:
