@@ -18,12 +18,11 @@ class LastKept:
     """One record: where it is, and the hash that its leaf has."""
 
     def __init__(self) -> None:
-        self._position: int | None = None
-        self._leaf_hash = b""
+        self._known: tuple[int, bytes] | None = None  # position and hash, one thing: another may be kept at any time
 
     def note(self, log_number: int, size: int, leaf_hash: bytes) -> None:
         """Know that the log `log_number` has `size` records, the last with `leaf_hash`: it was committed."""
-        self._position, self._leaf_hash = record_position(log_number, size - 1), leaf_hash
+        self._known = (record_position(log_number, size - 1), leaf_hash)
 
     def note_newest(self, heads: Iterable[StoredHead]) -> None:
         """Know the newest of the last records of `heads`."""
@@ -34,10 +33,11 @@ class LastKept:
 
     async def recognise(self, fetch: Callable[..., Awaitable[list[Row]]]) -> None:
         """Return when the database that `fetch` reads has the record. Raises: StorageUnavailable."""
-        if self._position is None:
+        if self._known is None:
             return
-        rows = await fetch(_HASH, self._position)
-        if not rows or bytes(rows[0]["leaf_hash"]) != self._leaf_hash:
+        position, leaf_hash = self._known
+        rows = await fetch(_HASH, position)
+        if not rows or bytes(rows[0]["leaf_hash"]) != leaf_hash:
             raise StorageUnavailable(
                 "The database lacks what this server has acknowledged: it is another one, or a copy from before.",
                 hint="Lead [database] url back to it; to go on with what is there, restart the server, which compares.",
