@@ -4,6 +4,7 @@ from binascii import b2a_base64
 from hashlib import sha256
 from itertools import chain
 
+from failgate.audit.blocks import note_blocks
 from failgate.audit.chain import Head, is_step_back
 from failgate.audit.encoding import leaf_of
 from failgate.audit.places import SEQ_BITS, node_position
@@ -95,6 +96,7 @@ class Pending:
         peaks, nodes = grow(head.peaks, head.size, [row[2] for row in rows])
         for node, hashed in nodes:
             await self.tx.execute(_ADD_NODE, node_position(self.number, node.level // TILE_HEIGHT, node.place), hashed)
+        await note_blocks(self.tx, self.number, head.size, head.size + count)
         self.is_written = True
         if not count:
             return head

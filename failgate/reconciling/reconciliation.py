@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from failgate.audit.blocks import BLOCK_BITS, unnoted
 from failgate.audit.encoding import record_of
 from failgate.audit.log import MOST_RECORDS, AuditLog
 from failgate.audit.record import Act
@@ -95,6 +96,7 @@ class Reconciliation:
             found = await self._confirm(suspects)
             found += await contents_that_differ(self._database, closed)
             found += await self._gate()
+            found += await self._blocks()
             self.outcome = Outcome(tuple(found[:MOST_TOLD]), rows, self._clock.now_us())
         for difference in found[:MOST_TOLD]:
             _log.error("audit.contradicted: %s", difference)
@@ -116,6 +118,16 @@ class Reconciliation:
                 break
             again = {(one.kind, one.id) for one in await verify_gate(self._database, self._audit, self._rulebook)}
             found = [one for one in found if (one.kind, one.id) in again]
+        return found
+
+    async def _blocks(self) -> list[Contradiction]:
+        """Return the blocks of records whose notes lack something: a search for that would leave them out."""
+        found: list[Contradiction] = []
+        for head in await self._audit.heads():
+            for block, note in (await unnoted(self._database, head)).items():
+                first = block << BLOCK_BITS
+                sentence = f"a search for {note!r} does not look at records {first} to {first + (1 << BLOCK_BITS) - 1}"
+                found.append(Contradiction("block", str(block), head.log, first, sentence))
         return found
 
     # The log

@@ -17,6 +17,7 @@ from failgate.base.ids import new_id
 from failgate.config.load import load_config
 from failgate.reconciling.kinds import KINDS
 from failgate.reconciling.reconciliation import Reconciliation
+from tests.audit.conftest import event
 from tests.web.api.test_agents import person
 from tests.web.api.test_gate import as_reviewer
 from tests.web.api.test_reports import uploaded
@@ -73,6 +74,28 @@ async def sql(services, query, *args):
         await tx.execute(query, *args)
 
     await services.db.write(verb)
+
+
+async def test_a_block_that_a_search_would_not_look_at_is_named(server):
+    services = server.services
+    people = await populate(services)
+    told = event(ws=people.acme)
+
+    async def verb(tx):
+        for _ in range(300):
+            await services.audit.append(tx, told)
+
+    await services.db.write(verb)
+    assert not [one for one in await found(services) if one.startswith("block")]
+    is_file = services.db.dialect == "sqlite"
+    await sql(
+        services, "DROP TRIGGER audit_block_is_kept" if is_file else "ALTER TABLE audit_block DISABLE TRIGGER ALL"
+    )
+    await sql(services, "DELETE FROM audit_block WHERE what = 'act vote.cast'")
+    [line] = [one for one in await found(services) if one.startswith("block")]
+    assert line == (
+        f"block 0: a search for 'act vote.cast' does not look at records 0 to 255 (record 0 of log {people.acme})"
+    )
 
 
 async def test_where_everything_went_through_the_server_nothing_differs(house):

@@ -75,7 +75,15 @@ def test_the_token_does_not_show_the_key():
 
 
 # What the server does by itself meanwhile: sign heads of the log, read behind it, tell what was done before.
-BY_ITSELF = {"audit_cursor", "audit_exporter", "audit_head", "audit_node", "notification", "notify_cursor"}
+BY_ITSELF = {
+    "audit_block",
+    "audit_cursor",
+    "audit_exporter",
+    "audit_head",
+    "audit_node",
+    "notification",
+    "notify_cursor",
+}
 FORGED: dict[str, dict[str, str]] = {
     "a form of another site": {"sec-fetch-site": "cross-site", "origin": "https://evil.example"},
     "a form of a sibling": {"sec-fetch-site": "same-site", "origin": "http://evil.127.0.0.1"},

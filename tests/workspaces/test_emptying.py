@@ -25,8 +25,8 @@ from tests.workspaces.closing import OPERATOR, RULE, House, furnished, opened, s
 ROOT = Path(__file__).parents[2]
 # Tables of the log, of the installation and of accounts: what they hold of a workspace ends with its connections.
 NOT_OF_WORKSPACES = {
-    "account", "workspace", "deleted_workspace", "audit_record", "audit_node", "audit_head", "audit_cursor",
-    "audit_exporter", "audit_put_aside", "audit_cosignature", "session", "login", "device_request", "report_words",
+    "account", "workspace", "deleted_workspace", "audit_record", "audit_block", "audit_node", "audit_head",
+    "audit_cursor", "audit_exporter", "audit_put_aside", "audit_cosignature", "session", "login", "device_request", "report_words",
 }  # fmt: skip
 
 
