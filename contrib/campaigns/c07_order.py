@@ -6,12 +6,14 @@ looks for an order (Wing and Gong 1993, with the memo of Lowe 2017). Commands ar
 
 import asyncio
 import random
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from campaign import Campaign, Seen
+from postgres import OWNER, cluster
 
 CLIENTS = (3, 8)
 MOST_CALLS = 14
@@ -88,7 +90,24 @@ async def history(act: Act, commands: list[str], chance: random.Random) -> dict[
     return found
 
 
-async def gate_histories(folder: Path, count: int, chance: random.Random) -> Seen:
+async def on_postgres() -> str:
+    """Return the part of a config that names a new database of a PostgreSQL of our own, with its tables."""
+    from failgate.base.migrate import core_migrations, migrate
+    from failgate.base.postgres import open_postgres
+
+    found, name = cluster(), f"order_{uuid.uuid4().hex[:8]}"
+    await found.own()
+    await found.sql(f"CREATE DATABASE {name} OWNER {OWNER}")
+    url = found.url(name, OWNER)
+    database = await open_postgres(url)
+    try:
+        await migrate(database, core_migrations())
+    finally:
+        await database.close()
+    return f'[database]\nurl = "{url}"\n'
+
+
+async def gate_histories(folder: Path, count: int, chance: random.Random, *, is_file: bool) -> Seen:
     """Histories of the real gate over a real database."""
     from failgate.access.principal import Principal
     from failgate.access.role import Role
@@ -101,7 +120,8 @@ async def gate_histories(folder: Path, count: int, chance: random.Random) -> See
     from failgate.wire.gate import Consume, Submission, Vote
 
     seen, calls = Seen(), 0
-    config = parse_config('[gate]\npolicies = ["quorum"]\nwaiting_per_agent = 20000\nread_for = "0s"\n')
+    where = "" if is_file else await on_postgres()
+    config = parse_config(f'{where}[gate]\npolicies = ["quorum"]\nwaiting_per_agent = 20000\nread_for = "0s"\n')
     operator = Actor("operator", "host")
     async with open_services(config, folder / "data", is_serving=False) as services:
         people: list[Principal] = []
@@ -161,7 +181,14 @@ async def gate_histories(folder: Path, count: int, chance: random.Random) -> See
 
 
 def run(folder: Path, count: int, chance: random.Random) -> Seen:
-    return asyncio.run(gate_histories(folder, count, chance))
+    """Two of three histories on SQLite, the others on PostgreSQL."""
+    seen, on_server = Seen(), count // 3
+    for name, number in (("sqlite", count - on_server), ("postgres", on_server)):
+        found = asyncio.run(gate_histories(folder / name, number, chance, is_file=name == "sqlite"))
+        seen.count += found.count
+        seen.broken += [f"{name}: {one}" for one in found.broken]
+        seen.figures[f"calls_{name}"] = found.figures["calls"]
+    return seen
 
 
 def control(_folder: Path, chance: random.Random) -> Seen:

