@@ -66,6 +66,7 @@ class FailgateApproval(sudo.Plugin):
                 "exe": {"path": program.path, "sha256": program.sha256},
                 "host": os.uname().nodename or "localhost",
                 "uid": int(command.get("runas_euid") or command.get("runas_uid") or 0),
+                "gid": int(command.get("runas_egid") or command.get("runas_gid") or 0),
                 "nonce": base64url(os.urandom(32)),
             }
         finally:

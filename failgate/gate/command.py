@@ -28,6 +28,7 @@ MAX_TTL_SECONDS = 86_400
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_UMASK = re.compile(r"0[0-7]{3}", re.ASCII)
 _HOST = re.compile(r"[\x21-\x7e]{1,253}", re.ASCII)
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")  # NUL ends a C string early; a lone surrogate has no UTF-8
@@ -218,8 +219,15 @@ def _check_places(command: Command) -> None:
     _check_files(command)
     if command.stdin_sha256 is not None:
         _check_sha256("stdin_sha256", command.stdin_sha256)
-    if command.uid is not None and not 0 <= command.uid < 2**32:
-        raise Unprocessable(f"uid is {command.uid}, which is no user id.", hint="Send the numeric user id.")
+    _check_identity(command)
+
+
+def _check_identity(command: Command) -> None:
+    for name, number in (("uid", command.uid), ("gid", command.gid)):
+        if number is not None and not 0 <= number < 2**32:
+            raise Unprocessable(f"{name} is {number}, which is no id.", hint="Send the numeric id.")
+    if command.umask is not None and not _UMASK.fullmatch(command.umask):
+        raise Unprocessable("umask is not four octal digits.", hint="Send it as 0022.")
 
 
 def _told_files(command: Command) -> Iterator[tuple[str, FoundProgram]]:

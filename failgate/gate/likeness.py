@@ -129,5 +129,6 @@ def _found(program: FoundProgram | None) -> str | None:
 
 
 def _user(command: Command) -> str | None:
-    said = (command.uid is not None and f"uid {command.uid}", command.home is not None and f"home {command.home}")
-    return ", ".join(part for part in said if part) or None
+    told = (("uid", command.uid), ("gid", command.gid), ("umask", command.umask), ("home", command.home))
+    said = [f"{name} {value}" for name, value in told if value is not None]
+    return ", ".join(said) or None

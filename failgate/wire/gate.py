@@ -47,6 +47,8 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     cwd_dev_ino: str | None = None
     exe: ExecutableIdentity | None = None
     uid: int | None = None
+    gid: int | None = None
+    umask: str | None = None  # four octal digits
     stdin_sha256: str | None = None
     nonce: str | None = None
     programs: dict[str, FoundProgram] | None = None
@@ -55,10 +57,7 @@ class Command(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Origin(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Where a submission comes from, in the agent's own words: its program, model, session, run and the tool it uses.
-
-    Commands with the same program, session and run are shown together. Nothing is decided by it.
-    """
+    """Where a submission comes from, in the agent's own words, which decide nothing. All but the tool name a run."""
 
     program: str | None = None
     model: str | None = None

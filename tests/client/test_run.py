@@ -39,7 +39,10 @@ def test_the_submission_names_the_exact_call(failgate: Any, wire: Wire, work: Pa
     assert command["cwd_dev_ino"] == f"{facts.st_dev}:{facts.st_ino}"
     assert command["exe"]["path"].startswith("/")
     assert command["v"] == 1
-    assert command["uid"] == os.getuid()
+    assert (command["uid"], command["gid"]) == (os.getuid(), os.getgid())
+    umask = os.umask(0)
+    os.umask(umask)
+    assert command["umask"] == f"{umask:04o}"
     assert len(command["nonce"]) == 43
 
 

@@ -58,6 +58,11 @@ def test_a_null_that_is_written_out_is_another_call_than_one_that_is_left_out():
         ({"uid": -1}, "uid"),
         ({"uid": 2**32}, "uid"),
         ({"uid": 1.0}, "uid"),
+        ({"gid": -1}, "gid"),
+        ({"gid": 2**32}, "gid"),
+        ({"umask": "22"}, "umask"),
+        ({"umask": "0028"}, "umask"),
+        ({"umask": 18}, "umask"),
         ({"exe": {"path": "/bin/ls", "sha256": "F" * 64}}, "exe.sha256"),
         ({"exe": {"path": "/bin/ls\0", "sha256": "0" * 64}}, "exe.path"),
         (

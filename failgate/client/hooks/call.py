@@ -153,5 +153,6 @@ def _command_of(event: Event, program: str) -> dict[str, Any]:
         "env": {},
         "host": socket.gethostname() or "localhost",
         "uid": os.getuid(),
+        "gid": os.getgid(),
         "nonce": base64url(os.urandom(32)),
     }

@@ -44,8 +44,7 @@ def facts_of(command: CommandView) -> tuple[FactView, ...]:
     if "cwd" in body:
         known = "the same folder is checked before it runs" if body.get("cwd_dev_ino") else ""
         found.append(FactView("Directory", texts(str(body["cwd"])), known))
-    user = f"uid {body['uid']}" if body.get("uid") is not None else ""
-    found.append(FactView("Host, user", texts(command.host), user))
+    found.append(FactView("Host, user", texts(command.host), _user(body)))
     home, said = body.get("home"), environment_of(body).get("HOME")
     if home is not None and said not in {None, "", home}:
         found.append(
@@ -54,3 +53,11 @@ def facts_of(command: CommandView) -> tuple[FactView, ...]:
     if body.get("stdin_sha256"):
         found.append(FactView("Input", texts(f"sha256 {str(body['stdin_sha256'])[:12]}…"), "read from standard input"))
     return tuple(found)
+
+
+def _user(body: dict[str, Any]) -> str:
+    """Return as whom it runs; a mask that leaves new files open to everybody is said to be one."""
+    said = [f"{name} {body[name]}" for name in ("uid", "gid", "umask") if body.get(name) is not None]
+    umask = body.get("umask")
+    is_open = isinstance(umask, str) and umask.isdecimal() and not int(umask, 8) & 0o002
+    return ", ".join(said) + (": every account may change the files that it makes" if is_open else "")

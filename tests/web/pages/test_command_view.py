@@ -126,3 +126,22 @@ def test_the_script_that_an_interpreter_is_given_stands_on_the_page(make_command
         "/srv/d⟨U+202E RLO⟩.sh",
         "sha256 abababababab…",
     )
+
+
+@pytest.mark.parametrize(
+    ("umask", "remark"),
+    [
+        ("0022", "uid 1000, gid 100, umask 0022"),
+        ("0027", "uid 1000, gid 100, umask 0027"),
+        ("0000", "uid 1000, gid 100, umask 0000: every account may change the files that it makes"),
+        ("0021", "uid 1000, gid 100, umask 0021: every account may change the files that it makes"),
+        (None, "uid 1000, gid 100"),
+    ],
+)
+def test_as_whom_it_runs_stands_on_the_page(make_command: Any, now_us: int, umask: str | None, remark: str) -> None:
+    command = make_command(["touch", "x"])
+    told = {**(command.command or {}), "uid": 1000, "gid": 100, "umask": umask}
+    shown = next(
+        fact for fact in facts_of(msgspec.structs.replace(command, command=told)) if fact.label == "Host, user"
+    )
+    assert shown.remark == remark

@@ -128,6 +128,8 @@ def question_of(command: Command, context: CommandContext) -> tuple[bytes, bool]
         "env": sorted(command.env),
         "exe": None if command.exe is None else {"path": command.exe.path, "sha256": command.exe.sha256},
         "uid": command.uid,
+        "gid": command.gid,
+        "umask": command.umask,
         "workspace": context.workspace_id,
         "agent": context.agent_id,
         "requester": context.requester_account_id,
