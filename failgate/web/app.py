@@ -18,6 +18,7 @@ from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler, WebsocketRouteHandler
 from litestar.routes import ASGIRoute, HTTPRoute, WebSocketRoute
 from litestar.serialization import encode_json
+from litestar.types import ExceptionHandlersMap
 
 from failgate.access.permission import Permission
 from failgate.base.errors import FailgateError, StartRefused
@@ -181,6 +182,17 @@ class _HttpHandler(HTTPRouteHandler):
 
     What it returns as a struct is answered at once: two responses on the way to it cost more than its JSON.
     """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        """Take what Litestar's own handler takes."""
+        super().__init__(*args, **settings)
+        self._own_exception_handlers: ExceptionHandlersMap | None = None
+
+    def resolve_exception_handlers(self) -> ExceptionHandlersMap:
+        """Return what Litestar works out anew for each request, worked out once."""
+        if self._own_exception_handlers is None:
+            self._own_exception_handlers = super().resolve_exception_handlers()
+        return self._own_exception_handlers
 
     async def to_response(self, app: Litestar, data: Any, request: Request[Any, Any, Any]) -> Any:
         """Return the answer that says `data`."""

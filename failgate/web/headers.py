@@ -7,6 +7,7 @@ Sources: W3C CSP Level 3; OWASP ASVS 5.0 sections 3.4 and 14.3.
 import re
 import secrets
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,12 +51,14 @@ def security_headers(
     `is_trustworthy` tells whether a browser sends Fetch Metadata here (https, or a loopback name). Elsewhere the
     referrer policy lets a form of ours name its origin, which is the only proof that is left.
     """
-    headers = [
-        *_FIXED,
-        (b"content-security-policy", content_policy(nonce, reports_to=reports_to).encode()),
-        (b"referrer-policy", b"no-referrer" if is_trustworthy else b"same-origin"),
-    ]
-    return [*headers, _HSTS] if is_https else headers
+    referrer = (b"referrer-policy", b"no-referrer" if is_trustworthy else b"same-origin")
+    policy = (b"content-security-policy", nonce.encode().join(_around_nonces(reports_to)))
+    return [*_FIXED, policy, referrer, _HSTS] if is_https else [*_FIXED, policy, referrer]
+
+
+@lru_cache(maxsize=8)
+def _around_nonces(reports_to: str | None) -> list[bytes]:
+    return content_policy("\0", reports_to=reports_to).encode().split(b"\0")
 
 
 def content_policy(nonce: str, forms: str = "", *, reports_to: str | None = REPORTS_TO) -> str:
@@ -98,6 +101,7 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None if found is None else found.decode("latin-1")
 
 
+@lru_cache(maxsize=1024)
 def host_name(host: str) -> str:
     """Return the name in a `Host` header in lower case, without its port; IPv6 addresses keep their brackets."""
     if host.startswith("["):
@@ -132,8 +136,7 @@ def check_host(scope: Scope, names: Collection[str]) -> None:
     host = header(scope, b"host")
     if not host:
         raise BadInput("The request names no host.", hint="Send a Host header.")
-    written = _HOST.fullmatch(host)
-    if written is None or int(written[1] or 0) > LAST_PORT:
+    if not _is_written_as_host(host):
         raise BadInput("The Host header is malformed.", hint="Send NAME or NAME:PORT.")
     name = host_name(host)
     server: tuple[str, Any] | None = scope.get("server")
@@ -143,6 +146,12 @@ def check_host(scope: Scope, names: Collection[str]) -> None:
         "The request names a host that this server does not answer for.",
         hint="Use its own address, or set [server] public_url to the name that people use.",
     )
+
+
+@lru_cache(maxsize=1024)
+def _is_written_as_host(host: str) -> bool:
+    written = _HOST.fullmatch(host)
+    return written is not None and int(written[1] or 0) <= LAST_PORT
 
 
 def own_origins(scope: Scope, public_url: str | None) -> frozenset[str]:

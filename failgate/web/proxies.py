@@ -29,7 +29,7 @@ class TrustedProxies:
         """
         address = read_address(peer) if peer is not None else None
         if address is None or not self._trusts(address):
-            return (peer if address is None else str(address)), False
+            return (peer if address is None else _written(address)), False
         named = b",".join(value for key, value in headers if key == b"x-forwarded-for").decode("latin-1")
         for text in reversed(named.split(",")[-MOST_HOPS:]):
             hop = read_address(text.strip(" \t"))
@@ -47,6 +47,11 @@ class TrustedProxies:
 def is_https_said(headers: Headers) -> bool:
     """Tell whether `X-Forwarded-Proto`, sent once, says https."""
     return [value.strip().lower() for key, value in headers if key == b"x-forwarded-proto"] == [b"https"]
+
+
+@lru_cache(maxsize=4096)
+def _written(address: Address) -> str:
+    return str(address)
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from typing import Any
 from failgate.base.db import workspace_scope
 from failgate.base.errors import FailgateError
 from failgate.base.ids import new_id
-from failgate.base.log import RequestContext, get_logger, request_context
+from failgate.base.log import FixedLine, RequestContext, get_logger, request_context
 from failgate.web.asgi import ASKED_FOR_HEAD, App, Message, Receive, Scope, Send
 from failgate.web.context import SCOPE_KEY, Visit
 from failgate.web.errors import note_error, problem_body, problem_of, refused_handshake
@@ -42,7 +42,7 @@ class RequestLog:
         self._hosts = hosts
         self._is_https = is_https
         self._proxies = TrustedProxies(trusted_proxies)
-        self._log = log.bind()  # bound once: the lazy one binds anew for each line
+        self._line = FixedLine(__name__, "request.answered")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or socket; let the lifespan through."""
@@ -93,8 +93,7 @@ class RequestLog:
         method = "WS" if scope["type"] == "websocket" else str(scope["method"])
         known = method if method in {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "WS"} else "other"
         self._metrics.request(door, known, status or 0, seconds)
-        self._log.info(
-            "request.answered",
+        self._line.write(
             door=door,
             path=visit.door.path if visit.door is not None else None,
             method=known,

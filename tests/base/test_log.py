@@ -13,7 +13,7 @@ from itertools import chain
 import pytest
 import structlog
 
-from failgate.base.log import RequestContext, get_logger, log_crashes, masked, request_context, start_logging
+from failgate.base.log import FixedLine, RequestContext, get_logger, log_crashes, masked, request_context, start_logging
 from failgate.base.secret import Secret
 from failgate.redaction import RULES, Scanner, redact
 
@@ -265,3 +265,22 @@ def test_a_line_that_is_not_taken_stops_nobody_and_is_counted():
         root.handlers[:] = before
         root.setLevel(level)
         structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("level", ["info", "warning"])
+@pytest.mark.parametrize("context", [None, RequestContext("0197f0c2-0000-7000-8000-000000000001", "192.0.2.1")])
+def test_a_fixed_line_is_what_the_logger_would_write(raw_log, log_format, level, context):
+    facts = {"door": "commands.read", "path": None, "status": 200, "duration_ms": 0.25, "ip": "\u00e9"}
+    stream = io.StringIO()
+    start_logging(log_format, level=level, stream=stream)
+    token = request_context.set(context)
+    try:
+        FixedLine("failgate.tests", "request.answered").write(**facts)
+        get_logger("failgate.tests").info("request.answered", **facts)
+    finally:
+        request_context.reset(token)
+    ours, theirs = (re.sub(r"[-0-9]+T[0-9:.]+Z", "TIME", line) for line in stream.getvalue().splitlines() or ["", ""])
+    assert ours == theirs
+    assert bool(ours) == (level == "info")
+    assert raw_log() == ""
