@@ -237,15 +237,36 @@ def migrate_command(config_path: Path | None, data: Path, only_check: bool) -> N
 @click.command()
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
-def plugins(config_path: Path | None, as_json: bool) -> None:
+@click.option("--pins", "as_pins", is_flag=True, help="Print the [pins] of what is installed now; imports nothing.")
+def plugins(config_path: Path | None, as_json: bool, as_pins: bool) -> None:
     """Show the plugins: which are enabled, from where, which version and hash."""
     from failgate.loader.finding import describe_plugins
 
-    described = describe_plugins(read_config(config_path))
+    config = read_config(config_path)
+    if as_pins:
+        sys.exit(_print_pins(config))
+    described = describe_plugins(config)
     if as_json:
         print(json.dumps(described, indent=2))
         return
     for plugin in described:
         named_by = ", ".join(plugin["named_by"]) or "its own section"
         print(f"{plugin['name']}: {plugin['plugin']} {plugin['version']}, enabled by {named_by}")
-        print(f"  from {plugin['distribution']} at {plugin['location']}\n  {plugin['hash']}")
+        is_pinned = ", as pinned" if plugin["pinned"] else ""
+        print(f"  from {plugin['distribution']} at {plugin['location']}\n  {plugin['hash']}{is_pinned}")
+
+
+def _print_pins(config: "Config") -> int:
+    """Print the section as it can be copied; return 1 when something cannot be pinned, which stderr says."""
+    from failgate.config.source import dotted_path
+    from failgate.loader.finding import describe_pins
+
+    pins = describe_pins(config)
+    print("[pins.distributions]")
+    for pin in pins:
+        if not pin.obstacle:
+            print(f'{dotted_path((pin.distribution,))} = "{pin.digest}"  # {pin.version}: {", ".join(pin.plugins)}')
+    for pin in pins:
+        if pin.obstacle:
+            print(f"failgate: {pin.distribution} {pin.version} cannot be pinned: {pin.obstacle}", file=sys.stderr)
+    return int(any(pin.obstacle for pin in pins))

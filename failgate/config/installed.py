@@ -15,6 +15,15 @@ _ABOUT_THE_INSTALLATION = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """One file of a distribution: its name in the list of files, where it is, and its SHA-256 in hex or `missing`."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstalledPlugin:
     """One entry point: the plugin's name, the API version that it is written for, its entry point and distribution."""
 
@@ -37,16 +46,24 @@ class InstalledPlugin:
 
         Of an editable installation the files are those of the entry point's own package in its source tree.
         """
-        return _digest_of(self._files())
+        return digest_over(self.contents())
+
+    def contents(self) -> list[Content]:
+        """Return every file that the digest is over, as it is now, by name."""
+        return [Content(name, path, _sha256_of(path)) for name, path in sorted(self._files())]
 
     def location(self) -> str:
         """Return the folder or file that the plugin would be imported from, empty when there is none."""
         roots = _source_roots(self.entry_point.module)
         return str(roots[0]) if roots else ""
 
+    def is_editable(self) -> bool:
+        """Tell whether its code stands in a source tree that the installation only points to."""
+        return self.entry_point.dist is not None and _is_editable(self.entry_point.dist)
+
     def _files(self) -> Iterator[tuple[str, Path]]:
         distribution = self.entry_point.dist
-        if distribution is None or distribution.files is None or _is_editable(distribution):
+        if distribution is None or distribution.files is None or self.is_editable():
             yield from _source_files(self.entry_point.module)
             return
         for file in distribution.files:
@@ -66,15 +83,19 @@ def find_installed() -> list[InstalledPlugin]:
     return sorted(found, key=lambda each: (each.name, int(each.api), each.distribution))
 
 
-def _digest_of(files: Iterable[tuple[str, Path]]) -> str:
+def digest_over(contents: Iterable[Content]) -> str:
+    """Return `sha256:` and the hex digest over `contents`, which are in the order of their names."""
     whole = hashlib.sha256()
-    for name, path in sorted(files):
-        try:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError:
-            content = "missing"
-        whole.update(f"{content}  {name}\n".encode())
+    for each in contents:
+        whole.update(f"{each.sha256}  {each.name}\n".encode())
     return f"sha256:{whole.hexdigest()}"
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "missing"
 
 
 def _is_editable(distribution: Distribution) -> bool:

@@ -28,11 +28,13 @@ from failgate.config.bounds import Between, Fits
 from failgate.config.database import DatabaseTable
 from failgate.config.errors import SettingRefused
 from failgate.config.keys import KeysTable
+from failgate.config.limits import LimitsTable
+from failgate.config.pins import PinsTable
 from failgate.config.scan import ScanSection
 from failgate.config.source import Source
 from failgate.config.sso import SsoTable
 from failgate.config.tls import TlsSection
-from failgate.config.units import Duration, Size
+from failgate.config.units import Duration
 
 _DAY_US = 24 * 3600 * 1_000_000
 Kept = Annotated[Duration, Between("1d", "3650d")] | None
@@ -264,32 +266,12 @@ class NotifySection(Section, frozen=True):
     smtp: SmtpSection | None = None
 
 
-class LimitsSection(Section, frozen=True):
+class LimitsSection(LimitsTable, Section, frozen=True):
     """`[limits]`: what is refused as too large, and what a workspace may use."""
 
-    json_body: Annotated[Size, Between("1KiB", "64MiB")] = Size("1MiB")
-    artifact: Annotated[Size, Between("1KiB", "1TiB")] = Size("1GiB")
-    argv: Annotated[Size, Between("1KiB", "2MiB")] = Size("64KiB")
-    ingest_per_minute: Annotated[int, Between(1, 100_000)] = 600
-    workspace_storage: Annotated[Size, Between("1MiB", "900000TiB")] | None = None
-    workspace_reports_per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    workspace_commands_per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    workspace_recording_per_day: Annotated[Duration, Between("1m", "3650d")] | None = None
-    workspace_seats: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    uploader_files: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000
-    uploader_storage: Annotated[Size, Between("1MiB", "900000TiB")] = Size("1TiB")
 
-    @property
-    def quotas(self) -> dict[str, int | None]:
-        """Return what a workspace may use when it has no quota of its own; None: no limit."""
-        recording, storage = self.workspace_recording_per_day, self.workspace_storage
-        return {
-            "storage_bytes": storage.bytes if storage is not None else None,
-            "reports_per_day": self.workspace_reports_per_day,
-            "commands_per_day": self.workspace_commands_per_day,
-            "recording_seconds_per_day": recording.us // 1_000_000 if recording is not None else None,
-            "seats": self.workspace_seats,
-        }
+class PinsSection(PinsTable, Section, frozen=True):
+    """`[pins]`: which distributions may be loaded as plugins, each by the digest over its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +336,7 @@ class Config:
     gate: GateSection = field(default_factory=GateSection)
     notify: NotifySection = field(default_factory=NotifySection)
     limits: LimitsSection = field(default_factory=LimitsSection)
+    pins: PinsSection = field(default_factory=PinsSection)
     instances: tuple[Instance, ...] = ()
 
     @property
@@ -392,4 +375,5 @@ SECTIONS: dict[str, type[Section]] = {
     "gate": GateSection,
     "notify": NotifySection,
     "limits": LimitsSection,
+    "pins": PinsSection,
 }

@@ -14,6 +14,7 @@ from failgate.config.load import draft_config
 from failgate.config.model import Config, Instance
 from failgate.config.settings import Reader, nearest
 from failgate.config.source import read_source
+from failgate.loader.pinning import Pin, pins_of, refuse_unpinned
 from failgate.plugin import API_VERSION, ENTRY_POINT_GROUP, Plugin
 from failgate.redaction import without_secrets
 
@@ -87,6 +88,7 @@ def describe_plugins(config: Config) -> list[dict[str, Any]]:
             "distribution": each.identity.distribution,
             "location": each.identity.location,
             "hash": each.identity.digest,
+            "pinned": config.pins.distributions is not None,
             "api": API_VERSION,
             "named_by": [ref.setting for ref in config.references if ref.instance == each.instance.name],
         }
@@ -94,13 +96,29 @@ def describe_plugins(config: Config) -> list[dict[str, Any]]:
     ]
 
 
+def describe_pins(config: Config) -> list[Pin]:
+    """Return a pin for each distribution whose plugins `config` names, as `failgate plugins --pins` prints it.
+
+    Imports nothing, so that what is installed can be looked at before it is trusted.
+
+    Raises: ConfigRefused for what is not installed.
+    """
+    reader = Reader(config.source)
+    installed = find_installed()
+    found = [_choose(instance, installed, reader) for instance in config.instances]
+    if reader.mistakes:
+        raise ConfigRefused(reader.mistakes)
+    return pins_of(each for each in found if each is not None)
+
+
 def _prepare(config: Config) -> tuple[list[ReadyPlugin], list[Mistake]]:
     installed = find_installed()
     reader = Reader(config.source)
     ready: list[ReadyPlugin] = []
-    for instance in config.instances:
-        found = _choose(instance, installed, reader)
-        if found is None:
+    chosen = [(instance, found) for instance in config.instances if (found := _choose(instance, installed, reader))]
+    refused = refuse_unpinned(config, chosen, reader)
+    for instance, found in chosen:
+        if found.distribution in refused:
             continue
         digest, location = found.digest(), found.location()  # of what is about to be imported
         plugin = _import(instance, found, reader)
