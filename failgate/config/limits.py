@@ -9,12 +9,14 @@ from failgate.config.units import Duration, Size
 
 
 class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[limits]`: what is refused as too large, and what a workspace may use."""
+    """`[limits]`: what is refused as too large or too many, and what a workspace may use."""
 
     json_body: Annotated[Size, Between("1KiB", "64MiB")] = Size("1MiB")
     artifact: Annotated[Size, Between("1KiB", "1TiB")] = Size("1GiB")
     argv: Annotated[Size, Between("1KiB", "2MiB")] = Size("64KiB")
     ingest_per_minute: Annotated[int, Between(1, 100_000)] = 600
+    sockets_per_person: Annotated[int, Between(1, 100_000)] = 128
+    sockets_per_agent: Annotated[int, Between(1, 100_000)] = 1000
     workspace_storage: Annotated[Size, Between("1MiB", "900000TiB")] | None = None
     workspace_reports_per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None
     workspace_commands_per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None

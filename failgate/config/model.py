@@ -267,7 +267,7 @@ class NotifySection(Section, frozen=True):
 
 
 class LimitsSection(LimitsTable, Section, frozen=True):
-    """`[limits]`: what is refused as too large, and what a workspace may use."""
+    """`[limits]`: what is refused as too large or too many, and what a workspace may use."""
 
 
 class PinsSection(PinsTable, Section, frozen=True):

@@ -33,6 +33,7 @@ from failgate.web.forms import StrictRequest
 from failgate.web.guard import guard
 from failgate.web.headers import allowed_hosts
 from failgate.web.held import HeldBodies
+from failgate.web.live.shares import Shares
 from failgate.web.live.sockets import OpenSockets
 from failgate.web.metrics import Metrics
 from failgate.web.request_log import RequestLog
@@ -66,6 +67,7 @@ class Application:
             services.logins,
             services.certificates,
             services.sso.enforcements,
+            Shares(services.config.limits, self.metrics.socket_refused),
         )
         self.litestar: Litestar = Router(
             route_handlers=[_handler(door) for door in doors],

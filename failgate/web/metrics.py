@@ -31,6 +31,12 @@ class Metrics:
             tuple[str, str, int], tuple[Counter, Histogram]
         ] = {}  # to look one up costs more than to count
         self._sockets = Gauge("failgate_open_sockets", "Open WebSockets.", ("door",), registry=self._registry)
+        self._sockets_refused = Counter(
+            "failgate_sockets_refused",
+            "WebSockets and long polls refused since a person or an agent has too many.",
+            ("whose",),
+            registry=self._registry,
+        )
         self._lag_records = Gauge(
             "failgate_audit_lag_records", "Records not yet delivered.", ("exporter",), registry=self._registry
         )
@@ -112,6 +118,10 @@ class Metrics:
     def socket_closed(self, door: str) -> None:
         """Count a socket out."""
         self._sockets.labels(door).dec()
+
+    def socket_refused(self, whose: str) -> None:
+        """Count a socket or a long poll beyond what a `person` or an `agent` may have."""
+        self._sockets_refused.labels(whose).inc()
 
     def watch(self, name: str, help_text: str, labels: tuple[str, ...], read: Reading) -> None:
         """Ask `read` for the gauge `name` whenever somebody looks: values by their labels."""

@@ -1,7 +1,8 @@
 """The gate's doors: ask, watch, decide, use, tell how it ended.
 
 `wait` holds the answer back until the command is decided, up to 55 s; when the server stops, or the credential or the
-role ends meanwhile, what stood is answered at once.
+role ends meanwhile, what stood is answered at once. Who waits for as much as they may is answered 429, or, having asked
+for a command, without waiting.
 """
 
 from collections.abc import Awaitable
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 from litestar import Request
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from failgate.base.errors import TooManyRequests
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.context import Visit, services_of, stop_of, visit_of
 from failgate.web.live.sockets import OpenSockets
@@ -150,4 +152,9 @@ async def _decided(request: Asking, visit: Visit, view: CommandView, seconds: in
     def decided() -> Awaitable[CommandView]:
         return gate.wait(visit.here().id, view.id, visit.principal, seconds)
 
-    return await stop_of(request).first(sockets.hold(visit, decided)) or view
+    try:
+        return await stop_of(request).first(sockets.hold(visit, decided)) or view
+    except TooManyRequests:
+        if request.method == "POST":  # it was asked for all the same, and its answer has to say so
+            return view
+        raise

@@ -20,6 +20,7 @@ from failgate.accounts.tokens import Tokens
 from failgate.base.errors import NotSignedIn, TooManyRequests
 from failgate.sso.enforcement import Enforcements
 from failgate.web.context import Visit
+from failgate.web.live.shares import Shares
 from failgate.web.stop import before
 from failgate.workspaces.certificates import AgentCertificates
 from failgate.workspaces.workspaces import Workspaces
@@ -42,17 +43,23 @@ Open = defaultdict[str, set[Ended]]
 class Entered:
     """One that is told of an end, until it leaves. Small, for there may be ten thousand."""
 
-    __slots__ = ("_among", "_ended", "_key", "_left")
+    __slots__ = ("_among", "_ended", "_holder", "_key", "_left", "_shares")
 
-    def __init__(self, among: Open, key: str, ended: Ended, left: Callable[[], None] | None) -> None:
-        """Have been put into `among` under `key`; `left` undoes what else was done."""
+    def __init__(
+        self, among: Open, key: str, ended: Ended, left: Callable[[], None] | None, shares: Shares, holder: str | None
+    ) -> None:
+        """Have been put into `among` under `key`; `left` undoes what else was done, `shares` count it for `holder`."""
         self._among, self._key, self._ended, self._left = among, key, ended, left
+        self._shares, self._holder = shares, holder
 
     def leave(self) -> None:
         """Be told no more."""
         _discard(self._among, self._key, self._ended)
         if self._left is not None:
             self._left()
+        if self._holder is not None:
+            self._shares.give_back(self._holder)
+            self._holder = None
 
 
 class OpenSockets:
@@ -69,6 +76,7 @@ class OpenSockets:
         logins: Logins,
         certificates: AgentCertificates,
         enforcements: Enforcements,
+        shares: Shares,
     ) -> None:
         """Be told when a session or a login ends, a token or a certificate is revoked or a membership changes.
 
@@ -78,6 +86,7 @@ class OpenSockets:
         self._held: Open = defaultdict(set)
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._of_member: defaultdict[tuple[str, str], set[tuple[Permission, Ended]]] = defaultdict(set)
+        self._shares = shares
         self._undo = (
             sessions.on_closed(self._end),
             tokens.on_revoked(self._end),
@@ -102,7 +111,8 @@ class OpenSockets:
     def enter(self, visit: Visit, ended: Ended) -> "Entered":
         """Have `ended` called in that moment, until `leave` is called on what is returned.
 
-        Raises: NotSignedIn (the credential has ended meanwhile); TooManyRequests (a session or a login holds 32).
+        Raises: NotSignedIn (the credential has ended meanwhile); TooManyRequests (a session or a login holds 32, the
+        person or the agent as many as they may).
         """
         is_of_session = visit.principal.session_id is not None
         if is_of_session and len(self._open.get(_key(visit), ())) >= MAX_OF_SESSION:
@@ -112,7 +122,8 @@ class OpenSockets:
     async def hold(self, visit: Visit, wanted: Callable[[], Awaitable[T]]) -> T | None:
         """Return what `wanted` answers, or None when the credential or the role of `visit` ends before it does.
 
-        Raises: NotSignedIn (the credential has ended meanwhile).
+        Raises: NotSignedIn (the credential has ended meanwhile); TooManyRequests (the person or the agent waits often
+        enough).
         """
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         heard = self._heard(self._held, visit, first_of(ended))
@@ -126,13 +137,14 @@ class OpenSockets:
         key = _key(visit)
         if key in self._ended:
             raise NotSignedIn("The credential is not valid any more.", hint="Sign in again, or use another token.")
+        holder = self._shares.take(visit.principal)
         among[key].add(ended)
         member, left = _member(visit), None
         if member is not None and visit.door is not None:
             entry = (visit.door.permission, ended)
             self._of_member[member].add(entry)
             left = partial(_discard, self._of_member, member, entry)
-        return Entered(among, key, ended, left)
+        return Entered(among, key, ended, left, self._shares, holder)
 
     def close(self) -> None:
         """Listen no more."""
