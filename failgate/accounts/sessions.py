@@ -197,7 +197,13 @@ class Sessions(EndingSessions):
 
     async def alive_within(self, tx: Transaction, session_id: str) -> Session | None:
         """Return the session of that id when it lives, as `tx` sees it: for a door to which its token does not come."""
-        row = await tx.fetch_one(FIND_SESSION, session_id)
+        return self._alive(await tx.fetch_one(FIND_SESSION, session_id))
+
+    async def alive(self, session_id: str) -> Session | None:
+        """Return the session of that id when it lives; this is no sign of life."""
+        return self._alive(await self._database.fetch_one(FIND_SESSION, session_id))
+
+    def _alive(self, row: Row | None) -> Session | None:
         if row is None:
             return None
         session = session_of(row)

@@ -49,6 +49,7 @@ class ServerSection(Section, frozen=True):
 
     listen: Annotated[str, Fits(split_listen)] = "127.0.0.1:8440"
     public_url: Annotated[str, Fits(check_web_origin)] | None = None
+    artifact_url: Annotated[str, Fits(check_web_origin)] | None = None
     trusted_proxies: tuple[Annotated[str, Fits(check_network)], ...] = ()
     allow_loopback: bool = False
     outbound_networks: tuple[Annotated[str, Fits(check_network)], ...] = ()
@@ -71,13 +72,22 @@ class ServerSection(Section, frozen=True):
                 "behind a proxy on this machine, or give a certificate in [server.tls], also for a proxy on another "
                 "one, or set allow_plain_http = true where nobody else is on that network",
             )
-        url = urlsplit(self.public_url or "")
-        if url.scheme == "http" and self.tls is not None:
-            raise SettingRefused("public_url", "the server speaks TLS by [server.tls]: say https")
-        if url.scheme == "http" and not (is_loopback_host(url.hostname or "") or self.allow_plain_http):
+        for key, shown in (("public_url", "sessions"), ("artifact_url", "what is downloaded")):
+            url = urlsplit(getattr(self, key) or "")
+            if url.scheme == "http" and self.tls is not None:
+                raise SettingRefused(key, "the server speaks TLS by [server.tls]: say https")
+            if url.scheme == "http" and not (is_loopback_host(url.hostname or "") or self.allow_plain_http):
+                raise SettingRefused(
+                    key, f"plain http would show {shown} to the network: say https, or set allow_plain_http = true"
+                )
+        own, other = urlsplit(self.base_url), urlsplit(self.artifact_url or "")
+        if other.scheme and other.hostname == own.hostname:
             raise SettingRefused(
-                "public_url", "plain http would show sessions to the network: say https, or set allow_plain_http = true"
+                "artifact_url",
+                f"takes another host name than {own.hostname}, which is the app's: a port is no other one",
             )
+        if other.scheme and other.scheme != own.scheme:
+            raise SettingRefused("artifact_url", f"takes {own.scheme}, as the app's own address {self.base_url} has it")
 
     @property
     def host(self) -> str:

@@ -24,6 +24,7 @@ from failgate.access.permission import Permission
 from failgate.base.errors import FailgateError, StartRefused
 from failgate.web.api.openapi import answers_of, openapi_config, operation_of, security_of
 from failgate.web.api.policy_reports import PolicyReports
+from failgate.web.artifact_host import ArtifactHost
 from failgate.web.asgi import App, Receive, Scope, Send
 from failgate.web.context import visit_in
 from failgate.web.denials import Denials
@@ -69,6 +70,7 @@ class Application:
             services.sso.enforcements,
             Shares(services.config.limits, self.metrics.socket_refused),
         )
+        artifact_host = ArtifactHost(services.config.server.artifact_url, services.clock)
         self.litestar: Litestar = Router(
             route_handlers=[_handler(door) for door in doors],
             options=_HttpHandler("/", http_method="OPTIONS", include_in_schema=False)(_nothing),
@@ -86,6 +88,7 @@ class Application:
                     "metrics": self.metrics,
                     "denials": self.denials,
                     "sockets": self.sockets,
+                    "artifact_host": artifact_host,
                     "held_bodies": HeldBodies(),
                     "policy_reports": PolicyReports(self.metrics, services.clock),
                     "doors": tuple(doors),
@@ -117,6 +120,7 @@ class Application:
                 cast("App", self.litestar),
                 self.metrics,
                 allowed_hosts(server.host, server.public_url),
+                artifact_host,
                 is_https=(server.public_url or "").startswith("https://"),
                 trusted_proxies=server.trusted_proxies,
             )

@@ -12,6 +12,7 @@ from failgate.base.db import workspace_scope
 from failgate.base.errors import FailgateError
 from failgate.base.ids import new_id
 from failgate.base.log import FixedLine, RequestContext, get_logger, request_context
+from failgate.web.artifact_host import ArtifactHost
 from failgate.web.asgi import ASKED_FOR_HEAD, App, Message, Receive, Scope, Send
 from failgate.web.context import SCOPE_KEY, Visit
 from failgate.web.errors import note_error, problem_body, problem_of, refused_handshake
@@ -32,6 +33,7 @@ class RequestLog:
         app: App,
         metrics: Metrics,
         hosts: Collection[str],
+        artifact_host: ArtifactHost,
         *,
         is_https: bool,
         trusted_proxies: Collection[str] = (),
@@ -39,7 +41,8 @@ class RequestLog:
         """Wrap `app`. `is_https`: people reach this server by https whatever the last hop speaks."""
         self._app = app
         self._metrics = metrics
-        self._hosts = hosts
+        self._hosts = frozenset(hosts) | artifact_host.names
+        self._artifact_host = artifact_host
         self._is_https = is_https
         self._proxies = TrustedProxies(trusted_proxies)
         self._line = FixedLine(__name__, "request.answered")
@@ -61,6 +64,7 @@ class RequestLog:
         answer = _Answer(scope, sending_headers(scope, visit, send))
         try:
             check_host(scope, self._hosts)
+            self._artifact_host.check(scope)
             await self._app(scope, receive, answer.send)
         except Exception as error:  # noqa: BLE001 - the last place that can still answer
             await self._answer_late(scope, visit, answer, error)

@@ -14,6 +14,7 @@ from failgate.web.api import (
     audit,
     certificates,
     deletion,
+    downloads,
     gate,
     glass,
     ingest,
@@ -37,6 +38,7 @@ from failgate.web.api import (
     webhooks,
     whoami,
 )
+from failgate.web.artifact_host import PREFIX
 from failgate.web.door import Credential, Door
 from failgate.web.headers import REPORTS_TO
 from failgate.web.live import agent, recording, reviewer
@@ -299,6 +301,11 @@ SCIM: Final = (
     _scim("bulk", "POST", "/Bulk", scim.bulk, P.SCIM_RESOURCE_WRITE),
 )
 
+# What proves a right here is the address itself, at a host of its own.
+DOWNLOADS: Final = (
+    _open("downloads.fetch", PREFIX + "{ticket}", downloads.fetch, kind="api", credentials=frozenset()),
+)
+
 # What proves a right here is a key in a header or the query, as SDKs of Sentry send it; no token of ours counts.
 INGEST: Final = (
     Door(
@@ -307,4 +314,4 @@ INGEST: Final = (
     ),
 )  # fmt: skip
 
-DOORS: Final[tuple[Door, ...]] = (*OPERATION, *API, *OAUTH, *LIVE, *PAGES, *SCIM, *INGEST)
+DOORS: Final[tuple[Door, ...]] = (*OPERATION, *API, *OAUTH, *LIVE, *PAGES, *SCIM, *DOWNLOADS, *INGEST)

@@ -56,8 +56,8 @@ def test_a_misspelt_key_names_the_nearest_one_and_what_the_section_takes() -> No
             "failgate.toml:3: server.listne: no such setting\n"
             '    listne = "x"\n'
             "    ^^^^^^\n"
-            '  did you mean "listen"? [server] takes: allow_loopback, allow_plain_http, header_timeout, listen, log_format, '
-            "outbound_hosts, outbound_networks, public_url, tls, tokens_in_addresses, trusted_proxies"
+            '  did you mean "listen"? [server] takes: allow_loopback, allow_plain_http, artifact_url, header_timeout, listen, '
+            "log_format, outbound_hosts, outbound_networks, public_url, tls, tokens_in_addresses, trusted_proxies"
         )
     ]
 
@@ -139,6 +139,7 @@ def test_the_reference_file_holds_every_key_with_its_default(tmp_path: Path) -> 
     lines = [re.sub(r"^# ([a-z_]+ = )", r"\1", line) for line in head.splitlines()]
     examples = (
         "public_url =",
+        "artifact_url =",
         "url =",
         "origin =",
         "witness_quorum =",

@@ -73,6 +73,28 @@ def test_a_public_url_is_scheme_host_and_port_alone(url: str) -> None:
     assert "server.public_url: takes scheme, host and port alone" in mistakes(f'[server]\npublic_url = "{url}"')
 
 
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        (
+            'public_url = "https://a.example"\nartifact_url = "https://a.example:8443"',
+            "another host name than a.example",
+        ),
+        ('public_url = "https://a.example"\nartifact_url = "https://A.example"', "another host name than a.example"),
+        ('artifact_url = "http://127.0.0.1:9"', "another host name than 127.0.0.1"),
+        (
+            'public_url = "https://a.example"\nartifact_url = "http://b.example"',
+            "plain http would show what is downloaded",
+        ),
+        ('artifact_url = "https://b.example"', "takes http, as the app's own address http://127.0.0.1:8440 has it"),
+        ('artifact_url = "https://b.example/files"', "takes scheme, host and port alone"),
+    ],
+)
+def test_files_are_downloaded_from_another_host_by_the_same_scheme(toml: str, says: str) -> None:
+    assert says in mistakes(f"[server]\n{toml}")
+    parse_config('[server]\npublic_url = "https://a.example"\nartifact_url = "https://b.example"')
+
+
 def test_a_plain_public_url_is_for_this_machine_only() -> None:
     assert "server.public_url: plain http" in mistakes('[server]\npublic_url = "http://failgate.example"')
     assert parse_config('[server]\npublic_url = "http://localhost:9"').server.base_url == "http://localhost:9"

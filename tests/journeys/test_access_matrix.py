@@ -151,6 +151,7 @@ LET_IN: dict[str, set[int]] = {
     "reports.seal": {404},
     "reports.delete": {404},
     "reports.document": {404},
+    "downloads.fetch": {404},  # there is no other host there
     "ingest.envelope": {404},  # no format is enabled there
     "operation.metrics": {200},
     "operation.policy_report": {415},

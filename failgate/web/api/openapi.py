@@ -58,6 +58,7 @@ _OTHER_ANSWERS = {  # what is no JSON, by the name of its door
     "audit.checkpoint": "text/plain",
     "audit.tile": "application/octet-stream",
 }
+_LED_ELSEWHERE = frozenset({"reports.download", "recordings.download"})  # by `[server] artifact_url`
 _PROOFS = frozenset({"audit.inclusion", "audit.consistency"})  # of a size that the log may not have
 
 
@@ -117,6 +118,10 @@ def answers_of(door: Door) -> dict[int, ResponseSpec] | None:
         if other is None
         else {door.status: ResponseSpec(bytes, description="The bytes.", media_type=other, generate_examples=False)}
     )
+    if door.name in _LED_ELSEWHERE:
+        content[307] = ResponseSpec(
+            bytes, description="A page is sent to the artifact host.", media_type="text/plain", generate_examples=False
+        )
     return content | {
         status: ResponseSpec(
             data_container=Problem,

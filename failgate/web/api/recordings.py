@@ -10,11 +10,14 @@ from litestar import Request, Response
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 
+from failgate.access.principal import Principal
 from failgate.base.errors import BadInput
 from failgate.recordings.export import as_version_3
+from failgate.recordings.stored import Recording
 from failgate.web.api.gate import After
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.api.reports import Limit, until_stopped
+from failgate.web.artifact_host import artifact_host_of
 from failgate.web.context import services_of, stop_of, visit_of
 from failgate.web.forms import read_whole
 from failgate.web.headers import SANDBOX
@@ -87,13 +90,20 @@ async def one(request: Asking, id: FromPath[str]) -> RecordingView:  # noqa: A00
 
 async def cast(request: Asking, id: FromPath[str], version: Version = "2") -> Response[Any]:  # noqa: A002 - the path's word
     """Download a recording as asciicast; the reading is on record before the first byte."""
-    visit, reading = visit_of(request), services_of(request).recording_room.reading
-    recording = await reading.find(visit.here().id, id)
-    pieces = await reading.open(visit.principal, recording, await reading.chunks(recording))
+    visit = visit_of(request)
+    recording = await services_of(request).recording_room.reading.find(visit.here().id, id)
+    elsewhere = artifact_host_of(request).lead(visit, "recording", id, version)
+    return elsewhere or await cast_of(request, visit.principal, recording, version)
+
+
+async def cast_of(request: Asking, principal: Principal, recording: Recording, version: Version) -> Response[Any]:
+    """Return the recording as a download."""
+    reading = services_of(request).recording_room.reading
+    pieces = await reading.open(principal, recording, await reading.chunks(recording))
     if version == "3":
         pieces = as_version_3(pieces)
     headers = {
-        "content-disposition": f'attachment; filename="{id}.cast"',
+        "content-disposition": f'attachment; filename="{recording.id}.cast"',
         "content-security-policy": SANDBOX,
     }
     return Stream(until_stopped(pieces, stop_of(request)), headers=headers, media_type=MEDIA_TYPE)

@@ -15,9 +15,11 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 
 from failgate.base.errors import BadInput, Unprocessable
+from failgate.reports.reading import OpenedArtifact
 from failgate.reports.search import ReportFilter, ReportState
 from failgate.web.api.gate import After
 from failgate.web.api.idempotency import IdempotencyKey, key_of
+from failgate.web.artifact_host import artifact_host_of
 from failgate.web.asgi import ASKED_FOR_HEAD
 from failgate.web.context import services_of, stop_of, visit_of
 from failgate.web.errors import OtherStatus
@@ -92,11 +94,17 @@ async def one(request: Asking, id: FromPath[str]) -> ReportView:  # noqa: A002 -
 async def artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) -> Response[Any]:  # noqa: A002 - the path's word
     """Download an artifact, or one range of its bytes; the reading is on record before the first byte.
 
-    `ETag` is the digest; `If-Range` and `If-None-Match` are honoured (RFC 9110 sections 13.1 and 14.2).
+    `ETag` is the digest; `If-Range` and `If-None-Match` are honoured (RFC 9110 sections 13.1 and 14.2). Where
+    `[server] artifact_url` is set, a page is sent there (307).
     """
     visit = visit_of(request)
     opened = await services_of(request).reports.open_artifact(visit.principal, visit.here().id, id, sha256)
-    etag = f'"{sha256}"'
+    return artifact_host_of(request).lead(visit, "report", id, sha256) or await bytes_of(request, opened)
+
+
+async def bytes_of(request: Asking, opened: OpenedArtifact) -> Response[Any]:
+    """Return the artifact, or the range of it that was asked for, as a download."""
+    etag = f'"{opened.sha256}"'
     if is_known(request.headers.get("if-none-match"), etag):
         return Response(None, status_code=304, headers={"etag": etag})
     is_head = bool(request.scope.get(ASKED_FOR_HEAD))
@@ -104,7 +112,7 @@ async def artifact(request: Asking, id: FromPath[str], sha256: FromPath[str]) ->
     span = byte_range(asked, opened.size_bytes) if request.headers.get("if-range", etag) == etag else None
     start, stop = span or (0, opened.size_bytes)
     pieces = _nothing() if is_head else await opened.read(start, stop)
-    headers = download_headers(opened.name, sha256, start, stop, opened.size_bytes, is_part=span is not None)
+    headers = download_headers(opened.name, opened.sha256, start, stop, opened.size_bytes, is_part=span is not None)
     return Stream(
         until_stopped(pieces, stop_of(request)),
         status_code=206 if span is not None else 200,

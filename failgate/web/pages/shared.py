@@ -21,6 +21,7 @@ from failgate.reports.reading import OpenedArtifact
 from failgate.reports.share import Share
 from failgate.reports.share_visits import Admitted, Entered
 from failgate.web.api.reports import byte_range, download_headers, until_stopped
+from failgate.web.artifact_host import artifact_host_of
 from failgate.web.content import content_of
 from failgate.web.context import services_of, stop_of, visit_of
 from failgate.web.cookies import SHARE, read_cookie, share_cookie
@@ -87,8 +88,12 @@ async def artifact(request: Asking, share: FromPath[str], sha256: FromPath[str])
         admitted = await _admitted(request, share)
         if not admitted.is_proven:
             return nothing()
-        services.share_visits.slow(admitted.share, visit.ip or "")
         opened = await services.share_visits.open_artifact(admitted.share, sha256)
+        elsewhere = artifact_host_of(request).lead_visitor(share, _kept(request) or "", sha256)
+        if elsewhere is not None:
+            elsewhere.headers.update(HEADERS)
+            return elsewhere
+        services.share_visits.slow(admitted.share, visit.ip or "")
         span = byte_range(request.headers.get("range"), opened.size_bytes)
         start, stop = span or (0, opened.size_bytes)
         pieces = await opened.read(start, stop)
@@ -132,13 +137,16 @@ def _nothing() -> str:
 
 
 async def _admitted(request: Asking, share_id: str) -> Admitted:
-    visit = visit_of(request)
     if not is_id(share_id):
         raise NotFound("There is no such link.")
-    kept = read_cookie(request.headers.get("cookie"), SHARE, is_https=visit.is_https)
-    admitted = await services_of(request).share_visits.admit(share_id, kept)
+    admitted = await services_of(request).share_visits.admit(share_id, _kept(request))
     workspace_scope.set(admitted.share.workspace_id)
     return admitted
+
+
+def _kept(request: Asking) -> str | None:
+    """Return the sealed visit that the browser keeps."""
+    return read_cookie(request.headers.get("cookie"), SHARE, is_https=visit_of(request).is_https)
 
 
 def _of_link(request: Asking, share: Share) -> Opening:
