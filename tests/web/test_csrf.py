@@ -4,11 +4,12 @@ import re
 
 import pytest
 
+from failgate.accounts import totp
 from failgate.base.errors import CrossSite
 from failgate.roster import Services
 from failgate.web.csrf import check_form_token, check_origin, check_socket_origin, form_token, new_form_key
 from failgate.web.routes import DOORS
-from tests.web.conftest import OPERATOR, People, Running, session_of
+from tests.web.conftest import OPERATOR, People, Running, running, session_of, with_server
 
 OURS = frozenset({"https://failgate.example", "http://127.0.0.1:8440"})
 
@@ -126,6 +127,70 @@ async def test_no_page_of_another_site_changes_anything(server: Running, people:
                     answer = await client.request(door.method, path, data=sent, headers={"origin": server.origin})
                     assert answer.status_code == 403, f"{door.name}: {answer.status_code}"
     assert await _state(services) == before
+
+
+# SameSite=Strict would keep the first of these away from a fresh factor, and send the cookie with the second.
+ELSEWHERE = {
+    "a page of another site": {"sec-fetch-site": "cross-site", "origin": "https://evil.example"},
+    "a page of a sibling": {"sec-fetch-site": "same-site", "origin": "https://evil.failgate.example"},
+    "a page that hides its origin": {"sec-fetch-site": "cross-site", "origin": "null"},
+    "an old browser": {"origin": "https://evil.failgate.example"},
+}
+NAVIGATION = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+
+
+async def test_a_fresh_factor_is_in_no_cookie_and_serves_pages_of_ours_alone(
+    services: Services, people: People
+) -> None:
+    """SECURITY 2, "Strict for step-up": docs/decisions/0012-step-up-and-trusted-devices.md says why it is no cookie.
+
+    What `SameSite=Strict` would give a cookie of the factor, the doors that ask for one give the session, and more.
+    """
+    owner = people.accounts["owner"]
+    await services.accounts.grant_platform_role(owner, OPERATOR)
+    secret = await services.second_factors.issue(owner, OPERATOR)
+    stale, _ = await services.sessions.open(owner, "127.0.0.1", "tests", ("pwd",), awaits_second_factor=False)
+    doors = [door for door in DOORS if (door.is_sensitive or door.asks_anew) and "cookie" in door.accepted]
+    assert len([door for door in doors if not door.is_safe]) > 90
+    host = {"host": "failgate.example"}
+    own = {"sec-fetch-site": "same-origin", "origin": "https://failgate.example"}
+    async with (
+        running(with_server(services, public_url="https://failgate.example")) as server,
+        server.client(headers=host) as client,
+    ):
+        fields = {
+            "code": totp.code_at(secret, totp.step_at(services.clock.now_us())),
+            "csrf_token": form_token(stale),
+            "next": "/account",
+        }
+        held = {"cookie": f"__Host-fg_session={stale}"}
+        proven = await client.post("/account/step-up", data=fields, headers=held | own)
+        assert (proven.status_code, proven.headers["location"]) == (303, "/account")
+        [cookie] = proven.headers.get_list("set-cookie")  # the session's, under a new token: the factor is not in it
+        name, *attributes = cookie.split("; ")
+        assert set(attributes) == {"HttpOnly", "Path=/", "SameSite=Lax", "Secure"}
+        token = name.removeprefix("__Host-fg_session=")
+        assert token not in {name, stale}
+        held = {"cookie": f"__Host-fg_session={token}"}
+        before = await _state(services)
+        for door in doors:
+            path = re.sub(r"\{workspace\}", "acme", door.path)
+            path = re.sub(r"\{\w+\}", people.accounts["developer"], path.replace("{sha256}", "a" * 64))
+            if door.is_safe:
+                shown = await client.get(path, headers=held | NAVIGATION)
+                assert "access-control-allow-origin" not in shown.headers, door.name
+                assert "frame-ancestors 'none'" in shown.headers["content-security-policy"], door.name
+                assert shown.headers["cross-origin-resource-policy"] == "same-origin", door.name
+                continue
+            for how, headers in ELSEWHERE.items():
+                data = {"csrf_token": form_token(token)}  # though nobody elsewhere knows it
+                answer = await client.request(door.method, path, data=data, headers=held | headers)
+                assert answer.status_code == 403, f"{door.name}: {how}: {answer.status_code}"
+        assert await _state(services) == before  # no page that a link leads to has done anything either
+        made = {"csrf_token": form_token(token), "label": "mine", "workspace": "acme", "days": "30"}
+        done = await client.post("/account/api-keys", data=made, headers=held | own)
+        assert done.status_code == 200, done.text[:500]
+        assert await _state(services) != before
 
 
 async def _state(services: Services) -> dict[str, list[str]]:
