@@ -192,7 +192,7 @@ def _check_certificates(config: "Config") -> None:
     from failgate.base.clock import SystemClock
     from failgate.web.tls import read
 
-    _, faults = read(tls, config.server.public_host, SystemClock().now_us())
+    _, faults = read(tls, config.server.public_host, SystemClock().now_us(), config.server.artifact_host)
     if faults:
         raise ConfigRefused(
             [

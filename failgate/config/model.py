@@ -124,6 +124,11 @@ class ServerSection(Section, frozen=True):
         """Return the host in `public_url`, None without one."""
         return urlsplit(self.public_url or "").hostname
 
+    @property
+    def artifact_host(self) -> str | None:
+        """Return the host in `artifact_url`, None without one."""
+        return urlsplit(self.artifact_url or "").hostname
+
 
 class DatabaseSection(DatabaseTable, Section, frozen=True):
     """`[database]`: where the core's tables are."""

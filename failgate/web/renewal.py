@@ -54,14 +54,18 @@ class Renewal:
         clock: Clock,
         metrics: Metrics,
         connections: Callable[[], Iterable[Held]],
+        artifact_host: str | None = None,
     ) -> None:
         """Read the files for the first time. `host` is the name in the public URL; `connections` are the open ones.
+
+        `artifact_host` is the name in `artifact_url`.
 
         Raises: TlsRefused.
         """
         self._tls, self._host, self._clock, self._connections = tls, host, clock, connections
+        self._artifact_host = artifact_host
         self._taken = self._seen = self._stamps()
-        self._material = load(tls, host, clock.now_us())
+        self._material = load(tls, host, clock.now_us(), artifact_host)
         self._said: dict[Key, tuple[int, int]] = {}
         self._failures = 0
         self._is_stale = False
@@ -99,7 +103,7 @@ class Renewal:
         """Read the files now, whether they changed or not."""
         self._taken = self._seen = self._stamps()
         try:
-            fresh = load(self._tls, self._host, self._clock.now_us())
+            fresh = load(self._tls, self._host, self._clock.now_us(), self._artifact_host)
             self._refuse_ended(fresh)
         except TlsRefused as refused:
             self._failures += 1

@@ -110,8 +110,10 @@ class _Server(uvicorn.Server):
         from failgate.web.renewal import Renewal
 
         services, metrics = self._application.services, self._application.metrics
-        host = services.config.server.public_host
-        self._renewal = Renewal(tls, host, services.clock, metrics, self._held)
+        server = services.config.server
+        self._renewal = Renewal(
+            tls, server.public_host, services.clock, metrics, self._held, artifact_host=server.artifact_host
+        )
 
     async def run_until_stopped(self, *, has_signals: bool) -> None:
         """Serve; return when the server has stopped."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import ssl
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,21 +73,25 @@ class Material:
     faults: tuple[Fault, ...] = ()
 
 
-def load(tls: TlsSection, host: str | None, now_us: int) -> Material:
+def load(tls: TlsSection, host: str | None, now_us: int, artifact_host: str | None = None) -> Material:
     """Return what the files of `tls` hold. `host` is the name that people reach the server by, None when unknown.
+
+    `artifact_host` is the one from which they download, None without one.
 
     Raises: TlsRefused.
     """
-    material, faults = read(tls, host, now_us)
+    material, faults = read(tls, host, now_us, artifact_host)
     if material is None:
         raise TlsRefused([fault for fault in faults if fault.is_fatal])
     return material
 
 
-def read(tls: TlsSection, host: str | None, now_us: int) -> tuple[Material | None, list[Fault]]:
+def read(
+    tls: TlsSection, host: str | None, now_us: int, artifact_host: str | None = None
+) -> tuple[Material | None, list[Fault]]:
     """Return what the files hold, None when nothing can be spoken with them, and everything that is wrong with them."""
     reading = _Reading(tls, datetime.fromtimestamp(now_us / 1_000_000, UTC))
-    chain = reading.chain(host)
+    chain = reading.chain({"public_url": host, "artifact_url": artifact_host})
     reading.key(chain)
     authorities = reading.authorities()
     crls = reading.crls(authorities)
@@ -115,7 +119,7 @@ class _Reading:
         self._now = now
         self.faults: list[Fault] = []
 
-    def chain(self, host: str | None) -> list[x509.Certificate]:
+    def chain(self, hosts: Mapping[str, str | None]) -> list[x509.Certificate]:
         """Return the server's certificate and what it was issued by."""
         path = self._tls.certificate
         chain = self._parsed("certificate", path, _certificates, "certificate")
@@ -138,9 +142,10 @@ class _Reading:
                     sentence,
                     "Put the server's own certificate first, then what issued it, one after another.",
                 )
-        if host is not None and not _names(leaf, host):
-            sentence = f"the certificate in {path} is not for {host}, the name in public_url"
-            self._warn("certificate", sentence, "Have one issued with that subject alternative name.")
+        for setting, host in hosts.items():
+            if host is not None and not _names(leaf, host):
+                sentence = f"the certificate in {path} is not for {host}, the name in {setting}"
+                self._warn("certificate", sentence, "Have one issued with that subject alternative name.")
         return chain
 
     def key(self, chain: Sequence[x509.Certificate]) -> None:

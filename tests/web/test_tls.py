@@ -142,6 +142,13 @@ def test_a_certificate_for_another_name_than_the_public_one_is_told(files, hosts
     assert ("is not for" in str(faults(files.section(), asked))) is not is_good
 
 
+def test_a_certificate_that_is_not_for_the_host_of_downloads_is_told(files):
+    files.authority.server("failgate.example", "files.example").write(files.folder, "server")
+    assert load(files.section(), "failgate.example", NOW_US, "files.example").faults == ()
+    [fault] = load(files.section(), "failgate.example", NOW_US, "other.example").faults
+    assert fault.sentence.endswith("is not for other.example, the name in artifact_url")
+
+
 def test_a_chain_in_the_wrong_order_is_told(files):
     middle = Authority("Middle", files.authority)
     leaf = middle.server("failgate.example")
