@@ -20,12 +20,10 @@ MEMORY_MIB = 16  # what a stream of any size may add to the memory of a server
 class StoreContract:
     """What every artifact store keeps. Override the fixture `store` with an empty one.
 
-    `keeps_in_memory` is for a store of tests, whose memory grows with what it keeps. `stream_mib` and `listed` are how
-    much is streamed and how many objects are listed: less for a slow emulator.
+    `stream_mib` and `listed` are how much is streamed and how many objects are listed: less for a slow emulator.
     """
 
     pytestmark = pytest.mark.asyncio
-    keeps_in_memory: ClassVar[bool] = False
     stream_mib: ClassVar[int] = 256
     listed: ClassVar[int] = 2500
 
@@ -165,8 +163,7 @@ class StoreContract:
             read += len(part)
         assert read == written
         assert digests[0].digest() == digests[1].digest()
-        if not self.keeps_in_memory:
-            assert _peak_mib() - before <= MEMORY_MIB
+        assert _peak_mib() - before <= MEMORY_MIB
 
     async def test_a_large_object_that_is_left_without_commit_leaves_nothing(self, store: ArtifactStore) -> None:
         """Also when parts of it were sent already; the key may be put again."""

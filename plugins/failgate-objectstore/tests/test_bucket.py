@@ -1,34 +1,11 @@
-"""The object store in memory, and its settings; `ceph_bucket.py` has it against a real one. F3 F16 E16."""
-
-import contextlib
-from collections.abc import AsyncIterator
-from pathlib import Path
+"""Settings and addresses of the object store; `test_ceph.py` has it against a real one. F3 F16 E16."""
 
 import pytest
 from failgate_objectstore import ObjectStoreSettings, plugin
 
-from failgate.base.clock import SystemClock
 from failgate.config.errors import ConfigRefused
 from failgate.plugin import NotFound, Secret, StartRefused
-from failgate.testing import StoreContract, host_at, opened, settings_from
-
-MIB = 1024 * 1024
-BUCKET = "failgate-tests"
-
-
-@contextlib.asynccontextmanager
-async def store_of(settings: ObjectStoreSettings, folder: Path) -> AsyncIterator:
-    async with opened(plugin, settings, host_at(folder, clock=SystemClock(), allow_loopback=True)) as provides:
-        yield provides.artifact_store
-
-
-class TestInMemory(StoreContract):
-    keeps_in_memory = True
-
-    @pytest.fixture
-    async def store(self, tmp_path: Path) -> AsyncIterator:
-        async with store_of(ObjectStoreSettings(url="memory://"), tmp_path) as store:
-            yield store
+from failgate.testing import host_at, opened, settings_from
 
 
 @pytest.mark.parametrize(
@@ -51,12 +28,6 @@ async def test_an_endpoint_that_no_other_request_may_go_to_refuses_the_start(tmp
             pass
 
 
-async def test_memory_is_for_tests_alone(tmp_path):
-    with pytest.raises(StartRefused, match="forgets"):
-        async with opened(plugin, ObjectStoreSettings(url="memory://"), host_at(tmp_path)):
-            pass
-
-
 @pytest.mark.parametrize(
     ("toml", "says"),
     [
@@ -67,14 +38,15 @@ async def test_memory_is_for_tests_alone(tmp_path):
         ('url = "s3://bucket"', "access_key"),
         ('url = "gs://bucket"', "service_account"),
         ('url = "az://bucket"\naccount = "A"', "account"),
-        ('url = "memory://"\naccount = "abc"', "does not take"),
+        ('url = "memory://"', "say s3://"),
+        ('url = "gs://bucket"\nservice_account = { env = "A" }\naccount = "abc"', "does not take"),
         ('url = "s3://bucket"\naccess_key = "AKID"', "access_key"),
         ('url = "s3://bucket"\npart = "1MiB"', "part"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_by_name(toml, says):
     with pytest.raises(ConfigRefused, match=says):
-        settings_from(plugin, toml)
+        settings_from(plugin, toml, {"A": "x"})
 
 
 def test_secrets_come_from_the_environment_or_files(tmp_path):

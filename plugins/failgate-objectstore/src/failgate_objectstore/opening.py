@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
+from obstore.store import AzureStore, GCSStore, S3Store
 
 from failgate.plugin import FailgateError, Host, Secret, SettingRefused, StartRefused
 from failgate_objectstore.bucket import BucketStore, Check
@@ -56,7 +56,7 @@ def _check_of(config: ObjectStoreSettings, host: Host) -> Check:
 
     async def check() -> None:
         nonlocal judged_until
-        if config.kind != "memory" and time.monotonic() >= judged_until:
+        if time.monotonic() >= judged_until:
             await host.outbound.check(config.service_url)
             judged_until = time.monotonic() + CHECKED_FOR_SECONDS
 
@@ -85,13 +85,6 @@ def _bucket_of(config: ObjectStoreSettings, host: Host) -> "ObjectStore":
             "base": 2,
         },
     }
-    if config.kind == "memory":
-        if not host.outbound.allows_loopback:
-            raise StartRefused(
-                f"The store of {host.name} is memory://, which forgets every artifact at the end.",
-                hint="Name a bucket; for tests set [server] allow_loopback = true.",
-            )
-        return MemoryStore()
     try:
         if config.kind == "s3":
             return S3Store(

@@ -8,7 +8,7 @@ import msgspec
 
 from failgate.plugin import Between, Duration, RecordFormat, Secret, SettingRefused, Size
 
-SCHEMES: Final = ("s3", "gs", "az", "memory")
+SCHEMES: Final = ("s3", "gs", "az")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", re.ASCII)
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}(?:/[A-Za-z0-9_.-]{1,200})*", re.ASCII)
 _ACCOUNT: Final = re.compile(r"[a-z0-9]{3,24}", re.ASCII)
@@ -16,23 +16,21 @@ _NEEDS: Final = {
     "s3": ("access_key", "secret_key"),
     "gs": ("service_account",),
     "az": ("account", "account_key"),
-    "memory": (),
 }
 _TAKES: Final = {
     "s3": {"access_key", "secret_key", "session_token"},
     "gs": {"service_account"},
     "az": {"account", "account_key"},
-    "memory": set[str](),
 }
 
 
 class ObjectStoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the objects lie and how they are reached.
 
-    `url` is s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; `memory://` forgets at the end and is for
-    tests. `endpoint` is the service's address where it is not the provider's own. `part` is the size in which large
-    objects are sent; `timeout` bounds each request, which is tried `retries` times more. With `lock` it takes the audit
-    log too: objects that nobody deletes for `lock_for`.
+    `url` is s3://bucket/prefix, gs://bucket/prefix or az://container/prefix. `endpoint` is the service's address where
+    it is not the provider's own. `part` is the size in which large objects are sent; `timeout` bounds each request,
+    which is tried `retries` times more. With `lock` it takes the audit log too: objects that nobody deletes for
+    `lock_for`.
     """
 
     url: str
@@ -59,7 +57,7 @@ class ObjectStoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
         """
         if self.kind not in SCHEMES or self._split.query or self._split.fragment or self._split.username:
             raise SettingRefused("url", "say s3://bucket/prefix, gs://bucket/prefix or az://container/prefix")
-        if self.kind != "memory" and _BUCKET.fullmatch(self.bucket) is None:
+        if _BUCKET.fullmatch(self.bucket) is None:
             raise SettingRefused("url", f"{self.bucket!r} names no bucket")
         if self.prefix and (_PREFIX.fullmatch(self.prefix) is None or ".." in self.prefix):
             raise SettingRefused("url", "the prefix takes letters, digits, dot, hyphen, underscore and slash")
@@ -112,7 +110,6 @@ class ObjectStoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
             "s3": f"https://s3.{self.region}.amazonaws.com",
             "gs": "https://storage.googleapis.com",
             "az": f"https://{self.account}.blob.core.windows.net",
-            "memory": "",
         }
         base = (self.endpoint or own[self.kind]).rstrip("/")
         if self.kind == "s3" and not self.path_style:

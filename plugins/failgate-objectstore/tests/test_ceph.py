@@ -1,10 +1,9 @@
-"""The object store against a real one (Ceph's RADOS gateway) and against one that breaks off. F3 F16 E16.
-
-Run it by its name: a gateway takes a quarter of a minute and a quiet machine to start, so it is no part of the suite.
-"""
+"""The object store and the locked audit log against a real S3: Ceph's RADOS gateway. F3 F16 E16 B11"""
 
 import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import textwrap
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import obstore
 import pytest
@@ -20,19 +20,21 @@ from failgate_objectstore.leftovers import Leftovers
 
 from failgate.base.clock import SystemClock
 from failgate.base.ids import new_id
-from failgate.plugin import Duration, Secret, StartRefused, StorageUnavailable
-from failgate.testing import StoreContract, host_at, opened
-from tests.peers.ceph_rgw.peer import ACCESS_KEY, SECRET_KEY, CephRgw, running
+from failgate.plugin import Duration, ExportedRecord, ExportFailed, Secret, StartRefused, StorageUnavailable
+from failgate.testing import ExporterContract, StoreContract, exported, host_at, opened
+from tests.peers.ceph_rgw import ACCESS_KEY, SECRET_KEY, CephRgw, running
 from tests.peers.relay import Relay
 
 MIB = 1024 * 1024
 BUCKET = "failgate-tests"
+VAULT = "vault"
 
 
 @pytest.fixture(scope="module")
 def rgw() -> Iterator[CephRgw]:
     with running() as peer:
         peer.make_bucket(BUCKET)
+        peer.make_bucket(VAULT, locks=True)
         yield peer
 
 
@@ -43,6 +45,9 @@ async def store_of(settings: ObjectStoreSettings, folder: Path) -> AsyncIterator
 
 
 class TestOnCeph(StoreContract):
+    stream_mib = 96
+    listed = 1100  # S3 lists a thousand in one answer
+
     @pytest.fixture
     async def store(self, rgw: CephRgw, tmp_path: Path) -> AsyncIterator:
         prefix = f"contract/{new_id()}"
@@ -197,3 +202,66 @@ async def test_credentials_of_the_environment_and_its_proxy_are_not_used(rgw, tm
     async with store_of(rgw.settings(BUCKET, new_id(), retries=0), tmp_path) as store:
         await put(store, key := new_id(), 1)
         assert await store.size(key) == MIB
+
+
+def versions(rgw: CephRgw, prefix: str) -> list[tuple[str, str]]:
+    """Return key and version of every object below the prefix, those first that came first."""
+    status, body = rgw.ask("GET", f"/{VAULT}", f"prefix={quote(prefix, safe='')}&versions=")
+    assert status == 200, body
+    found = []
+    for one in re.findall(r"<Version>(.*?)</Version>", body.decode(), re.DOTALL):
+        key, version, at = (re.search(f"<{tag}>([^<]+)<", one)[1] for tag in ("Key", "VersionId", "LastModified"))
+        found.append((at, key, version))
+    return [(key, version) for _, key, version in sorted(found)]
+
+
+def settings_of(rgw: CephRgw, prefix: str, bucket: str = VAULT, **more: object) -> ObjectStoreSettings:
+    return rgw.settings(bucket, prefix, lock="compliance", lock_for=Duration("2d"), **more)
+
+
+@contextlib.asynccontextmanager
+async def exporter_of(settings: ObjectStoreSettings, folder: Path):
+    async with opened(plugin, settings, host_at(folder, clock=SystemClock(), allow_loopback=True)) as provides:
+        assert provides.audit_exporter is not None
+        yield provides.audit_exporter
+
+
+def read(rgw: CephRgw, prefix: str) -> list[ExportedRecord]:
+    found = []
+    for key, version in versions(rgw, prefix):
+        status, body = rgw.ask("GET", f"/{VAULT}/{key}", f"versionId={quote(version, safe='')}")
+        assert status == 200
+        for line in body.splitlines():
+            value = json.loads(line)
+            found.append(ExportedRecord(value["log"], value["seq"], line.split(b'"record":', 1)[1][:-1]))
+    return found
+
+
+class TestAuditLogOnCeph(ExporterContract):
+    @pytest.fixture
+    def open_exporter(self, rgw: CephRgw, prefix: str, tmp_path: Path):
+        return lambda: exporter_of(settings_of(rgw, prefix), tmp_path)
+
+    @pytest.fixture
+    def read_delivered(self, rgw: CephRgw, prefix: str):
+        async def of_prefix():
+            return read(rgw, prefix)
+
+        return of_prefix
+
+
+async def test_what_was_delivered_cannot_be_deleted(rgw, prefix, tmp_path) -> None:
+    async with exporter_of(settings_of(rgw, prefix), tmp_path) as exporter:
+        await exporter.deliver(exported(0, 5))
+    [(key, version)] = versions(rgw, prefix)
+    for more in ({}, {"x-amz-bypass-governance-retention": "true"}):
+        status, body = rgw.ask("DELETE", f"/{VAULT}/{key}", f"versionId={quote(version, safe='')}", more)
+        assert status == 403
+        assert b"AccessDenied" in body
+    assert read(rgw, prefix) == exported(0, 5)
+
+
+async def test_a_bucket_without_object_lock_takes_nothing(rgw, prefix, tmp_path) -> None:
+    async with exporter_of(settings_of(rgw, prefix, BUCKET), tmp_path) as exporter:
+        with pytest.raises(ExportFailed, match=r"object store"):
+            await exporter.deliver(exported(0, 2))
