@@ -28,10 +28,10 @@ def excerpt_of(output: bytes) -> Excerpt:
     """Return the excerpt of the bytes of an output, or of its start and end."""
     lines = lines_of(output)
     found = decisive(lines)
-    text = "\n".join(lines)[-TEXT_CHARACTERS:]
+    text = "\n".join(lines)[-TEXT_CHARACTERS:].replace("\0", " ")  # PostgreSQL keeps no NUL
     if found is None:
         return Excerpt(text=text)
-    return Excerpt(found.text[:ERROR_CHARACTERS], frame_of(found), text)
+    return Excerpt(found.text[:ERROR_CHARACTERS].replace("\0", " "), frame_of(found).replace("\0", " "), text)
 
 
 class Excerpting:

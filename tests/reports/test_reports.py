@@ -415,3 +415,12 @@ class TestKinds:
         await room.reports.seal(by, room.workspace_id, first.id)
         with pytest.raises(Conflict, match="missing"):
             await room.reports.seal(by, room.workspace_id, untrue.id)
+
+
+async def test_an_output_that_parts_its_lines_by_nul_is_kept_and_read(room: Room) -> None:
+    content = b'Traceback (most recent call last):\n  File "a\0.py", line 1, in f\0\nValueError: one\0two\n'
+    report_id = await room.sealed(person := user(), content)
+    assert (await room.reports.view(person, room.workspace_id, report_id)).state == "sealed"
+    assert await room.read(person, report_id, content) == content
+    [group] = await room.database.fetch("SELECT error FROM report_group")
+    assert group["error"] == "ValueError: one two"
