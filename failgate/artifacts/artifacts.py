@@ -44,13 +44,13 @@ class ArtifactLimits:
 
 Attach = Callable[[Transaction, Artifact], Awaitable[None]]
 Seen = tuple[Mapping[str, int], str]
-Count = Callable[[Transaction, str, str, int], None]
+Count = Callable[[Transaction, str, str, int], Awaitable[None]]
 """`(tx, workspace_id, "bytes_added" | "bytes_removed", amount)`: adds to the usage of today."""
 
 IsReferenced = Callable[[Transaction, str], Awaitable[bool]]
 
 
-def uncounted(tx: Transaction, workspace_id: str, what: str, amount: int) -> None:  # a place's fixed signature
+async def uncounted(tx: Transaction, workspace_id: str, what: str, amount: int) -> None:  # a place's fixed signature
     """Count nothing."""
 
 
@@ -199,7 +199,7 @@ class Artifacts:
             if artifact is None or any([await is_kept(tx, artifact.id) for is_kept in self._kept_while]):
                 continue
             await tx.execute("DELETE FROM artifact WHERE id = $1", artifact.id)
-            self._count(tx, workspace_id, "bytes_removed", artifact.size_bytes)
+            await self._count(tx, workspace_id, "bytes_removed", artifact.size_bytes)
             removed.append(artifact)
         return removed
 
@@ -272,7 +272,7 @@ class Artifacts:
             artifact.scanned_by, self._clock.now_us(), salt_text(artifact.salt),
         )  # fmt: skip
         if inserted == 1:
-            self._count(tx, artifact.workspace_id, "bytes_added", artifact.size_bytes)
+            await self._count(tx, artifact.workspace_id, "bytes_added", artifact.size_bytes)
         seen = (artifact.findings, artifact.scanned_by)
         return await self._attach_known(tx, artifact.workspace_id, artifact.sha256, attach, seen)
 

@@ -49,7 +49,7 @@ RequesterOf = Callable[[str, str], Awaitable[str | None]]
 Admit = Callable[[Transaction, str, str, int], Awaitable[None]]
 """`(tx, workspace_id, quota, more)`: raises when the workspace may not use `more` of the quota."""
 
-Count = Callable[[Transaction, str, str, int], None]
+Count = Callable[[Transaction, str, str, int], Awaitable[None]]
 """`(tx, workspace_id, "recording_ms", amount)`: adds to the usage of today."""
 
 Tell = Callable[[str], None]
@@ -279,7 +279,7 @@ class Recordings:
         )  # fmt: skip
         for position, mark in enumerate(lines.marks):
             await tx.execute(_INSERT_MARK, workspace_id, recording_id, number, position, *mark)
-        self._count(tx, workspace_id, "recording_ms", lines.to_ms - now.duration_ms)
+        await self._count(tx, workspace_id, "recording_ms", lines.to_ms - now.duration_ms)
         actor = Actor.of(principal)
         if now.state == "broken":
             await self._resumed(tx, principal, now)

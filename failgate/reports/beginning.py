@@ -25,7 +25,7 @@ from failgate.reports.format import ReportFormat
 from failgate.reports.grouping import cause_text
 from failgate.reports.inspection import Revisit, ScannerOf, scan_text
 from failgate.reports.kinds import Kinds
-from failgate.reports.life import NO_EXCERPT, Admit, Group, Joining, Origin, ReportLife, origin_of
+from failgate.reports.life import NO_EXCERPT, Admit, Count, Group, Joining, Origin, ReportLife, origin_of
 from failgate.reports.manifest import ManifestLimits, check, is_time, one_line, seal_bytes, texts
 from failgate.reports.reading import SELECT_ENTRIES
 from failgate.reports.records import counts, event_of, findings_text, missing_of
@@ -97,6 +97,7 @@ class Beginning:
         scanner_of: ScannerOf,
         command_of: CommandOf,
         revisit: Revisit,
+        count: Count,
         admit: Admit,
         limits: ManifestLimits,
         uploaders: Uploaders,
@@ -111,6 +112,7 @@ class Beginning:
         self._command_of = command_of
         self._revisit = revisit
         self.kinds = Kinds(artifacts)
+        self._count = count
         self._admit = admit
         self._limits = limits
         self._uploaders = uploaders
@@ -159,6 +161,7 @@ class Beginning:
         await self._admit(tx, upload.workspace_id, "reports_per_day", 1)
         await self._admit(tx, upload.workspace_id, "recording_seconds_per_day", upload.origin.recording_ms // 1000)
         await self._admit(tx, upload.workspace_id, "storage_bytes", sum(wanted[sha256] for sha256 in missing))
+        await self._use(tx, upload.workspace_id, 1, upload.origin.recording_ms)
         sizes = [one.size_bytes for one in upload.manifest.artifacts]
         if sizes:
             await self._uploaders.admit(tx, upload.workspace_id, upload.principal.id, len(sizes), sum(sizes))
@@ -203,6 +206,7 @@ class Beginning:
             self._row(upload, one.report_id, "sealed", one.group) for (upload, _), one in zip(new, joining, strict=True)
         ]
         await tx.execute_many(_INSERT_NEW, rows)
+        await self._use(tx, workspace_id, len(new), 0)
         regressed = await self._life.joined_all(tx, workspace_id, joining)
         events: list[tuple[Event, RequestContext | None]] = []
         for (upload, context), one in zip(new, joining, strict=True):
@@ -233,6 +237,12 @@ class Beginning:
         except (Conflict, TooLarge, TooManyRequests):  # by themselves some may be: each is told for itself
             return False
         return True
+
+    async def _use(self, tx: Transaction, workspace_id: str, reports: int, recording_ms: int) -> None:
+        """Count what was admitted, when it begins: whether it is ever sealed, its sender decides."""
+        await self._count(tx, workspace_id, "reports", reports)
+        if recording_ms:
+            await self._count(tx, workspace_id, "recording_ms", recording_ms)
 
     def _row(self, upload: Upload, report_id: str, state: State, group: Group | None) -> tuple[object, ...]:
         principal, origin, now_us = upload.principal, upload.origin, self._clock.now_us()

@@ -26,7 +26,7 @@ COMMAND_CHARACTERS: Final = 1000
 
 NO_EXCERPT: Final = Excerpt()
 
-Count = Callable[[Transaction, str, str, int], None]
+Count = Callable[[Transaction, str, str, int], Awaitable[None]]
 """`(tx, workspace_id, "reports" | "recording_ms", amount)`: adds to the usage of today."""
 
 Admit = Callable[[Transaction, str, str, int], Awaitable[None]]
@@ -103,7 +103,7 @@ class Joining(msgspec.Struct, frozen=True):
     group: Group
 
 
-def uncounted(tx: Transaction, workspace_id: str, what: str, amount: int) -> None:  # a place's fixed signature
+async def uncounted(tx: Transaction, workspace_id: str, what: str, amount: int) -> None:  # a place's fixed signature
     """Count nothing."""
 
 
@@ -139,11 +139,10 @@ def origin_in(row: Row) -> Origin:
 class ReportLife:
     """Follows reports, inside the verbs of others."""
 
-    def __init__(self, audit: AuditLog, clock: Clock, count: Count) -> None:
-        """Record in `audit`, and count what is used with `count`."""
+    def __init__(self, audit: AuditLog, clock: Clock) -> None:
+        """Record in `audit`."""
         self._audit = audit
         self._clock = clock
-        self._count = count
 
     async def keep_excerpt(self, tx: Transaction, artifact_id: str, excerpt: Excerpt) -> None:
         """Keep what an output said, beside its artifact."""
@@ -184,7 +183,7 @@ class ReportLife:
         await self.joined(tx, workspace_id, Joining(report_id, origin, uploader_id, group))
 
     async def joined(self, tx: Transaction, workspace_id: str, one: Joining) -> None:
-        """Count a report, whose row names its group, and make it findable; a group that comes back is on record."""
+        """Count a report in the group of its row, and make it findable; a group that comes back is on record."""
         for event in (await self.joined_all(tx, workspace_id, (one,))).values():
             await self._audit.append(tx, event)
 
@@ -198,9 +197,6 @@ class ReportLife:
                 terms, origin.command, origin.title, excerpt.error, origin.project, origin.version, excerpt.text
             )
             tx.put_together(_WORDS[tx.dialect], workspace_id, one.report_id, words)
-        self._count(tx, workspace_id, "reports", len(joining))
-        if recording_ms := sum(one.origin.recording_ms for one in joining):
-            self._count(tx, workspace_id, "recording_ms", recording_ms)
         return regressed
 
     async def _seen(self, tx: Transaction, workspace_id: str, joining: Sequence[Joining]) -> dict[str, Event]:

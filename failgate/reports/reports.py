@@ -86,11 +86,13 @@ class Reports(ReportReading):
         self._scanner_of = scanner_of
         self._tell = tell
         self._revisit = revisit
-        self._life = ReportLife(audit, clock, count)
+        self._admit = admit
+        self._life = ReportLife(audit, clock)
         self.deletion = ReportDeletion(db, audit, clock, artifacts)
         self._beginning = Beginning(
             audit, clock, artifacts, self._life,
-            formats=formats, scanner_of=scanner_of, command_of=command_of, revisit=revisit, admit=admit,
+            formats=formats, scanner_of=scanner_of, command_of=command_of, revisit=revisit, count=count,
+            admit=admit,
             limits=limits or replace(ManifestLimits(), artifact_bytes=artifacts.limits.artifact_bytes),
             uploaders=Uploaders(clock, uploader_limits or UploaderLimits()),
         )  # fmt: skip
@@ -187,6 +189,7 @@ class Reports(ReportReading):
         workspace_id, report_id = report["workspace_id"], report["id"]
         row = self._own(await tx.fetch_one(SELECT_ONE, workspace_id, report_id), principal)
         _demand_begun(row["state"])
+        await self._admit(tx, workspace_id, "storage_bytes", 0)  # others may have come since it began
         await tx.execute(_ATTACH, artifact.id, workspace_id, report_id, artifact.sha256)
         await self._revisit(tx, workspace_id, report_id, scanner)
         if self._scanning is not None:

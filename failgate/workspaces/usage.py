@@ -24,6 +24,7 @@ QUOTAS: Final = ("storage_bytes", "reports_per_day", "recording_seconds_per_day"
 _BY_DAY: Final = {
     "reports_per_day": "reports", "commands_per_day": "commands", "recording_seconds_per_day": "recording_ms",
 }  # fmt: skip
+_QUOTA_OF: Final = {column: quota for quota, column in _BY_DAY.items()} | {"bytes_added": "storage_bytes"}
 _COLUMNS: Final = ("reports", "commands", "recording_ms", "bytes_added", "bytes_removed")
 _ADD: Final = {
     column: f"INSERT INTO usage_day (workspace_id, day, {column}) VALUES ($1, $2, $3)"
@@ -90,16 +91,16 @@ class Usage:
 
         Raises: TooManyRequests.
         """
-        quota = "commands_per_day"
-        await self.check(tx, workspace_id, quota, number)
-        if (await self._limit(tx, workspace_id, quota))[0] is None:
-            self.count(tx, workspace_id, "commands", number)
-        else:  # at once: what is put off is not seen by the next verb of the group, which would pass the quota too
-            await tx.execute(_ADD["commands"], workspace_id, self._today(), number)
+        await self.check(tx, workspace_id, "commands_per_day", number)
+        await self.count(tx, workspace_id, "commands", number)
 
-    def count(self, tx: Transaction, workspace_id: str, column: str, amount: int) -> None:
+    async def count(self, tx: Transaction, workspace_id: str, column: str, amount: int) -> None:
         """Add `amount` to today's `reports`, `commands`, `recording_ms`, `bytes_added` or `bytes_removed`."""
-        tx.put_off(_ADD[column], workspace_id, self._today(), amount)
+        quota = _QUOTA_OF.get(column)
+        if quota is None or (await self._limit(tx, workspace_id, quota))[0] is None:
+            tx.put_off(_ADD[column], workspace_id, self._today(), amount)
+        else:  # at once: what is put off is not seen by the next verb of the group, which would pass the quota too
+            await tx.execute(_ADD[column], workspace_id, self._today(), amount)
 
     async def check(self, tx: Transaction, workspace_id: str, quota: str, more: int) -> None:
         """Return when `more` still fits into the quota.

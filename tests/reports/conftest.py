@@ -20,6 +20,7 @@ from failgate.base.ids import new_id
 from failgate.redaction import Scanner
 from failgate.reports.reports import Reports
 from failgate.wire.reports import BeginReport, BegunReport, Consent
+from failgate.workspaces.usage import Usage
 
 SECRET = "ghp_" + "R4nD0mR4nD0mR4nD0mR4nD0mR4nD0mR4nD0m"
 OWNER = new_id()
@@ -124,6 +125,11 @@ class Room:
 
 @pytest.fixture
 async def room(database: Database, clock: FrozenClock, tmp_path: Path) -> Room:
+    return await room_in(database, clock, tmp_path)
+
+
+async def room_in(database: Database, clock: FrozenClock, tmp_path: Path, usage: Usage | None = None) -> Room:
+    """Return a room that counts and admits as `usage` says."""
     audit = AuditLog(database, clock, tmp_path)
     store = await FolderStore.opened(tmp_path / "objects")
     artifacts = Artifacts(database, store, clock, ArtifactLimits(artifact_bytes=16 << 20))
@@ -149,6 +155,9 @@ async def room(database: Database, clock: FrozenClock, tmp_path: Path) -> Room:
         scanner_of=scanner_of,
         command_of=command_of,
         tell=tell,
+        **({"count": usage.count, "admit": usage.check} if usage is not None else {}),
     )
+    if usage is not None:
+        artifacts.count_by(usage.count)
     made.append(Room(reports, artifacts, audit, database, store))
     return made[0]

@@ -37,7 +37,7 @@ async def founded(database: Database) -> str:
 async def use(database: Database, usage: Usage, workspace_id: str, **amounts: int) -> None:
     async def verb(tx: Transaction) -> None:
         for column, amount in amounts.items():
-            usage.count(tx, workspace_id, column, amount)
+            await usage.count(tx, workspace_id, column, amount)
 
     await database.write(verb)
 
