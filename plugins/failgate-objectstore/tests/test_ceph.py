@@ -1,4 +1,4 @@
-"""The object store and the locked audit log against a real S3: Ceph's RADOS gateway. F3 F16 E16 B11"""
+"""The object store and the locked audit log against a real S3, Ceph's RADOS gateway, and as Google has it. F3 F16 E16 B11"""
 
 import contextlib
 import json
@@ -15,13 +15,15 @@ from urllib.parse import quote
 
 import obstore
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from failgate_objectstore import ObjectStoreSettings, plugin
 from failgate_objectstore.leftovers import Leftovers
 
 from failgate.base.clock import SystemClock
 from failgate.base.ids import new_id
-from failgate.plugin import Duration, ExportedRecord, ExportFailed, Secret, StartRefused, StorageUnavailable
+from failgate.plugin import Conflict, Duration, ExportedRecord, ExportFailed, Secret, StartRefused, StorageUnavailable
 from failgate.testing import ExporterContract, StoreContract, exported, host_at, opened
+from tests.peers import google
 from tests.peers.ceph_rgw import ACCESS_KEY, SECRET_KEY, CephRgw, running
 from tests.peers.relay import Relay
 
@@ -265,3 +267,48 @@ async def test_a_bucket_without_object_lock_takes_nothing(rgw, prefix, tmp_path)
     async with exporter_of(settings_of(rgw, prefix, BUCKET), tmp_path) as exporter:
         with pytest.raises(ExportFailed, match=r"object store"):
             await exporter.deliver(exported(0, 2))
+
+
+@pytest.fixture(scope="module")
+def gcs(rgw: CephRgw) -> Iterator[google.Google]:
+    with google.before(rgw) as front:
+        front.make_bucket("google")
+        yield front
+
+
+class TestAsOnGoogle(StoreContract):
+    stream_mib = 24
+    listed = 100  # more than one answer holds is judged on S3
+
+    @pytest.fixture
+    async def store(self, rgw: CephRgw, gcs: google.Google, tmp_path: Path) -> AsyncIterator:
+        prefix = f"contract/{new_id()}"
+        async with store_of(gcs.settings("google", prefix), tmp_path) as store:
+            yield store
+        assert rgw.unfinished("google", prefix) == 0
+        assert gcs.refused == []
+
+
+async def test_google_is_asked_to_keep_no_object_over_another(gcs, prefix, tmp_path) -> None:
+    async with store_of(gcs.settings("google", prefix), tmp_path) as store:
+        key = new_id()
+        async with store.put(key) as late:
+            await late.write(b"late")
+            async with store.put(key) as first:
+                await first.write(b"first")
+                await first.commit()
+            with pytest.raises(Conflict):
+                await late.commit()
+        assert [piece async for piece in store.open(key)] == [b"first"]
+
+
+async def test_another_key_of_the_service_account_refuses_the_start(gcs, tmp_path) -> None:
+    other = gcs.service_account(rsa.generate_private_key(65537, 2048))
+    with pytest.raises(StartRefused, match="credentials") as refused:
+        async with store_of(gcs.settings("google", service_account=Secret(other)), tmp_path):
+            pass
+    assert "PRIVATE" not in str(refused.value)
+    gcs.refused.clear()
+    with pytest.raises(StartRefused, match="no bucket nowhere"):
+        async with store_of(gcs.settings("nowhere"), tmp_path):
+            pass
