@@ -302,6 +302,17 @@ async def test_google_is_asked_to_keep_no_object_over_another(gcs, prefix, tmp_p
         assert [piece async for piece in store.open(key)] == [b"first"]
 
 
+async def test_what_a_killed_process_left_on_google_is_swept_after_a_day(rgw, gcs, prefix, tmp_path) -> None:
+    for name in (f"{prefix}/{new_id()}", "elsewhere/notes.txt", f"{prefix}/notes.txt"):
+        assert rgw.ask("POST", f"/google/{name}", "uploads=")[0] == 200
+    leftovers = Leftovers(gcs.settings("google", prefix), host_at(tmp_path, clock=SystemClock(), allow_loopback=True))
+    now_us = SystemClock().now_us()
+    assert await leftovers.sweep(now_us) == 0
+    assert await leftovers.sweep(now_us + 25 * 3600 * 1_000_000) == 1
+    assert (rgw.unfinished("google", prefix), rgw.unfinished("google", "elsewhere")) == (1, 1)
+    assert gcs.refused == []
+
+
 async def test_another_key_of_the_service_account_refuses_the_start(gcs, tmp_path) -> None:
     other = gcs.service_account(rsa.generate_private_key(65537, 2048))
     with pytest.raises(StartRefused, match="credentials") as refused:

@@ -1,9 +1,10 @@
 """What ended processes left of multipart uploads: listed and aborted. obstore has no request for either.
 
-Nobody sees such an upload, yet its parts take space and cost money until it is aborted. S3 alone: Google Cloud
-Storage and Azure remove them after a week by themselves.
+Nobody sees such an upload, yet its parts take space and cost money until it is aborted. S3 and Google Cloud Storage,
+which keep them for good; Azure removes them after a week by itself.
 
-Sources: Amazon S3 API reference, ListMultipartUploads and AbortMultipartUpload.
+Sources: Amazon S3 API reference, ListMultipartUploads and AbortMultipartUpload; Google Cloud Storage, XML API multipart
+uploads, the same requests.
 """
 
 import html
@@ -13,6 +14,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from failgate.plugin import FailgateError, Host, StorageUnavailable
+from failgate_objectstore.google import token_headers
 from failgate_objectstore.settings import ObjectStoreSettings
 from failgate_objectstore.signature import signed_headers
 
@@ -79,7 +81,10 @@ class Leftovers:
     def _signed(self, method: str, target: str, query: str) -> dict[str, str]:
         """Return the headers of a request without body."""
         now_us = self._host.clock.now_us()
-        signed = signed_headers(self._config, self._base.netloc, now_us, method, target, query)
+        if self._config.kind == "gs":
+            signed = token_headers(self._config, now_us)
+        else:
+            signed = signed_headers(self._config, self._base.netloc, now_us, method, target, query)
         return signed | {"Accept": "application/xml"}
 
 

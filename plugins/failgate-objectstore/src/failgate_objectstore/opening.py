@@ -38,7 +38,7 @@ async def opened_store(config: ObjectStoreSettings, host: Host) -> AsyncGenerato
     host = replace(host, outbound=host.outbound.naming(urlsplit(config.service_url).hostname or ""))
     check = _check_of(config, host)
     bucket = _bucket_of(config, host)
-    leftovers = Leftovers(config, host) if config.kind == "s3" else None
+    leftovers = Leftovers(config, host) if config.kind in {"s3", "gs"} else None
     forget = leftovers.forget if leftovers is not None else _nothing_to_forget
     store = BucketStore(bucket, host.log, part_bytes=config.part.bytes, check=check, forget_parts=forget)
     await _try(config, host, bucket, check)
@@ -178,4 +178,4 @@ async def _sweep_daily(leftovers: Leftovers, host: Host) -> None:
 
 
 async def _nothing_to_forget(key: str) -> None:
-    del key  # these stores drop unfinished uploads by themselves
+    del key  # Azure drops unfinished uploads by itself
