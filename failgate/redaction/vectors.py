@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import hyperscan
 
-from failgate.redaction.openings import opening_of
+from failgate.redaction.compiling import compiled
+from failgate.redaction.openings import Opening, opening_of
 from failgate.redaction.prefilter import Possible, says_itself
 from failgate.redaction.rules import Rule
 
@@ -19,8 +20,10 @@ class Vectors:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         """Compile; that takes up to a second, and other threads go on meanwhile."""
-        self._all = _Vectors(dict(enumerate(rules)))
-        self._tokens = _Vectors({number: rule for number, rule in enumerate(rules) if says_itself(rule)})
+        every = {number: opening_of(rule) for number, rule in enumerate(rules)}
+        tokens = {number: every[number] for number, rule in enumerate(rules) if says_itself(rule)}
+        sets = [{number: one.pattern for number, one in openings.items()} for openings in (every, tokens)]
+        self._all, self._tokens = map(_Vectors, (every, tokens), compiled(sets))
 
     @property
     def name(self) -> str:
@@ -39,19 +42,11 @@ class Vectors:
 class _Vectors:
     """One database for rules, by their numbers."""
 
-    def __init__(self, rules: Mapping[int, Rule]) -> None:
-        openings = {number: opening_of(rule) for number, rule in rules.items()}
+    def __init__(self, openings: Mapping[int, Opening], database: Any) -> None:
         self._reaches = {number: one.reach for number, one in openings.items()}
         self._reach = max(self._reaches.values(), default=0)
         self._alone = {number: (number,) for number in openings}
-        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        if openings:
-            self._database.compile(
-                expressions=[one.pattern.encode("latin-1") for one in openings.values()],
-                ids=list(openings),
-                elements=len(openings),
-                flags=[hyperscan.HS_FLAG_DOTALL] * len(openings),
-            )
+        self._database = database
         self._threads = threading.local()
 
     def possible(self, content: bytes) -> list[Possible]:

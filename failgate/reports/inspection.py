@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from failgate.base.db import Transaction
 from failgate.redaction import RedactingStream, Scanner, redact_bytes
@@ -17,13 +19,17 @@ INLINE_BYTES = 64 * 1024  # more than this is scanned off the loop
 # A snapshot is an archive that is not compressed: what its files say stands in it as it is.
 _TEXT_KINDS = frozenset({"output", "diff", "environment", "source", "snapshot"})
 _SNIFF_BYTES = 8192
+_SLICE_BYTES: Final = 256 * 1024
+"""As much as is scanned at once: a scan holds several copies of it, which its thread's heap never gives back."""
+# Threads of their own for the same reason: on those of an executor that others use, each would grow such a heap.
+_SCANNERS: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="scan")
 
 
 async def scan_text(text: str, scanner: Scanner) -> dict[str, int]:
     """Return how often each rule found something in `text`."""
     content = text.encode("utf-8", "surrogatepass")
     if len(content) > INLINE_BYTES:
-        _, findings = await asyncio.to_thread(redact_bytes, content, scanner)
+        _, findings = await asyncio.get_running_loop().run_in_executor(_SCANNERS, redact_bytes, content, scanner)
     else:
         _, findings = redact_bytes(content, scanner)
     return dict(Counter([finding.rule for finding in findings])) if findings else {}
@@ -57,10 +63,14 @@ class ArtifactInspection:
         if not self._is_text:
             return
         if len(piece) > INLINE_BYTES:
-            await asyncio.to_thread(self._stream.feed, piece)
+            await asyncio.get_running_loop().run_in_executor(_SCANNERS, self._scan, piece)
         else:
             self._stream.feed(piece)
         self._count()
+
+    def _scan(self, piece: bytes) -> None:
+        for start in range(0, len(piece), _SLICE_BYTES):
+            self._stream.feed(piece[start : start + _SLICE_BYTES])
 
     async def finish(self) -> tuple[Mapping[str, int], str]:
         """Return the counts by rule, and the name of the rule set (empty when nothing was scanned)."""

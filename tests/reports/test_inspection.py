@@ -1,10 +1,12 @@
 """Redaction again on receipt: what is scanned, and what is said about it. F17 F18."""
 
+import threading
+
 import pytest
 
 from failgate.client.source import write_snapshot
-from failgate.redaction import RULES_VERSION, Scanner
-from failgate.reports.inspection import inspection_for, merged, scan_text, summary
+from failgate.redaction import RULES_VERSION, RedactingStream, Scanner
+from failgate.reports.inspection import _SLICE_BYTES, inspection_for, merged, scan_text, summary
 from tests.client.test_git import git
 
 from .conftest import SECRET
@@ -54,6 +56,24 @@ async def test_the_pieces_of_a_large_output_are_counted_once_each():
     line = f"token {SECRET} and more words that say nothing\n".encode()
     pieces = [line * 2000] * 3
     assert sum((await inspected("output", "text/plain", *pieces))[0].values()) == 6000
+
+
+async def test_a_large_piece_is_scanned_in_slices_on_threads_of_their_own(monkeypatch):
+    seen: list[tuple[int, str]] = []
+    feed = RedactingStream.feed
+
+    def noted(self: RedactingStream, chunk: bytes) -> bytes:
+        seen.append((len(chunk), threading.current_thread().name))
+        return feed(self, chunk)
+
+    monkeypatch.setattr(RedactingStream, "feed", noted)
+    line = b"nothing to see\n"
+    filler = line * (_SLICE_BYTES // len(line))
+    content = filler + f"token {SECRET} ".encode() * 3 + line * (2 * _SLICE_BYTES // len(line))
+    assert sum((await inspected("output", "text/plain", content))[0].values()) == 3
+    assert sum(size for size, _ in seen) == len(content)
+    assert max(size for size, _ in seen) == _SLICE_BYTES
+    assert all(name.startswith("scan") for _, name in seen)
 
 
 async def test_text_that_was_redacted_before_has_no_findings():
