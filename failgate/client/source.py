@@ -22,7 +22,7 @@ SNAPSHOT_TYPE = "application/x-tar"
 BUNDLE_TYPE = "application/x-git-bundle"
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _PIECE = 1 << 20
-_MOST_FILES = 50_000
+MOST_FILES = 10_000
 _BLOCK = tarfile.BLOCKSIZE
 
 
@@ -59,18 +59,18 @@ def write_snapshot(
 ) -> Taken:
     """Write the tar of the work tree at `top`; call `count` with the rule of every secret that was replaced.
 
-    A file of more than `file_limit` bytes, and everything after `limit` bytes or 50,000 files, is left out whole: half
+    A file of more than `file_limit` bytes, and everything after `limit` bytes or 10,000 files, is left out whole: half
     of a source file is of no use.
 
     Raises: OSError, subprocess.TimeoutExpired.
     """
     paths = list(_paths(top))
-    beyond = len(paths) - _MOST_FILES
-    left_out = [NotedFile("…", f"{beyond} files beyond the first {_MOST_FILES}")] if beyond > 0 else []
+    beyond = len(paths) - MOST_FILES
+    left_out = [NotedFile("…", f"{beyond} files beyond the first {MOST_FILES:,}")] if beyond > 0 else []
     files = left_out_bytes = size = 0
     taken: set[str] = set()
     with closing(tarfile.TarFile.open(fileobj=_Sink(write), mode="w|", format=tarfile.PAX_FORMAT)) as tar:
-        for path in paths[:_MOST_FILES]:
+        for path in paths[:MOST_FILES]:
             name = _clean_name(path, scanner, count)
             if name in taken:
                 name = f"{name}~{len(taken)}"

@@ -19,9 +19,9 @@ from typing import IO, NamedTuple
 from failgate.client.exits import ClientError
 from failgate.client.git import Git, top_of
 from failgate.client.messages import inert
+from failgate.client.source import MOST_FILES
 
 UNREPLAYABLE = 65  # EX_DATAERR
-_MOST_MEMBERS = 200_000
 TAG = re.compile(rb"\[redacted:[a-z0-9-]{1,40}:[0-9a-f]{8}\]")
 
 
@@ -193,7 +193,12 @@ def _unpack(source: Source, snapshot: Path, folder: Path) -> None:
             for count, member in enumerate(archive):
                 # A sparse file of a few bytes may say that it is as large as a disk.
                 is_plain = member.isreg() and not member.issparse()
-                if count >= _MOST_MEMBERS or not (is_plain or member.isdir() or member.issym()):
+                if count >= MOST_FILES:
+                    raise Unreplayable(
+                        f"The snapshot holds more than {MOST_FILES:,} members.",
+                        hint="Replay the commit that the report names in a clone that has it: --repository FOLDER.",
+                    )
+                if not (is_plain or member.isdir() or member.issym()):
                     raise Unreplayable(f"The snapshot holds what is not unpacked: {inert(member.name)[:200]}.")
                 clean = _inside(folder, tarfile.data_filter(member, str(folder)))
                 if not os.path.lexists(folder / clean.name):

@@ -361,6 +361,18 @@ def test_a_snapshot_does_not_climb_out_over_names_that_are_too_long(
     assert list(base.iterdir()) == []
 
 
+@pytest.mark.parametrize(("members", "is_taken"), [(10_000, True), (10_001, False)])
+def test_a_snapshot_of_more_members_than_a_capture_takes_is_refused_by_their_number(
+    work: Path, failgate: Failgate, alone: dict[str, str], members: int, is_taken: bool
+) -> None:
+    content = archive(("run.sh", SCRIPT), *[("notes", b"")] * (members - 1))
+    bare_report(work, ["./run.sh"], "snapshot", content)
+    done = failgate("report", "replay", env=alone)
+    assert ("The snapshot holds more than 10,000 members." in done.stderr) is not is_taken
+    assert (done.returncode == 65) is not is_taken, done.stderr
+    assert list((Path(alone["FAILGATE_HOME"]) / "replays").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "odd",
     [

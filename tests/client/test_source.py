@@ -107,7 +107,7 @@ def test_what_is_too_large_is_left_out_whole_and_counted(tree: Path) -> None:
 
 
 def test_files_beyond_the_most_are_counted(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("failgate.client.source._MOST_FILES", 3)
+    monkeypatch.setattr("failgate.client.source.MOST_FILES", 3)
     content, taken, _ = snapshot(tree)
     assert set(members(content)) == {".gitignore", "link", "new.txt"}
     assert [(one.path, one.reason) for one in taken.left_out] == [("…", "2 files beyond the first 3")]
