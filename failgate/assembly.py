@@ -160,6 +160,8 @@ async def _build(
         max_pending_each=config.gate.waiting_per_agent,
         read_us=config.gate.read_for.us,
         at_once=config.gate.approve_at_once,
+        asked_each=config.gate.asked_per_agent,
+        approved_each=config.gate.approved_per_reviewer if config.gate.read_for.us else 0,
         allow_observing=config.gate.allow_observing,
     )
     feed = Feed()

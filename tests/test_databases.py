@@ -63,6 +63,7 @@ VALUES = {"bigint": "1", "integer": "1", "smallint": "1", "bytea": "'\\x00'", "A
 CHECKED = {
     "gate_command.state": "'denied'",
     "gate_vote.decision": "'deny'",
+    "gate_mute.what": "'same'",
     "report_group.state": "'open'",
     "gate_glass.review": "'open'",
 }

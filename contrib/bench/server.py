@@ -66,7 +66,7 @@ class Server:
         self.data = data
         self._under = under
         # A program that votes reads nothing.
-        self._config = config if "[gate]" in config else f'[gate]\nread_for = "0s"\n{config}'
+        self._config = config if "[gate]" in config else f'[gate]\nread_for = "0s"\nasked_per_agent = 0\n{config}'
         self.port = 0
         self.token = ""
         self._profile = profile

@@ -120,8 +120,8 @@ async def gate_histories(folder: Path, count: int, chance: random.Random, *, is_
     from failgate.wire.gate import Consume, Submission, Vote
 
     seen, calls = Seen(), 0
-    where = "" if is_file else await on_postgres()
-    config = parse_config(f'{where}[gate]\npolicies = ["quorum"]\nwaiting_per_agent = 20000\nread_for = "0s"\n')
+    limits = 'waiting_per_agent = 20000\nasked_per_agent = 0\nread_for = "0s"\n'
+    config = parse_config(f'{"" if is_file else await on_postgres()}[gate]\npolicies = ["quorum"]\n{limits}')
     operator = Actor("operator", "host")
     async with open_services(config, folder / "data", is_serving=False) as services:
         people: list[Principal] = []

@@ -21,6 +21,7 @@ CONFIG = """
 second_factor = "optional"
 [gate]
 waiting_per_agent = 20000
+asked_per_agent = 0
 read_for = "0s"
 """
 

@@ -105,7 +105,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
         "edits_digest": _DIGEST,
     },
     Act.COMMAND_ALLOWED: {"digest": Digest, "policy": Digest, "rule": _ID, "use_by_us": Microseconds},
-    Act.COMMAND_REFUSED: {"digest": Digest, "policy": Digest, "rule": _ID},
+    Act.COMMAND_REFUSED: {"digest": Digest, "policy": Digest, "rule": _ID, "mute": _ID},
     Act.COMMAND_OBSERVED: {
         "digest": Digest,
         "policy": Digest,
@@ -120,6 +120,8 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.GLASS_REVIEWED: {"digest": Digest, "verdict": Literal["justified", "unjustified"]},
     Act.GLASS_REMINDED: {"digest": Digest, "waited_us": Microseconds},
     Act.OBSERVING_BEGUN: {"expires_us": Microseconds, "denials": Count, "agent": _ID},
+    Act.MUTE_BEGUN: {"agent": Id, "command": Id, "what": Literal["same", "program"], "expires_us": Microseconds},
+    Act.MUTE_ENDED: {"agent": Id, "denied": Count},
     Act.VOTE_CAST: {"digest": Digest, "decision": Literal["approve", "deny"], "vote": _ID},
     Act.VOTE_REFUSED: {"command": Id, "reason": Word, "after_ms": _COUNT, "least_ms": Count},
     Act.VOTE_VOIDED: {"account": Id, "digest": _DIGEST, "reason": _WORD},

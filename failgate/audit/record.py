@@ -80,6 +80,8 @@ class Act(StrEnum):
     GLASS_REMINDED = "glass.reminded"
     OBSERVING_BEGUN = "observing.begun"
     OBSERVING_ENDED = "observing.ended"
+    MUTE_BEGUN = "mute.begun"
+    MUTE_ENDED = "mute.ended"
     VOTE_CAST = "vote.cast"
     VOTE_REFUSED = "vote.refused"
     VOTE_VOIDED = "vote.voided"

@@ -233,6 +233,8 @@ class GateSection(Section, frozen=True):
     read_for: Annotated[Duration, Between("0s", "10s")] = Duration("500ms")
     approve_at_once: Annotated[int, Between(0, 100)] = 10
     waiting_per_agent: Annotated[int, Between(1, 20_000)] = 1000
+    asked_per_agent: Annotated[int, Between(0, 60_000)] = 600
+    approved_per_reviewer: Annotated[int, Between(0, 60_000)] = 60
     allow_observing: bool = True
 
     def __post_init__(self) -> None:

@@ -46,7 +46,11 @@ DECISIONS: Final = Section(
     (
         Column("command", "the ID of the command", is_printed=True),
         Column("outcome", "how it was decided first", is_printed=True),
-        Column("decided_by", "people, rule, policy, one person, observing, time, requester or server", is_printed=True),
+        Column(
+            "decided_by",
+            "people, rule, mute, policy, one person, observing, time, requester or server",
+            is_printed=True,
+        ),
         Column("who_or_rule", "who completed the decision, or the rule", is_printed=True),
         Column("who_or_rule_id", "its ID"),
         Column("asked_at", "when it was asked for, UTC", is_printed=True),
@@ -197,11 +201,12 @@ def _first_in(reading: Reading, story: _Story) -> int | None:
 async def _decision(reading: Reading, decision: Record, story: _Story) -> Line:
     names, asked, outcome = reading.names, story.asked or decision, _OUTCOMES[decision.act]
     rule = decision.data.get("rule")
-    by = _BY.get(outcome) or ("rule" if rule else "policy")
+    mute = decision.data.get("mute")
+    by = _BY.get(outcome) or ("rule" if rule else "mute" if mute else "policy")
     is_persons = by in {"people", "one person", "requester"}
     first = story.votes[0] if story.votes else None
     factor = await reading.factor(decision) if by in {"people", "one person"} else None
-    who, who_id = (names.actor(decision), decision.actor_id) if is_persons else (rule, rule)
+    who, who_id = (names.actor(decision), decision.actor_id) if is_persons else (rule or mute, rule or mute)
     data = story.asked.data if story.asked else {}
     return line(
         DECISIONS, decision, (*story.tellers, factor.proof if factor else None),

@@ -23,7 +23,7 @@ from failgate.gate import lifecycle as life
 from failgate.gate.challenge import check_challenge
 from failgate.gate.command import check_text, digest_of_body
 from failgate.gate.evidence import NoEvidence, proven_in
-from failgate.gate.pace import TooSoon
+from failgate.gate.pace import TooOften, TooSoon
 from failgate.gate.parts import Overdue, Parts, Write, conflict, foreign_digest
 from failgate.gate.standing_in import stand_ins_in, with_seats
 from failgate.gate.stored import Stored, StoredVote, load, load_locked, not_found, request_of, texts_text
@@ -92,9 +92,9 @@ class Deciding:
 
         Raises: NotFound, Forbidden (no person, the requester, the agent's owner or who shares their mailbox, whom the
         terms exclude, without the role or a second factor), StepUpRequired and Unprocessable (the challenge is not
-        met), TooSoon (an approval of what was not shown for long enough), Conflict (foreign digest; decided already,
-        with the stored `state`; the clock went back), Unprocessable (a wish for changes that does not deny, or does not
-        say which).
+        met), TooSoon (an approval of what was not shown for long enough), TooOften, Conflict (foreign digest; decided
+        already, with the stored `state`; the clock went back), Unprocessable (a wish for changes that does not deny, or
+        does not say which).
         """
         ballot = ballot_of(principal, vote)
         _check_wish(vote)
@@ -105,12 +105,12 @@ class Deciding:
         with from_the_reserve(is_allowed=vote.decision == "deny"):
             try:
                 return await self.written(workspace_id, command_id, cast, write)
-            except TooSoon as error:
+            except (TooSoon, TooOften) as error:
                 await self.tell_hurry(workspace_id, command_id, ballot, error)
                 raise
 
-    async def tell_hurry(self, workspace_id: str, command_id: str, ballot: Ballot, error: TooSoon) -> None:
-        """Record that an approval came sooner than a person reads, once of each session and request that was shown."""
+    async def tell_hurry(self, workspace_id: str, command_id: str, ballot: Ballot, error: TooSoon | TooOften) -> None:
+        """Record that approvals came faster than a person reads, what was too soon once of each session and request."""
         if error.is_first:
             facts: dict[str, JSON] = {"command": command_id, **error.told}
             event = Event(Act.VOTE_REFUSED, workspace_id, "account", ballot.account_id, ballot.actor, facts, out="deny")
@@ -206,6 +206,7 @@ class Deciding:
         check_challenge(terms.challenge, ballot.principal, ballot.vote, stored.host, now_us)
         if ballot.vote.decision == "approve":
             self._parts.pace.approve(ballot.principal, stored.digest, terms.challenge, now_us)
+            self._parts.must_not_hurry(ballot.account_id, now_us)
         return voter
 
     async def _keep_vote(self, tx: Transaction, stored: Stored, ballot: Ballot, at_us: int) -> Stored:

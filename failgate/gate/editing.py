@@ -21,7 +21,7 @@ from failgate.gate.command import ParsedCommand, parse_command, stored_command
 from failgate.gate.deciding import Ballot, Deciding, ballot_of
 from failgate.gate.judging import Conclusion, conclusion_of, to_wire
 from failgate.gate.likeness import alike_of, changes_between, program_of
-from failgate.gate.pace import TooSoon
+from failgate.gate.pace import TooOften, TooSoon
 from failgate.gate.parts import Parts, Write, conflict, foreign_digest
 from failgate.gate.policy import combine_for_people
 from failgate.gate.rendering import render, warnings
@@ -116,7 +116,7 @@ class Editing:
 
         try:
             return await self._deciding.written(workspace_id, command_id, replaced, write)
-        except TooSoon as error:
+        except (TooSoon, TooOften) as error:
             await self._deciding.tell_hurry(workspace_id, command_id, approval, error)
             raise
 

@@ -9,15 +9,13 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from failgate.access.principal import Principal
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Actor
 from failgate.base.background import Background
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Transaction
-from failgate.base.errors import BadInput, Conflict, NotFound
+from failgate.base.errors import BadInput
 from failgate.base.idempotency import FirstAnswers, Repeated, RequestKey
 from failgate.base.ids import is_id
 from failgate.gate.answering import Answered, answered_by
@@ -34,6 +32,7 @@ from failgate.gate.history import history_of
 from failgate.gate.known_rules import KnownRules
 from failgate.gate.ladder import Silence, silences
 from failgate.gate.likeness import program_of
+from failgate.gate.muting import Muting
 from failgate.gate.observing import Observing
 from failgate.gate.parts import Asked, GateLimits, Parts, Write
 from failgate.gate.policy import ApprovalPolicy, Rulebook
@@ -103,6 +102,7 @@ class Gate:
         self._deciding = Deciding(self._parts)
         self._editing = Editing(self._parts, self._submitting, self._deciding)
         self._using = Using(self._parts)
+        self.muting = Muting(self._parts, self._deciding)
         self.glass = BreakingGlass(self._parts, told)
         self._timer = Background("gate-timer", self._step)
 
@@ -290,23 +290,6 @@ class Gate:
         commands = await commands_of(self._parts.db, workspace_id, run_id, limit, before)
         return found, [(self._view(one.stored), one.tool) for one in commands]
 
-    async def deny_alike(self, principal: Principal, workspace_id: str, command_id: str, vote: Vote) -> int:
-        """Deny the request with `vote`, and all that its agent asks the same of; return how many were denied.
-
-        Raises: as `vote`, when the request itself could not be denied. Of the others, what was decided meanwhile stays.
-        """
-        alike = self.alike(workspace_id)
-        same = [each for each, key in alike.items() if key == alike.get(command_id) and each != command_id]
-        await self.vote(principal, workspace_id, command_id, vote)
-        denied = 1
-        for each in same:
-            stored = self._queue.get(each)
-            if stored is not None:
-                with contextlib.suppress(Conflict, NotFound):
-                    await self.vote(principal, workspace_id, each, replace(vote, digest=stored.digest))
-                    denied += 1
-        return denied
-
     async def cancel(
         self, principal: Principal, workspace_id: str, command_id: str, key: RequestKey | None = None
     ) -> CommandView:
@@ -341,6 +324,7 @@ class Gate:
         """Cancel what is pending in a workspace that is deleted, inside that transaction."""
         await cancel_all(self._parts, tx, workspace_id, actor)
         tx.after_commit(lambda: self._parts.familiar.end_of_workspace(workspace_id))
+        tx.after_commit(lambda: self._parts.mutes.end_of_workspace(workspace_id))
 
     async def expire_due(self) -> int:
         """Expire every pending request whose time has gone by; return how many."""

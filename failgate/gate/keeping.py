@@ -18,13 +18,14 @@ from failgate.wire.gate import Origin
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
-    """A command as the policies judged it: its row, its record, the request that asked, where it says it is from."""
+    """A command as it was judged: row, record, the request that asked, where it says it is from, what muted it."""
 
     stored: Stored
     record: Event
     happened: Happened
     context: RequestContext | None
     origin: Origin | None = None
+    mute_id: str | None = None
 
 
 class Keeping:
@@ -60,6 +61,9 @@ class Keeping:
         ):  # after its record: whoever ends it meanwhile waits for us, or we see it
             await parts.observing.must_hold(tx, observed, appended.ts_us)
         tx.put_off_rows(INSERT, [values_of(one.stored) for one in judged])
+        muted = [one.mute_id for one in judged if one.mute_id is not None]
+        if muted:
+            await parts.mutes.count(tx, workspace_id, muted)
         for one in judged:
             if one.origin is not None:
                 await note_origin(tx, one.stored, one.origin)

@@ -54,6 +54,23 @@ class TooSoon(TooManyRequests):
         return {"reason": "too soon", "after_ms": max(0, self.after_us) // _MS, "least_ms": least_ms}
 
 
+class TooOften(TooManyRequests):
+    """A person approved as often as one may within a minute, over all their sessions."""
+
+    slug = "too-often"
+    title = "More than anybody reads"
+
+    def __init__(self, per_minute: int, wait_seconds: int, *, is_first: bool) -> None:
+        """Keep how many a minute are possible, after how long there is one again, whether it is on record already."""
+        super().__init__(
+            f"You approved {per_minute} requests within a minute: this approval did not count.",
+            retry_after_seconds=wait_seconds,
+            hint="Read the request, then approve it again. Denying works.",
+        )
+        self.is_first = is_first
+        self.told: dict[str, int | str] = {"reason": "too often", "least_ms": wait_seconds * _MS}
+
+
 @dataclass(slots=True)
 class _Shown:
     since_us: int | None  # None: not yet

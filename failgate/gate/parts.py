@@ -18,10 +18,12 @@ from failgate.gate.familiar import Familiar
 from failgate.gate.feed import Feed, Happened
 from failgate.gate.journal import record_event
 from failgate.gate.known_rules import KnownRules
+from failgate.gate.mutes import Mutes
 from failgate.gate.observing import Observing
-from failgate.gate.pace import Pace
+from failgate.gate.pace import Pace, TooOften
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.gate.queue import Queue
+from failgate.gate.rate import Rate
 from failgate.gate.steady import SteadyTime
 from failgate.gate.stored import Stored, view_of
 from failgate.gate.terms import Terms
@@ -43,7 +45,8 @@ class GateLimits:
     `use_within_seconds` is how long an approval may wait to be used; `argv_bytes` bounds all arguments together. Of
     `max_pending` requests that wait, `max_pending_each` may be of one requester. Where `allow_observing` is off, no
     owner lets commands run that are only observed. `read_us` is how long a request is shown before an approval of it
-    counts, microseconds; 0 asks for nothing; `at_once` approvals by a click do not ask either (`pace.py`).
+    counts, microseconds; 0 asks for nothing; `at_once` approvals by a click do not ask either (`pace.py`). People are
+    asked `asked_each` times a minute by one requester, and one person approves `approved_each` (`rate.py`).
     """
 
     default_ttl_seconds: int = 60
@@ -57,6 +60,8 @@ class GateLimits:
     allow_observing: bool = True
     read_us: int = 0
     at_once: int = 0
+    asked_each: int = 0
+    approved_each: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +83,23 @@ class Parts:
     asked: Asked | None = None
     observing: Observing | None = None
     pace: Pace = field(init=False)
+    mutes: Mutes = field(init=False)
+    asks: Rate = field(init=False)
+    approvals: Rate = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the memory of what is shown to whom."""
+        """Make the memory of what is shown to whom, of what is muted, and of how often was asked and approved."""
         object.__setattr__(self, "pace", Pace(self.limits.read_us, self.limits.at_once))
+        object.__setattr__(self, "asks", Rate(self.limits.asked_each))
+        object.__setattr__(self, "approvals", Rate(self.limits.approved_each))
+        object.__setattr__(self, "mutes", Mutes(self.db, self.audit, self.time))
+
+    def must_not_hurry(self, account_id: str, now_us: int) -> None:
+        """Count one approval of the account. Raises: TooOften."""
+        wait_seconds = self.approvals.take(account_id, now_us)
+        if wait_seconds:
+            is_first = self.approvals.is_news(account_id, now_us)
+            raise TooOften(self.approvals.per_minute, wait_seconds, is_first=is_first)
 
     def use_within_us(self, terms: Terms) -> int:
         """Return how long an approval on `terms` may wait to be used."""

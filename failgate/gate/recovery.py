@@ -42,6 +42,7 @@ async def rebuild(parts: Parts) -> Rebuilt:
                 await deciding.quarantine(each, fault)
     if parts.observing is not None:
         await parts.observing.rebuild()
+    await parts.mutes.rebuild()
     expired = await deciding.expire_due()
     return Rebuilt(len(parts.queue), expired, tuple(quarantined))
 

@@ -8,9 +8,10 @@ import msgspec
 
 from failgate.access.principal import Principal
 from failgate.audit.record import Actor
+from failgate.base.canonical import JSON
 from failgate.base.clock import MICROSECONDS
 from failgate.base.db import Transaction
-from failgate.base.errors import FailgateError, Unprocessable
+from failgate.base.errors import FailgateError, TooManyRequests, Unprocessable
 from failgate.base.idempotency import Repeated, RequestKey, request_key
 from failgate.base.ids import new_id
 from failgate.base.log import get_logger, request_context
@@ -30,6 +31,7 @@ from failgate.gate.judging import (
 )
 from failgate.gate.keeping import Judged, Keeping
 from failgate.gate.likeness import alike_of, program_of
+from failgate.gate.mutes import MUTE, Mute
 from failgate.gate.observing import Period
 from failgate.gate.parts import Parts
 from failgate.gate.policy import Combined, CommandContext, Finding, combine, without_allowing
@@ -141,10 +143,13 @@ class Submitting:
     async def _judge(self, asking: _Asking) -> Judged:
         snapshot, policy = self.snapshots.take(asking.workspace_id)
         concluded = await self._decide(asking.parsed.command, asking.asker, asking.workspace_id)
+        mute = self._mute(asking.workspace_id, asking.asker, asking.parsed.command, concluded.combined)
+        if mute is not None:
+            concluded = conclude((*concluded.combined.findings, (MUTE, mute.finding)))
         decision = concluded.combined.decision
-        period = self._observing(asking, decision)
+        period = self._observing(asking, decision) if mute is None else None
         if decision == "ask" and period is None:
-            self._parts.queue.admit(asking.asker.id, len(asking.parsed.body))
+            self._admit(asking)
         now_us = self._parts.time.now_us()
         terms = _terms_of(asking.principal, concluded.combined)
         if period is None:
@@ -157,10 +162,26 @@ class Submitting:
             workspace_id=asking.workspace_id,
             command_id=stored.id,
             actor=Actor.of(asking.principal),
-            facts=None if concluded.rule_id is None or period is not None else {"rule": concluded.rule_id},
+            facts=_facts(concluded, period, mute),
         )
         happened = _HAPPENED[decision] if period is None else "observed"
-        return Judged(stored, record, happened, request_context.get(), asking.origin)
+        mute_id = None if mute is None else mute.id
+        return Judged(stored, record, happened, request_context.get(), asking.origin, mute_id)
+
+    def _admit(self, asking: _Asking) -> None:
+        """Let one more request wait for people. Raises: TooManyRequests."""
+        parts = self._parts
+        parts.queue.admit(asking.asker.id, len(asking.parsed.body))
+        wait_seconds = parts.asks.take(asking.asker.id, parts.time.now_us())
+        if wait_seconds:
+            raise TooManyRequests(
+                f"You asked people for {parts.asks.per_minute} commands within a minute.",
+                retry_after_seconds=wait_seconds,
+                hint="Ask more slowly; what rules let pass is not counted.",
+            )
+
+    def _mute(self, workspace_id: str, asker: Asker, command: Command, combined: Combined) -> Mute | None:
+        return self._parts.mutes.answering(workspace_id, asker.id, command, combined)
 
     def _observing(self, asking: _Asking, decision: str) -> Period | None:
         """Return the time in which the command is only observed, or None when the law's answer holds.
@@ -176,7 +197,11 @@ class Submitting:
     async def explain(self, principal: Principal, workspace_id: str, raw: dict[str, Any]) -> Explanation:
         """Return what the policies would say of the command now; nothing is kept and no use of a rule is counted."""
         parsed = parse_command(raw, self._parts.limits.argv_bytes)
-        combined = combine(await self.ask_policies(parsed.command, Asker.of(principal), workspace_id))
+        asker = Asker.of(principal)
+        combined = combine(await self.ask_policies(parsed.command, asker, workspace_id))
+        mute = self._mute(workspace_id, asker, parsed.command, combined)
+        if mute is not None:
+            combined = combine((*combined.findings, (MUTE, mute.finding)))
         findings, terms = to_wire(combined.findings), combined.terms
         return Explanation(
             combined.decision,
@@ -280,6 +305,13 @@ class Submitting:
             None if text is None else terms_digest(text),
             terms.deny_after or 1,
         )
+
+
+def _facts(concluded: Conclusion, period: Period | None, mute: Mute | None) -> dict[str, JSON] | None:
+    """Return what the record says besides: the rule, or what a reviewer muted, that decided."""
+    if mute is not None:
+        return {"mute": mute.id}
+    return None if concluded.rule_id is None or period is not None else {"rule": concluded.rule_id}
 
 
 def _terms_of(principal: Principal, combined: Combined) -> Terms:

@@ -88,6 +88,26 @@ class GateObserving(Table, tablename="gate_observing"):
     ended_by = Text(null=True, default=None)
 
 
+class GateMute(Table, tablename="gate_mute"):
+    """What a reviewer muted; `thing` is the `alike` of the muted words where `what` is `same`, else a program."""
+
+    id = Text(primary_key=True, default="")
+    workspace_id = Text()
+    requester_id = Text()
+    requester_label = Text()
+    command_id = Text()
+    what = Text()
+    thing = Text()
+    program = Text()
+    reason = Text(null=True, default=None)
+    account_id = Text()
+    begun_us = BigInt()
+    expires_us = BigInt()
+    denied = BigInt()
+    ended_us = BigInt(null=True, default=None)
+    ended_by = Text(null=True, default=None)
+
+
 class GateGlass(Table, tablename="gate_glass"):
     """A command that one person let run without its quorum, and the review that somebody else owes."""
 
@@ -189,5 +209,6 @@ OF_WORKSPACE: Final = (
     Rows("gate_rule_proposal"),
     Rows("gate_rule_terms", "workspace_id"),
     Rows("gate_observing"),
+    Rows("gate_mute"),
     Rows("gate_absence", "account_id"),
 )

@@ -39,6 +39,7 @@ ALSO_WALLED = {
     "gate_rule_proposal",
     "gate_rule_terms",
     "gate_observing",
+    "gate_mute",
     "gate_glass",
     "notification",
     "notify_destination",

@@ -13,7 +13,7 @@ ORDINARY = {
     "session.reauthenticated", "factor.refused", "factor.renamed", "backup_code.used", "device.trusted",
     "device.revoked", "setup.completed", "login.approved", "login.denied", "login.refused", "login.opened",
     "login.renewed", "login.closed", "command.created", "command.allowed", "command.refused", "command.observed",
-    "vote.cast", "vote.voided", "command.approved", "command.denied", "command.expired", "command.cancelled",
+    "vote.cast", "vote.voided", "mute.begun", "mute.ended", "command.approved", "command.denied", "command.expired", "command.cancelled",
     "command.consumed", "command.mismatched", "command.finished", "command.quarantined", "command.escalated",
     "letter.failed", "report.begun", "report.sealed", "report.read", "report.quarantined", "artifact.read",
     "artifact.reviewed", "artifact.encrypted", "share.viewed", "share.refused", "redaction_scan.ended",

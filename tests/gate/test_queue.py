@@ -36,6 +36,6 @@ async def test_all_the_same_of_one_agent_is_denied_at_once_and_nothing_else(hous
     same = [await house.submit(bot, "x") for _ in range(3)]
     others = [await house.submit(bot, "x", "y"), await house.submit(agent(), "x")]
     vote = Vote("deny", same[1].digest, note="stop")
-    assert await house.gate.deny_alike(mara, house.workspace, same[1].id, vote) == 3
+    assert await house.gate.muting.deny_alike(mara, house.workspace, same[1].id, vote) == 3
     assert [await house.state(one) for one in same] == ["denied"] * 3
     assert [await house.state(one) for one in others] == ["pending"] * 2

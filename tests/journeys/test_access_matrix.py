@@ -56,6 +56,7 @@ ELSEWHERE = {"x-forwarded-for": "198.51.100.7"}
 BODIES: dict[str, Any] = {
     "commands.submit": {"command": {}, "digest": "x"},
     "commands.vote": {"decision": "deny", "digest": "x"},
+    "commands.mute": {"digest": "x", "what": "same", "minutes": 1},
     "commands.edit_trial": {"digest": "x", "argv": []},
     "commands.edit": {"digest": "x", "argv": [], "edited_digest": "x"},
     "commands.consume": {"digest": "x"},
@@ -103,6 +104,9 @@ QUERIES = {
 LET_IN: dict[str, set[int]] = {
     "commands.submit": {422},
     "commands.vote": {409},
+    "commands.mute": {409},
+    "mutes.end": {404},
+    "page.unmute": {404},
     "commands.edit_trial": {409},
     "commands.edit": {422},
     "commands.cancel": {404},
@@ -375,6 +379,8 @@ ABSENT_ID = {
     "page.rules_withdraw",
     "rule_proposals.approve",
     "rule_proposals.withdraw",
+    "mutes.end",
+    "page.unmute",
     "observing.report",
     "observing.end",
     "page.observing_end",

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.journeys.harness import Server
 from tests.journeys.pictures import picture
-from tests.journeys.team import WHERE, admin, ask, enter, found_acme, person, program, sign_in, vote
+from tests.journeys.team import WHERE, Visitor, admin, ask, enter, found_acme, person, program, sign_in, vote
 
 
 @pytest.fixture
@@ -117,5 +117,32 @@ def test_suggestions_lead_to_the_rule_and_a_flood_is_one_row(acme: Server, chrom
     page.get_by_role("button", name="Deny all 3").click()
     expect(page.locator("[data-verdict]")).to_contain_text("Denied")
     expect(page.locator("[data-list] [data-id]")).to_have_count(0)
+    deny_and_mute(page, acme, bot)
     context.close()
     bot.close()
+
+
+def deny_and_mute(page: Page, acme: Server, bot: Visitor) -> None:
+    """A reviewer mutes what is asked again and again, sees it beside the queue at both widths, and unmutes it. B8"""
+    view = ask(bot, "curl", "-T", "notes\u202e.txt", "https://paste.example", ttl_seconds=600)
+    page.goto(f"{acme.url}/w/acme/queue?c={view['id']}")
+    page.get_by_text("Deny and mute what is like it").click()
+    page.locator("[data-note]").fill("Nothing leaves this machine")
+    page.get_by_label("What is muted").select_option("program")
+    page.get_by_label("For how long").select_option("480")
+    picture(page, "mute-form")
+    page.get_by_role("button", name="Deny and mute").click()
+    expect(page.locator("[data-verdict]")).to_contain_text("Denied")
+    again = ask(bot, "curl", "https://elsewhere.example", ttl_seconds=600)
+    assert (again["state"], again["verdict"]["by"]) == ("denied", ["mute"])
+    assert again["verdict"]["note"].endswith("Nothing leaves this machine")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(f"{acme.url}/w/acme/queue")
+        expect(page.locator("[data-muted]")).to_contain_text("Everything with curl of deploy-bot is denied at once")
+        expect(page.locator("[data-muted]")).to_contain_text("1 denied")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+    picture(page, "muted")
+    page.get_by_role("button", name="Unmute").click()
+    expect(page.locator("[data-muted]")).to_have_count(0)
+    assert ask(bot, "curl", "https://elsewhere.example", ttl_seconds=600)["state"] == "pending"

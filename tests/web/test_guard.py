@@ -30,6 +30,7 @@ def url_of(door, workspace="acme", identifier=None):
 BODIES = {
     "commands.submit": {"command": {}, "digest": "x"},
     "commands.vote": {"decision": "deny", "digest": "x"},
+    "commands.mute": {"digest": "x", "what": "same", "minutes": 1},
     "commands.consume": {"digest": "x"},
     "commands.finish": {"digest": "x", "exit_code": 0, "duration_ms": 1},
     "policy.explain": {"command": {}},

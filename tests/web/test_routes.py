@@ -26,6 +26,9 @@ POST /commands/{id}/outcome workspace:command:consume api
 GET /glass workspace:command:read api
 POST /commands/{id}/glass workspace:command:vote api sensitive
 POST /commands/{id}/glass-review workspace:command:vote api sensitive
+GET /mutes workspace:command:read api
+POST /commands/{id}/mute workspace:command:vote api
+DELETE /mutes/{id} workspace:command:vote api
 POST /policy/explain workspace:command:submit api
 GET /rules workspace:rule:read api
 POST /rules workspace:rule:write api sensitive

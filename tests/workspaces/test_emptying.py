@@ -58,7 +58,7 @@ async def columns_of(database: Database) -> dict[str, list[Row]]:
 
 
 CHOSEN = {
-    "gate_command": {"state": "denied"}, "gate_vote": {"decision": "deny"}, "report_group": {"state": "open"},
+    "gate_command": {"state": "denied"}, "gate_vote": {"decision": "deny"}, "gate_mute": {"what": "same"}, "report_group": {"state": "open"},
     "sso_connection": {"removed_us": 1}, "gate_observing": {"denials": 1}, "saved_view": {"is_shared": 1}, "gate_glass": {"review": "open"},
     "scim_member": {"group_id": "resource_id", "user_id": "resource_id"}, "sso_enforcement": {"id": "workspace_id"},
 }  # fmt: skip

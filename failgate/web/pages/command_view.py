@@ -13,6 +13,7 @@ from failgate.web.pages.command_facts import FactView, environment_of, facts_of
 from failgate.web.pages.editing_view import EditStory, edit_story
 from failgate.web.pages.glass_view import headline_of
 from failgate.web.pages.history_view import Beside, HistoryView, history_view
+from failgate.web.pages.mutes_view import TIMES
 from failgate.web.pages.observing_view import met
 from failgate.web.pages.text import Moment, duration, initials, left, microseconds, moment, moment_of
 from failgate.web.pages.token_view import Text, TokenView, parts_of, preview, texts, token_view
@@ -132,6 +133,8 @@ class CommandDetail:
     glass: str = ""
     is_glass_open: bool = False
     may_break: bool = False
+    may_mute: bool = False
+    mute_times: tuple[tuple[int, str], ...] = TIMES
 
 
 def row_of(command: CommandView, now_us: int, viewer: str | None) -> RequestRow:
@@ -263,6 +266,7 @@ def detail_of(
         glass=headline_of(command),
         is_glass_open=command.glass == "open",
         may_break=beside is not None and is_pending and command.break_glass in beside.may_break,
+        may_mute=command.deny_after == 1,
     )
 
 

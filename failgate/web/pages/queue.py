@@ -14,6 +14,7 @@ from failgate.web.pages.command_view import Standing
 from failgate.web.pages.frame import Frame
 from failgate.web.pages.glass_view import GlassLine, line_of
 from failgate.web.pages.history_view import Beside
+from failgate.web.pages.mutes import lines_of, mute_by_form
 from failgate.web.pages.queue_view import QueueView, in_turn, queue_view
 from failgate.web.pages.showing import Asking, Page, frame_of, grants
 from failgate.web.pages.text import microseconds
@@ -38,7 +39,7 @@ async def vote(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the 
     """Count the vote of a form; the page then says what stands."""
     visit = visit_of(request)
     decision = visit.form.get("decision")
-    if decision not in {"approve", "deny", "changes", "deny-alike"}:
+    if decision not in {"approve", "deny", "changes", "deny-alike", "mute"}:
         raise BadInput("The form says neither approve nor deny.", hint="Use the buttons of the page.")
     cast_vote = Vote(
         decision="approve" if decision == "approve" else "deny",
@@ -50,8 +51,11 @@ async def vote(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - the 
     if decision == "approve":
         services_of(request).exporting.required.must_keep_up()
     gate = services_of(request).gate
-    cast = gate.deny_alike if decision == "deny-alike" else gate.vote
-    await cast(visit.principal, visit.here().id, id, cast_vote)
+    if decision == "mute":
+        await mute_by_form(request, visit, id, cast_vote)
+    else:
+        cast = gate.muting.deny_alike if decision == "deny-alike" else gate.vote
+        await cast(visit.principal, visit.here().id, id, cast_vote)
     return redirect(f"/w/{visit.here().slug}/queue?c={id}")
 
 
@@ -76,6 +80,7 @@ async def _view(request: Asking, visit: Visit, chosen: str | None, *, is_full: b
         beside=None if selected is None else await beside_of(request, visit, selected),
         alike=alike,
         owed=await _owed(request, visit),
+        muted=await lines_of(request, visit),
         away=[away_line(one, services.clock.now_us()) for one in await services.absences.now(workspace_id)],
     )
 

@@ -11,6 +11,7 @@ from failgate.web.pages.absences_view import AwayLine
 from failgate.web.pages.command_view import CommandDetail, RequestRow, Standing, detail_of, row_of
 from failgate.web.pages.glass_view import REVIEWS, GlassLine
 from failgate.web.pages.history_view import Beside
+from failgate.web.pages.mutes_view import MuteLine
 from failgate.web.pages.observing_view import met
 from failgate.web.pages.text import MICROSECONDS, Moment, duration, microseconds, moment, moment_of, span
 from failgate.wire.gate import CommandView
@@ -52,7 +53,7 @@ class QueueView:
     """The queue. `pane` is what a phone shows: `list`, or `detail` when a request was chosen.
 
     `count` requests wait; `unlisted` of them are left out of `waiting`, besides those that are folded. `owed` is broken
-    glass that waits for its review.
+    glass that waits for its review, `muted` what is denied at once.
     """
 
     pane: str
@@ -67,6 +68,7 @@ class QueueView:
     server_url: str
     owed: tuple[GlassLine, ...] = ()
     away: tuple[AwayLine, ...] = ()
+    muted: tuple[MuteLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ def queue_view(
     alike: Mapping[str, str] | None = None,
     owed: tuple[GlassLine, ...] = (),
     away: Sequence[AwayLine] = (),
+    muted: tuple[MuteLine, ...] = (),
 ) -> QueueView:
     """Return the queue, as `in_turn` orders it; without a chosen request the first is shown.
 
@@ -155,6 +158,7 @@ def queue_view(
         server_url=server_url,
         owed=owed,
         away=tuple(away),
+        muted=muted,
     )
 
 

@@ -297,7 +297,7 @@ document.addEventListener("submit", (event) => {
   const form = event.target instanceof Element ? event.target.closest("[data-act]") : null;
   if (!form) return;
   const button = /** @type {SubmitEvent} */ (event).submitter;
-  if (button?.getAttribute("value") === "deny-alike") return; // the page of the answer says what stands
+  if (["deny-alike", "mute"].includes(button?.getAttribute("value") ?? "")) return; // the page of the answer says what stands
   event.preventDefault();
   if (!button) return;
   decide(/** @type {Decision} */ (button.getAttribute("value")), false);

@@ -50,6 +50,24 @@ async def test_an_edit_answers_again_what_it_answered(server, people):
         assert (found["digest"], found["command"]["argv"]) == (trial["digest"], ["/usr/bin/rm", "y"])
 
 
+async def test_a_mute_answers_again_what_it_answered_and_is_listed_and_ended(server, people):
+    async with as_agent(server, people) as agent, await as_reviewer(server, people) as reviewer:
+        view = (await agent.post(f"{WHERE}/commands", json=submission())).json()
+        body = {"digest": view["digest"], "what": "program", "minutes": 60, "note": "no"}
+        made = await ask_twice(reviewer, f"{WHERE}/commands/{view['id']}/mute", body, {**body, "minutes": 61})
+        assert (made.status_code, made.json()["program"], made.json()["is_running"]) == (201, "rm", True)
+        again = (await agent.post(f"{WHERE}/commands", json=submission(("/usr/bin/rm", "y")))).json()
+        assert (again["state"], again["verdict"]["by"]) == ("denied", ["mute"])
+        listed = (await reviewer.get(f"{WHERE}/mutes")).json()["items"]
+        assert listed == [{**made.json(), "denied": 1}]
+        assert (await agent.get(f"{WHERE}/mutes")).status_code == 403
+        for status in (204, 404):
+            assert (await reviewer.delete(f"{WHERE}/mutes/{made.json()['id']}")).status_code == status
+        [ended] = (await reviewer.get(f"{WHERE}/mutes")).json()["items"]
+        assert (ended["is_running"], ended["ended_by"]) == (False, made.json()["by"])
+        assert (await agent.post(f"{WHERE}/commands", json=submission())).json()["state"] == "pending"
+
+
 async def test_one_key_cancels_each_command_by_itself(server, people):
     """The id in the path belongs to the route."""
     async with as_agent(server, people) as agent:
