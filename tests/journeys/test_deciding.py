@@ -118,6 +118,10 @@ def test_suggestions_lead_to_the_rule_and_a_flood_is_one_row(acme: Server, chrom
     expect(page.locator("[data-verdict]")).to_contain_text("Denied")
     expect(page.locator("[data-list] [data-id]")).to_have_count(0)
     deny_and_mute(page, acme, bot)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{acme.url}/w/acme/members")
+    expect(page.locator("[data-reviewers]").get_by_role("row", name="ben@acme.example")).to_contain_text("100 %")
+    picture(page, "reviewers")
     context.close()
     bot.close()
 

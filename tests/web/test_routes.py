@@ -116,6 +116,7 @@ GET /recordings/{id} workspace:recording:read api
 GET /recordings/{id}/cast workspace:recording:read api
 DELETE /recordings/{id} workspace:report:delete api sensitive
 GET /recordings/{id}/proof workspace:recording:read api
+GET /reviewers workspace:audit:read api
 GET /audit/records workspace:audit:read api
 GET /audit/checkpoint workspace:audit:read api
 GET /audit/proof/inclusion workspace:audit:read api

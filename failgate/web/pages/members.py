@@ -11,14 +11,14 @@ from failgate.accounts.password_reset import RESET_MINUTES
 from failgate.administration.people import mail_invitation
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, FailgateError, Forbidden, NotFound
+from failgate.gate.reviewers import reviewed_in
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.frame import may
+from failgate.web.pages.members_view import InvitationLine, MembersView, reviewer_lines
 from failgate.web.pages.people_view import (
     PEOPLE,
-    InvitationLine,
     InviteView,
     MemberLine,
-    MembersView,
     MemberView,
     ShownView,
     role_choices,
@@ -44,7 +44,11 @@ async def listing(request: Asking) -> Page:
         )
         for one in await services.invitations.list(visit.here().id)
     )
-    view = MembersView(tuple(rows), invitations, grants(visit, Permission.WORKSPACE_MEMBER_WRITE))
+    reviewers = None
+    if grants(visit, Permission.WORKSPACE_AUDIT_READ):
+        emails = {account.id: account.email for account in accounts.values()}
+        reviewers = reviewer_lines(await reviewed_in(services.db, visit.here().id, now_us), emails)
+    view = MembersView(tuple(rows), invitations, grants(visit, Permission.WORKSPACE_MEMBER_WRITE), reviewers)
     return await show(request, "members.html", view, title="Members", room="members")
 
 

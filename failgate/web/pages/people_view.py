@@ -211,26 +211,6 @@ class MemberLine:
 
 
 @dataclass(frozen=True, slots=True)
-class InvitationLine:
-    """An open invitation; without `email` anybody with the link may accept."""
-
-    id: str
-    email: str | None
-    role: str
-    created: Moment
-    expires: Moment
-
-
-@dataclass(frozen=True, slots=True)
-class MembersView:
-    """All members of a workspace and its open invitations."""
-
-    rows: tuple[MemberLine, ...]
-    invitations: tuple[InvitationLine, ...] = ()
-    may_change: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class MemberView:
     """One member, and what may be changed of the membership. `agents` are the names of those they answer for."""
 

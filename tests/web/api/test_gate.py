@@ -162,6 +162,26 @@ async def test_a_long_poll_ends_with_what_it_was_opened_by_and_tells_nothing_mor
             assert again.status_code == 401
 
 
+async def test_owners_and_auditors_see_how_reviewers_decide_and_nobody_else(server, people):
+    async with as_agent(server, people) as agent, await as_reviewer(server, people) as reviewer:
+        for decision in ("approve", "deny"):
+            view = (await agent.post(f"{WHERE}/commands", json=submission())).json()
+            vote = {"decision": decision, "digest": view["digest"]}
+            assert (await reviewer.post(f"{WHERE}/commands/{view['id']}/votes", json=vote)).status_code == 200
+        assert (await reviewer.get(f"{WHERE}/reviewers")).status_code == 403
+        assert "How they decide" not in (await reviewer.get("/w/acme/members")).text
+    for role in ("owner", "auditor"):
+        token = await session_of(server.services, people.accounts[role], is_proven=True)
+        async with server.client(cookies={"fg_session": token}, headers={"sec-fetch-site": "same-origin"}) as client:
+            said = (await client.get(f"{WHERE}/reviewers")).json()
+            [one] = said["items"]
+            shown = (one["account"], one["decided"], one["approved"], one["approved_percent"], one["is_stamp"])
+            assert (said["days"], shown) == (30, (people.accounts["reviewer"], 2, 1, 50, False))
+            page = (await client.get("/w/acme/members")).text
+            assert "How they decide" in page
+            assert "50 %" in page
+
+
 async def test_explaining_submits_nothing(server, people):
     async with as_agent(server, people) as agent, await as_reviewer(server, people) as reviewer:
         body = submission()["command"]

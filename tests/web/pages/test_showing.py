@@ -12,6 +12,7 @@ import pytest
 from failgate.web.pages import account_view as account
 from failgate.web.pages import exporters_view as exporters
 from failgate.web.pages import factor_view as factors
+from failgate.web.pages import members_view as members
 from failgate.web.pages import people_view as people
 from failgate.web.pages import platform_view as platform
 from failgate.web.pages.audit_filter import AuditFilter
@@ -187,8 +188,8 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "agent": ("agent.html", people.AgentView(agent, (token,), (people.CertificateLine("c", "URI", EVIL, at),), True, options, options, options, True, EVIL, EVIL)),
         "agent reader": ("agent.html", people.AgentView(agent, (), (), False, (), (), (), False)),
         "agent new": ("agent_new.html", people.NewAgentView(options, EVIL, EVIL, EVIL)),
-        "members": ("members.html", people.MembersView((member,), (people.InvitationLine("i", EVIL, "admin", at, at), people.InvitationLine("i", None, "admin", at, at)), True)),
-        "members reader": ("members.html", people.MembersView((member,))),
+        "members": ("members.html", members.MembersView((member,), (members.InvitationLine("i", EVIL, "admin", at, at), members.InvitationLine("i", None, "admin", at, at)), True, (members.ReviewerLine(EVIL, 40, 40, 100, "1.0 s", is_stamp=True),))),
+        "members reader": ("members.html", members.MembersView((member,))),
         "member": ("member.html", people.MemberView(member, options, (EVIL, EVIL), True, True, EVIL)),
         "member owner": ("member.html", people.MemberView(member, (), (), False, False)),
         "invite": ("invite.html", people.InviteView(options, True, False, EVIL, EVIL)),
