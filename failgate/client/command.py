@@ -16,6 +16,7 @@ from failgate.client.exits import CANNOT_EXECUTE, NotConfigured, NotExecutable, 
 from failgate.client.messages import inert
 from failgate.client.operand import script_of
 from failgate.client.search import digest_of_file, find_executable, programs_of, read_by
+from failgate.wire.starters import chain_of
 
 TYPE_CHECKING = False  # typing's is slow to load
 if TYPE_CHECKING:
@@ -269,8 +270,14 @@ def is_script(call: Call) -> bool:
 
 
 def is_read(call: Call) -> bool:
-    """Tell whether an interpreter opens a file of the call by its path: the program, or a script given to it."""
-    return "script" in call.command or is_script(call)
+    """Tell whether a file of the call is opened by its path: by an interpreter, or by a program that starts it."""
+    return "script" in call.command or is_script(call) or bool(own_programs(call))
+
+
+def own_programs(call: Call) -> list[str]:
+    """Return the names of the programs that those of `call` start and that others than root may change."""
+    programs = call.command["programs"] if call.programs is None else call.programs
+    return [level[0] for level in chain_of(call.argv)[0][1:] if "sha256" in programs.get(level[0], {})]
 
 
 def close_call(call: Call) -> None:

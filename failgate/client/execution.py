@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, NoReturn
 
-    from failgate.client.holding import Held, Holder
+    from failgate.client.copies import Held
+    from failgate.client.holding import Holder
 
 __all__ = ["Ended", "Usage", "Way", "execute"]
 

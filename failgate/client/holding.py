@@ -9,7 +9,7 @@ then on the kernel lets nobody write to it. Then the tracing ends, before anythi
 A process of its own traces, because ours reads the program's output meanwhile. When it dies, the program is killed.
 Sources: ptrace(2), PTRACE_GET_SYSCALL_INFO; memfd_create(2); fcntl(2), "File Sealing"; proc(5), /proc/PID/fd.
 """
-# ruff: noqa: PTH115, PTH116, PTH118, PTH119, PTH123, PTH208 -- pathlib would slow the start
+# ruff: noqa: PTH115, PTH116, PTH118, PTH123, PTH208 -- pathlib would slow the start
 
 from __future__ import annotations
 
@@ -19,29 +19,26 @@ import sys
 
 from failgate.base.quick import NamedTuple, signal
 from failgate.client.exits import Unverified
-from failgate.client.messages import inert
-from failgate.client.operand import named_script
-from failgate.client.search import digest_of_file, interpreter_of, is_of_system
+from failgate.client.search import digest_of_file
 
 TYPE_CHECKING = False  # typing's is slow to load
 if TYPE_CHECKING:
-    from typing import IO, Any, NoReturn
+    from typing import IO, Any, Literal, NoReturn
 
-    from failgate.client.command import Call
+    from failgate.client.copies import Held
 
 _SEIZE, _CONTINUE, _DETACH, _SYSCALL, _LISTEN = 0x4206, 7, 17, 24, 0x4208
 _GET_REGISTERS, _SET_REGISTERS, _CALL_INFO = 0x4204, 0x4205, 0x420E
 _OPTIONS = 0x1 | 0x10 | 0x100000  # calls are told from signals, executions are told, killed with us
-_EXECUTED, _STOPPED, _CALLED = 4, 128, 0x80 | signal.SIGTRAP
+_FORKS = 0x2 | 0x4  # a further process is told, and traced from its beginning
+_SET_OPTIONS, _EVENT_SAYS = 0x4200, 0x4201
+_FORKED, _EXECUTED, _STOPPED, _CALLED = (1, 2), 4, 128, 0x80 | signal.SIGTRAP
 _ENTERS, _RETURNS = 1, 2
 _EVERY_TASK = 0x40000000
 _MAY_TRACE = 0x59616D61  # PR_SET_PTRACER
-_SEALS = 0x1 | 0x2 | 0x4 | 0x8  # of the seals, the size both ways, the bytes
-_ADD_SEALS = 1033
 _AFTERWARDS = 512  # calls after the script was opened: Python looks whether it is an archive and opens it again
 _BELOW = 1024  # bytes under the stack's end that no interpreter uses while it is in a call
 _AT_FOLDER = 2**32 - 100  # AT_FDCWD
-_PIECE = 1 << 20
 _PAGE = 4096  # or more: what is read in one go never ends beyond a page
 _LONGEST_PATH = 4096  # PATH_MAX, beyond which the kernel opens nothing
 _SAID = struct.Struct("=B15xQQ6Q")  # kind, stack, number or result, arguments
@@ -56,112 +53,10 @@ class _Machine(NamedTuple):
     registers: tuple[int, int]
 
 
-_MACHINES = {
+MACHINES = {
     "x86_64": _Machine({2: 0, 257: 1, 437: 1}, (59, 322), (14, 13)),
     "aarch64": _Machine({56: 1, 437: 1}, (221, 281), (0, 1)),
 }
-
-
-class Held(NamedTuple):
-    """What is held: sealed copies by the paths under which they are opened, and the images that have to be executed.
-
-    `images` are (path, SHA-256 or "" for a file of the system), in the order in which they replace one another.
-    `arguments` are those with which a script's interpreter begins, none for a binary. `folder` is where it runs, with
-    its identity.
-    """
-
-    copies: dict[str, int]
-    images: list[tuple[str, str]]
-    arguments: list[bytes]
-    folder: tuple[str, str]
-
-
-def hold(call: Call) -> Held | None:
-    """Return what of `call` has to be held; None when nobody but root may change it, or where nothing can be held.
-
-    Raises: Unverified (a file changed since it was digested).
-    """
-    if sys.platform != "linux" or os.uname().machine not in _MACHINES:
-        return None
-    copies: dict[str, int] = {}
-    images: list[tuple[str, str]] = []
-    cwd, path = call.command["cwd"], call.environment.get("PATH", os.defpath)
-    executable, arguments = call.executable, list[bytes]()
-    try:
-        if os.pread(executable.descriptor, 2, 0) == b"#!":
-            copies[executable.path] = _sealed(executable.path, executable.descriptor, executable.sha256)
-            images = _readers(copies[executable.path], cwd, path)
-            arguments = _read_with(copies[executable.path])
-            arguments += [os.fsencode(word) for word in (executable.path, *call.argv[1:])]
-        elif not is_of_system(executable.path) and not _gains(executable.descriptor):
-            images = [(executable.path, executable.sha256)]
-        script = call.command.get("script")
-        if script is not None:
-            descriptor = os.open(script["path"], os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                copy = _sealed(script["path"], descriptor, script["sha256"])
-            finally:
-                os.close(descriptor)
-            found = named_script(call.argv, cwd, path)
-            if found is None or found[1] != script:
-                raise Unverified("The script is another text than when it was approved.", hint="Ask again.")
-            copies[found[0]] = copies[script["path"]] = copy  # some interpreters follow links by themselves
-    except OSError as error:
-        raise Unverified(f"What was approved cannot be read any more: {error.strerror}.", hint="Ask again.") from error
-    return Held(copies, images, arguments, (cwd, call.command["cwd_dev_ino"])) if copies or images else None
-
-
-def _gains(descriptor: int) -> bool:
-    """Tell whether the program gains rights when it is executed, which it would not while it is traced."""
-    if os.fstat(descriptor).st_mode & 0o6000:
-        return True
-    try:
-        return bool(os.getxattr(descriptor, "security.capability"))
-    except OSError:
-        return False
-
-
-def _sealed(path: str, descriptor: int, sha256: str) -> int:
-    """Return a descriptor of a copy that nobody can change, of the file that has this digest."""
-    import fcntl
-
-    copy = os.memfd_create("script", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    at = 0
-    while piece := os.pread(descriptor, _PIECE, at):
-        at += len(piece)
-        while piece:
-            piece = piece[os.write(copy, piece) :]
-    fcntl.fcntl(copy, _ADD_SEALS, _SEALS)
-    if digest_of_file(copy) != sha256:
-        os.close(copy)
-        raise Unverified(f"The script {inert(path)} changed since it was approved.", hint="Ask again.")
-    return copy
-
-
-def _read_with(copy: int) -> list[bytes]:
-    """Return interpreter and argument of a script's first line, as the kernel splits it."""
-    line = os.pread(copy, 256, 0)[2:].split(b"\n")[0].strip(b" \t")
-    name = line.replace(b"\t", b" ").split(b" ")[0]
-    rest = line[len(name) :].strip(b" \t")
-    return [name, rest] if rest else [name]
-
-
-def _readers(copy: int, cwd: str, path: str) -> list[tuple[str, str]]:
-    """Return the image that the kernel starts for the script, and the one that `env` starts then."""
-    name = os.fsdecode(_read_with(copy)[0])
-    found = [os.path.realpath(os.path.join(cwd, name))]
-    if os.path.basename(name) == "env" and (started := interpreter_of(copy, cwd, path)):
-        found.append(started)
-    images: list[tuple[str, str]] = []
-    for place in found:
-        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if os.pread(descriptor, 2, 0) == b"#!":
-                break  # a script that reads a script starts what it likes
-            images.append((place, "" if is_of_system(place) else digest_of_file(descriptor)))
-        finally:
-            os.close(descriptor)
-    return images
 
 
 class Holder:
@@ -236,18 +131,19 @@ class _Tracer:
         self._library.ptrace.restype = ctypes.c_long
         self._said = ctypes.create_string_buffer(88)
         self._said_at = ctypes.addressof(self._said)
-        self._machine = _MACHINES[os.uname().machine]
+        self._machine = MACHINES[os.uname().machine]
         self._held, self._task = held, task
         self._images = list(held.images)
         self._arguments = held.arguments
         self._closed = set(held.copies.values())  # copies that nobody opened yet
         self._given: tuple[int, int, int] | None = None  # copy, register, its content
         self._calls = 0
+        self._further = held.levels  # programs that are still to be executed
 
     def run(self, goes: int) -> int:
         """Return FINE when it was held, CHANGED when it was killed, UNTRACED when its script was not seen opened."""
         try:
-            self._request(_SEIZE, value=_OPTIONS)
+            self._request(_SEIZE, value=_OPTIONS | (_FORKS if self._further > 1 else 0))
         except OSError:
             os.write(goes, b"n")
             return UNTRACED
@@ -261,7 +157,8 @@ class _Tracer:
             os.kill(self._task, signal.SIGKILL)
             os.waitpid(self._task, _EVERY_TASK)
             return CHANGED
-        return UNTRACED if self._closed else FINE  # another task of it may have opened the script
+        # Another task of it may have opened the script, or executed the program.
+        return UNTRACED if self._closed or self._images else FINE
 
     def _is_over(self) -> bool:
         _, status = os.waitpid(self._task, _EVERY_TASK)
@@ -269,6 +166,8 @@ class _Tracer:
             return True
         number, event = os.WSTOPSIG(status), status >> 16
         go_on, passed = _SYSCALL if self._is_begun else _CONTINUE, 0
+        if event in _FORKED:
+            return self._follow()
         if event == _EXECUTED:
             self._check_image()
             if not self._images and not self._closed:
@@ -288,7 +187,18 @@ class _Tracer:
 
     _is_begun = False
 
+    def _follow(self) -> Literal[False]:
+        """Go on with the process that was just begun: a shell, or `timeout`, starts its program in one."""
+        said = self._ctypes.c_ulong()
+        self._request(_EVENT_SAYS, value=self._ctypes.addressof(said))
+        self._request(_DETACH)
+        self._task = int(said.value)
+        return False
+
     def _check_image(self) -> None:
+        self._further -= 1
+        if self._further == 0 and self._held.levels > 1:
+            self._request(_SET_OPTIONS, value=_OPTIONS)
         if self._arguments:
             with open(f"/proc/{self._task}/cmdline", "rb") as stream:
                 found = stream.read()[:-1].split(b"\0")

@@ -1,4 +1,7 @@
-"""The script that a call gives to an interpreter: the FILE of `sh FILE`, `python3 FILE`, `node FILE` and their like.
+"""The script that a call runs in the end: the FILE of `sh FILE`, `python3 FILE`, `node FILE` and their like.
+
+Programs that do nothing but start another one (`env`, `timeout 5`, …) and a shell's line of one simple command are
+looked through; a script of one's own that they start by its name is found too.
 
 The interpreter is an installed program, so its digest says nothing of what would happen: the file does. Which argument
 it is follows from the options of each interpreter. A word behind them that is no file is passed over, because an option
@@ -12,7 +15,9 @@ from __future__ import annotations
 import os
 
 from failgate.base.quick import NamedTuple
-from failgate.client.search import digest_of_file
+from failgate.client.exits import NotExecutable
+from failgate.client.search import digest_of_file, find_executable, is_of_system
+from failgate.wire.starters import chain_of
 
 TYPE_CHECKING = False  # typing's is slow to load
 if TYPE_CHECKING:
@@ -63,6 +68,33 @@ def script_of(argv: Sequence[str], cwd: str, path: str) -> dict[str, str] | None
 
 def named_script(argv: Sequence[str], cwd: str, path: str) -> tuple[str, dict[str, str]] | None:
     """Return the path by which the interpreter opens the script, its links not followed, and what `script_of` does."""
+    levels, is_known = chain_of(argv)
+    if not is_known:
+        return None
+    argv = levels[-1]
+    found = _read_by_interpreter(argv, cwd, path)
+    return found if found is not None or len(levels) == 1 else _started_by_name(argv[0], cwd, path)
+
+
+def _started_by_name(word: str, cwd: str, path: str) -> tuple[str, dict[str, str]] | None:
+    """Return what `named_script` does of a text with `#!` that is started by its name and that others may change."""
+    try:
+        real = find_executable(word, cwd, path)
+        descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
+    except (NotExecutable, OSError, ValueError):
+        return None
+    try:
+        is_script = os.pread(descriptor, 2, 0) == b"#!"
+    finally:
+        os.close(descriptor)
+    facts = _facts_of(real) if is_script and not is_of_system(real) else None
+    if facts is None:
+        return None
+    named = os.path.normpath(os.path.join(cwd, word)) if "/" in word else real
+    return named, facts
+
+
+def _read_by_interpreter(argv: Sequence[str], cwd: str, path: str) -> tuple[str, dict[str, str]] | None:
     name = argv[0].rpartition("/")[2]
     reader = _READERS.get(name) or _READERS.get(name.rstrip("0123456789.-"))
     if reader is None:

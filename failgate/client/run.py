@@ -34,8 +34,8 @@ TYPE_CHECKING = False  # typing's is slow to load
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from failgate.client.copies import Held
     from failgate.client.execution import Ended
-    from failgate.client.holding import Held
     from failgate.client.output import Output
 
     Witness = Callable[[Ended, Output], None]
@@ -116,7 +116,7 @@ def _held(call: Call) -> Held | None:
     """Return what of `call` has to be held while it begins. Raises: Unverified."""
     if is_of_system(call.executable.path) and not is_read(call):
         return None
-    from failgate.client.holding import hold
+    from failgate.client.copies import hold
 
     return hold(call)
 
@@ -242,7 +242,8 @@ class _Run:
             raise
         if not ended.is_held:
             self._messages.say(
-                "unheld", "the script could not be held as it began: it was read by its path, after a last look"
+                "unheld",
+                "what was approved was not held as it began: it was opened by its path, after a last look",
             )
         return ended
 

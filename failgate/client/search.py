@@ -13,6 +13,7 @@ from failgate.base.quick import sha256_of_much
 from failgate.client.exits import CANNOT_EXECUTE, NO_PROGRAM, NotExecutable
 from failgate.client.messages import inert
 from failgate.wire.basics import BASICS
+from failgate.wire.starters import chain_of
 
 TYPE_CHECKING = False  # typing's is slow to load
 if TYPE_CHECKING:
@@ -62,13 +63,16 @@ def digest_of_file(descriptor: int) -> str:
 
 
 def programs_of(argv: Sequence[str], cwd: str, path: str) -> dict[str, dict[str, str]]:
-    """Return the file of each name at which a command of a line in `argv` may begin, and of each shadowed basic.
+    """Return the file of each name at which a command of a line in `argv` may begin, or that a program of it starts.
+
+    And of each shadowed basic.
 
     A basic is shadowed when `path` leads to another file than the installed one. A file that others than root may
     change or replace is digested; of a script stands there what reads it.
     """
     found: dict[str, dict[str, str]] = {}
-    for name in (*_shadowed(cwd, path), *_names(_line_of(argv) or "")):
+    started = (level[0] for level in chain_of(argv)[0][1:] if level[0] not in _OWN)
+    for name in (*_shadowed(cwd, path), *_names(_line_of(argv) or ""), *started):
         if name in found or len(found) == MOST_NAMES:
             continue
         try:

@@ -14,7 +14,8 @@ class Call:
     """One program that would run. `folder` is where; `executable` what was attested.
 
     `is_attested` says whether `folder` is the one that was attested, or one that `cd` leads to by its name. `programs`
-    are the files to which the names of a line lead; None when nobody looked them up. `home` is the account's folder.
+    are the files to which the names of a line lead; None when nobody looked them up. `home` is the account's folder;
+    `has_script` whether the text that it runs in the end is part of what was asked.
     """
 
     argv: tuple[str, ...]
@@ -27,6 +28,7 @@ class Call:
     is_attested: bool = True
     programs: Mapping[str, FoundProgram] | None = None
     home: str | None = None
+    has_script: bool = False
 
     def names(self) -> set[str]:
         """Return every name that the program goes by."""
@@ -49,7 +51,7 @@ def call_of(command: Command, agent_id: str | None) -> Call:
     """Return what `command` runs, as one call; `calls_in_line` looks into a line for a shell."""
     return Call(
         tuple(command.argv), command.cwd, command.env, command.host, agent_id, command.exe, programs=command.programs,
-        home=command.home,
+        home=command.home, has_script=command.script is not None,
     )  # fmt: skip
 
 
@@ -77,6 +79,7 @@ def calls_in_line(call: Call) -> list[Call] | Uninspectable | None:
             Call(
                 simple.argv, folder, call.env, call.host, call.agent_id, _file_of(simple.argv[0], folder, call),
                 in_line=True, is_attested=folder == call.folder, programs=call.programs, home=call.home,
+                has_script=call.has_script and len(found.commands) == 1 and not simple.folders,
             )
         )  # fmt: skip
     return calls

@@ -36,6 +36,7 @@ from failgate.gate.rule_checks import (
     too_wide,
 )
 from failgate.gate.shell import AS_PROGRAMS
+from failgate.gate.unlooked import unlooked_start
 from failgate.wire.basics import BASICS
 from failgate.wire.gate import Argument, Rule
 
@@ -81,7 +82,11 @@ class Matcher:
             return f"its search path {search_trouble(call.env[PATH])}"
         if name is not None:
             return f"the variable {name} is none that it may have, or not as it is ordinarily"
-        return self._doubt_of_search(call) or self._doubt_of_program(call)
+        return (
+            self._doubt_of_search(call)
+            or self._doubt_of_program(call)
+            or unlooked_start(call.argv, call.programs, has_script=call.has_script)
+        )
 
     def _is_in_scope(self, call: Call) -> bool:
         scope = self.rule.scope

@@ -16,6 +16,7 @@ from failgate.gate.command import stored_command
 from failgate.gate.judging import stored_findings
 from failgate.gate.rendering import render, warnings
 from failgate.gate.terms import Terms, stored_terms, terms_digest, words_of
+from failgate.gate.unlooked import unlooked
 from failgate.wire.gate import Command, CommandView, EditedAs, Finding, Outcome, Risk, State, Verdict, VoteView
 from failgate.wire.observing import Observation
 
@@ -225,6 +226,8 @@ def view_of(
     known = command or stored_command(stored.body)
     state = state_at(stored, now_us)
     rendering, reasons = _shown(known)
+    if (said := unlooked(known)) is not None:
+        reasons = [*reasons, f"It runs what was not looked at: {said}"]
     known_findings = stored_findings(stored.findings) if findings is None else findings
     terms = stored_terms(stored.terms)
     return CommandView(

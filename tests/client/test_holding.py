@@ -15,9 +15,9 @@ import pytest
 
 from failgate.client import holding
 from failgate.client.command import build_call, check_unchanged, close_call
+from failgate.client.copies import hold
 from failgate.client.execution import Ended, Way, execute
 from failgate.client.exits import ClientError
-from failgate.client.holding import hold
 from failgate.client.output import Output, Piece
 from tests.client.test_run import runs
 from tests.client.wire_server import Wire
@@ -105,15 +105,36 @@ def ran(argv: list[str], work: Path, way: Way = "pipes", while_approved: Callabl
 
 def programs(kind: str) -> tuple[list[str], bytes, bytes]:
     """Return a command and the two contents of `scripts/d`."""
-    if kind == "binary":
+    if "binary" in kind:
         touch, true = (Path(os.path.realpath(f"/usr/bin/{name}")).read_bytes() for name in ("touch", "true"))
-        return ["scripts/d", "bad"], true, touch  # what nobody approved leaves a file
-    head = "#!/bin/sh\n" if kind == "script" else ""
-    return [*(["sh"] if kind == "operand" else []), "scripts/d"], (head + APPROVED).encode(), (head + OTHER).encode()
+        before = {"binary": [], "wrapped binary": ["env", "A=1", "nice"], "forked binary": ["timeout", "60"]}[kind]
+        return [*before, "scripts/d", "bad"], true, touch  # what nobody approved leaves a file
+    head = "#!/bin/sh\n" if kind in {"script", "wrapped script"} else ""
+    before = {
+        "operand": ["sh"],
+        "wrapped operand": ["nice", "env", "A=1", "sh"],
+        "wrapped script": ["env"],
+        "forked": ["timeout", "60", "sh"],
+    }.get(kind, [])
+    argv = ["sh", "-c", "sh scripts/d x"] if kind == "line" else [*before, "scripts/d"]
+    return argv, (head + APPROVED).encode(), (head + OTHER).encode()
 
 
 @pytest.mark.parametrize("how", ["in place", "renamed over", "link", "folder"])
-@pytest.mark.parametrize("kind", ["binary", "script", "operand"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "binary",
+        "script",
+        "operand",
+        "wrapped binary",
+        "wrapped script",
+        "wrapped operand",
+        "line",
+        "forked",
+        "forked binary",
+    ],
+)
 def test_of_swaps_as_fast_as_they_go_none_is_executed(tmp_path: Path, kind: str, how: str) -> None:
     """The digest that counts is that of the moment of asking; only asking for the first content is approved here."""
     argv, first, second = programs(kind)
@@ -127,7 +148,7 @@ def test_of_swaps_as_fast_as_they_go_none_is_executed(tmp_path: Path, kind: str,
             except ClientError:
                 continue
             try:
-                told = call.command.get("script", call.command["exe"])["sha256"]
+                told = _approved_of(call.command)
                 if told != _digest(both[0]):
                     continue  # nobody would approve this one
                 tried += 1
@@ -145,7 +166,12 @@ def test_of_swaps_as_fast_as_they_go_none_is_executed(tmp_path: Path, kind: str,
     made = (tmp_path / "made").read_text() if (tmp_path / "made").exists() else ""
     assert "OTHER" not in made
     assert not (tmp_path / "bad").exists()
-    assert kind == "binary" or made.count("approved") == executed
+    assert "binary" in kind or made.count("approved") == executed
+
+
+def _approved_of(command: dict[str, Any]) -> str:
+    """Return the digest of what runs in the end."""
+    return str(command.get("script", command["programs"].get("scripts/d", command["exe"]))["sha256"])
 
 
 def _digest(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -107,3 +108,71 @@ def test_a_script_that_changed_after_the_question_is_not_read(
     assert done.returncode == 76, done.stderr
     assert not (work / "made").exists()
     assert [told["digest"] for told in wire.of("/consume")] == ["another-call"]  # for the log
+
+
+_WRAPPED = [
+    "env python3 FILE", "nice -n 5 sh FILE x", "timeout 60 sh FILE", "nohup python3 -I FILE", "setsid -w sh FILE",
+    "stdbuf -oL perl FILE", "sh -c 'sh FILE x'", "bash -ec 'env A=1 sh FILE'", "env nice sh -c 'python3 \"FILE\"'",
+    "env ./FILE", "timeout 60 ./FILE x", "sh -c './FILE'", "sh -c ./FILE",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", _WRAPPED)
+def test_the_script_is_found_behind_programs_that_start_another_one(tmp_path: Path, line: str) -> None:
+    script = tmp_path / "FILE"
+    script.write_text("#!/bin/sh\ntext")
+    script.chmod(0o755)
+    told = {"path": os.path.realpath(script), "sha256": hashlib.sha256(b"#!/bin/sh\ntext").hexdigest()}
+    assert script_of(shlex.split(line), str(tmp_path), "/usr/bin:/bin") == told
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sudo sh FILE", "env -S 'sh FILE'", "env -C / sh FILE", "sh -c 'sh FILE; true'", "sh -c 'sh $X FILE'",
+        "sh -c 'sh FILE' x", "env PATH=/tmp sh FILE", "env cat FILE", "sh -c 'exec sh FILE'", "sh -c '. ./FILE'",
+    ],
+)  # fmt: skip
+def test_what_nobody_can_say_is_no_script(tmp_path: Path, line: str) -> None:
+    (tmp_path / "FILE").write_text("#!/bin/sh\ntext")
+    assert script_of(shlex.split(line), str(tmp_path), "/usr/bin:/bin") is None
+
+
+@pytest.mark.parametrize("how", ["in place", "renamed over", "gone", "none"])
+@pytest.mark.parametrize(
+    "line", ["env sh d.sh", "sh -c 'sh d.sh x'", "timeout 60 ./d.sh", "nice -n 1 env A=1 sh -c './d.sh'", "env ./d.bin"]
+)
+def test_what_is_started_in_the_end_and_changed_after_the_question_is_not_run(
+    failgate: Any, wire: Wire, work: Path, line: str, how: str
+) -> None:  # P4
+    program = work / line.rpartition("/")[2].split()[0].strip("'") if "./" in line else work / "d.sh"
+    first, second = (f"#!/bin/sh\necho {text} > made\n".encode() for text in ("approved", "other"))
+    if program.name == "d.bin":  # what nobody approved leaves a file
+        first, second = (Path(os.path.realpath(f"/usr/bin/{name}")).read_bytes() for name in ("true", "touch"))
+        line += " made"
+    program.write_bytes(first)
+    program.chmod(0o755)
+
+    def swap() -> None:
+        if how == "in place":
+            program.write_bytes(second)
+        elif how == "renamed over":
+            other = work / "other"
+            other.write_bytes(second)
+            other.chmod(0o755)
+            other.rename(program)
+        elif how == "gone":
+            program.unlink()
+
+    wire.approve_after(swap)
+    done = failgate(*runs(*shlex.split(line)))
+    told = wire.of("/commands")[0]["command"]
+    said = told["programs"]["./d.bin"] if program.name == "d.bin" else told["script"]
+    assert (said["path"], said["sha256"]) == (str(program), hashlib.sha256(first).hexdigest())
+    if how == "none":
+        assert done.returncode == 0, done.stderr
+        assert (work / "made").exists() == (program.name != "d.bin")
+        return
+    assert done.returncode == 76, done.stderr
+    assert not (work / "made").exists()
+    assert [told["digest"] for told in wire.of("/consume")] == ["another-call"]

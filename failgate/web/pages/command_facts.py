@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from failgate.gate.unlooked import unlooked
 from failgate.web.pages.token_view import Text, texts
-from failgate.wire.gate import CommandView
+from failgate.wire.gate import Command, CommandView
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,14 @@ def environment_of(body: dict[str, Any]) -> dict[str, str]:
     return {str(name): str(value) for name, value in env.items()} if isinstance(env, dict) else {}
 
 
+def unlooked_in(body: dict[str, Any]) -> str | None:
+    """Return what of the call nobody looked at."""
+    try:
+        return unlooked(msgspec.convert(body, Command))
+    except msgspec.ValidationError:  # a row that was damaged
+        return None
+
+
 def facts_of(command: CommandView) -> tuple[FactView, ...]:
     """Return program, directory, host and user of the call."""
     body: dict[str, Any] = command.command or {}
@@ -37,6 +48,8 @@ def facts_of(command: CommandView) -> tuple[FactView, ...]:
         found.append(FactView("Program", (), "the agent did not say which file this would be"))
     if isinstance(script := body.get("script"), dict):
         found.append(FactView("Script", texts(str(script.get("path"))), f"sha256 {str(script.get('sha256'))[:12]}…"))
+    if (said := unlooked_in(body)) is not None:
+        found.append(FactView("Not looked at", (), said))
     programs = body.get("programs")
     for name, one in sorted(programs.items()) if isinstance(programs, dict) else ():
         sha256 = f"sha256 {str(one['sha256'])[:12]}…" if one.get("sha256") else "a file of the system"
