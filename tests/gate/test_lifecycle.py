@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from failgate.gate import lifecycle as life
 
@@ -24,6 +24,9 @@ class Lifecycle(RuleBasedStateMachine):
         self.no: set[str] = set()
         self.states: list[str] = []
         self.finished = False
+        self.deny_after = 1
+        self.observed = self.observing = None
+        self.broken_by = self.glass = None
 
     def happens(self, event, allowed: bool, state: str | None = None) -> bool:
         before = self.request
@@ -45,20 +48,64 @@ class Lifecycle(RuleBasedStateMachine):
             self.states.append(self.request.state)
         return True
 
+    @initialize(deny_after=st.integers(1, 2), need=st.integers(1, 2), is_meant=st.sampled_from([True, True, False]))
+    def mostly_people_are_asked(self, deny_after, need, is_meant):
+        if is_meant:
+            self._ask(need, 60, deny_after)
+
     @rule(seconds=st.integers(0, 30))
     def time_passes(self, seconds):
         self.now += seconds
 
-    @rule(need=st.integers(0, 3), ttl=st.integers(1, 60))
-    def asked(self, need, ttl):
-        event = life.Asked("id", "D", self.now + ttl, need, "P", "req", frozenset({"own"}))
-        if self.happens(event, self.state is None and need >= 1, "pending"):
-            self.expires, self.need = self.now + ttl, need
+    @rule(need=st.integers(0, 3), ttl=st.integers(1, 60), deny_after=st.integers(0, 3))
+    def asked(self, need, ttl, deny_after):
+        self._ask(need, ttl, deny_after)
+
+    def _ask(self, need, ttl, deny_after):
+        event = life.Asked("id", "D", self.now + ttl, need, "P", "req", frozenset({"own"}), deny_after=deny_after)
+        if self.happens(event, self.state is None and need >= 1 and deny_after >= 1, "pending"):
+            self.expires, self.need, self.deny_after = self.now + ttl, need, deny_after
 
     @rule(window=st.integers(1, 40))
     def allowed(self, window):
         if self.happens(life.Allowed("id", "D", "P", "req", self.now + window), self.state is None, "approved"):
             self.use_by = self.now + window
+
+    @rule(
+        window=st.integers(1, 40), would=st.sampled_from(["wait", "deny"]), need=st.integers(0, 2),
+        deny_after=st.integers(0, 2),
+    )  # fmt: skip
+    def only_observed(self, window, would, need, deny_after):
+        """What would have waited names how many people it would have taken; what would have been denied, none."""
+        event = life.Observed("id", "D", "P", "req", self.now + window, would, need, "time", None, deny_after)
+        may = self.state is None and (need >= 1) is (would == "wait") and deny_after >= 1
+        if self.happens(event, may, "approved"):
+            self.use_by, self.observed, self.observing = self.now + window, would, "time"
+            self.deny_after = deny_after
+
+    @rule(who=st.sampled_from(PEOPLE), digest=st.sampled_from("DDDX"))
+    def glass_broken(self, who, digest):
+        """By one person who is not of those who asked, and whom nobody contradicted."""
+        may = (
+            self.state == "pending"
+            and digest == "D"
+            and self.now < self.expires
+            and who not in {"own", "req"}
+            and not self.no
+        )
+        if self.happens(life.GlassBroken(who, digest, self.now, self.now + 20), may, "approved"):
+            self.use_by, self.broken_by, self.glass = self.now + 20, who, "open"
+
+    @rule(
+        who=st.sampled_from(PEOPLE),
+        digest=st.sampled_from("DDDX"),
+        verdict=st.sampled_from(["justified", "unjustified"]),
+    )
+    def glass_reviewed(self, who, digest, verdict):
+        """Once, by another, whatever came of the command meanwhile; it changes no state."""
+        may = self.glass == "open" and digest == "D" and who not in {"own", "req", self.broken_by}
+        if self.happens(life.GlassReviewed(who, digest, verdict), may):
+            self.glass = verdict
 
     @rule()
     def refused(self):
@@ -89,7 +136,7 @@ class Lifecycle(RuleBasedStateMachine):
             self.state == "pending"
             and digest == "D"
             and self.now < self.expires
-            and not self.no
+            and len(self.no) < self.deny_after
             and self.need <= counted <= len(self.yes)
         )
         if self.happens(life.Approved(digest, self.now, self.now + 20, counted), may, "approved"):
@@ -97,7 +144,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule()
     def denied(self):
-        may = self.state == "pending" and bool(self.no) and self.now < self.expires
+        may = self.state == "pending" and len(self.no) >= self.deny_after and self.now < self.expires
         self.happens(life.Denied(self.now), may, "denied")
 
     @rule()
@@ -105,9 +152,12 @@ class Lifecycle(RuleBasedStateMachine):
         may = self.state == "pending" and self.now >= self.expires
         self.happens(life.Expired(self.now), may, "expired")
 
-    @rule()
-    def cancelled(self):
-        self.happens(life.Cancelled(self.now), self.state == "pending", "cancelled")
+    @rule(how=st.sampled_from([life.Cancelled(0), life.Quarantined()]), is_meant=st.sampled_from([False, False, True]))
+    def withdrawn(self, how, is_meant):
+        """Seldom while it waits, or few runs would get further."""
+        if is_meant or self.state != "pending":
+            state = "cancelled" if isinstance(how, life.Cancelled) else "quarantined"
+            self.happens(how, self.state == "pending", state)
 
     @rule(digest=st.sampled_from("DDDX"))
     def consumed(self, digest):
@@ -125,10 +175,6 @@ class Lifecycle(RuleBasedStateMachine):
         if self.happens(life.Finished(), may):
             self.finished = True
 
-    @rule()
-    def quarantined(self):
-        self.happens(life.Quarantined(), self.state == "pending", "quarantined")
-
     @precondition(lambda self: self.request is not None)
     @invariant()
     def it_is_what_the_model_says(self):
@@ -136,6 +182,17 @@ class Lifecycle(RuleBasedStateMachine):
         assert set(self.request.approvals) == self.yes
         assert set(self.request.denials) == self.no
         assert self.request.is_finished == self.finished
+        assert self.request.deny_after == self.deny_after
+        assert (self.request.observed, self.request.observing) == (self.observed, self.observing)
+        assert (self.request.broken_by, self.request.glass) == (self.broken_by, self.glass)
+
+    @invariant()
+    def nobody_passes_for_a_quorum_that_was_none(self):
+        """What ran without its quorum says so to its end: observed, or by one person who is reviewed by another."""
+        if self.states and self.states[-1] in {"approved", "executed"} and self.states[0] == "pending":
+            complete = len(self.yes) >= self.need and len(self.no) < self.deny_after
+            assert complete or self.request.broken_by is not None
+            assert self.request.observed is None
 
     @invariant()
     def one_terminal_transition_ever(self):
@@ -146,7 +203,7 @@ class Lifecycle(RuleBasedStateMachine):
 
 
 TestLifecycle = Lifecycle.TestCase
-TestLifecycle.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+TestLifecycle.settings = settings(max_examples=400, stateful_step_count=30, deadline=None)
 
 
 def asked(**members):
@@ -182,3 +239,51 @@ def test_a_denial_is_not_taken_back():
     request = life.apply(asked(), life.VoteCast("a", "deny", "D", 1))
     with pytest.raises(life.IllegalTransition):
         life.apply(request, life.VoteCast("a", "approve", "D", 2))
+
+
+def broken(*before):
+    request = asked(need=2, deny_after=2, excluded=frozenset({"o"}))
+    for event in before:
+        request = life.apply(request, event)
+    return life.apply(request, life.GlassBroken("a", "D", 2, 50))
+
+
+def test_nobody_breaks_the_glass_over_a_denial_nor_reviews_their_own():
+    assert (broken().state, broken().broken_by, broken().glass) == ("approved", "a", "open")
+    with pytest.raises(life.IllegalTransition, match="somebody denied it"):
+        broken(life.VoteCast("b", "deny", "D", 1))
+    for who in ("a", "o", "r"):
+        with pytest.raises(life.IllegalTransition, match="another person reviews"):
+            life.apply(broken(), life.GlassReviewed(who, "D", "justified"))
+
+
+def test_a_review_is_given_once_and_also_after_the_command_ran():
+    ran = life.apply(broken(), life.Consumed("D", 3))
+    reviewed = life.apply(ran, life.GlassReviewed("b", "D", "unjustified"))
+    assert (reviewed.state, reviewed.glass) == ("executed", "unjustified")
+    with pytest.raises(life.IllegalTransition, match="no review is open"):
+        life.apply(reviewed, life.GlassReviewed("c", "D", "justified"))
+
+
+def test_one_denial_of_two_lets_a_quorum_decide_and_two_end_it():
+    request = asked(deny_after=2)
+    for who, decision in (("a", "deny"), ("b", "approve")):
+        request = life.apply(request, life.VoteCast(who, decision, "D", 1))
+    assert life.apply(request, life.Approved("D", 2, 50, 1)).state == "approved"
+    with pytest.raises(life.IllegalTransition, match="too few"):
+        life.apply(request, life.Denied(2))
+    request = life.apply(request, life.VoteCast("b", "deny", "D", 2))
+    assert life.apply(request, life.Denied(3)).state == "denied"
+    with pytest.raises(life.IllegalTransition):
+        life.apply(request, life.Approved("D", 3, 50, 0))
+
+
+def test_what_was_only_observed_is_used_and_reviewed_by_nobody():
+    request = life.apply(None, life.Observed("i", "D", "P", "r", 50, "deny", 0, "time"))
+    assert (request.state, request.observed, request.observing) == ("approved", "deny", "time")
+    for event in (life.GlassReviewed("a", "D", "justified"), life.VoteCast("a", "approve", "D", 1), life.Denied(1)):
+        with pytest.raises(life.IllegalTransition):
+            life.apply(request, event)
+    assert life.apply(request, life.Consumed("D", 49)).observed == "deny"
+    with pytest.raises(life.IllegalTransition):
+        life.apply(request, life.Consumed("D", 50))
