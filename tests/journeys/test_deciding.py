@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.journeys.harness import Server
 from tests.journeys.pictures import picture
 from tests.journeys.team import WHERE, Visitor, admin, ask, enter, found_acme, person, program, sign_in, vote
+from tests.journeys.test_bad_input import consented, manifest
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def test_history_and_differences_stand_beside_a_request_and_changes_are_requeste
             assert bot.post(f"{place}/consume", json={"digest": digest}).status_code == 200
             ended = {"digest": digest, "exit_code": exit_code, "duration_ms": 1200}
             assert bot.post(f"{place}/outcome", json=ended).status_code == 200
+        report = reported(bot, before["id"], list(argv))
         again = ask(bot, *argv, ttl_seconds=600)
         found = reviewer.get(f"{WHERE}/commands/{again['id']}/history").json()
         assert (found["asked"], found["approved"], found["failed"]) == (2, 2, 1)
@@ -41,7 +43,14 @@ def test_history_and_differences_stand_beside_a_request_and_changes_are_requeste
     page.goto(f"{acme.url}/w/acme/queue?c={again['id']}")
     beside = page.locator("[data-before]")
     expect(beside).to_contain_text("Asked 2 times before: approved 2, denied 0. Of 2 that ran, 1 failed.")
+    # The last report beside the request: of the run that failed, and of no other.
+    links = beside.get_by_role("link", name="report")
+    expect(links).to_have_count(1)
+    expect(beside.get_by_role("listitem").filter(has=page.get_by_role("link", name="report"))).to_contain_text("exit 3")
     picture(page, "deciding-again")
+    links.click()
+    page.wait_for_url(f"{acme.url}/w/acme/reports/{report}")
+    expect(page.get_by_text("the deployment was refused").first).to_be_visible()
     page.goto(f"{acme.url}/w/acme/queue?c={other['id']}")
     expect(page.locator("[data-argv] .differs")).to_have_text(["production", "--force", "v1.5.0"])
     expect(page.locator("[data-changes]")).to_contain_text("staging")
@@ -56,6 +65,20 @@ def test_history_and_differences_stand_beside_a_request_and_changes_are_requeste
     assert told["verdict"]["note"] == "not with --force"
     context.close()
     bot.close()
+
+
+def reported(bot: Visitor, command_id: str, argv: list[str]) -> str:
+    """Upload what the run of the command left; return the report's id."""
+    output = b"the deployment was refused\n"
+    document = manifest(output, argv=argv, exit_code=3)
+    begun = bot.post(f"{WHERE}/reports", json=consented(document) | {"command_id": command_id})
+    assert begun.status_code == 201, begun.text
+    place = f"{WHERE}/reports/{begun.json()['id']}"
+    [digest] = begun.json()["missing"]
+    assert bot.put(f"{place}/artifacts/{digest}", content=output).status_code == 200
+    sealed = bot.post(f"{place}/seal", json={})
+    assert sealed.status_code == 200, sealed.text
+    return str(begun.json()["id"])
 
 
 def test_a_request_is_approved_for_longer(acme: Server, chromium) -> None:
