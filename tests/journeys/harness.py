@@ -18,10 +18,7 @@ import pytest
 from tests.peers.starting import PATIENCE_SECONDS
 
 # The shell draws pages and nothing around them, neither a window nor a tab for each: a third of the work.
-_INSTALLED = (Path("/usr/bin/chromium-headless-shell"), Path("/usr/bin/chromium"))
-CHROMIUM = Path(
-    os.environ.get("FAILGATE_CHROMIUM") or next((one for one in _INSTALLED if one.exists()), _INSTALLED[-1])
-)
+CHROMIUM, SHELL = Path("/usr/bin/chromium"), Path("/usr/bin/chromium-headless-shell")
 NewDatabase = Callable[[], str | None]
 BROWSER_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
 
@@ -205,18 +202,21 @@ def running(server: Server):
 
 
 @contextmanager
-def browser(*options: str):
-    """A Chromium with more `options` of its command line; skip where there is none."""
-    if not CHROMIUM.exists():
-        pytest.skip(
-            f"Chromium is missing at {CHROMIUM}: install the package `chromium-headless-shell`, or set FAILGATE_CHROMIUM"
-        )
+def browser(*options: str, is_whole: bool = False):
+    """A Chromium with more `options` of its command line; skip where there is none.
+
+    `is_whole`: not its shell, which shows no notifications.
+    """
+    named = os.environ.get("FAILGATE_CHROMIUM")
+    program = Path(named) if named else SHELL if SHELL.exists() and not is_whole else CHROMIUM
+    if not program.exists():
+        pytest.skip(f"Chromium is missing at {program}: install the package `chromium`, or set FAILGATE_CHROMIUM")
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=60_000)  # ms; of five seconds a busy machine takes four to draw a page
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=[*BROWSER_OPTIONS, *options], timeout=PATIENCE_SECONDS * 1000
+            executable_path=str(program), args=[*BROWSER_OPTIONS, *options], timeout=PATIENCE_SECONDS * 1000
         )
         try:
             yield chromium

@@ -321,7 +321,7 @@ def _spy(page, *, is_elsewhere: bool = False) -> None:
 
 
 def test_the_pages_of_destinations_and_the_notifications_of_the_browser(acme: Acme, tmp_path: Path) -> None:
-    with browser() as chromium:
+    with browser(is_whole=True) as chromium:
         context = chromium.new_context(viewport={"width": 1280, "height": 900})
         page = context.new_page()
         enter(page, acme.server, acme.browsing)
