@@ -52,14 +52,14 @@ async def test_postgresql_is_migrated_only_when_told(empty_database_url: str, tm
     assert failgate("migrate", "--check", *place).returncode == 0
     words = ("bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin", *place)
     assert failgate("admin", *words, stdin="a long and plain passphrase").returncode == 0  # without a server
-    server = Server(tmp_path / "data", database_url=empty_database_url).start()
+    server = Server(tmp_path / "data", database_url=empty_database_url, is_warm=False).start()
     server.admin("agent", "create", "--workspace", "acme", "--name", "ci")  # through it
     assert server.stop() == 0
 
 
 def test_a_database_put_back_from_an_older_copy_is_refused_until_told(tmp_path: Path) -> None:
     """P2: a rollback of the whole database is seen at the start."""
-    server = Server(tmp_path / "data").start()
+    server = Server(tmp_path / "data", is_warm=False).start()
     words = ("bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin")
     server.admin(*words, stdin="a long and plain passphrase")
     server.stop()
@@ -79,7 +79,7 @@ def test_a_database_put_back_from_an_older_copy_is_refused_until_told(tmp_path: 
 
 def test_the_data_folder_is_private(tmp_path: Path) -> None:
     """F3 E18: nobody else on the host reads keys, sockets or the database."""
-    server = Server(tmp_path / "data").start()
+    server = Server(tmp_path / "data", is_warm=False).start()
     try:
         open_to_others = [path for path in [server.data, *server.data.rglob("*")] if path.stat().st_mode & 0o077]
         assert open_to_others == []
@@ -100,7 +100,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
 
 def test_every_address_names_the_port_that_the_system_chose(tmp_path: Path) -> None:
     """F9: what a link, an issuer or a device is told is where the server listens, also with `--listen HOST:0`."""
-    server = Server(tmp_path / "data").start()
+    server = Server(tmp_path / "data", is_warm=False).start()
     try:
         words = ("bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin")
         server.admin(*words, stdin="a long and plain passphrase")
@@ -130,7 +130,7 @@ def test_a_taken_port_is_refused_before_anything_is_touched(tmp_path: Path) -> N
 
 def test_a_rule_deleted_behind_the_server_is_told_and_mended_by_the_operator(tmp_path: Path) -> None:
     """E2 B12: /readyz warns, the log names the rule and the mend, and the mend works while the server runs."""
-    server = Server(tmp_path / "data").start()
+    server = Server(tmp_path / "data", is_warm=False).start()
     try:
         words = ("bootstrap", "--email", "o@acme.example", "--workspace", "acme", "--password-stdin")
         server.admin(*words, stdin="a long and plain passphrase")

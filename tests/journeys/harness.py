@@ -15,6 +15,8 @@ from threading import Thread
 
 import pytest
 
+from tests.journeys import warm
+from tests.journeys.warm import WarmProcess
 from tests.peers.starting import PATIENCE_SECONDS
 
 # The shell draws pages and nothing around them, neither a window nor a tab for each: a third of the work.
@@ -77,10 +79,16 @@ def old_path(link: str) -> str:
 
 
 class Server:
-    """`failgate serve` on a free port of the loopback address."""
+    """`failgate serve` on a free port of the loopback address; `is_warm`: begun from what is loaded already."""
 
     def __init__(
-        self, data: Path, *, database_url: str | None = None, config: str = "", arguments: tuple[str, ...] = ()
+        self,
+        data: Path,
+        *,
+        database_url: str | None = None,
+        config: str = "",
+        arguments: tuple[str, ...] = (),
+        is_warm: bool = True,
     ) -> None:
         self.data = data
         self.config = data.parent / f"{data.name}.toml"
@@ -92,30 +100,13 @@ class Server:
         self.lines: list[str] = []
         self.logs: list[str] = []
         self.url = ""
-        self.process: subprocess.Popen[str] | None = None
+        self.is_warm = is_warm
+        self.process: subprocess.Popen[str] | WarmProcess | None = None
 
     def start(self, timeout: float = PATIENCE_SECONDS) -> "Server":
         self.config.write_text(with_hasty_people(with_any_host(self.config.read_text())))
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "failgate",
-                "serve",
-                "--config",
-                str(self.config),
-                "--data",
-                str(self.data),
-                "--listen",
-                "127.0.0.1:0",
-                *self.arguments,
-            ],
-            env=clean_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        arguments = ["serve", "--config", str(self.config), "--data", str(self.data), "--listen", "127.0.0.1:0"]
+        self.process = self._begun([*arguments, *self.arguments], clean_environment())
         self.lines, self.logs = [], []
         for stream, kept in ((self.process.stdout, self.lines), (self.process.stderr, self.logs)):
             Thread(target=_read_to_end, args=(stream, kept), daemon=True).start()
@@ -129,6 +120,12 @@ class Server:
                 break
             time.sleep(0.01)
         raise AssertionError("the server did not start:\n" + "".join(self.lines + self.logs))
+
+    def _begun(self, arguments: list[str], environment: dict[str, str]) -> "subprocess.Popen[str] | WarmProcess":
+        return (warm.begin(arguments, environment) if self.is_warm else None) or subprocess.Popen(
+            [sys.executable, "-m", "failgate", *arguments],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
 
     def line(self, pattern: str, timeout: float = 60) -> re.Match[str]:
         """Wait for a printed line that matches."""

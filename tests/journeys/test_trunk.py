@@ -421,6 +421,7 @@ def test_an_unwritable_data_folder_is_a_clear_refusal(tmp_path: Path) -> None:
 def test_the_demo_is_a_working_product(server: Server, chromium) -> None:
     """The README's first command: a printed link leads to a live command, an approval with a second factor, a report."""
     server.arguments = ("--demo",)
+    server.is_warm = False
     server.start()
     try:
         link = server.line(r"sign in as \S+: (\S+)")[1]
