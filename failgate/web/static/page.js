@@ -22,6 +22,17 @@ document.addEventListener("click", async (event) => {
 setClock(document.querySelector("[data-now]")?.getAttribute("data-now") ?? undefined);
 setInterval(age, 10000);
 
+// On a phone the rooms are a strip that scrolls: the one that is open is in sight.
+function showRoom() {
+  const strip = document.querySelector(".nav-links");
+  const open = strip?.querySelector("[aria-current]");
+  if (!(strip instanceof HTMLElement) || !(open instanceof HTMLElement)) return;
+  strip.scrollLeft = open.offsetLeft - strip.offsetLeft - (strip.clientWidth - open.offsetWidth) / 2;
+}
+
+showRoom();
+addEventListener("resize", showRoom);
+
 // A menu that was opened closes when one clicks elsewhere.
 document.addEventListener("pointerdown", (event) => {
   for (const menu of document.querySelectorAll("details.switcher[open]")) {
