@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,13 @@ from failgate.config.load import load_config
 from failgate.config.model import Config
 from failgate.config.units import Duration
 from failgate.roster import Services
+from failgate.web import app
 from failgate.web.door import Door
 from failgate.web.listening import listen
+from failgate.web.router import Router
 from failgate.web.routes import DOORS
 from failgate.web.serve import serve
+from tests.postgres import PostgresServer
 from tests.trust import TRUST
 from tests.web.authority import AGENT
 
@@ -56,6 +60,18 @@ class Running:
 
 
 Serve = Callable[..., contextlib.AbstractAsyncContextManager[Running]]
+OnDatabase = Callable[[Config], Config]
+SQLITE = "sqlite"
+BOTH_DATABASES = frozenset(
+    {
+        "api.test_agents", "api.test_audit", "api.test_gate", "api.test_idempotency", "api.test_reports",
+        "api.test_whoami", "live.test_agent", "live.test_reviewer", "live.test_sockets", "pages.test_device",
+        "pages.test_link", "pages.test_platform", "pages.test_platform_exporters", "pages.test_shared",
+        "pages.test_signin", "pages.test_sso", "pages.test_step_up", "scim.test_doors", "test_certified",
+        "test_denials", "test_freshness", "test_guard", "test_oauth",
+    }
+)  # fmt: skip
+BUILT: list[Router] = []  # the routes of servers that have stopped
 HELD: dict[int, socket.socket] = {}  # by port: listeners of services that do not serve yet
 
 
@@ -83,18 +99,35 @@ def at_free_port(config: Config) -> Iterator[Config]:
         listener.close()
 
 
+def _router(made: list[Router], **settings: Any) -> Router:
+    """Return the routes of a server that has stopped, with the state of this one, or new ones; note them in `made`.
+
+    Of what a server is built from only the state is its own, and to build the routes of all doors was half of the CPU
+    time of these tests.
+    """
+    is_whole = settings["state"].doors == tuple(DOORS)
+    router = BUILT.pop() if is_whole and BUILT else Router(**settings)
+    router.state = settings["state"]
+    if is_whole:
+        made.append(router)
+    return router
+
+
 @contextlib.asynccontextmanager
 async def running(services: Services, doors: Sequence[Door] = DOORS) -> AsyncIterator[Running]:
     ready: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
     asked = services.config.server
     listener = HELD.pop(asked.port, None) or listen(asked.host, asked.port)
-    task = asyncio.create_task(
-        serve(
-            services, listener, doors=doors, has_signals=False,
-            on_listening=lambda host, port: ready.set_result((host, port)),
-        )
-    )  # fmt: skip
-    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+    made: list[Router] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "Router", partial(_router, made))
+        task = asyncio.create_task(
+            serve(
+                services, listener, doors=doors, has_signals=False,
+                on_listening=lambda host, port: ready.set_result((host, port)),
+            )
+        )  # fmt: skip
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()
     host, port = ready.result()
@@ -103,11 +136,35 @@ async def running(services: Services, doors: Sequence[Door] = DOORS) -> AsyncIte
         yield one
     finally:
         await one.stop()
+        BUILT.extend(made)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of the modules that are named above on both databases."""
+    if "on_database" in metafunc.fixturenames and metafunc.module.__name__.removeprefix("tests.web.") in BOTH_DATABASES:
+        metafunc.parametrize("on_database", [SQLITE, "postgres"], indirect=True)
 
 
 @pytest.fixture
-async def services(tmp_path: Path) -> AsyncIterator[Services]:
-    with at_free_port(with_optional_factor(load_config(None, {}))) as config:
+async def on_database(request: pytest.FixtureRequest) -> AsyncIterator[OnDatabase]:
+    """Puts a migrated database behind a config: once each where `BOTH_DATABASES` names the module, else SQLite alone.
+
+    It names those whose doors read or write rows: sign-in and its proofs, tokens, the queue and its votes, reports,
+    links, the audit log, provisioning. On SQLite alone stay those that end before a row is asked for: bytes of HTTP and
+    TLS, headers, forms, routes, views, the request log, starting and stopping.
+    """
+    if getattr(request, "param", SQLITE) == SQLITE:
+        yield lambda config: config
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = await server.migrated()
+    yield lambda config: replace(config, database=msgspec.structs.replace(config.database, url=url))
+    await server.drop(url)
+
+
+@pytest.fixture
+async def services(tmp_path: Path, on_database: OnDatabase) -> AsyncIterator[Services]:
+    with at_free_port(on_database(with_optional_factor(load_config(None, {})))) as config:
         async with open_services(config, tmp_path / "data") as opened:
             yield opened
 

@@ -13,7 +13,7 @@ from failgate.roster import Services
 from failgate.web.csrf import form_token
 from failgate.web.freshness import _ENROLMENT
 from failgate.web.routes import DOORS
-from tests.web.conftest import OPERATOR, People, Running, at_free_port, populate, running, session_of
+from tests.web.conftest import OPERATOR, OnDatabase, People, Running, at_free_port, populate, running, session_of
 from tests.web.pages.test_step_up import through_provider
 
 ABSENT = "01890000-0000-7000-8000-000000000000"
@@ -21,9 +21,9 @@ HERE = "/account/second-factor"
 
 
 @pytest.fixture
-async def services(tmp_path: Path) -> AsyncIterator[Services]:
+async def services(tmp_path: Path, on_database: OnDatabase) -> AsyncIterator[Services]:
     """A server as it begins: nothing is said of second factors."""
-    with at_free_port(load_config(None, {})) as config:
+    with at_free_port(on_database(load_config(None, {}))) as config:
         async with open_services(config, tmp_path / "data") as opened:
             yield opened
 

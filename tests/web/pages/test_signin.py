@@ -22,8 +22,8 @@ EMAIL = "ann@example.org"
 
 
 @pytest.fixture
-def config():
-    with at_free_port(load_config(None, {})) as config:
+def config(on_database):
+    with at_free_port(on_database(load_config(None, {}))) as config:
         yield config
 
 

@@ -14,7 +14,7 @@ from failgate.config.load import load_config
 from failgate.roster import Services
 from failgate.sso.connection import Connection
 from tests.trust import TRUST
-from tests.web.conftest import OPERATOR, People, Running, at_free_port, with_optional_factor
+from tests.web.conftest import OPERATOR, OnDatabase, People, Running, at_free_port, with_optional_factor
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -89,11 +89,11 @@ class Provider:
 
 
 @pytest.fixture
-async def services(tmp_path: Path) -> AsyncIterator[Services]:
+async def services(tmp_path: Path, on_database: OnDatabase) -> AsyncIterator[Services]:
     """The services of a server where two people have to approve."""
     config_file = tmp_path / "failgate.toml"
     config_file.write_text("[accounts]\nsessions_at_once = 50\n[plugins.quorum]\nneed = 2\n")
-    with at_free_port(with_optional_factor(load_config(config_file, {}))) as config:
+    with at_free_port(on_database(with_optional_factor(load_config(config_file, {})))) as config:
         async with open_services(config, tmp_path / "data") as opened:
             yield opened
 
