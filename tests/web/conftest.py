@@ -163,9 +163,9 @@ async def on_database(request: pytest.FixtureRequest) -> AsyncIterator[OnDatabas
 
 
 @pytest.fixture
-async def services(tmp_path: Path, on_database: OnDatabase) -> AsyncIterator[Services]:
+async def services(migrated_data: Path, on_database: OnDatabase) -> AsyncIterator[Services]:
     with at_free_port(on_database(with_optional_factor(load_config(None, {})))) as config:
-        async with open_services(config, tmp_path / "data") as opened:
+        async with open_services(config, migrated_data) as opened:
             yield opened
 
 

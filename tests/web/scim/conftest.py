@@ -89,12 +89,12 @@ class Provider:
 
 
 @pytest.fixture
-async def services(tmp_path: Path, on_database: OnDatabase) -> AsyncIterator[Services]:
+async def services(tmp_path: Path, migrated_data: Path, on_database: OnDatabase) -> AsyncIterator[Services]:
     """The services of a server where two people have to approve."""
     config_file = tmp_path / "failgate.toml"
     config_file.write_text("[accounts]\nsessions_at_once = 50\n[plugins.quorum]\nneed = 2\n")
     with at_free_port(on_database(with_optional_factor(load_config(config_file, {})))) as config:
-        async with open_services(config, tmp_path / "data") as opened:
+        async with open_services(config, migrated_data) as opened:
             yield opened
 
 
