@@ -246,7 +246,7 @@ async def _build(
         oldest_hold=report_room.retention.oldest_hold, closed=emptying.due.wake,
         endings=(
             gate.end_of_workspace, rules.end_of_workspace, tokens.end_of_workspace, certificates.end_of_workspace,
-            agents.end_of_workspace, invitations.end_of_workspace, report_room.ingestion.keys.end_of_workspace,
+            invitations.end_of_workspace, report_room.ingestion.keys.end_of_workspace,
             sharing.end_of_workspace, redaction_rules.end_of_workspace, recording_room.rescanning.end_of_workspace,
             notifications.end_of_workspace,
             sso.connections.end_of_workspace, sso.enforcements.release_within, artifact_keys.destroy,

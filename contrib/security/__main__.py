@@ -1,4 +1,6 @@
-"""`python contrib/security [--quick] [--json] [--samples N] [timing | memory]`: what a stranger can tell, and take.
+"""`python contrib/security [--quick] [--json] [--samples N] [--pair NAME] [--database URL] [timing | memory]`.
+
+What a stranger can tell, and take.
 
 `timing` asks a real server the same thing about what exists and what does not, interleaved, and prints medians, their
 difference and the p-value of a Mann-Whitney test. `memory` sends it hostile bodies, frames and connections and prints
@@ -22,13 +24,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python contrib/security", description=__doc__)
     parser.add_argument("what", nargs="?", choices=["timing", "memory"], help="one of the two; both without")
     parser.add_argument("--samples", type=int, default=1000, help="pairs of each kind (timing)")
+    parser.add_argument("--pair", default="", help="only the pairs whose name begins so (timing)")
+    parser.add_argument("--database", help="URL of an empty PostgreSQL; else SQLite (timing)")
     parser.add_argument("--quick", action="store_true", help="fewer connections and smaller bodies (memory)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     found: dict[str, list[dict[str, object]]] = {}
     with tempfile.TemporaryDirectory(prefix="failgate-security-") as folder:
         if options.what != "memory":
-            found["timing"] = timing.measure(Path(folder) / "timing", options.samples)
+            found["timing"] = timing.measure(
+                Path(folder) / "timing", options.samples, chosen=options.pair, database_url=options.database
+            )
         if options.what != "timing":
             found["memory"] = memory.measure(Path(folder) / "memory", is_quick=options.quick)
     if options.json:

@@ -10,7 +10,6 @@ from typing import Final
 
 from failgate.audit.log import AuditLog
 from failgate.audit.record import Act, Actor, Event
-from failgate.base.cache import ReadThrough
 from failgate.base.canonical import JSON
 from failgate.base.clock import Clock
 from failgate.base.db import Database, Row, Transaction
@@ -65,7 +64,6 @@ class Agents:
         self._clock = clock
         self._disablings = tuple(disablings)
         self._owner_changes = tuple(owner_changes)
-        self._known = ReadThrough(self._load, limit=10_000)
 
     async def create(
         self, workspace_id: str, name: str, owner_account_id: str, actor: Actor, *, model: str | None = None
@@ -106,9 +104,15 @@ class Agents:
         await self._record(tx, Act.AGENT_CREATED, (workspace_id, agent.id), actor, {"owner": owner_account_id})
         return agent
 
-    async def by_id(self, agent_id: str) -> Agent | None:
-        """Return the agent of that id, disabled or not, or None; from memory after the first time."""
-        return await self._known.get(agent_id)
+    async def in_workspace(self, workspace_id: str, agent_id: str) -> Agent | None:
+        """Return the agent of that id when it is of this workspace, disabled or not, or None.
+
+        It asks the database each time: from memory, one of another workspace would be denied sooner than one that
+        never was.
+        """
+        here = (AgentRow.id == agent_id) & (AgentRow.workspace_id == workspace_id)
+        rows = await self._database.fetch(AgentRow.select().where(here))
+        return _agent(rows[0]) if rows else None
 
     async def list(self, workspace_id: str) -> Sequence[Agent]:
         """Return the agents of the workspace, the earliest first."""
@@ -133,7 +137,6 @@ class Agents:
                 return
             await tx.execute("UPDATE agent SET name = $1, model = $2 WHERE id = $3", text, runs, agent_id)
             await self._record(tx, Act.AGENT_CHANGED, (workspace_id, agent_id), actor, {"fields": " ".join(changed)})
-            tx.after_commit(lambda: self._known.forget(agent_id))
 
         await self._database.write(verb)
 
@@ -157,7 +160,6 @@ class Agents:
             await self._record(tx, Act.AGENT_CHANGED, (workspace_id, agent_id), actor, facts)
             for change in self._owner_changes:
                 await change(tx, agent_id, actor)
-            tx.after_commit(lambda: self._known.forget(agent_id))
 
         await self._database.write(verb)
 
@@ -175,17 +177,8 @@ class Agents:
             await self._record(tx, Act.AGENT_DISABLED, (workspace_id, agent_id), actor, {})
             for disabling in self._disablings:
                 await disabling(tx, agent_id, actor)
-            tx.after_commit(lambda: self._known.forget(agent_id))
 
         await self._database.write(verb)
-
-    async def end_of_workspace(self, tx: Transaction, workspace_id: str, _actor: Actor) -> None:
-        """Forget the agents of `workspace_id`, which is deleted; their tokens end where they are kept."""
-        tx.after_commit(lambda: self._known.forget_where(lambda _, agent: agent.workspace_id == workspace_id))
-
-    async def _load(self, agent_id: str) -> Agent | None:
-        rows = await self._database.fetch(AgentRow.select().where(AgentRow.id == agent_id))
-        return _agent(rows[0]) if rows else None
 
     async def _record(
         self, tx: Transaction, act: Act, pair: tuple[str, str], actor: Actor, facts: dict[str, JSON]

@@ -155,8 +155,8 @@ async def revoke(request: Asking, id: FromPath[str], token: FromPath[str]) -> No
 
 async def agent_here(request: Asking, agent_id: str) -> Agent:
     """Return the agent of that id in the workspace of this visit. Raises: NotFound."""
-    agent = await services_of(request).agents.by_id(agent_id)
-    if agent is None or agent.workspace_id != visit_of(request).here().id:
+    agent = await services_of(request).agents.in_workspace(visit_of(request).here().id, agent_id)
+    if agent is None:
         raise NotFound("There is no such agent.")
     return agent
 
