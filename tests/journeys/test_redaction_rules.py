@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from tests.journeys import team
-from tests.journeys.harness import Server
+from tests.journeys.harness import NewDatabase, Server
 from tests.journeys.team import WHERE, form, person, program, sign_in
 from tests.journeys.test_access_matrix import CONTENT, SHA
 from tests.journeys.test_bad_input import consented, manifest
@@ -13,8 +13,8 @@ PAGE = "/w/acme/settings/redaction"
 RULE = {"name": "seat", "pattern": "ACME-[0-9]{4}", "must_match": "the seat ACME-4711", "must_not_match": "ACME-47"}
 
 
-def test_a_rule_from_the_page_quarantines_what_is_stored_and_what_comes(tmp_path: Path) -> None:
-    with team.served(Server(tmp_path / "data")) as server:
+def test_a_rule_from_the_page_quarantines_what_is_stored_and_what_comes(tmp_path: Path, new_database: NewDatabase) -> None:
+    with team.served(Server(tmp_path / "data", database_url=new_database())) as server:
         key = team.found_acme(server)["api_key"]
         owner, developer = (person(server, f"{role}-2", role) for role in ("owner", "developer"))
         with program(server, key) as api, sign_in(server, owner) as browser, sign_in(server, developer) as other:
