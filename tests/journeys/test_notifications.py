@@ -18,7 +18,7 @@ from standardwebhooks import WebhookVerificationError
 
 from failgate.base.canonical import digest_of
 from failgate.testing import Receiver, Reply, receiving
-from tests.journeys.harness import Server, browser, free_port
+from tests.journeys.harness import NewDatabase, Server, browser, free_port
 from tests.journeys.team import (
     WHERE,
     Person,
@@ -99,7 +99,7 @@ class Acme:
 
 
 @pytest.fixture(scope="module")
-def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Acme]:
+def acme(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Acme]:
     box = Mailbox()
     with delivering_to(box) as port, receiving() as receiver:
         config = f"""
@@ -117,7 +117,9 @@ hosts = ["127.0.0.1"]
 [plugins.teams]
 hosts = ["127.0.0.1"]
 """
-        with served(Server(tmp_path_factory.mktemp("notified") / "data", config=config)) as server:
+        with served(
+            Server(tmp_path_factory.mktemp("notified") / "data", database_url=new_database(), config=config)
+        ) as server:
             acme = Acme(server, receiver, box)
             yield acme
             acme.close()

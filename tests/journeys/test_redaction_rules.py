@@ -13,7 +13,9 @@ PAGE = "/w/acme/settings/redaction"
 RULE = {"name": "seat", "pattern": "ACME-[0-9]{4}", "must_match": "the seat ACME-4711", "must_not_match": "ACME-47"}
 
 
-def test_a_rule_from_the_page_quarantines_what_is_stored_and_what_comes(tmp_path: Path, new_database: NewDatabase) -> None:
+def test_a_rule_from_the_page_quarantines_what_is_stored_and_what_comes(
+    tmp_path: Path, new_database: NewDatabase
+) -> None:
     with team.served(Server(tmp_path / "data", database_url=new_database())) as server:
         key = team.found_acme(server)["api_key"]
         owner, developer = (person(server, f"{role}-2", role) for role in ("owner", "developer"))
