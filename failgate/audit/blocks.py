@@ -2,7 +2,7 @@
 
 A block is noted in the transaction that fills it, so there is no time at which one is missing; the open block at a
 log's end has no note. A note says "here, somewhere", no more: whoever searches reads the records themselves. What
-an index over each record cost every decision, is paid once in 256.
+an index over each record cost every decision is paid once in 256.
 """
 
 from collections.abc import Iterable, Sequence

@@ -23,6 +23,7 @@ _fast_encode = msgspec.json.Encoder().encode
 _NO_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[^"\[\]{}]+', re.DOTALL)
 _ONE_KIND = str.maketrans("{}", "[]")
 _MEMBER = re.compile(r" - at `\$\.?([^`]*)`")
+_CHOICE = re.compile(r"\AInvalid enum value .*", re.DOTALL)  # which says the value, and that may be anything
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 
@@ -143,7 +144,7 @@ _DECODER = json.JSONDecoder(
 def _bad_member(message: str) -> BadInput:
     place = _MEMBER.search(message)
     path = place.group(1) if place else ""
-    problem = _MEMBER.sub("", message)
+    problem = _CHOICE.sub("It is none of the values that are known", _MEMBER.sub("", message))
     for pattern, sentence in ((_UNKNOWN, "is not known"), (_MISSING, "is missing")):
         if found := pattern.search(problem):
             path = f"{path}.{found.group(1)}" if path else found.group(1)

@@ -109,6 +109,14 @@ def test_a_wrong_member_is_named(value, kind, member):
     assert repr(member) in caught.value.sentence
 
 
+def test_a_value_that_is_no_choice_is_not_repeated():
+    """It may be a secret in a shape that no rule knows any more once it stands inside of a sentence. # E18"""
+    with pytest.raises(BadInput) as caught:
+        convert({"decision": "kind: Secret\ndata:\n  user: q7Xk2Lm9", "digest": "x"}, Vote)
+    assert caught.value.sentence == "The member 'decision' does not fit: it is none of the values that are known."
+    assert "q7Xk2Lm9" not in str(caught.value.facts)
+
+
 def test_a_wrong_place_inside_is_named_by_its_path():
     class Outer(msgspec.Struct, forbid_unknown_fields=True):
         votes: list[Vote]
