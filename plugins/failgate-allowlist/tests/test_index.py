@@ -86,7 +86,7 @@ def test_whatever_may_matter_of_a_command_makes_it_another_one() -> None:
         "exe": ExecutableIdentity("/usr/bin/make", "0" * 64), "programs": {"a": FoundProgram("/usr/bin/a")},
         "script": FoundProgram("/src/app/deploy.sh", "0" * 64),
     }  # fmt: skip
-    of_one_call = {"v", "cwd_dev_ino", "uid", "stdin_sha256", "nonce"}  # no rule looks at them
+    of_one_call = {"v", "cwd_dev_ino", "uid", "gid", "umask", "stdin_sha256", "nonce"}  # no rule looks at them
     assert set(other) | of_one_call == {field.name for field in msgspec.structs.fields(Command)}
     one = command("make", "check")
     for name, value in other.items():
