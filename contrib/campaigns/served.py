@@ -23,6 +23,9 @@ second_factor = "optional"
 waiting_per_agent = 20000
 asked_per_agent = 0
 read_for = "0s"
+[limits]
+sockets_per_person = 20000
+sockets_per_agent = 20000
 """
 
 

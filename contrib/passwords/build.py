@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from failgate.accounts.known_passwords import ENTRY_BYTES, MAGIC, SHELVES, place_of  # noqa: E402 # of this checkout
-from failgate.accounts.password import MAX_CHARACTERS, MIN_CHARACTERS, without_ends  # noqa: E402 # as above
+from failgate.accounts.known_passwords import ENTRY_BYTES, MAGIC, SHELVES, place_of  # noqa: E402 # the path is set first
+from failgate.accounts.password import MAX_CHARACTERS, MIN_CHARACTERS, without_ends  # noqa: E402 # the path is set first
 
 WHEEL_SHA256 = "65ecf1815920e32fe222bd28818994ed7506f9d3eb3dc8301865675c2d8fe937"
 MOST_COMMON = Path(__file__).with_name("most_common.txt.gz")

@@ -47,7 +47,7 @@ INJECTING = frozenset(
 )
 
 
-_PAGE = 4096
+_MOST_STATUS = 4096  # bytes of what Linux says of a process; the mask stands in its second line
 
 
 class Executable(NamedTuple):
@@ -137,7 +137,7 @@ def own_identity() -> dict[str, int | str]:
     told: dict[str, int | str] = {"uid": os.getuid(), "gid": os.getgid()}
     try:
         with open("/proc/self/status", "rb", buffering=0) as file:  # noqa: PTH123 - pathlib would slow the start
-            said = file.read(_PAGE)
+            said = file.read(_MOST_STATUS)
     except OSError:
         return told
     mask = said.partition(b"\nUmask:\t")[2].partition(b"\n")[0]

@@ -190,7 +190,7 @@ class _Modules(MetaPathFinder):
         self,
         fullname: str,
         path: Sequence[str] | None = None,  # noqa: ARG002  # the finder's signature
-        target: ModuleType | None = None,  # noqa: ARG002  # the same
+        target: ModuleType | None = None,  # noqa: ARG002  # the finder's signature
     ) -> ModuleSpec | None:
         """Return where the module is; None for one that is nobody's pinned one. Raises: ModuleNotFoundError."""
         content = self._modules.get(fullname)
