@@ -40,16 +40,18 @@ from failgate.gate.electorate import Members
 from failgate.gate.feed import Feed
 from failgate.gate.gate import Gate
 from failgate.gate.known_rules import KnownRules
-from failgate.gate.parts import GateLimits
+from failgate.gate.parts import limits_of
 from failgate.gate.rule_proposals import RuleProposals
 from failgate.gate.rules import Rules
 from failgate.loader.host import HostMaker
+from failgate.loader.keys import PluginKeys
 from failgate.loader.opening import open_artifact_store, open_plugins
 from failgate.loader.slots import OpenedPlugins
 from failgate.notify.cursor import follow_from
 from failgate.notify.room import build_notifications
 from failgate.reconciling.reconciliation import Reconciliation
 from failgate.recordings.room import build_recordings
+from failgate.relay.room import build_relay
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.rescanning import Rescanning
 from failgate.reports.retention import SESSION
@@ -102,11 +104,10 @@ async def open_services(
         await audit.open(accept_rollback=accept_rollback)
         await LogKey(db, audit).go_on()
         stack.push_async_callback(audit.close)
-        outbound = _outbound(config)
-        plugins = await stack.enter_async_context(
-            open_plugins(config, HostMaker(data_dir, clock, outbound, _letterbox(config, clock)))
-        )
-        services = await _build(config, data_dir, clock, db, audit, plugins, outbound, stack, is_demo=is_demo)
+        outbound, box = _outbound(config), _box(config, data_dir / SECRETS_KEY)
+        hosts = HostMaker(data_dir, clock, outbound, _letterbox(config, clock), audit, PluginKeys(db, audit, box))
+        plugins = await stack.enter_async_context(open_plugins(config, hosts))
+        services = await _build(config, data_dir, clock, db, audit, box, plugins, outbound, stack, is_demo=is_demo)
         if is_serving:
             await begin_serving(services, stack)
         yield services
@@ -136,13 +137,13 @@ async def _build(
     clock: Clock,
     db: Database,
     audit: AuditLog,
+    box: SecretBox,
     plugins: OpenedPlugins,
     outbound: Outbound,
     stack: contextlib.AsyncExitStack,
     *,
     is_demo: bool,
 ) -> Services:
-    box = _box(config, data_dir / SECRETS_KEY)
     resealing = Resealing(db, audit, box)
     await resealing.go_on()
     people = build_accounts(
@@ -152,18 +153,7 @@ async def _build(
     stack.push_async_callback(people.close)
     accounts, sessions, tokens = people.accounts, people.sessions, people.tokens
     workspaces = Workspaces(db, audit, clock, leavings=[tokens.end_in_workspace])
-    limits = GateLimits(
-        default_ttl_seconds=round(config.gate.default_ttl.seconds),
-        max_ttl_seconds=round(config.gate.max_ttl.seconds),
-        use_within_seconds=round(config.gate.use_within.seconds),
-        argv_bytes=config.limits.argv.bytes,
-        max_pending_each=config.gate.waiting_per_agent,
-        read_us=config.gate.read_for.us,
-        at_once=config.gate.approve_at_once,
-        asked_each=config.gate.asked_per_agent,
-        approved_each=config.gate.approved_per_reviewer if config.gate.read_for.us else 0,
-        allow_observing=config.gate.allow_observing,
-    )
+    relay_room = build_relay(db, audit, clock, plugins.relay)
     feed = Feed()
     artifacts, artifact_keys = await open_artifacts(config, db, audit, clock, plugins.artifact_store)
     redaction_rules = RedactionRules(db, audit, clock, box)
@@ -174,15 +164,15 @@ async def _build(
     workspaces.also_admit(lambda tx, workspace_id: usage.check(tx, workspace_id, "seats", 1))
     gate = Gate(
         db, audit, clock, plugins.policies, plugins.rulebook,
-        limits=limits, feed=feed, known_rules=known_rules, asked=usage.asked, told=follow_from,
+        limits=limits_of(config), feed=feed, known_rules=known_rules, asked=usage.asked, told=follow_from,
+        refuse_clear=relay_room.refuse_clear,
     )  # fmt: skip
     absences = Absences(db, audit, clock, Members())
-    accounts.also_end(absences.end_of_account)
-    workspaces.also_end(absences.end_in_workspace)
     workspaces.also_follow(absences.follow_role)
     certificates = AgentCertificates(db, audit, clock)
-    accounts.also_end(certificates.end_of_account)
-    workspaces.also_end(certificates.end_in_workspace)
+    for room in (absences, certificates, relay_room.directory):
+        accounts.also_end(room.end_of_account)
+        workspaces.also_end(room.end_in_workspace)
     accounts.also_end(gate.void_votes_of)
     workspaces.also_end(gate.void_votes_in)
     sso = build_room(
@@ -226,8 +216,10 @@ async def _build(
     rule_proposals = RuleProposals(db, audit, clock, rules)
     agents = Agents(
         db, audit, clock,
-        disablings=[tokens.end_of_agent, certificates.end_of_agent],
-        owner_changes=[tokens.end_at_owner_change, certificates.end_at_owner_change],
+        disablings=[tokens.end_of_agent, certificates.end_of_agent, relay_room.directory.end_of_agent],
+        owner_changes=[
+            tokens.end_at_owner_change, certificates.end_at_owner_change, relay_room.directory.end_at_owner_change
+        ],
     )  # fmt: skip
     sharing = Sharing(db, audit, clock, people.passwords, lambda: config.server.base_url)
     notifications = build_notifications(
@@ -236,9 +228,11 @@ async def _build(
         silent=gate.silent, stand_ins=absences.stand_ins, base_url=config.server.base_url,
     )  # fmt: skip
     workspaces.also_end(notifications.end_in_workspace)
+    evidence = build_evidence(db, audit, clock, data_dir, workspaces, keep=config.audit.keep_addresses)
     emptying = Emptying(
         db, audit, clock,
         rows=ROWS_OF_WORKSPACE, remove_objects=artifacts.remove_objects, forget_rules=rules.forget,
+        erase_bodies=evidence.erasing.erase_log,
     )  # fmt: skip
     await emptying.open()
     deletion = WorkspaceDeletion(
@@ -248,7 +242,8 @@ async def _build(
             gate.end_of_workspace, rules.end_of_workspace, tokens.end_of_workspace, certificates.end_of_workspace,
             invitations.end_of_workspace, report_room.ingestion.keys.end_of_workspace,
             sharing.end_of_workspace, redaction_rules.end_of_workspace, recording_room.rescanning.end_of_workspace,
-            notifications.end_of_workspace,
+            notifications.end_of_workspace, relay_room.commands.end_of_workspace,
+            relay_room.directory.end_of_workspace,
             sso.connections.end_of_workspace, sso.enforcements.release_within, artifact_keys.destroy,
         ),
     )  # fmt: skip
@@ -262,7 +257,7 @@ async def _build(
         clock=clock,
         db=db,
         audit=audit,
-        evidence=build_evidence(db, audit, clock, data_dir, workspaces),
+        evidence=evidence,
         accounts=accounts,
         second_factors=people.second_factors,
         passkeys=people.passkeys,
@@ -295,6 +290,7 @@ async def _build(
         report_room=report_room,
         recording_room=recording_room,
         following=following,
+        relay_room=relay_room,
         usage=usage,
         sharing=sharing,
         share_visits=ShareVisits(
@@ -340,7 +336,7 @@ def _exporting(
     followers: list[Follower] = []
     for name, exporter in plugins.exporters.items():
         told = config.audit.filters.get(name)
-        sieve = Sieve(told.acts, told.without, told.logs) if told is not None else Sieve()
+        sieve = Sieve(told.acts, told.without, told.logs, told.bodies) if told is not None else Sieve()
         followers.append(Follower(db, audit, name, exporter, clock, sieve=sieve))
     section = config.audit
     needed = [follower for follower in followers if follower.name in section.require]

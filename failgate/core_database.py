@@ -19,6 +19,7 @@ from failgate.evidence import tables as evidence_tables
 from failgate.gate import tables as gate_tables
 from failgate.notify import tables as notify_tables
 from failgate.recordings import tables as recording_tables
+from failgate.relay import tables as relay_tables
 from failgate.reports import tables as report_tables
 from failgate.sso import tables as sso_tables
 from failgate.sso.scim import tables as scim_tables
@@ -30,11 +31,13 @@ CORE_TABLES = tables_of(
     workspace_tables,
     notify_tables,
     evidence_tables,
+    relay_tables,
 )
 # What goes with a workspace that is deleted; a row goes before what it refers to.
 ROWS_OF_WORKSPACE = (
     *evidence_tables.OF_WORKSPACE,
     *notify_tables.OF_WORKSPACE,
+    *relay_tables.OF_WORKSPACE,
     *gate_tables.OF_WORKSPACE,
     *recording_tables.OF_WORKSPACE,
     *report_tables.OF_WORKSPACE,

@@ -16,6 +16,7 @@ are gathered.
 """
 
 import re
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from failgate.artifacts.store import ArtifactStore, Incoming
 from failgate.audit.exporter import AuditExporter, ExportedRecord, ExportFailed, RecordsRefused
 from failgate.audit.formats import RecordFormat, formatted
 from failgate.audit.posting import post_records
+from failgate.audit.record import Actor
 from failgate.base.client_tls import client_tls
 from failgate.base.clock import Clock, to_rfc3339
 from failgate.base.db import Database, Row, Transaction
@@ -50,30 +52,40 @@ from failgate.base.migrate import migrate
 from failgate.base.open_database import open_database
 from failgate.base.outbound import Answer, Outbound
 from failgate.base.secret import Secret
+from failgate.base.secretbox import KEY_BYTES, SecretBox
 from failgate.config.bounds import Between, Fits
 from failgate.config.errors import SettingRefused, check_together
 from failgate.config.units import Duration, Size
 from failgate.drafts import DocumentFormat, Draft, DraftArtifact, Reading
-from failgate.gate.calls import Call, call_of, calls_in_line
-from failgate.gate.matching import Matcher, matcher_of
 from failgate.gate.policy import ApprovalPolicy, CommandContext, Finding, Rulebook, rule_digest
-from failgate.gate.programs import is_capable, is_injecting
-from failgate.gate.shell import Uninspectable
 from failgate.gate.terms import Escalation, Group, Terms
+from failgate.matching.calls import Call, call_of, calls_in_line
+from failgate.matching.matcher import Matcher, matcher_of
+from failgate.matching.programs import is_capable, is_injecting
+from failgate.matching.shell import Uninspectable
 from failgate.notify.notifier import DeliveryFailed, Destination, Notification, Notifier
 from failgate.notify.posting import post_to
+from failgate.pages import Answered, Asked, PageDoor, Pages, PlainText, SentOn, Shown
 from failgate.redaction import arguments_without_secrets, without_secrets
+from failgate.relay.relay import Admitted, Relay
+from failgate.relay.relay import Purpose as RelayPurpose
 from failgate.reports.format import ReportFormat
+from failgate.sealed import format as sealed
 from failgate.wire.gate import Argument, Challenge, Command, Rule, RuleScope, RuleView
 from failgate.wire.reports import Manifest, Tool
 
 __all__ = [
     "API_VERSION",
     "ENTRY_POINT_GROUP",
+    "Actor",
+    "Admitted",
+    "Advice",
     "Answer",
+    "Answered",
     "ApprovalPolicy",
     "Argument",
     "ArtifactStore",
+    "Asked",
     "AuditExporter",
     "BadInput",
     "Between",
@@ -112,11 +124,16 @@ __all__ = [
     "Notifier",
     "Outbound",
     "OutboundRefused",
+    "PageDoor",
+    "Pages",
+    "PlainText",
     "Plugin",
     "Provides",
     "Reading",
     "RecordFormat",
     "RecordsRefused",
+    "Relay",
+    "RelayPurpose",
     "ReportFormat",
     "Row",
     "Rule",
@@ -124,7 +141,10 @@ __all__ = [
     "RuleView",
     "Rulebook",
     "Secret",
+    "SecretBox",
+    "SentOn",
     "SettingRefused",
+    "Shown",
     "Size",
     "StartRefused",
     "StorageUnavailable",
@@ -146,6 +166,7 @@ __all__ = [
     "post_records",
     "post_to",
     "rule_digest",
+    "sealed",
     "to_rfc3339",
     "without_secrets",
 ]
@@ -158,6 +179,9 @@ _NAME = re.compile(NAME_PATTERN + r"\Z", re.ASCII)
 
 Health = Callable[[], Awaitable[str | None]]
 """Answers None while everything works, else one sentence for the operator. It answers within 2 seconds."""
+
+Advice = Callable[[], Sequence[str]]
+"""Answers at once with sentences on what the operator should see to soon, while everything still works."""
 
 SettingsT_contra = TypeVar("SettingsT_contra", bound=msgspec.Struct, contravariant=True)
 ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
@@ -172,17 +196,48 @@ class Provides:
     """What an opened plugin gives; every slot is typed and a name that is not a slot is an error.
 
     An `approval_policy`, `artifact_store`, `audit_exporter`, `notifier` or `report_formats` works only for an instance
-    that the config names in `[gate] policies`, `[artifacts] store`, `[audit] exporters`, `[notify] notifiers` or
-    `[reports] formats`.
+    that the config names in `[gate] policies`, `[gate] relay`, `[artifacts] store`, `[audit] exporters`,
+    `[notify] notifiers` or `[reports] formats`.
     """
 
     report_formats: Sequence[ReportFormat | DocumentFormat] = ()
     artifact_store: ArtifactStore | None = None
     approval_policy: ApprovalPolicy | None = None
     rulebook: Rulebook | None = None
+    relay: Relay | None = None
     audit_exporter: AuditExporter | None = None
     notifier: Notifier | None = None
     health: Health | None = None
+    pages: Pages | None = None
+    advice: Advice | None = None
+
+
+BoxOpener = Callable[[str], Awaitable[SecretBox]]
+"""How the host opens a plugin's box of that name."""
+
+
+async def open_passing_box(_name: str) -> SecretBox:
+    """Return a box under a key that nobody keeps."""
+    return SecretBox(secrets.token_bytes(KEY_BYTES))
+
+
+class Record(Protocol):
+    """How a plugin puts on record what was done in it."""
+
+    async def __call__(self, act: str, subject: str, *, actor: Actor, state: str | None = None) -> None:
+        """Record in the system log that `actor` did `act` to `subject`; return once that is kept.
+
+        `act` is `<noun>.<past participle>` of the plugin's own; `subject` an identifier, `state` a word: up to 128 and
+        200 characters, never what somebody wrote.
+
+        Raises: FailgateError (the log takes nothing now: then nothing may be done either).
+        """
+        ...
+
+
+async def record_nowhere(act: str, subject: str, *, actor: Actor, state: str | None = None) -> None:  # noqa: ARG001  # there is no log
+    """Refuse. Raises: StorageUnavailable."""
+    raise StorageUnavailable("There is no audit log here.", hint="A plugin records while the server runs.")
 
 
 class DatabaseOpener(Protocol):
@@ -213,7 +268,8 @@ class Host:
 
     `name` is the instance's name in the config; `clock` the only source of time; `log` is bound to the instance;
     `outbound` the way to addresses that the config names, by the rules of `[server]`; `letterbox` the way to people's
-    mailboxes by `[notify.smtp]`, None without that section.
+    mailboxes by `[notify.smtp]`, None without that section. `record` puts what is done in the plugin on record: first
+    the record, then the change.
     """
 
     name: str
@@ -223,6 +279,8 @@ class Host:
     database_opener: DatabaseOpener = open_own_database
     outbound: Outbound = field(default_factory=Outbound)
     letterbox: Letterbox | None = None
+    record: Record = record_nowhere
+    box_opener: BoxOpener = open_passing_box
 
     @property
     def data_dir(self) -> Path:
@@ -243,6 +301,18 @@ class Host:
                 hint="Make its parent writable for the account that runs Failgate, or choose another --data folder.",
             ) from error
         return folder
+
+    async def box(self, name: str) -> SecretBox:
+        """Return what seals and opens under the key `name` of this instance alone, which is made when there is none.
+
+        The key is kept sealed in the core's database, never beside what it seals: backups have it, and it stays when
+        the sealing key is changed. Seal with a `purpose`, and the row's id as `owner`.
+
+        Raises: FailgateError (the key does not open), ValueError for a name that no database could have.
+        """
+        if not _NAME.match(name):
+            raise ValueError(f"{name!r} does not name a key: use lower-case letters, digits and hyphens")
+        return await self.box_opener(name)
 
     @asynccontextmanager
     async def open_database(self, name: str, migrations: Traversable | Path) -> AsyncIterator[Database]:

@@ -51,6 +51,7 @@ COLUMNS: Final = (
     Sealed("sso_request", "id", "kept_sealed", "sso request"),
     Sealed("sso_session", "id", "hint_sealed", "sso logout hint"),
     Sealed("sso_test", "id", "outcome_sealed", "sso test"),
+    Sealed("plugin_key", "id", "sealed", "plugin key", is_text=True),
 )
 
 

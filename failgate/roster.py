@@ -40,6 +40,7 @@ from failgate.loader.slots import OpenedPlugins
 from failgate.notify.room import Notifications
 from failgate.reconciling.reconciliation import Reconciliation
 from failgate.recordings.room import RecordingRoom
+from failgate.relay.room import RelayRoom
 from failgate.reports.redaction_rules import RedactionRules
 from failgate.reports.reports import Reports
 from failgate.reports.rescanning import Rescanning
@@ -105,6 +106,7 @@ class Services:
     outbound: Outbound
     sso: SignOnRoom
     gate: Gate
+    relay_room: RelayRoom
     absences: Absences
     rules: Rules
     rule_proposals: RuleProposals

@@ -14,6 +14,7 @@ from failgate.roster import Services
 from failgate.unlisted import tell_unlisted
 from failgate.wire.recordings import SILENT_SECONDS
 
+EXPIRE_SECONDS = 1.0  # between two looks for sealed commands whose time is over
 LISTEN_SECONDS = 5.0  # between two looks for recorders that fell silent
 log = get_logger("failgate.serving")
 
@@ -33,6 +34,8 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     stack.push_async_callback(services.gate.close)
     stack.push_async_callback(services.exporting.close)
     await services.exporting.start()
+    for name, sentence in services.plugins.advice:
+        log.warning("plugin.advised", plugin=name, advice=sentence)
     services.notifications.start()
     stack.push_async_callback(services.notifications.close)
     services.emptying.due.start()
@@ -46,6 +49,13 @@ async def begin_serving(services: Services, stack: contextlib.AsyncExitStack) ->
     stack.push_async_callback(services.report_room.scanning.due.close)
     services.recording_room.rescanning.due.start()
     stack.push_async_callback(services.recording_room.rescanning.due.close)
+    expiring = Sweeping(
+        (services.relay_room.commands.expire_due,),
+        at_start=services.relay_room.commands.expire_due,
+        every_seconds=EXPIRE_SECONDS,
+    )
+    expiring.start()
+    stack.push_async_callback(expiring.close)
     preparing = asyncio.get_running_loop().create_task(services.scim.prepare(), name="preparing-scim")
     stack.push_async_callback(asyncio.wait, {preparing})
     services.reconciliation.start()
@@ -84,6 +94,8 @@ def _sweeps(services: Services) -> Sequence[Sweep]:
         services.report_room.retention.sweep,
         services.notifications.outbox.sweep,
         services.gate.glass.remind,
+        services.evidence.erasing.sweep,
+        services.evidence.erasing.catch_up,
     )
 
 

@@ -3,7 +3,17 @@
 import json
 from collections.abc import Callable
 
-from tests.handmade import Operator, bundle, canonical, layout, leaf_hash, manifest, record, time_of
+from tests.handmade import (
+    Operator,
+    body_line,
+    bundle,
+    canonical,
+    layout,
+    leaf_hash,
+    manifest,
+    record,
+    time_of,
+)
 
 COUNT = 600  # records of the log that is damaged
 Files = dict[str, bytes]
@@ -110,3 +120,34 @@ def period(leaves: list[bytes], first: int, last: int, begin: int, end: int) -> 
         or name.split("/")[-1 if ".p" not in name else -2][:3] in there
         or name.startswith(tail)
     }
+
+
+def _lines(*seqs: int) -> bytes:
+    return b"".join(body_line(seq) for seq in seqs)
+
+
+ALL_BODIES = [seq for seq in range(COUNT) if seq % 3 != 2]
+# `bodies.jsonl` of a log of `COUNT` committed records: its content, the exit code, the first bad record.
+BODIES: list[tuple[str, bytes, int, int | None]] = [
+    ("all", _lines(*ALL_BODIES), 0, None),
+    ("none", b"", 0, None),
+    ("some", _lines(0, 255, 256, COUNT - 2), 0, None),
+    ("another body", _lines(0) + body_line(255, body={"ip": "198.51.100.1"}) + _lines(256), 1, 255),
+    ("another salt", _lines(0) + body_line(256, salt=bytes(32)), 1, 256),
+    ("one of another record", _lines(0, 3) + body_line(4, *(bytes(32), {"ip": "192.0.2.3"})), 1, 4),
+    ("one of a record that commits to nothing", _lines(0) + body_line(2) + _lines(3), 1, 2),
+    ("one behind the log", _lines(0, COUNT), 1, COUNT),
+    ("another order", _lines(3, 0), 2, None),
+    ("twice", _lines(3, 3), 2, None),
+    ("no line break", _lines(3)[:-1], 2, None),
+    ("empty lines", b"\n" + _lines(3), 2, None),
+    ("no JSON", _lines(0) + b"{\n", 2, None),
+    ("not canonical", _lines(0) + body_line(3).replace(b'"seq":3', b'"seq": 3'), 2, None),
+    ("a number in another form", _lines(0) + body_line(3).replace(b'"seq":3', b'"seq":3.0'), 2, None),
+    ("a salt that is too short", _lines(0) + body_line(3, salt=bytes(31)), 2, None),
+    ("a member more", _lines(0) + body_line(3).replace(b'"seq":3', b'"seq":3,"x":1'), 2, None),
+    ("a body that is a list", b'{"body":[],"salt":"' + b"A" * 43 + b'","seq":0}\n', 2, None),
+    ("a number below nothing", b'{"body":{},"salt":"' + b"A" * 43 + b'","seq":-1}\n', 2, None),
+    ("a long line", b'{"body":{"ip":"' + b"1" * 140_000 + b'"},"salt":"' + b"A" * 43 + b'","seq":0}\n', 2, None),
+    ("not UTF-8", _lines(0) + b"\xff\n", 2, None),
+]  # fmt: skip

@@ -59,6 +59,32 @@ def make_leaves(count: int, change: Callable[[dict], dict] = lambda one: one) ->
     return leaves
 
 
+def salt_of(seq: int) -> bytes:
+    return sha256(b"salt of %d" % seq).digest()
+
+
+def body_of(seq: int) -> dict:
+    return {"ip": f"192.0.2.{seq % 256}"}
+
+
+def commitment(salt: bytes, body: dict) -> str:
+    """What a record of version 2 says of a body, by the words of docs/audit.md."""
+    return b64url(sha256(b"failgate personal data v1\n" + salt + canonical(body)).digest())
+
+
+def committed(one: dict) -> dict:
+    """The record as version 2 writes it; every third commits to nothing."""
+    seq = one["seq"]
+    pd = None if seq % 3 == 2 else commitment(salt_of(seq), body_of(seq))
+    return {name: value for name, value in one.items() if name != "ip"} | {"v": 2, "pd": pd}
+
+
+def body_line(seq: int, salt: bytes | None = None, body: dict | None = None) -> bytes:
+    """A line of `bodies.jsonl`."""
+    salt, body = salt_of(seq) if salt is None else salt, body_of(seq) if body is None else body
+    return canonical({"body": body, "salt": b64url(salt), "seq": seq}) + b"\n"
+
+
 class Operator:
     """Who holds the key of a log."""
 

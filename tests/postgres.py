@@ -101,6 +101,14 @@ class PostgresServer:
         """Take the database at `url` back; nothing that it holds is seen again."""
         await self._apart(self._take_back(name_of(url)))
 
+    async def keep(self, url: str) -> str:
+        """Copy the database at `url`; return the name of the copy. Whoever is in it is thrown out."""
+        return await self._apart(self._keep(name_of(url)))
+
+    async def put_back(self, url: str, kept: str) -> None:
+        """Have the copy `kept` take the place of the database at `url`. Whoever is in it is thrown out."""
+        await self._apart(self._put_back(name_of(url), kept))
+
     def close(self) -> None:
         """Close the connection and end the thread."""
         asyncio.run_coroutine_threadsafe(self._leave(), self._loop).result()
@@ -186,6 +194,17 @@ class PostgresServer:
                 pass  # whatever it is, a new database does not have it
         await self._sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         await self._sql(f"ALTER ROLE {OWNER} RESET ALL")
+
+    async def _keep(self, name: str) -> str:
+        kept = self._new_name()
+        await self._alone(name)
+        await self._create(kept, name)
+        return kept
+
+    async def _put_back(self, name: str, kept: str) -> None:
+        await self._sql(f"DROP DATABASE {name} WITH (FORCE)")
+        await self._sql(f"ALTER DATABASE {kept} RENAME TO {name}")
+        self._lent.discard(name)  # a copy is not handed out again
 
     async def _alone(self, name: str) -> None:
         """End every session of the database, and with them their locks; raises TimeoutError."""

@@ -66,6 +66,11 @@ CHECKED = {
     "gate_mute.what": "'same'",
     "report_group.state": "'open'",
     "gate_glass.review": "'open'",
+    "device_key.purpose": "'asking'",
+    "sealed_command.state": "'denied'",
+    "sealed_decision.decision": "'deny'",
+    "audit_body.erased_us": "1",
+    "audit_erasure.kind": "'account'",
 }
 
 
@@ -80,7 +85,7 @@ async def fill_every_table(server: PostgresServer, url: str) -> None:
                     " WHERE table_name = $1 AND is_nullable = 'NO' AND column_default IS NULL",
                     table,
                 )
-            }
+            } | {name: value for at, value in CHECKED.items() for of, name in [at.split(".")] if of == table}
             await connection.execute(
                 f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(columns.values())})"
                 if table != "schema_migration"

@@ -18,6 +18,8 @@ SOURCES = sorted([*(ROOT / "failgate").rglob("*.py"), *ROOT.glob("plugins/*/src/
 # A name of the table's own is a secret's, or a digest that proves what is whole; the page says which.
 SECRET_COLUMN = re.compile(r"\w*(?:sha256|_hash|sealed|secret|wrapped|wrapping|token|public_key)\w*|hash|digest|mark")
 TABLE = re.compile(r"CREATE TABLE(?: IF NOT EXISTS)? (\w+) \(\n(.*?)\n\s*\)", re.DOTALL)
+ADDED = re.compile(r"ALTER TABLE (\w+) ADD COLUMN (\w+)")
+RENAMED = re.compile(r"ALTER TABLE (\w+) RENAME TO (\w+)")
 VIRTUAL = re.compile(r"CREATE VIRTUAL TABLE(?: IF NOT EXISTS)? (\w+)")
 BINDINGS = {"request_digest", "sha256"}  # of what was asked and of contents, no secret
 
@@ -41,6 +43,11 @@ def tables() -> dict[str, str]:
     """Return every table of the migrations and of plugins, with the lines of its columns."""
     texts = [path.read_text() for path in [*(ROOT / "migrations").glob("*.sql"), *SOURCES]]
     found = {name: body for text in texts for name, body in TABLE.findall(text)}
+    for text in texts:
+        for name, column in ADDED.findall(text):
+            found[name] += f"\n{column}"
+    for old, new in {pair for text in texts for pair in RENAMED.findall(text)}:  # one that took another's place
+        found[new] = found.pop(old)
     return found | {name: "" for text in texts for name in VIRTUAL.findall(text)}
 
 

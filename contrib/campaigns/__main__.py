@@ -13,13 +13,18 @@ import c02_points
 import c03_power
 import c05_full
 import c06_lost
+import c06_store
 import c07_order
 import c08_model
 import c10_document
 import c12_sockets
 import c13_slow
 import c15_backups
+import c16_mutants
+import c17_covered
+from c06_store import NoCeph
 from c10_document import NoSchemathesis
+from c16_mutants import NoCoverage
 from campaign import LEVELS, Campaign, Verdict, carry_out
 from postgres import NoPostgres
 from small_disk import NoSmallDisk
@@ -31,12 +36,15 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     c02_points.ERRORS_OF_THE_DISK,
     c05_full.CAMPAIGN,
     c06_lost.CAMPAIGN,
+    c06_store.CAMPAIGN,
     c07_order.CAMPAIGN,
     c08_model.CAMPAIGN,
     c10_document.CAMPAIGN,
     c12_sockets.CAMPAIGN,
     c13_slow.CAMPAIGN,
     c15_backups.CAMPAIGN,
+    c16_mutants.CAMPAIGN,
+    c17_covered.CAMPAIGN,
 )
 SEED = 20261123
 MISSING = 3
@@ -57,20 +65,26 @@ def main() -> int:
         words.error(f"there is no {strangers[0]}; there are {', '.join(known)}")
     folder = asked.folder or Path(tempfile.mkdtemp(prefix="campaigns-"))
     verdicts: list[Verdict] = []
+    missing = False
+    chosen = [one for one in known if not asked.names or one in asked.names or one.partition("-")[0] in asked.names]
     try:
-        for name in asked.names or known:
-            verdicts.append(carry_out(known[name], folder / name, asked.level, asked.seed, asked.count))
+        for name in chosen:
+            try:
+                verdicts.append(carry_out(known[name], folder / name, asked.level, asked.seed, asked.count))
+            except (NoCeph, NoCoverage, NoPostgres, NoSchemathesis, NoSmallDisk) as error:
+                missing = True
+                print(error, file=sys.stderr)
+                continue
             if not asked.as_json:
                 print(_line(verdicts[-1]), flush=True)
-    except (NoPostgres, NoSchemathesis, NoSmallDisk) as error:
-        print(error, file=sys.stderr)
-        return MISSING
     finally:
         if asked.folder is None:
             shutil.rmtree(folder, ignore_errors=True)
     if asked.as_json:
         print(json.dumps([{**asdict(one), "passed": one.passed} for one in verdicts]))
-    return 0 if all(one.passed for one in verdicts) else 1
+    if not all(one.passed for one in verdicts):
+        return 1
+    return MISSING if missing else 0
 
 
 def _line(one: Verdict) -> str:
@@ -79,7 +93,7 @@ def _line(one: Verdict) -> str:
     state = "kept" if one.passed else "BROKEN"
     line = f"{state:<6} {one.name:<4} {one.promise}: {one.count} {one.unit}, seed {one.seed}, {len(one.broken)} broken"
     rest = f"control ({one.fault}): {control}; {one.seconds:.1f} s; {figures}"
-    return "\n".join([f"{line}; {rest}", *(f"       {what}" for what in one.broken[:20])])
+    return "\n".join([f"{line}; {rest}", *(f"       {what}" for what in (*one.broken[:20], *one.notes))])
 
 
 if __name__ == "__main__":

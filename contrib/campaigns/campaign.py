@@ -12,11 +12,12 @@ LEVELS = ("ci", "nightly", "release")
 
 @dataclass
 class Seen:
-    """What rounds saw: how many there were, every broken promise, and figures for the table."""
+    """What rounds saw: how many there were, every broken promise, figures for the table, and notes for who mends."""
 
     count: int = 0
     broken: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def expect(self, is_kept: bool, what: str) -> None:
         """Note `what` as broken unless it is kept."""
@@ -54,6 +55,7 @@ class Verdict:
     caught: int
     seconds: float
     figures: dict[str, Any]
+    notes: list[str]
 
     @property
     def passed(self) -> bool:
@@ -69,5 +71,5 @@ def carry_out(campaign: Campaign, folder: Path, level: str, seed: int, count: in
     seen = campaign.run(folder / "rounds", count or campaign.counts[level], random.Random(seed))
     return Verdict(
         campaign.name, campaign.promise, campaign.unit, seed, seen.count, seen.broken, campaign.fault,
-        len(planted.broken), time.monotonic() - started, seen.figures,
+        len(planted.broken), time.monotonic() - started, seen.figures, seen.notes,
     )  # fmt: skip

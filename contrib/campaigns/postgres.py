@@ -122,10 +122,11 @@ class Link:
 
 
 class Line:
-    """Listens on a port and leads to the socket of a cluster."""
+    """Listens on a port and leads to the socket of a cluster, or to `host:port`. `mark` is how a commit begins."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, mark: bytes = COMMIT) -> None:
         self._target = target
+        self._mark = mark
         self.port = 0
         self._server: asyncio.Server | None = None
         self._links = set[Link]()
@@ -173,7 +174,7 @@ class Line:
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            back, forth = await asyncio.open_unix_connection(self._target)
+            back, forth = await self._reach()
         except OSError:
             writer.transport.abort()
             return
@@ -191,6 +192,12 @@ class Line:
             if not link.is_dead:
                 self._links.discard(link)
 
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._target.startswith("/"):
+            return await asyncio.open_unix_connection(self._target)
+        host, _, port = self._target.partition(":")
+        return await asyncio.open_connection(host, int(port))
+
     async def _pass(
         self,
         reader: asyncio.StreamReader,
@@ -203,7 +210,7 @@ class Line:
         while piece := await reader.read(65536):
             if link.is_dead:
                 continue
-            if is_asking and COMMIT in piece and self.lose_commit is not None:
+            if is_asking and self._mark in piece and self.lose_commit is not None:
                 how, self.lose_commit = self.lose_commit, None
                 if how == "before":
                     link.reset()

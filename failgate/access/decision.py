@@ -25,10 +25,18 @@ Reason = Literal[
 ]
 
 # Acts that a person may only do with a second factor proven in this session.
-NEEDS_SECOND_FACTOR = frozenset({Permission.WORKSPACE_COMMAND_VOTE})
+NEEDS_SECOND_FACTOR = frozenset(
+    {Permission.WORKSPACE_COMMAND_VOTE, Permission.PLATFORM_PLUGIN_READ, Permission.PLATFORM_PLUGIN_WRITE}
+)
 # Acts that a person does in person: no API key, no agent token.
 PERSON_ONLY = frozenset(
-    {Permission.WORKSPACE_COMMAND_VOTE, Permission.WORKSPACE_KEY_WRITE, Permission.WORKSPACE_DELETION_WRITE}
+    {
+        Permission.WORKSPACE_COMMAND_VOTE,
+        # What counts here is the signature of an enrolled key, and the login that brings it is a person's.
+        Permission.WORKSPACE_SEALED_DECIDE,
+        Permission.WORKSPACE_KEY_WRITE,
+        Permission.WORKSPACE_DELETION_WRITE,
+    }
 )
 
 # Acts on one's account that any session may do: what is let in by one reaches no further than the session.
@@ -81,12 +89,19 @@ def decide(
         is_provider = principal.kind == "scim" and principal.connection_id is not None
         return Decision(allowed=is_provider, reason="connection" if is_provider else "out_of_scope")
     if scope == "platform":
-        # What one workspace's provider says of a person opens that workspace alone, never the installation.
-        allowed = is_platform_admin and principal.kind == "user" and principal.workspace_id is None
-        return Decision(allowed=allowed, reason="platform_role" if allowed else "platform_role_needed")
+        return _decide_on_platform(principal, permission, is_platform_admin=is_platform_admin)
     if scope == "workspace":
         return _decide_in_workspace(principal, permission, workspace_id, role)
     return Decision(allowed=False, reason="no_rule")
+
+
+def _decide_on_platform(principal: Principal, permission: Permission, *, is_platform_admin: bool) -> Decision:
+    # What one workspace's provider says of a person opens that workspace alone, never the installation.
+    if not (is_platform_admin and principal.kind == "user" and principal.workspace_id is None):
+        return Decision(allowed=False, reason="platform_role_needed")
+    if permission in NEEDS_SECOND_FACTOR and principal.second_factor_us is None:
+        return Decision(allowed=False, reason="second_factor_needed")
+    return Decision(allowed=True, reason="platform_role")
 
 
 def _decide_in_workspace(

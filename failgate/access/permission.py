@@ -18,6 +18,7 @@ class Permission(StrEnum):
     PUBLIC_SHARE_OPEN = "public:share:open"
     PUBLIC_REPORT_INGEST = "public:report:ingest"
     PUBLIC_POLICY_REPORT = "public:policy:report"
+    PUBLIC_PLUGIN_WRITE = "public:plugin:write"
 
     ACCOUNT_SELF_READ = "account:self:read"
     ACCOUNT_SELF_WRITE = "account:self:write"
@@ -28,6 +29,7 @@ class Permission(StrEnum):
     WORKSPACE_COMMAND_SUBMIT = "workspace:command:submit"
     WORKSPACE_COMMAND_READ = "workspace:command:read"
     WORKSPACE_COMMAND_VOTE = "workspace:command:vote"
+    WORKSPACE_SEALED_DECIDE = "workspace:sealed:decide"
     WORKSPACE_COMMAND_CONSUME = "workspace:command:consume"
     WORKSPACE_RULE_READ = "workspace:rule:read"
     WORKSPACE_RULE_WRITE = "workspace:rule:write"
@@ -74,3 +76,5 @@ class Permission(StrEnum):
     PLATFORM_USER_WRITE = "platform:user:write"
     PLATFORM_LIMIT_WRITE = "platform:limit:write"
     PLATFORM_EXPORTER_WRITE = "platform:exporter:write"
+    PLATFORM_PLUGIN_READ = "platform:plugin:read"
+    PLATFORM_PLUGIN_WRITE = "platform:plugin:write"

@@ -24,6 +24,8 @@ class Principal:
     `passkey`, `trusted_device`, `link`, `key`, `token`, `cert`, `saml`, `oidc`;
     `device` is a command line that its person signed in, and `session_id` then its login. The factor that was proven
     last stands last. `first_factor_us` is when the password, or the sign-in at the provider, was last shown.
+    `carries_proof`: the request brought the cookie that went out with what the session showed last; without it nothing
+    that was shown is fresh.
     `maker_account_id` is who made the credential, where that is known.
     """
 
@@ -42,6 +44,7 @@ class Principal:
     share_id: str | None = None
     maker_account_id: str | None = None
     first_factor_us: int | None = None
+    carries_proof: bool = False
 
     @property
     def id(self) -> str:
@@ -53,13 +56,15 @@ class Principal:
     def proved_within(self, now_us: int, seconds: int) -> bool:
         """Tell whether a second factor that is no backup code was proven in the last `seconds`."""
         is_backup_code = "recovery" in self.auth and _FACTORS.isdisjoint(self.auth)
-        proven_us = self.second_factor_us
-        return proven_us is not None and not is_backup_code and 0 <= now_us - proven_us <= seconds * 1_000_000
+        return not is_backup_code and self._is_fresh(self.second_factor_us, now_us, seconds)
 
     def showed_first_within(self, now_us: int, seconds: int) -> bool:
         """Tell whether the password, or the sign-in at the provider, was shown in the last `seconds`."""
-        shown_us = self.first_factor_us
-        return shown_us is not None and 0 <= now_us - shown_us <= seconds * 1_000_000
+        return self._is_fresh(self.first_factor_us, now_us, seconds)
+
+    def _is_fresh(self, shown_us: int | None, now_us: int, seconds: int) -> bool:
+        """Tell whether what was shown at `shown_us` is fresh: by the time, and by the cookie that went out with it."""
+        return self.carries_proof and shown_us is not None and 0 <= now_us - shown_us <= seconds * 1_000_000
 
     @property
     def last_factor(self) -> str | None:

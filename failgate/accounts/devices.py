@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from failgate.accounts.session import Session
+from failgate.accounts.session import Session, SessionToken
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.tables import TrustedDeviceRow
 from failgate.accounts.token_text import digest_of
@@ -51,7 +51,7 @@ class Device:
 class Admission:
     """A session that was opened, and the device's next token when the device was trusted."""
 
-    token: str = field(repr=False)
+    token: SessionToken = field(repr=False)
     session: Session
     device_token: str | None = field(default=None, repr=False)
 

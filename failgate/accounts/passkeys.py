@@ -22,7 +22,7 @@ from failgate.accounts.relying_party import (
     read_answer,
 )
 from failgate.accounts.second_factors import SecondFactors
-from failgate.accounts.session import Session
+from failgate.accounts.session import Session, SessionToken
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.tables import PasskeyRow
 from failgate.audit.log import AuditLog
@@ -56,7 +56,7 @@ class Passkey:
 class Registered:
     """What a registration brought: the session's new token, and backup codes when the account had none."""
 
-    token: str = field(repr=False)
+    token: SessionToken = field(repr=False)
     backup_codes: tuple[str, ...] = field(repr=False)
 
 
@@ -178,7 +178,9 @@ class Passkeys:
         challenge = self._challenges.mint("sign-in", browser)
         return await asyncio.to_thread(self._party().proof_options, challenge)
 
-    async def sign_in(self, browser: str, credential: str, address: str, user_agent: str) -> tuple[str, Session]:
+    async def sign_in(
+        self, browser: str, credential: str, address: str, user_agent: str
+    ) -> tuple[SessionToken, Session]:
         """Open a session for the account of the passkey: both factors are proven. Return its token and itself.
 
         Raises: PasskeyRefused, ChallengeGone, NotSignedIn (unknown, wrong, of a disabled account: nobody is told more).
@@ -193,7 +195,7 @@ class Passkeys:
             raise refusal
         counter = await self._check(answer, row, NOBODY)
 
-        async def verb(tx: Transaction) -> tuple[str, Session]:
+        async def verb(tx: Transaction) -> tuple[SessionToken, Session]:
             await self._use(tx, answer, row, counter)
             return await self._sessions.open_within(
                 tx, row["account_id"], address, user_agent, (METHOD,), has_proven_factor=True
@@ -212,7 +214,7 @@ class Passkeys:
         challenge = self._challenges.mint("prove", session.id)
         return await asyncio.to_thread(self._party().proof_options, challenge, [_known(row) for row in rows])
 
-    async def prove_in_session(self, session: Session, credential: str) -> str:
+    async def prove_in_session(self, session: Session, credential: str) -> SessionToken:
         """Note the proof in `session`, as its second factor or to step up; return the session's new token.
 
         Raises: PasskeyRefused, ChallengeGone, NotSignedIn (the session has ended).
@@ -228,7 +230,7 @@ class Passkeys:
             raise refusal
         counter = await self._check(answer, row, actor)
 
-        async def verb(tx: Transaction) -> str:
+        async def verb(tx: Transaction) -> SessionToken:
             await self._use(tx, answer, row, counter)
             return await self._sessions.rotate(tx, session, METHOD)
 

@@ -12,7 +12,7 @@ from failgate.access.principal import Principal
 from failgate.accounts import backup_codes, totp
 from failgate.accounts.devices import Devices
 from failgate.accounts.refusals import Refusals
-from failgate.accounts.session import FactorMethod, Session
+from failgate.accounts.session import FactorMethod, Session, SessionToken
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.tables import HAS_FACTOR
 from failgate.accounts.throttle import Throttle
@@ -199,7 +199,7 @@ class SecondFactors:
 
         return await self._prove(account_id, code, by, verb, allow_backup_code=allow_backup_code)
 
-    async def prove_in_session(self, session: Session, code: str) -> str:
+    async def prove_in_session(self, session: Session, code: str) -> SessionToken:
         """Use up `code` and note the proof in `session`, in one transaction; return the session's new token.
 
         A backup code counts only while the session awaits its second factor, never to step up.
@@ -207,7 +207,7 @@ class SecondFactors:
         Raises: NotSignedIn (the code does not fit, or the session has ended); TooManyRequests.
         """
 
-        async def verb(tx: Transaction, method: FactorMethod) -> str:
+        async def verb(tx: Transaction, method: FactorMethod) -> SessionToken:
             return await self._sessions.rotate(tx, session, method)
 
         speaker = Principal(kind="user", account_id=session.account_id, session_id=session.id, auth=session.auth)

@@ -1,10 +1,13 @@
 """One open session as a value: what is known of it, and which principal it makes. Pure."""
 
+import hmac
 import json
-from dataclasses import dataclass, field
-from typing import Literal
+import secrets
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 from failgate.access.principal import ANONYMOUS, Principal
+from failgate.accounts.token_text import digest_of
 from failgate.base.db import Row
 
 FactorMethod = Literal["otp", "recovery", "passkey", "provider"]
@@ -13,6 +16,24 @@ EndReason = Literal[
     "signed_out", "closed", "expired", "password_changed", "account_disabled", "second_factor_removed",
     "provider_signed_out", "connection_ended", "deprovisioned", "too_many",
 ]  # fmt: skip
+
+
+class SessionToken(str):
+    """The token of a session as it is given out, once. `fresh` is a second one, of what was shown in it just now.
+
+    A request that brings the first alone is signed in; only one that brings both is fresh.
+    """
+
+    __slots__ = ("fresh",)
+
+    fresh: str
+
+    @classmethod
+    def mint(cls) -> Self:
+        """Return two times 256 random bits as unpadded base64url, 43 characters each."""
+        minted = cls(secrets.token_urlsafe(32))
+        minted.fresh = secrets.token_urlsafe(32)
+        return minted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +60,8 @@ class Session:
     `awaits_second_factor`: the password was right, the account has a second factor, and it was not shown yet. Until
     then `principal` is anonymous: who forgets to ask gives nothing away. `is_new_place`: the account had never signed
     in from this client at this address, and nobody has said since that it is known. `first_factor_us`: when the
-    password, or the sign-in at the provider, was last shown.
+    password, or the sign-in at the provider, was last shown. `fresh_sha256` is of the token that went out with what was
+    shown last; None: with a session of before there were such tokens.
     """
 
     id: str
@@ -57,6 +79,17 @@ class Session:
     origin: Origin | None = None
     is_new_place: bool = False
     first_factor_us: int | None = None
+    fresh_sha256: str | None = field(default=None, repr=False)
+
+    def principal_with(self, fresh: str | None) -> Principal:
+        """Return who speaks by a request that brings `fresh` beside the session's own token.
+
+        Source: ASVS 5.0 11.2.4 (compared in constant time).
+        """
+        if fresh is None or self.fresh_sha256 is None or self.awaits_second_factor:
+            return self.principal
+        is_ours = hmac.compare_digest(digest_of(fresh), self.fresh_sha256)
+        return replace(self.principal, carries_proof=True) if is_ours else self.principal
 
 
 def principal_of(
@@ -108,6 +141,7 @@ def session_of(row: Row) -> Session:
         origin=origin,
         is_new_place=bool(row["is_new_place"]),
         first_factor_us=first_us,
+        fresh_sha256=row["fresh_sha256"],
     )
 
 

@@ -2,7 +2,8 @@
 
 The token is 256 random bits; only its SHA-256 is stored. A session lives 12 hours at most and one hour without a
 request (unless the config says otherwise), by the wall clock and by the monotonic one, whichever says so first; of more
-than 25 of an account the one that was opened first ends. Its token changes when a second factor is proven.
+than 25 of an account the one that was opened first ends. Its token changes when a second factor is proven. A second
+token, of which the SHA-256 is stored too, goes out with each of them: what was shown is fresh to who brings both.
 `resolve` answers from memory; what ends a session is forgotten there in the moment of its commit, and open sockets are
 told through `on_closed`.
 
@@ -10,7 +11,6 @@ Source: NIST SP 800-63B-4 section 2.2.3; ASVS 5.0 7.2.1 to 7.4.2.
 """
 
 import json
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -22,6 +22,7 @@ from failgate.accounts.session import (
     Origin,
     Proof,
     Session,
+    SessionToken,
     principal_of,
     printable,
     session_of,
@@ -80,8 +81,8 @@ class Sessions(EndingSessions):
         *,
         awaits_second_factor: bool | None = None,
         password_changed_us: int | None = None,
-    ) -> tuple[str, Session]:
-        """Open a session for an enabled account; return its token (43 characters, shown nowhere else) and itself.
+    ) -> tuple[SessionToken, Session]:
+        """Open a session for an enabled account; return its tokens (43 characters, shown nowhere else) and itself.
 
         `auth` lists what was proven. It awaits a second factor when the account has one, unless told otherwise.
         `password_changed_us` is of the account whose password was checked: a password that was changed since then opens
@@ -91,7 +92,7 @@ class Sessions(EndingSessions):
         """
         methods = tuple(auth)
 
-        async def verb(tx: Transaction) -> tuple[str, Session]:
+        async def verb(tx: Transaction) -> tuple[SessionToken, Session]:
             return await self.open_within(
                 tx, account_id, address, user_agent, methods,
                 awaits_second_factor=awaits_second_factor, password_changed_us=password_changed_us,
@@ -111,7 +112,7 @@ class Sessions(EndingSessions):
         password_changed_us: int | None = None,
         has_proven_factor: bool = False,
         origin: Origin | None = None,
-    ) -> tuple[str, Session]:
+    ) -> tuple[SessionToken, Session]:
         """Open a session inside the transaction of what proves it; `origin` is of the provider that signed it in.
 
         A second factor that the provider is trusted with counts as ours; `has_proven_factor`: what was proven holds the
@@ -119,7 +120,7 @@ class Sessions(EndingSessions):
 
         Raises: NotSignedIn (no such account, it is disabled, or its password was changed meanwhile).
         """
-        token, session_id, now_us = secrets.token_urlsafe(32), new_id(), self._clock.now_us()
+        token, session_id, now_us = SessionToken.mint(), new_id(), self._clock.now_us()
         query = "SELECT email, password_changed_us FROM account WHERE id = $1 AND disabled_us IS NULL"
         account = await tx.fetch_one(query, account_id)
         if account is None or password_changed_us not in {None, account["password_changed_us"]}:
@@ -142,12 +143,12 @@ class Sessions(EndingSessions):
             "user_agent": printable(user_agent), "connection_id": origin.connection_id if origin else None,
             "confined_to": origin.confined_to if origin else None,
             "may_change_account": int(origin.may_change_account) if origin else 1, "is_new_place": int(is_new),
-            "first_factor_us": first_us,
+            "first_factor_us": first_us, "fresh_sha256": digest_of(token.fresh),
         }  # fmt: skip
         await tx.execute(
             INSERT_SESSION, session_id, account_id, row["token_sha256"], now_us, proven_us, row["awaits_second_factor"],
             row["auth"], row["address"], row["user_agent"], row["connection_id"], row["confined_to"],
-            row["may_change_account"], row["is_new_place"], first_us,
+            row["may_change_account"], row["is_new_place"], first_us, row["fresh_sha256"],
         )  # fmt: skip
         session = session_of(row)
         facts: dict[str, JSON] = {"method": " ".join(auth), "expires_us": now_us + self._limits.lifetime_us}
@@ -172,7 +173,7 @@ class Sessions(EndingSessions):
         live.seen_us, live.seen_at_us, live.is_touched = now_us, now_at_us, True
         return live.session
 
-    async def prove_second_factor(self, session: Session, method: FactorMethod) -> str:
+    async def prove_second_factor(self, session: Session, method: FactorMethod) -> SessionToken:
         """Note that the second factor was proven now; return the new token, the old one is void.
 
         Raises: NotSignedIn (it has ended, or its token was changed meanwhile); StepUpRequired (a backup code completes
@@ -183,12 +184,12 @@ class Sessions(EndingSessions):
                 "A backup code is for signing in only.", hint="Use the code of your authenticator app."
             )
 
-        async def verb(tx: Transaction) -> str:
+        async def verb(tx: Transaction) -> SessionToken:
             return await self.rotate(tx, session, method)
 
         return await self._database.write(verb)
 
-    async def show_first_factor(self, session: Session) -> str:
+    async def show_first_factor(self, session: Session) -> SessionToken:
         """Note that the password was shown anew in `session`; return the new token, the old one is void.
 
         Raises: NotSignedIn (it has ended, or its token was changed meanwhile).
@@ -210,7 +211,9 @@ class Sessions(EndingSessions):
         live = self._live.peek(session.token_sha256) or self._live_of(session)
         return None if live.is_over(self._limits, *self._now()) else session
 
-    async def rotate(self, tx: Transaction, session: Session, method: Proof, *, proven_us: int | None = None) -> str:
+    async def rotate(
+        self, tx: Transaction, session: Session, method: Proof, *, proven_us: int | None = None
+    ) -> SessionToken:
         """Do what `prove_second_factor` does inside the transaction that uses up the proof.
 
         `proven_us` is when somebody else saw the proof: the factor is as fresh as that. A provider that signed the
@@ -218,7 +221,7 @@ class Sessions(EndingSessions):
 
         Raises: NotSignedIn (it has ended, or its token was changed meanwhile, or the password comes before the code).
         """
-        token = secrets.token_urlsafe(32)
+        token = SessionToken.mint()
         now_us = self._clock.now_us()
         proven_us = now_us if proven_us is None else min(now_us, proven_us)
         first_us = proven_us if method in _HOLDS_FIRST else session.first_factor_us
@@ -236,9 +239,10 @@ class Sessions(EndingSessions):
         # Two proofs of one state of the session: the first changes its token, the second finds it changed.
         changed = await tx.execute(
             "UPDATE session SET token_sha256 = $1, second_factor_us = $2, seen_us = $7, awaits_second_factor = 0,"
-            " auth = $3, is_new_place = $4, first_factor_us = $8 WHERE id = $5 AND token_sha256 = $6",
+            " auth = $3, is_new_place = $4, first_factor_us = $8, fresh_sha256 = $9"
+            " WHERE id = $5 AND token_sha256 = $6",
             digest_of(token), proven_us, json.dumps(auth), int(is_new), session.id, session.token_sha256, now_us,
-            first_us,
+            first_us, digest_of(token.fresh),
         )  # fmt: skip
         if changed != 1:
             raise _not_signed_in()
@@ -310,7 +314,7 @@ class Sessions(EndingSessions):
         row = await self._database.fetch_one(LOAD_SESSION, digest)
         return self._live_of(session_of(row)) if row is not None else None
 
-    def _rotated(self, session: Session, token: str) -> None:
+    def _rotated(self, session: Session, token: SessionToken) -> None:
         before = self._live.peek(session.token_sha256)
         self._live.forget(session.token_sha256)
         principal = principal_of(
@@ -319,7 +323,7 @@ class Sessions(EndingSessions):
         )  # fmt: skip
         fresh = replace(
             session, token_sha256=digest_of(token), seen_us=self._clock.now_us(), awaits_second_factor=False,
-            principal=principal,
+            principal=principal, fresh_sha256=digest_of(token.fresh),
         )  # fmt: skip
         live = self._live_of(fresh)
         if before is not None:  # a wall clock that was set back meanwhile lengthens nothing

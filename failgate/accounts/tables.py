@@ -22,8 +22,8 @@ FIND_SESSION: Final = f"{_OPEN_SESSION} AND session.id = $1"
 INSERT_SESSION: Final = """
 INSERT INTO session (id, account_id, token_sha256, opened_us, seen_us, second_factor_us, awaits_second_factor, auth,
                      address, user_agent, connection_id, confined_to, may_change_account, is_new_place,
-                     first_factor_us)
-VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                     first_factor_us, fresh_sha256)
+VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 """
 
 
@@ -84,6 +84,7 @@ class SessionRow(Table, tablename="session"):
     may_change_account = SmallInt(default=1)
     is_new_place = SmallInt(default=0)
     first_factor_us = BigInt(null=True, default=None)
+    fresh_sha256 = Text(null=True, default=None)
 
 
 class PasskeyRow(Table, tablename="passkey"):

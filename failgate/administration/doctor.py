@@ -110,6 +110,8 @@ async def _plugins(services: Services, _: "Examination") -> list[Finding]:
         problem = await health()
         if problem is not None:
             found.append(Finding(f"plugin {name}", "fail", problem, f"See [plugins.{name}]."))
+    for name, sentence in services.plugins.advice:
+        found.append(Finding(f"plugin {name}", "warn", sentence, f"See [plugins.{name}]."))
     return found
 
 

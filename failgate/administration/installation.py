@@ -75,6 +75,7 @@ class Installation:
             "audit.checkpoint": (OneLog, self._checkpoint),
             "audit.evidence": (OnePack, self._begin_evidence),
             "audit.reconcile": (Arguments, self._reconcile),
+            "witness.try": (Arguments, self._try_witnesses),
             "artifacts.rotate_key": (Arguments, self._rotate_artifact_key),
             "artifacts.encrypt": (Encryption, self._encrypt_artifacts),
         }
@@ -114,6 +115,9 @@ class Installation:
         if done.unreadable:
             answer["unreadable"] = done.unreadable
         return answer | ({"kept_as": done.kept_as} if done.kept_as is not None else {})
+
+    async def _try_witnesses(self, _: Arguments) -> Answer:
+        return {"witness": [one._asdict() for one in await self._services.witnessing.try_now(OPERATOR)]}
 
     async def _rotate_log_key(self, _: Arguments) -> Answer:
         done = await LogKey(self._services.db, self._services.audit).rotate(OPERATOR)

@@ -110,6 +110,7 @@ class People:
             "user.set_password": (NewPassword, self._set_password),
             "user.reset_link": (OneUser, self._reset_link),
             "user.reset_factor": (LostFactor, self._reset_factor),
+            "user.erase_addresses": (OneUser, self._erase_addresses),
             "platform_role.grant": (OneUser, self._grant_platform_role),
             "platform_role.revoke": (OneUser, self._revoke_platform_role),
             "workspace.create": (NewWorkspace, self._create_workspace),
@@ -147,6 +148,10 @@ class People:
         account = await self._subjects.account(user.email)
         await self._services.accounts.disable(account.id, OPERATOR)
         return {"user": account.id}
+
+    async def _erase_addresses(self, user: OneUser) -> Answer:
+        account = await self._subjects.account(user.email)
+        return {"user": account.id, "erased": await self._services.evidence.erasing.erase_account(account.id, OPERATOR)}
 
     async def _enable_user(self, user: OneUser) -> Answer:
         account = await self._subjects.account(user.email)

@@ -1,15 +1,17 @@
 """What leaves as a bundle: a log, or a period of it, that an auditor verifies without this server.
 
 `checkpoint`, `vkey` and `manifest.json`; the records under `entries/`, laid out as the tiles of C2SP tlog-tiles, and
-their hashes under `tile/`, by which a verifier names the one record that is not what was signed. A period holds whole
-tiles of 256 records, from the one with the record before it to the one with the record behind it, so that its borders
-show by their times; all others are there as hashes: the whole tree still leads to the signed root.
+their hashes under `tile/`, by which a verifier names the one record that is not what was signed; the bodies beside them
+in `bodies.jsonl`, where they are asked for: what has left cannot be erased. A period holds whole tiles of 256 records,
+from the one with the record before it to the one with the record behind it, so that its borders show by their times;
+all others are there as hashes: the whole tree still leads to the signed root.
 """
 
 import json
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+from failgate.audit.beside import bodies_between
 from failgate.audit.checkpoint import Checkpoint
 from failgate.audit.log import AuditLog
 from failgate.audit.nodes import StoredTree
@@ -18,11 +20,15 @@ from failgate.audit.search import first_since
 from failgate.audit.stored import StoredRecord, read_head
 from failgate.audit.tiles import TilePlace, tile_path
 from failgate.audit.tree import TILE_WIDTH, ProofRejected, leaf_hash, verify_inclusion
+from failgate.base.canonical import base64url
 from failgate.base.clock import to_rfc3339
 from failgate.base.db import Database
 from failgate.base.errors import BadInput, NotFound, StorageUnavailable
 
 FORMAT = "failgate-audit-export"
+CHECKPOINT = "checkpoint"
+BODIES = "bodies.jsonl"
+BODIES_AT_ONCE = 4_096
 
 
 class Period(NamedTuple):
@@ -68,8 +74,9 @@ async def files_of(
 ) -> AsyncIterator[tuple[str, bytes]]:
     """Yield the files of a bundle, by their names in it; small ones first, records in their order.
 
-    `tool` names what made it, `made_us` when. Raises: BadInput (no record in the period), StorageUnavailable (a record
-    or a hash is missing in the database).
+    `tool` names what made it, `made_us` when. The bodies of its records stay here; `lines_of_bodies` gives them.
+
+    Raises: BadInput (no record in the period), StorageUnavailable (a record or a hash is missing in the database).
     """
     span, size = await span_of(audit, head, period), head.checkpoint.size
     manifest = {
@@ -86,7 +93,7 @@ async def files_of(
     }
     yield "manifest.json", json.dumps(manifest, indent=1).encode() + b"\n"
     yield "vkey", head.vkey.encode() + b"\n"
-    yield "checkpoint", head.note.encode()
+    yield CHECKPOINT, head.note.encode()
     begin, end = max(span.first - 1, 0) // TILE_WIDTH, min(span.last + 1, size - 1) // TILE_WIDTH + 1
     async for file in _hashes(audit, head, end):
         yield file
@@ -95,6 +102,24 @@ async def files_of(
         records = await _records(audit, head.log, number, width)
         yield f"tile/{tile_path(TilePlace(0, number, width))}", b"".join(record.leaf_hash for record in records)
         yield tile_path(TilePlace(None, number, width)), entries_tile(records)
+
+
+async def lines_of_bodies(database: Database, audit: AuditLog, head: Head, period: Period) -> AsyncIterator[bytes]:
+    """Yield the file `bodies.jsonl` of a bundle: a line for each body that is there, in their order.
+
+    What is yielded at once is of `BODIES_AT_ONCE` records, some 150 bytes for each, and all that is held. Raises: as
+    `files_of`.
+    """
+    span, stored = await span_of(audit, head, period), await read_head(database, head.log)
+    assert stored is not None  # its head was signed
+    for first in range(span.first, span.last + 1, BODIES_AT_ONCE):
+        end = min(first + BODIES_AT_ONCE, span.last + 1)
+        found = await bodies_between(database, stored.number, first, end)
+        yield b"".join(
+            b'{"body":%b,"salt":"%b","seq":%d}\n' % (body, base64url(salt).encode(), seq)
+            for seq, (salt, body, _) in found.items()
+            if isinstance(salt, bytes) and isinstance(body, bytes)
+        )
 
 
 async def proof_of(database: Database, audit: AuditLog, head: Head, seq: int) -> str:

@@ -13,6 +13,7 @@ from importlib.resources import files
 import msgspec
 
 from failgate import __version__
+from failgate.audit.bodies import address_in
 from failgate.audit.encoding import record_of
 from failgate.audit.exporter import ExportedRecord
 from failgate.base.canonical import base64url
@@ -53,7 +54,7 @@ def cef_of(record: ExportedRecord) -> bytes:
         "outcome": table.outcomes.get(out, out),
         "suid": actor["id"],
         "suser": f"{actor['t']}:{actor['id']}",
-        **_address(leaf["ip"]),
+        **_address(address_in(leaf, record.body)),
         "reason": leaf["data"].get("reason"),
         "cs1Label": "log", "cs1": record.log,
         "cs2Label": "request", "cs2": leaf["req"],

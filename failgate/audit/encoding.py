@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from failgate.audit.bodies import body_of
 from failgate.audit.facts import SHAPES
 from failgate.audit.leaf import ActorPart, Leaf, ObjectPart
 from failgate.audit.record import Event
@@ -41,16 +42,31 @@ def timestamp(us: int) -> str:
     return f"{_second(seconds)}{str(rest).zfill(6)}Z"
 
 
-def leaf_of(event: Event, seq: int, ts_us: int, prev: str, context: RequestContext | None = None) -> bytes:
+def body_in(event: Event, context: RequestContext | None) -> bytes | None:
+    """Return the body of what is personal in `event`: its address, else that of the request which caused it.
+
+    None when nothing is. Raises: EventRefused (a text that is not Unicode).
+    """
+    address = event.ip or (None if context is None else context.ip)
+    try:
+        return None if address is None else body_of(address)
+    except UnicodeEncodeError as error:
+        raise EventRefused(f"The address of the audit event {event.act} cannot be recorded: {error}.") from error
+
+
+def leaf_of(
+    event: Event, seq: int, ts_us: int, prev: str, context: RequestContext | None = None, pd: str | None = None
+) -> bytes:
     """Return the canonical bytes of the record that states `event` as number `seq` of its log.
 
-    `prev` is the base64url leaf hash of the record before; `context` gives `req` and `ip` when the event names none.
+    `prev` is the base64url leaf hash of the record before; `context` gives `req` when the event names none. The address
+    is not in these bytes: `pd` commits to it (`bodies.py`), None when there is none.
 
     Raises: EventRefused (an act outside the catalogue, a member of `data` that is missing, unknown or of another kind,
     a text that is not Unicode, more than 65,535 bytes).
     """
     shape, actor = SHAPES.get(event.act), event.actor
-    req, ip = (event.req, event.ip) if context is None else (event.req or context.request_id, event.ip or context.ip)
+    req = event.req or (None if context is None else context.request_id)
     if shape is None:
         raise EventRefused(f"The audit catalogue has no act {event.act!r}.", hint="Add it to failgate/audit/record.py.")
     try:
@@ -59,14 +75,14 @@ def leaf_of(event: Event, seq: int, ts_us: int, prev: str, context: RequestConte
                 event.act,
                 ActorPart(actor.auth, actor.id, actor.sid_h, actor.t),
                 msgspec.convert(event.data, shape),
-                ip,
                 ObjectPart(event.obj_id, event.obj_t),
                 event.out,
+                pd,
                 prev,
                 req,
                 seq,
                 timestamp(ts_us),
-                1,
+                2,
                 event.ws,
             )
         )

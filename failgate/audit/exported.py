@@ -1,7 +1,8 @@
 """What arrived elsewhere, compared with the log: which records are missing there, which differ, which were never ours.
 
 An exporter's other side may say that it has a record and lose it. Who collects the lines there gives them here: each is
-`{"log":…,"seq":…,"record":…}`, alone or at the end of a longer line, as syslog writes it.
+`{"log":…,"seq":…,"record":…}`, maybe with a `body` before the record, alone or at the end of a longer line, as syslog
+writes it.
 """
 
 import json
@@ -16,7 +17,9 @@ from failgate.audit.log import MOST_RECORDS, AuditLog
 
 AT_ONCE: Final = 5_000  # lines
 MOST_NAMED: Final = 20  # ranges and numbers in a sentence
-_LINE: Final = re.compile(rb'\{"log":("(?:[^"\\]|\\.)*"),"seq":([0-9]{1,15}),"record":(.*)\}\s*\Z', re.DOTALL)
+_LINE: Final = re.compile(
+    rb'\{"log":("(?:[^"\\]|\\.)*"),"seq":([0-9]{1,15}),(?:"body":\{[^{}]*\},)?"record":(.*)\}\s*\Z', re.DOTALL
+)
 
 
 @dataclass(slots=True)

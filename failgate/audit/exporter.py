@@ -14,11 +14,13 @@ class ExportedRecord:
     """One record as it leaves: the log's name, its number there, and the canonical bytes that are hashed.
 
     Numbers of a log only grow; where the config filters, some are left out. Test records come under the log `test`.
+    `body` is the canonical JSON of what the record commits to, where the config lets it leave and it is not erased.
     """
 
     log: str
     seq: int
     leaf: bytes
+    body: bytes | None = None
 
 
 class ExportFailed(FailgateError):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from failgate.audit.beside import leaving
 from failgate.audit.exporter import AuditExporter, ExportedRecord, ExportFailed, RecordsRefused
 from failgate.audit.handing import LONGEST_CALL_SECONDS, Handing
 from failgate.audit.log import AuditLog
@@ -210,7 +211,7 @@ class Follower:
         log, seq = row["log"], row["seq"]
         while seq < row["size"]:
             records = await self._audit.records(log, seq - 1, min(self._most, row["size"] - seq))
-            batch = [ExportedRecord(stored.log, stored.seq, stored.leaf) for stored in records]
+            batch = await leaving(self._database, records, is_with_bodies=self.sieve.bodies)
             if [record.seq for record in batch] != list(range(seq, seq + len(batch))) or not batch:
                 raise LookupError(f"the log {log} has no record {seq}; run `failgate audit verify`")
             wanted = [record for record in batch if self.sieve.admits(record)]
@@ -258,7 +259,8 @@ class Follower:
         for refused in await self.put_aside.due():
             try:
                 stored = await self._audit.record_at(refused.log, refused.seq)
-                await self._handing.hand([ExportedRecord(stored.log, stored.seq, stored.leaf)])
+                batch = await leaving(self._database, [stored], is_with_bodies=self.sieve.bodies)
+                await self._handing.hand(batch)
             except RecordsRefused as refusal:
                 await self.put_aside.refuse_again(refused, _said(refusal))
                 continue

@@ -16,14 +16,22 @@ def formatted(record: ExportedRecord, as_format: RecordFormat = "json") -> bytes
     """Return `record` on one line, without a line break at its end.
 
     `json` is `{"log":…,"seq":…,"record":…}` with the bytes that are hashed as `record`: what `failgate-verify` and the
-    tree are about. `ocsf` and `cef` are for who reads events of many sources; both name log and number too.
+    tree are about; a body that leaves too stands before it, as `body`. `ocsf` and `cef` are for who reads events of
+    many sources; both name log and number too.
 
     Raises: RecordsRefused (it is no record of this version, or has a line break).
     """
     if b"\n" in record.leaf:
         raise RecordsRefused(f"Record {record.seq} of {record.log} is not canonical: it has a line break.")
     if as_format == "json":
-        return f'{{"log":{json.dumps(record.log)},"seq":{record.seq},"record":'.encode() + record.leaf + b"}"
+        beside = b"" if record.body is None else b'"body":' + record.body + b","
+        return (
+            f'{{"log":{json.dumps(record.log)},"seq":{record.seq},'.encode()
+            + beside
+            + b'"record":'
+            + record.leaf
+            + b"}"
+        )
     try:
         return ocsf_of(record) if as_format == "ocsf" else cef_of(record)
     except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:

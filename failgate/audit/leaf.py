@@ -33,39 +33,41 @@ class ObjectPart(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Leaf(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """One record as it is written. `data` is a struct of the catalogue."""
+    """One record as it is written. `data` is a struct of the catalogue, `pd` commits to a body (`bodies.py`)."""
 
     act: str
     actor: ActorPart
     data: Any
-    ip: str | None
     obj: ObjectPart
     out: str
+    pd: str | None
     prev: str
     req: str | None
     seq: Count
     ts: str
-    v: Literal[1]
+    v: Literal[2]
     ws: str
 
 
-class PlainLeaf(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class PlainLeaf(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
     """One record as it is read back: for these types, and ASCII alone, msgspec writes what RFC 8785 wants.
 
-    No float, no integer beyond ±(2^53-1), nothing nested; a record with any of them takes the long way.
+    No float, no integer beyond ±(2^53-1), nothing nested; a record with any of them takes the long way. A record of
+    version 1 has `ip`, one of version 2 has `pd` instead; which of them is there makes no difference to its place.
     """
 
     act: str
     actor: ActorPart
     data: dict[str, str | Integer | bool | list[str] | None]
-    ip: str | None
+    ip: str | msgspec.UnsetType | None = msgspec.UNSET
     obj: ObjectPart
     out: str
+    pd: str | msgspec.UnsetType | None = msgspec.UNSET
     prev: str
     req: str | None
     seq: Count
     ts: str
-    v: Literal[1]
+    v: Literal[1, 2]
     ws: str
 
 
@@ -122,7 +124,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def read_leaf(leaf: bytes) -> Placed | None:
     """Return the record when `leaf` is its canonical form, else None.
 
-    Records of this version take the short way; any other JSON with the members that are needed here takes the long one.
+    Records of both versions take the short way; any other JSON with the members needed here takes the long one.
     """
     try:
         record = _decode(leaf)

@@ -38,7 +38,7 @@ SIGN_EVERY_SECONDS = 60.0
 _SEQ_MASK = (1 << SEQ_BITS) - 1
 _LOCK_KEY = 0x6661_6961_7564_6974  # PostgreSQL's advisory lock while a log is begun
 _log = logging.getLogger("failgate.audit")
-_LAST_ACTS: Final = frozenset({Act.WORKSPACE_EMPTIED})  # what may still be said in a log that was ended
+_LAST_ACTS: Final = frozenset({Act.WORKSPACE_EMPTIED, Act.BODY_ERASED})  # what a log that was ended still says
 _Place: TypeAlias = tuple[Pending | None, int]  # what the cache keeps of a log: its open end, and how many rows count
 _NOWHERE: Final[_Place] = (None, 0)
 
@@ -205,7 +205,7 @@ class AuditLog:
         if tx.dialect == "sqlite":
             version = (await tx.fetch("PRAGMA data_version"))[0]["data_version"]
             if cached is not None and cached.version == version:
-                return Pending(tx, cached.number, version, cached.head)
+                return Pending(tx, cached.number, version, cached.head, cached.open_block)
         query = _HEAD if tx.dialect == "sqlite" else f"{_HEAD} FOR UPDATE"
         row = await tx.fetch_one(query, log)
         if row is None:
@@ -226,7 +226,7 @@ class AuditLog:
         if pending is None or pending.tx is not tx:
             return
         head = await pending.write(count)
-        written = Pending(tx, pending.number, pending.version, head)
+        written = Pending(tx, pending.number, pending.version, head, pending.open_block)
         written.is_written = True
         tx.state[key] = written, 0
         await tx.execute(_MOVE_HEAD, head.size, head.last, b"".join(head.peaks), head.ts_us, head.clock_us, log)

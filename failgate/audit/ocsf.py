@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from failgate import __version__
+from failgate.audit.bodies import address_in
 from failgate.audit.encoding import record_of
 from failgate.audit.exporter import ExportedRecord
 
@@ -86,7 +87,7 @@ def event_of(record: ExportedRecord) -> dict[str, Any]:
     event["metadata"] = {name: value for name, value in event["metadata"].items() if value is not None}
     if isinstance(reason, str):
         event["status_detail"] = reason
-    return event | _of_class(class_uid, leaf, table)
+    return event | _of_class(class_uid, leaf, address_in(leaf, record.body), table)
 
 
 def _class_of(act: str, table: _Table) -> tuple[int, int]:
@@ -97,10 +98,11 @@ def _class_of(act: str, table: _Table) -> tuple[int, int]:
     return 3004 if noun in table.entities else 6003, table.verbs.get(verb, _OTHER)
 
 
-def _of_class(class_uid: int, leaf: dict[str, Any], table: _Table) -> dict[str, Any]:
+def _of_class(class_uid: int, leaf: dict[str, Any], ip: object, table: _Table) -> dict[str, Any]:
     """Return the members that the class asks for."""
     actor, thing, data = leaf["actor"], leaf["obj"], leaf["data"]
-    where = {"src_endpoint": _endpoint(leaf["ip"])}
+    is_withheld = ip is None and leaf.get("pd") is not None  # it came from somewhere, and bodies stay here
+    where = {"src_endpoint": {"name": "withheld"} if is_withheld else _endpoint(ip)}
     subject = str(data.get("account") or (thing["id"] if thing["t"] in {"account", "user"} else actor["id"]))
     match class_uid:
         case 3001:
@@ -110,7 +112,7 @@ def _of_class(class_uid: int, leaf: dict[str, Any], table: _Table) -> dict[str, 
                 "user": {"uid": subject, "type_id": table.users.get(actor["t"], 0)},
                 "service": {"name": "Failgate"},
                 "is_mfa": len(actor["auth"] or ()) > 1,
-                "is_remote": leaf["ip"] is not None,
+                "is_remote": is_withheld or ip is not None,
             }
         case 3004:
             return where | {"entity": {"uid": thing["id"], "type": thing["t"]}}

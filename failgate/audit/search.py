@@ -1,6 +1,6 @@
 """Looking for records: by act, who did it, what it happened to, and when. Quick whatever the log holds.
 
-What happened to one object has an index of its own. Acts and actors are noted for each block of 256 records
+What happened to one object has an index of its own. Acts and actors are noted for each block of 1,024 records
 (`blocks.py`): blocks that cannot hold what is wanted are left out, all others are read, newest first, and each record
 is compared. Where that leaves out almost everything a page stops after `MOST_READ` records and says how far it came: a
 page never reads a log from end to end.

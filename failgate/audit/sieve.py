@@ -1,4 +1,7 @@
-"""Which records an exporter gets: by the act and by the log. Pure. What is left out moves the cursor all the same."""
+"""Which records an exporter gets: by the act and by the log, and whether with bodies. Pure.
+
+What is left out moves the cursor all the same.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +26,13 @@ class Sieve:
     """Admits a record whose act is among `acts` and not among `without`, of a log that is among `logs`.
 
     An act is a name of the catalogue, or its beginning and a star. A log is `system`, `workspaces` (all others), the id
-    of a workspace, or a star.
+    of a workspace, or a star. With `bodies` a record brings its personal data along, which nobody calls back.
     """
 
     acts: Sequence[str] = ("*",)
     without: Sequence[str] = ()
     logs: Sequence[str] = ("*",)
+    bodies: bool = False
 
     @property
     def admits_all(self) -> bool:

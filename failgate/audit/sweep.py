@@ -14,6 +14,7 @@ from typing import Self
 
 import msgspec
 
+from failgate.audit.bodies import BODIES_BETWEEN, Body, weigh
 from failgate.audit.chain import BEFORE_FIRST
 from failgate.audit.leaf import read_plain_leaves
 from failgate.audit.places import node_position, record_position
@@ -28,6 +29,8 @@ _RECORDS = """
 SELECT position, leaf, leaf_hash, obj_id FROM audit_record WHERE position >= ? AND position < ? ORDER BY position
 """
 _NODES = "SELECT position, hash FROM audit_node WHERE position >= ? AND position < ? ORDER BY position"
+_BODIES = BODIES_BETWEEN.format("?", "?")
+_HAS_BODIES = "SELECT 1 FROM sqlite_master WHERE name = 'audit_body'"
 _HASH = "SELECT leaf_hash FROM audit_record WHERE position = ?"
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 
@@ -38,12 +41,14 @@ Span = tuple[int, int]  # positions: the first, and the one after the last
 class Swept(msgspec.Struct, frozen=True):
     """A chunk in which everything is as it should be, if the record before it has the leaf hash `before`.
 
-    `last` is the leaf hash of its last record, `root` the hash of the subtree over all of them.
+    `last` is the leaf hash of its last record, `root` the hash of the subtree over all of them, `gone` the numbers of
+    the records whose body is not there, in runs of first and last.
     """
 
     before: bytes
     last: bytes
     root: bytes
+    gone: tuple[tuple[int, int], ...] = ()
 
 
 class SqlitePages:
@@ -52,6 +57,7 @@ class SqlitePages:
     def __init__(self, path: Path) -> None:
         """Open the file. Raises: sqlite3.Error."""
         self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        self._has_bodies = self._connection.execute(_HAS_BODIES).fetchone() is not None
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +76,15 @@ class SqlitePages:
     def nodes(self, span: Span) -> list[tuple[int, bytes]]:
         """Return positions and hashes of stored nodes."""
         return self._connection.execute(_NODES, span).fetchall()
+
+    def bodies(self, base: int, span: Span) -> dict[int, Body]:
+        """Return the bodies beside records by their numbers; `base` is the position of the log's record 0.
+
+        A database of a version from before them has none.
+        """
+        if not self._has_bodies:
+            return {}
+        return {row[0] - base: Body(*row[1:]) for row in self._connection.execute(_BODIES, span)}
 
     def leaf_hash(self, position: int) -> bytes | None:
         """Return the leaf hash of one record, or None."""
@@ -113,6 +128,15 @@ def _leaf_hashes(rows: Sequence[Stored], base: int, log: str, seq: int, before: 
     return hashed
 
 
+def add_runs(runs: list[tuple[int, int]], numbers: Sequence[int]) -> None:
+    """Add numbers that grow to `runs` of first and last."""
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = runs[-1][0], number
+        else:
+            runs.append((number, number))
+
+
 def _base64url_of(before: bytes, hashed: Sequence[bytes]) -> list[str]:
     """Return what `prev` has to be, for each record after `before`: all in one go.
 
@@ -128,14 +152,19 @@ def sweep_chunk(pages: SqlitePages, log: str, number: int, chunk: int) -> Swept 
     before = pages.leaf_hash(base + first - 1) if first else BEFORE_FIRST
     if not isinstance(before, bytes):
         return None
-    seq, last, roots = first, before, list[bytes]()
+    seq, last, roots, gone = first, before, list[bytes](), list[tuple[int, int]]()
     for rows in pages.records((base + first, base + first + CHUNK)):
         root = tile_root(rows, base, log, seq, last)
         if root is None:
             return None
+        span = base + seq, base + seq + TILE_WIDTH
+        missing, doubt = weigh(seq, [row[1] for row in rows], pages.bodies(base, span))
+        if doubt is not None:
+            return None
         roots.append(root)
+        add_runs(gone, missing)
         seq, last = seq + TILE_WIDTH, rows[-1][2]
     place = node_position(number, 1, first // TILE_WIDTH)
     if seq != first + CHUNK or pages.nodes((place, place + len(roots))) != list(enumerate(roots, place)):
         return None
-    return Swept(before, last, fold(roots))
+    return Swept(before, last, fold(roots), tuple(gone))

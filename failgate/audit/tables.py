@@ -11,6 +11,7 @@ from failgate.audit.places import NODE_BITS, SEQ_BITS, node_position, record_pos
 __all__ = [
     "NODE_BITS",
     "SEQ_BITS",
+    "AuditBodyRow",
     "AuditCosignatureRow",
     "AuditCursorRow",
     "AuditExporterRow",
@@ -42,6 +43,15 @@ class AuditRecordRow(Table, tablename="audit_record"):
     leaf = Bytea()
     leaf_hash = Bytea()
     obj_id = Text()
+
+
+class AuditBodyRow(Table, tablename="audit_body"):
+    """What a record commits to: salt and canonical JSON, NULL both once they are erased (`bodies.py`)."""
+
+    position = BigInt(primary_key=True, default=0)
+    salt = Bytea(null=True, default=None)
+    body = Bytea(null=True, default=None)
+    erased_us = BigInt(null=True, default=None)
 
 
 class AuditNodeRow(Table, tablename="audit_node"):

@@ -1,10 +1,11 @@
 """Verification: reads every record of the logs and works everything out anew from the bytes.
 
-For each record: the canonical bytes, its number, its log, its object, the hash of the record before, its own hash. For
-each log: the root in its head, the stored nodes of the tree, the last signed head (the sidecar), any checkpoint that
-somebody kept elsewhere, and what the log `system` records of the heads of the others. Records are read in pages, so
-memory stays flat. The walk over a log (`walk.py`) decides; on SQLite, processes beside it sweep the chunks of a large
-log ahead (`sweepers.py`).
+For each record: the canonical bytes, its number, its log, its object, the hash of the record before, its own hash, and
+that the body beside it is what it commits to, or is erased and a record says so (`erasures.py`). For each log: the root
+in its head, the stored nodes of the tree, the last signed head (the sidecar), any checkpoint that somebody kept
+elsewhere, and what the log `system` records of the heads of the others. Records are read in pages, so memory stays
+flat. The walk over a log (`walk.py`) decides; on SQLite, processes beside it sweep the chunks of a large log ahead
+(`sweepers.py`).
 """
 
 import asyncio
@@ -17,7 +18,9 @@ from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from failgate.audit.beside import bodies_between, has_bodies
 from failgate.audit.checkpoint import Checkpoint, NoteRejected, Verifier, open_note, read_unverified
+from failgate.audit.erasures import Beside
 from failgate.audit.handover import HANDOVERS_FILE, read_handovers
 from failgate.audit.places import SEQ_BITS, record_position
 from failgate.audit.record import SYSTEM
@@ -153,13 +156,14 @@ async def verify_log(database: Database, log: str, anchors: Sequence[Anchor] = (
     """
     stored = await read_head(database, log)
     number, size, root = (0, 0, EMPTY_ROOT) if stored is None else (stored.number, stored.head.size, stored.head.root)
-    walk = Walk(log, number, size, anchors)
+    walk, beside = Walk(log, number, size, anchors), Beside(number)
     try:
         walk.begin()
         path = await _file_of(database)
-        await (_walk_rows(walk, database) if path is None else _walk_file(walk, path))
+        await (_walk_rows(walk, beside, database) if path is None else _walk_file(walk, beside, path))
         walk.end(stored)
         await _no_more(database, log, number, size)
+        await beside.end(database, log)
     except Found as found:
         return LogVerdict(log, size, root, "tampered", found.first_bad, found.reason)
     return LogVerdict(log, size, root)
@@ -173,40 +177,48 @@ async def _file_of(database: Database) -> Path | None:
     return Path(names[0]) if names and names[0] else None
 
 
-async def _walk_rows(walk: Walk, database: Database) -> None:
+async def _walk_rows(walk: Walk, beside: Beside, database: Database) -> None:
     """Read a log through `database`; nothing is read ahead, for the walk would wait anyway. Raises: Found."""
     base = record_position(walk.number, 0)
+    is_with_bodies = database.dialect == "sqlite" or await has_bodies(database)
     for start in range(0, walk.size, CHUNK):
         end = min(start + CHUNK, walk.size)
         for first in range(start, end, PAGE):
-            rows = await database.fetch(_RECORDS, base + first, base + min(first + PAGE, end))
-            walk.read([(row["position"], row["leaf"], row["leaf_hash"], row["obj_id"]) for row in rows])
+            last = min(first + PAGE, end)
+            found = await database.fetch(_RECORDS, base + first, base + last)
+            rows = [(row["position"], row["leaf"], row["leaf_hash"], row["obj_id"]) for row in found]
+            walk.read(rows)
+            bodies = await bodies_between(database, walk.number, first, first + len(rows)) if is_with_bodies else {}
+            beside.read(rows, bodies)
         for span in walk.node_spans():
             walk.see([(row["position"], row["hash"]) for row in await database.fetch(_NODES, *span)])
         walk.compare()
 
 
-async def _walk_file(walk: Walk, path: Path) -> None:
+async def _walk_file(walk: Walk, beside: Beside, path: Path) -> None:
     """Read a log from a SQLite file in a thread, which saves a hand-over for each page. Raises: Found."""
     is_left = Event()
     try:
-        await asyncio.to_thread(_walk_in_thread, walk, path, is_left)
+        await asyncio.to_thread(_walk_in_thread, walk, beside, path, is_left)
     finally:
         is_left.set()
 
 
-def _walk_in_thread(walk: Walk, path: Path, is_left: Event) -> None:
+def _walk_in_thread(walk: Walk, beside: Beside, path: Path, is_left: Event) -> None:
     chunks = walk.size // CHUNK
     base = record_position(walk.number, 0)
-    beside = processes_beside() if walk.size >= LARGE else 0
-    with SqlitePages(path) as pages, closing(Sweepers(path, walk.log, walk.number, chunks, beside=beside)) as sweepers:
+    others = processes_beside() if walk.size >= LARGE else 0
+    with SqlitePages(path) as pages, closing(Sweepers(path, walk.log, walk.number, chunks, beside=others)) as sweepers:
         for chunk, start in enumerate(range(0, walk.size, CHUNK)):
             if is_left.is_set():
                 return
-            swept = sweepers.take(chunk, pages) if beside and chunk < chunks else None
-            if swept is None or not walk.skip(swept):
+            swept = sweepers.take(chunk, pages) if others and chunk < chunks else None
+            if swept is not None and walk.skip(swept):
+                beside.skip(swept)
+            else:
                 for rows in pages.records((base + start, base + min(start + CHUNK, walk.size))):
                     walk.read(rows)
+                    beside.read(rows, pages.bodies(base, (rows[0][0], rows[0][0] + len(rows))))
             for span in walk.node_spans():
                 walk.see(pages.nodes(span))
             walk.compare()

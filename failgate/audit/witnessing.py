@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from failgate.audit.checkpoint import read_unverified
@@ -19,7 +19,7 @@ from failgate.audit.cosigning import cosignature_in, witness_key
 from failgate.audit.follower import Lag, Position, moment_of
 from failgate.audit.log import AuditLog
 from failgate.audit.nodes import StoredTree
-from failgate.audit.record import SERVER, SYSTEM, Act, Event
+from failgate.audit.record import SERVER, SYSTEM, Act, Actor, Event
 from failgate.audit.stored import StoredHead, read_head, read_heads
 from failgate.audit.submitting import Ask, Contradicted, WitnessAhead, WitnessAway, asking, submit
 from failgate.base.background import Background
@@ -34,6 +34,7 @@ EVERY_SECONDS: Final = 60.0  # between two heads of a log that are submitted
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 2.0  # what a start waits for the first answers, where they are required
+TRY_SECONDS: Final = 20.0  # what somebody who tries waits for all answers together
 _chance = random.SystemRandom()
 _log = logging.getLogger("failgate.audit.witnesses")
 
@@ -51,8 +52,17 @@ class Witness:
         self.conflict: str | None = None  # what history it saw that is not ours
         self.due = asyncio.Event()
         self.asked = asyncio.Event()  # a first round came to its end
+        self.lock = asyncio.Lock()  # it is asked of one head after another
         self.failures = 0
         self.told: set[str] = set()  # logs whose conflict is on record
+
+
+class Tried(NamedTuple):
+    """What one witness answered when somebody tried: in one word, and in a sentence."""
+
+    name: str
+    state: Literal["cosigned", "contradicted", "failed"]
+    said: str
 
 
 def witness_of(name: str, vkey: str, url: str, outbound: Outbound) -> Witness:
@@ -215,8 +225,48 @@ class Witnessing:
         longest: float = min(self._longest_pause_seconds, self._first_pause_seconds * 2 ** min(failures - 1, 16))
         return longest * (0.5 + _chance.random() / 2)  # so that servers do not knock in step
 
+    async def try_now(self, actor: Actor) -> list[Tried]:
+        """Submit, because `actor` asks, the newest head of every log to each witness at once; return what each said.
+
+        That it was asked for is on record before, so the heads cover that too. Whoever takes longer than `TRY_SECONDS`
+        is asked again in the background.
+
+        Raises: NotFound (the config names none), FailgateError (nothing can be signed or kept now).
+        """
+        if not self.witnesses:
+            raise NotFound("The config names no witness.", hint="Name some: [audit.witnesses.NAME] with url and vkey.")
+        facts: dict[str, JSON] = {"count": len(self.witnesses)}
+        await self._audit.record(Event(Act.WITNESS_ASKED, SYSTEM, "witness", "all", actor, facts))
+        self._chosen = await self._audit.checkpoints()
+        asked = [asyncio.ensure_future(self.ask_all(witness)) for witness in self.witnesses]
+        try:
+            await asyncio.wait(asked, timeout=TRY_SECONDS)
+        finally:
+            late = [witness for witness, task in zip(self.witnesses, asked, strict=True) if task.cancel()]
+            for witness in late:
+                witness.due.set()
+        for outcome in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+        return [self._tried(witness, is_late=witness in late) for witness in self.witnesses]
+
+    def _tried(self, witness: Witness, *, is_late: bool) -> Tried:
+        if is_late:
+            return Tried(witness.name, "failed", f"It has not answered within {TRY_SECONDS:.0f} seconds.")
+        if witness.conflict is not None:
+            return Tried(witness.name, "contradicted", witness.conflict)
+        if witness.failure is not None:
+            return Tried(witness.name, "failed", witness.failure)
+        newest = [(self._book.newest(log, witness.key), note) for log, note in self._chosen.items()]
+        count = sum(one is not None and one.note == note for one, note in newest)
+        return Tried(witness.name, "cosigned", f"It cosigned the newest checkpoint of {count} logs.")
+
     async def ask_all(self, witness: Witness) -> bool:
         """Submit every chosen head that it has not cosigned; return whether it cosigned them all."""
+        async with witness.lock:
+            return await self._ask_all(witness)
+
+    async def _ask_all(self, witness: Witness) -> bool:
         failure = conflict = None
         for stored in await read_heads(self._database):
             try:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from failgate.audit.encoding import record_of
+from failgate.audit.erasure_list import LIST_FILE
+from failgate.audit.erasures import Erasures
 from failgate.audit.places import record_position
 from failgate.audit.record import Act
 from failgate.audit.signing import SIDECAR_FILE, read_sidecar
@@ -25,21 +27,22 @@ ASIDE: Final = "before-restore-"
 _LEAVES: Final = "SELECT leaf FROM audit_record WHERE position >= ? AND position < ?"
 _ENDS_WORKSPACE: Final = {Act.WORKSPACE_CLOSED, Act.ARTIFACT_KEY_DESTROYED}
 _ENDS_CONTENT: Final = {Act.REPORT_DELETED, Act.RECORDING_DELETED}
-_OURS: Final = {STAGING, UNDER_WAY, LOCK_FILE}
+_OURS: Final = {STAGING, UNDER_WAY, LOCK_FILE, LIST_FILE}
 
 
 @dataclass(slots=True)
 class Present:
     """What is there: the last signed note of each log, how many records of each the database has.
 
-    `gone` are workspaces that were deleted since the backup was made, `deleted` reports and recordings: those of which
-    the log that is there says so.
+    `gone` are workspaces that were deleted since the backup was made, `deleted` reports and recordings, `erased` the
+    addresses of records, by log: those of which the log that is there says so.
     """
 
     notes: dict[str, str] = field(default_factory=dict[str, str])
     sizes: dict[str, int] = field(default_factory=dict[str, int])
     gone: set[str] = field(default_factory=set[str])
     deleted: set[str] = field(default_factory=set[str])
+    erased: dict[str, Erasures] = field(default_factory=dict[str, Erasures])
 
 
 def check_folder(data_dir: Path) -> None:
@@ -95,6 +98,8 @@ def _read_database(path: Path, present: Present, sizes: Mapping[str, int]) -> No
                     present.gone.add(record["obj"]["id"])
                 elif record["act"] in _ENDS_CONTENT:
                     present.deleted.add(record["obj"]["id"])
+                elif record["act"] == Act.BODY_ERASED:
+                    present.erased.setdefault(str(log), Erasures()).add(leaf)
 
 
 def keep_under_way(data_dir: Path, notes: Mapping[str, str], sizes: Mapping[str, int]) -> None:

@@ -1,10 +1,14 @@
 """What a restored database has to say of itself: that it was restored, what it forgot, what was undone by it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from failgate.audit.erasing import Erasing
+from failgate.audit.erasure_list import ErasureList, Listed
+from failgate.audit.erasures import Erasures
 from failgate.audit.log import AuditLog
 from failgate.audit.record import SYSTEM, Act, Actor, Event
+from failgate.audit.search import Search
 from failgate.backup.manifest import Manifest
 from failgate.backup.proof import Behind
 from failgate.base.canonical import JSON, base64url
@@ -31,6 +35,20 @@ async def forget(database: Database, workspaces: set[str], now_us: int) -> set[s
 
     await database.write(destroy)
     return known
+
+
+async def erase_again(
+    database: Database, clock: Clock, erased: Mapping[str, Erasures], listed: Listed, folder: Path
+) -> int:
+    """Erase again the addresses of records that were erased since: by log, and by the list; return how many.
+
+    The list as it is then, with that of the database, lies in `folder`.
+    """
+    audit = AuditLog(database, clock, Path())  # as below
+    asked = ErasureList(database, folder)
+    erasing = Erasing(database, audit, Search(database, audit), clock, keep_us=None, listed=asked)
+    count = sum([await erasing.erase_again(log, one, OPERATOR) for log, one in erased.items()])
+    return count + await erasing.catch_up(listed, OPERATOR)
 
 
 async def record_restored(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from failgate.audit.erasure_list import LIST_FILE, Listed, merged, read_list
 from failgate.audit.handover import read_handovers
 from failgate.audit.signing import SIDECAR_FILE, read_sidecar
 from failgate.backup.archive import BackupDamaged, read_manifest
@@ -19,7 +20,7 @@ from failgate.backup.manifest import CORE, HANDOVERS, Manifest
 from failgate.backup.placing import Placing
 from failgate.backup.present import STAGING, Present, check_folder, keep_under_way, read_present
 from failgate.backup.proof import Proof, RollbackRefused
-from failgate.backup.recording import forget, record_restored
+from failgate.backup.recording import erase_again, forget, record_restored
 from failgate.backup.within import Filling, filling
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.data_folder import hold_data_folder, hold_database_file
@@ -38,13 +39,15 @@ class Terms:
     """What the operator said.
 
     A folder of keys, the passphrase of sealed ones, checkpoints as `(source, note)`, texts of receipts of workspaces
-    that were deleted since, whether the log may go back, whether only to read and prove.
+    that were deleted since, files that list what was erased since, whether the log may go back, whether only to read
+    and prove.
     """
 
     keys: Path | None = None
     passphrase: str | None = None
     against: Sequence[tuple[str, str]] = ()
     receipts: Sequence[str] = ()
+    erasures: Sequence[Path] = ()
     accept_rollback: bool = False
     only_check: bool = False
 
@@ -95,8 +98,7 @@ async def restore_backup(
         staged_database = _staged_database(data_dir, staging, database)
         try:
             _begin_anew(staging, staged_database)
-            stamp = datetime.fromtimestamp(clock.now_us() / MICROSECONDS, UTC).strftime("%Y%m%dT%H%M%SZ")
-            placing = Placing(data_dir, staging / "place", database, staged_database, stamp)
+            placing = Placing.begun(data_dir, staging / "place", database, staged_database, clock.now_us())
             return await _Restoring(config, placing, manifest, terms, clock, tell).run(file)
         except OSError as error:
             raise StorageUnavailable(
@@ -177,6 +179,7 @@ class _Restoring:
         proof.meet_own(read_sidecar(sidecar) or {})
         proof.meet_kept(terms.against)
         present = Present()
+        listed = self._listed()
         if not terms.only_check:
             present = read_present(self._placing.data_dir, self._placing.database, manifest.heads)
         proof.meet_present(present)
@@ -192,6 +195,7 @@ class _Restoring:
             self._tell("verifying the audit log")
             restored.records = await proof.verify(database)
             forgotten = present.gone | self._receipts(proof)
+            forgotten |= {one.id for one in listed if one.kind == "workspace"}
             if terms.only_check:
                 restored.artifacts = len(manifest.objects)
                 return restored
@@ -200,6 +204,9 @@ class _Restoring:
             await record_restored(
                 database, self._clock, manifest, list(proof.behind.values()), keys.state, len(forgotten)
             )
+            erased = await erase_again(database, self._clock, present.erased, listed, self._placing.staging)
+            if erased:
+                restored.warnings.append(f"{erased} addresses of records that were erased since are erased again.")
             sidecar.replace(self._placing.staging / SIDECAR_FILE)
             if came.exists() and HANDOVERS not in keys.kept:
                 came.replace(self._placing.staging / HANDOVERS)
@@ -249,6 +256,11 @@ class _Restoring:
                 )
             found.add(receipt.id)
         return found
+
+    def _listed(self) -> Listed:
+        """Return what the lists of erasures say, those given and the one of the folder. Raises: BadInput."""
+        given = [read_list(path) for path in self._terms.erasures]
+        return merged(*given, read_list(self._placing.data_dir / LIST_FILE, is_optional=True))
 
     async def _fill_store(self, file: Path, database: Database, forgotten: set[str], present: Present) -> None:
         placed = await put_objects(

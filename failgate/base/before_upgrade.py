@@ -18,7 +18,7 @@ async def copy_before_upgrade(
 ) -> Path | None:
     """Copy the database file `path` beside, unless it is new or `steps` is empty; return where it lies.
 
-    It is named by its newest migration and the second, and the newest three are kept.
+    It is named by its newest migration and the second (the next that is free), and the newest three are kept.
 
     Raises: StartRefused (no room): nothing was migrated.
     """
@@ -33,7 +33,9 @@ async def copy_before_upgrade(
     if name is None:
         return None
     folder = data_dir / FOLDER
-    target = folder / f"failgate-{name}-{clock.now_us() // MICROSECONDS}.sqlite"
+    second = clock.now_us() // MICROSECONDS
+    while (target := folder / f"failgate-{name}-{second}.sqlite").exists():  # after another one within the second
+        second += 1
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         copy_to(path, target)

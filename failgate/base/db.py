@@ -101,9 +101,9 @@ class Transaction:
         """
         self._group.later.append((query, _Together(row)))
 
-    def put_off_rows(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Put the statement off for each of `rows`, as `put_off` does for one."""
-        self._group.later.extend([(query, row) for row in rows])
+    def put_off_all(self, statements: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+        """Put off statements with their values, as `put_off` does one."""
+        self._group.later.extend(statements)
 
     def expect_savepoint(self, *, is_due: bool) -> None:
         """Set a savepoint before the next statement, or none from now on."""

@@ -5,6 +5,7 @@ last processor before the line is written, also inside tracebacks and in lines o
 `Authorization` and query strings are not logged at all. What a secret looks like, the rules of redaction say.
 """
 
+import asyncio
 import json
 import logging
 import re
@@ -31,7 +32,7 @@ _MASKED_KEYS = frozenset(
 _OWN_KEYS = frozenset({"level", "timestamp", "room", "logger", "request_id", "_record", "_from_structlog"})
 _FIXED_LINES = frozenset({"request.answered", "letter.sent"})
 _EVENT = re.compile(r"[a-z_]{1,40}(?:\.[a-z_]{1,40})?", re.ASCII)
-_direct: list[TextIO | None] = [None]  # where lines go that need no processor
+_direct: "list[_Lines | None]" = [None]  # where lines go that need no processor
 _NUMBERS = frozenset({int, float, bool, type(None)})
 # Library loggers that repeat what our own lines say, at levels below this one.
 _QUIET = {
@@ -86,16 +87,34 @@ class _Lines:
         self._stream = stream
         self._is_json = log_format == "json"
         self._lost = 0
+        self._waiting: list[str] = []
+        self._lock = threading.RLock()  # a line may be written while one is: by a signal, a destructor
 
     def write(self, line: str) -> None:
-        """Write and flush `line`."""
+        """Write and flush what waits, and `line`."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            if not (waiting or line):  # they went with another line
+                return
+            try:
+                self._stream.write("".join([self._told_of_lost(), *waiting, line]))
+                self._stream.flush()
+            except (OSError, ValueError):  # ValueError: it was closed
+                self._lost += len(waiting) + bool(line)
+            else:
+                self._lost = 0
+
+    def write_soon(self, line: str) -> None:
+        """Write `line` at the end of this turn of the loop, with others; at once where no loop runs."""
         try:
-            self._stream.write(self._told_of_lost() + line)
-            self._stream.flush()
-        except (OSError, ValueError):  # ValueError: it was closed
-            self._lost += 1
-        else:
-            self._lost = 0
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.write(line)
+            return
+        with self._lock:
+            if not self._waiting:
+                loop.call_soon(self.write, "")
+            self._waiting.append(line)
 
     def flush(self) -> None:
         """Do nothing: `write` did."""
@@ -114,7 +133,8 @@ def start_logging(
     log_format: Literal["json", "console"] = "json", *, level: str = "info", stream: TextIO | None = None
 ) -> None:
     """Make structlog and the standard library's loggers write masked lines to `stream` (stderr by default)."""
-    target = cast("TextIO", _Lines(stream or sys.stderr, log_format))
+    lines = _Lines(stream or sys.stderr, log_format)
+    target = cast("TextIO", lines)
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -126,7 +146,7 @@ def start_logging(
     if log_format == "console":
         renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     number = logging.getLevelNamesMapping()[level.upper()]
-    _direct[:] = [target if log_format == "json" and number <= logging.INFO else None]
+    _direct[:] = [lines if log_format == "json" and number <= logging.INFO else None]
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -193,7 +213,7 @@ class FixedLine:
         line = self._first | facts | {"event": self._event, "level": "info", "timestamp": now}
         if (current := request_context.get()) is not None:
             line["request_id"] = current.request_id
-        target.write(_json_line(line, str) + "\n")
+        target.write_soon(_json_line(line, str) + "\n")
 
 
 def _add_request(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

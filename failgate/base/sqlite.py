@@ -21,14 +21,18 @@ from typing import Any, TypeVar, cast
 
 from failgate.base.db import Database, Row
 from failgate.base.errors import DiskFull, StartRefused, StorageUnavailable
+from failgate.base.log import get_logger
 
 T = TypeVar("T")
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 READERS = 3
 INLINE_COMMIT_SECONDS = 0.001  # slower commits leave the event loop's thread
 BUSY_SECONDS = 5.0  # how long the writer waits for another process to leave
-CHECKPOINT_BYTES = 8 * 1024 * 1024  # of write-ahead log, before it is folded into the database
+CHECKPOINT_BYTES = 32 * 1024 * 1024  # of write-ahead log, before it is folded into the database
+CHECKPOINT_COMMITS = 16  # between two looks at how long it is
+CACHE_KIB = 16 * 1024  # of pages, for the connection that writes; it grows as it is used
 MOST_JOINED = 64  # rows of one statement
+_log = get_logger("failgate.database")
 _PLAIN_INSERT = re.compile(r"INSERT INTO \w+ \([^()]*\) VALUES \((?:\?, )*\?\)", re.ASCII)
 
 # Python's module looks for a conversion of each value that is no number and no text, by raising and dropping an error:
@@ -105,10 +109,13 @@ class SqliteWriter:
         self._connection = _connect(path, 0)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
+        self._connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        self._connection.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten; not every SQLite does so
         self._wal = path.with_name(path.name + "-wal")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-commit")
         self.commit_seconds = 0.0
         self._commits = 0
+        self._wal_file: int | None = None
         self._is_poisoned = False
 
     async def begin(self) -> None:
@@ -177,10 +184,35 @@ class SqliteWriter:
         return _drive_inline(verb)
 
     async def between(self) -> None:
-        """Fold a long write-ahead log into the database, in the commit thread."""
+        """Fold a long write-ahead log into the database, in the commit thread.
+
+        Where that fails everything stays in the log, and it is tried again soon; after a failed sync the connection is
+        not trusted again, for the next one may find nothing left to sync.
+        """
         self._commits += 1
-        if self._commits % 64 == 0 and self._wal.stat().st_size > CHECKPOINT_BYTES:
+        if self._commits % CHECKPOINT_COMMITS or not self._is_long():
+            return
+        try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._checkpoint)
+        except sqlite3.OperationalError as error:
+            self._is_poisoned = "I/O" in str(error)
+            _log.warning("checkpoint.failed", reason=str(error))
+
+    def _is_long(self) -> bool:
+        """Return whether the write-ahead log holds `CHECKPOINT_BYTES` that are not of the round before.
+
+        The file keeps its length when the log begins again at its start, so its size says nothing. A frame is of this
+        round when it has the salts of the head. Source: sqlite.org/walformat.html, sections 4.1 and 4.2.
+        """
+        try:
+            if self._wal_file is None:
+                self._wal_file = os.open(self._wal, os.O_RDONLY | os.O_CLOEXEC)  # kept: later there may be none to have
+            head = os.pread(self._wal_file, 24, 0)
+            frame_bytes = 24 + int.from_bytes(head[8:12], "big")
+            place = 32 + CHECKPOINT_BYTES // frame_bytes * frame_bytes
+            return len(head) == 24 and os.pread(self._wal_file, 8, place + 8) == head[16:24]
+        except OSError:
+            return False  # it is looked at again soon
 
     def _checkpoint(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
@@ -189,6 +221,8 @@ class SqliteWriter:
         """Fold the write-ahead log and close."""
         self._thread.shutdown(wait=True)
         self._connection.close()
+        if self._wal_file is not None:
+            os.close(self._wal_file)
 
 
 def _refusal(error: sqlite3.OperationalError) -> Exception:

@@ -3,15 +3,15 @@
 import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import click
 
 from failgate import __version__
 from failgate.audit.moments import moment_us
-from failgate.audit.packing import TAR_END, tar_entry
+from failgate.audit.packing import TAR_END, tar_header, tar_padding
 from failgate.base.errors import BadInput, StorageUnavailable
 from failgate.cli.beside import core_database
 from failgate.cli.server import config_option, data_option, read_config, run_loop
@@ -19,7 +19,6 @@ from failgate.cli.server import config_option, data_option, read_config, run_loo
 if TYPE_CHECKING:
     from failgate.audit.bundle import Head, Period
 
-Put = Callable[[str, bytes], None]
 workspace_option = click.option(
     "--workspace", required=True, metavar="W", help="A workspace's slug, the id of a deleted one, or `system`."
 )
@@ -32,10 +31,20 @@ workspace_option = click.option(
 )
 @click.option("--from", "begin", metavar="TIME", help="Records since then: 2026-11-01 or 2026-11-01T08:00:00Z.")
 @click.option("--to", "end", metavar="TIME", help="Records before then.")
+@click.option(
+    "--bodies", "with_bodies", is_flag=True, help="Take the addresses of records along; nobody erases them there."
+)
 @data_option
 @config_option
 def export(
-    workspace: str, output: Path, begin: str | None, end: str | None, data: Path, config_path: Path | None
+    workspace: str,
+    output: Path,
+    begin: str | None,
+    end: str | None,
+    data: Path,
+    config_path: Path | None,
+    *,
+    with_bodies: bool,
 ) -> None:
     """Write a log, or a period of it, as a bundle that `failgate-verify full` proves."""
     from failgate.audit.bundle import Period
@@ -44,7 +53,7 @@ def export(
     if period.from_us is not None and period.to_us is not None and period.from_us >= period.to_us:
         raise BadInput("--from is not before --to.", hint="--from is included, --to is not any more.")
     must_be_free(output)
-    records = run_loop(_export(workspace, output, period, data, config_path))
+    records = run_loop(_export(workspace, output, period, data, config_path, with_bodies=with_bodies))
     print(f"{records} records of {workspace} in {output}; prove them with: failgate-verify full {output}")
 
 
@@ -63,19 +72,23 @@ def proof(workspace: str, seq: int, output: Path, data: Path, config_path: Path 
     print(f"Record {seq} of {workspace} in {output}; prove it with: failgate-verify inclusion {output}")
 
 
-async def _export(workspace: str, output: Path, period: "Period", data: Path, config_path: Path | None) -> int:
-    from failgate.audit.bundle import files_of, span_of
+async def _export(
+    workspace: str, output: Path, period: "Period", data: Path, config_path: Path | None, *, with_bodies: bool
+) -> int:
+    from failgate.audit.bundle import BODIES, CHECKPOINT, files_of, lines_of_bodies, span_of
     from failgate.base.clock import SystemClock
 
-    async with opened(workspace, data, config_path) as (_, audit, head):
+    async with opened(workspace, data, config_path) as (database, audit, head):
         span = await span_of(audit, head, period)
         made_us = SystemClock().now_us()
         with (
             put_in_place(output) as fresh,
-            _writing(fresh, made_us // 1_000_000, is_tar=output.suffix == ".tar") as put,
+            writing(fresh, made_us // 1_000_000, is_tar=output.suffix == ".tar") as bundle,
         ):
             async for name, content in files_of(audit, head, period, tool=f"failgate {__version__}", made_us=made_us):
-                put(name, content)
+                await bundle.put(name, one_piece(content))
+                if with_bodies and name == CHECKPOINT:  # before the records: a file that is cut off says so
+                    await bundle.put(BODIES, lines_of_bodies(database, audit, head, period))
         return span.last - span.first + 1
 
 
@@ -140,19 +153,60 @@ def put_in_place(output: Path) -> Iterator[Path]:
                 fresh.unlink(missing_ok=True)
 
 
+class Bundle(Protocol):
+    """Where a bundle is written."""
+
+    async def put(self, name: str, pieces: AsyncIterator[bytes]) -> None:
+        """Write one file of it, a piece at a time. Raises: OSError."""
+        ...
+
+
+class _Folder:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def put(self, name: str, pieces: AsyncIterator[bytes]) -> None:
+        path = self._path / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _created(path) as file:
+            async for piece in pieces:
+                file.write(piece)
+
+
+class _Archive:
+    def __init__(self, file: IO[bytes], made_at: int) -> None:
+        self._file = file
+        self._made_at = made_at
+
+    async def put(self, name: str, pieces: AsyncIterator[bytes]) -> None:
+        file = self._file
+        begin = file.tell()
+        file.write(tar_header(name, 0, self._made_at))
+        size = 0
+        async for piece in pieces:
+            size += len(piece)
+            file.write(piece)
+        file.write(tar_padding(size))
+        end = file.tell()
+        file.seek(begin)
+        file.write(tar_header(name, size, self._made_at))  # how much it is, is known only now
+        file.seek(end)
+
+
+async def one_piece(content: bytes) -> AsyncIterator[bytes]:
+    """Yield `content` at once."""
+    yield content
+
+
 @contextlib.contextmanager
-def _writing(fresh: Path, made_at: int, *, is_tar: bool) -> Iterator[Put]:
-    """Give what writes one file of a bundle, into a folder or a tar archive; all of it is durable at the end."""
+def writing(fresh: Path, made_at: int, *, is_tar: bool) -> Iterator[Bundle]:
+    """Give what writes the files of a bundle, into a folder or a tar archive; all of it is durable at the end."""
     if not is_tar:
         fresh.mkdir(mode=0o700)
-        yield lambda name, content: write_new(fresh / name, content)
+        yield _Folder(fresh)
         return
     with _created(fresh) as file:
-
-        def put(name: str, content: bytes) -> None:
-            file.write(tar_entry(name, content, made_at))
-
-        yield put
+        yield _Archive(file, made_at)
         file.write(TAR_END)
 
 

@@ -125,6 +125,7 @@ def _warnings(config: Config, manifest: "Manifest") -> list[str]:
 @click.option("--passphrase", type=_file, help="File whose first line opens the keys in the backup (- is stdin).")
 @click.option("--against", type=_file, multiple=True, help="A checkpoint that was kept elsewhere; may be given again.")
 @click.option("--receipt", "receipts", type=_file, multiple=True, help="The receipt of a workspace deleted since.")
+@click.option("--erasures", type=_file, multiple=True, help="A copy of audit.erasures.json; may be given again.")
 @click.option("--accept-rollback", is_flag=True, help="Restore although the audit log goes back; that is recorded.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was restored as a JSON object.")
 @data_option
@@ -135,6 +136,7 @@ def restore(
     passphrase: Path | None,
     against: tuple[Path, ...],
     receipts: tuple[Path, ...],
+    erasures: tuple[Path, ...],
     data: Path,
     config_path: Path | None,
     *,
@@ -152,6 +154,7 @@ def restore(
         passphrase=_passphrase(passphrase),
         against=[(str(path), _text(path)) for path in against],
         receipts=[_text(path) for path in receipts],
+        erasures=erasures,
         accept_rollback=accept_rollback,
         only_check=only_check,
     )

@@ -20,6 +20,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "capture": ("failgate.cli.capture:capture", "Run a command; when it fails, keep a redacted report here."),
     "report": ("failgate.cli.reports:report", "Reports: list, show, review, upload, replay, delete."),
     "redact": ("failgate.cli.redaction:redact", "Print text with its secrets replaced."),
+    "agent": ("failgate.cli.agents:agent", "End to end: this machine's key, its pin, what it believes."),
+    "review": ("failgate.cli.review:review", "Decide on sealed commands with keys held on this machine."),
     "hook": ("failgate.cli.gate:hook", "Answer one hook event of claude-code or codex."),
     "mcp": ("failgate.cli.mcp:mcp", "Serve the gate's tools to a program that speaks MCP."),
     "sealed": ("failgate.cli.sealed:sealed", "Verdicts on test vectors of sealed commands and signed decisions."),

@@ -49,12 +49,14 @@ def policy() -> None:
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
 def explain(argv: tuple[str, ...], names: tuple[str, ...], is_json: bool) -> None:
     """Say which policy would decide what about ARGV and why; nothing is submitted."""
+    from failgate.client.asking import must_be_clear
     from failgate.client.command import build_call, close_call
     from failgate.client.http import Api
     from failgate.client.messages import inert
     from failgate.client.settings import load_settings
 
     settings = load_settings(os.environ)
+    must_be_clear(settings.folder)
     call = build_call(argv, os.environ, (*settings.env, *names))
     close_call(call)
     with Api(settings) as api:

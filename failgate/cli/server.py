@@ -20,6 +20,7 @@ from failgate.config.errors import ConfigRefused
 if TYPE_CHECKING:
     from failgate.administration.administration import Administration
     from failgate.config.model import Config
+    from failgate.loader.slots import OpenedPlugins
     from failgate.roster import Services
 
 DEFAULT_DATA = Path("failgate-data")
@@ -175,10 +176,22 @@ def check(config_path: Path | None, data: Path) -> None:
     async def walk() -> list[str]:
         with tempfile.TemporaryDirectory(prefix="failgate-check-") as folder:
             async with open_plugins_only(config, Path(folder)) as plugins:
+                _check_pages(plugins)
+                for name, sentence in plugins.advice:
+                    print(f"failgate: warning: plugins.{name}: {sentence}", file=sys.stderr)
                 return [str(opened.identity) for opened in plugins.plugins]
 
     names = run_loop(walk())
     print(f"failgate: the configuration is good; plugins: {', '.join(names)}; data folder: {data}")
+
+
+def _check_pages(plugins: "OpenedPlugins") -> None:
+    """Check that the doors of plugins stand where no others do. Raises: StartRefused."""
+    if any(opened.provides.pages is not None for opened in plugins.plugins):
+        from failgate.web.pages.brought import doors_of
+        from failgate.web.routes import DOORS
+
+        doors_of(plugins, DOORS)
 
 
 def _check_certificates(config: "Config") -> None:

@@ -58,10 +58,23 @@ def _stop(number: int, _frame: object) -> NoReturn:
     raise Stopped(number)
 
 
+def must_be_clear(folder: str) -> None:
+    """Return where commands may be asked in the clear by the files in `folder`.
+
+    Raises: Unverified (it is pinned to a sealed workspace), NotConfigured (its file of pins is damaged).
+    """
+    if os.path.lexists(f"{folder}/sealed.json"):  # the name in `pins`, which is slow to load
+        from failgate.client.pins import refuse_clear
+
+        refuse_clear(folder)
+
+
 class Asking:
     """One request from its submission to its use. `command` and `digest` are what is asked for."""
 
     def __init__(self, api: Api, messages: Messages, command: Mapping[str, Any], digest: str) -> None:
+        """Ask by `api`. Raises: Unverified (this machine is pinned to a sealed workspace), NotConfigured."""
+        must_be_clear(api.settings.folder)
         self._api = api
         self._messages = messages
         self._command = command

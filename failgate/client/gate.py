@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, Self
 
 from failgate.base.errors import FailgateError
 from failgate.client.approval import Approval
+from failgate.client.asking import must_be_clear
 from failgate.client.command import build_call, close_call
 from failgate.client.gated import Finished, Gated
 from failgate.client.http import Api
@@ -75,6 +76,7 @@ class Gate:
         """
         call = build_call(argv, self._environment, self._settings.env, None if cwd is None else os.fspath(cwd))
         close_call(call)
+        must_be_clear(self._settings.folder)
         with Api(self._settings) as api:
             answer = api.call("POST", f"{api.workspace()}/policy/explain", {"command": call.command}).content
         findings = tuple(

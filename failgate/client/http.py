@@ -60,7 +60,7 @@ class Api:
                 f"{self.address} is plain HTTP, which shows no client certificate.", hint="Use https, or a token."
             )
         self._tls = settings.tls
-        self._settings = settings
+        self.settings = settings
         self._token = None if is_anonymous else settings.token
         self._login = None if is_anonymous else settings.login
         self._workspace = settings.workspace
@@ -148,7 +148,7 @@ class Api:
         from failgate.client.login import renewed
 
         assert self._login is not None
-        self._login = renewed(self._settings, self._login)
+        self._login = renewed(self.settings, self._login)
         self._token = self._login.access_token
 
     def _call(

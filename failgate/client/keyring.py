@@ -59,7 +59,7 @@ def stored_token(folder: str, url: str) -> str | None:
     Raises: NotConfigured (others may read the file, it belongs to somebody else, or it is no token).
     """
     path = os.path.join(folder, TOKEN_FILE)
-    text = _read_private(path, "token file")
+    text = read_private(path, "token file")
     if text is None:
         return None
     token, _, address = text.decode("ascii", "replace").strip().partition("\n")
@@ -97,7 +97,7 @@ def forget_login(folder: str, url: str) -> StoredLogin | None:
 
 def _logins(folder: str) -> dict[str, StoredLogin]:
     path = os.path.join(folder, LOGINS_FILE)
-    text = _read_private(path, "file of logins")
+    text = read_private(path, "file of logins")
     if text is None:
         return {}
     try:
@@ -132,7 +132,11 @@ def _write_logins(folder: str, logins: dict[str, StoredLogin]) -> None:
     write_private(folder, LOGINS_FILE, json.dumps(kept, indent=1).encode() + b"\n")
 
 
-def _read_private(path: str, what: str) -> bytes | None:
+def read_private(path: str, what: str, most: int = _LONGEST_FILE) -> bytes | None:
+    """Return what the file at `path` holds, up to `most` bytes; None when there is none.
+
+    Raises: NotConfigured (others may read it, it belongs to somebody else, it is larger).
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -150,7 +154,10 @@ def _read_private(path: str, what: str) -> bytes | None:
                 f"The {what} {path} has mode {stat.S_IMODE(facts.st_mode):04o}; others can read it.",
                 hint=f"Revoke what it holds if others use this machine, then: chmod 600 {path}",
             )
-        return os.read(descriptor, _LONGEST_FILE)
+        if facts.st_size > most:
+            raise NotConfigured(f"The {what} {path} is larger than {most} bytes.", hint="It is none of ours.")
+        with os.fdopen(os.dup(descriptor), "rb") as stream:
+            return stream.read(most)
     finally:
         os.close(descriptor)
 

@@ -56,7 +56,15 @@ def main(arguments: Sequence[str]) -> int:
         if options.message_fd is not None:
             _keep_from_command(options.message_fd)
         messages = Messages(is_json=options.is_json, descriptor=options.message_fd)
-        return _Run(options, load_settings(os.environ), messages).carry_out()
+        settings = load_settings(os.environ)
+        if os.path.lexists(f"{settings.folder}/sealed.json"):
+            from failgate.client.pins import is_pinned
+
+            if is_pinned(settings.folder):
+                from failgate.client.sealed_run import run_sealed
+
+                return run_sealed(options, settings, messages)
+        return _Run(options, settings, messages).carry_out()
     except BadInput as error:
         messages.say("usage", inert(str(error)))
         return USAGE

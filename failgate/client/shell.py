@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from failgate.base.errors import BadInput
+from failgate.client.asking import must_be_clear
 from failgate.client.command import allowed_environment
 from failgate.client.exits import NotConfigured, Unreachable
 from failgate.client.gatekeeper import Gatekeeper
@@ -46,6 +47,7 @@ def run_shell(title: str | None = None) -> int:
     if size is None or not os.isatty(0) or screen_for("terminal") is None:
         raise BadInput("failgate shell needs a terminal.", hint="For one command: failgate run -- CMD")
     settings = load_settings(os.environ)
+    must_be_clear(settings.folder)
     shell = os.path.realpath(SHELL)  # the path that the kernel is told
     if not Path(shell).is_file():
         raise NotConfigured(f"There is no {SHELL}.", hint="Install bash.")

@@ -15,11 +15,15 @@ InstanceName = Annotated[str, msgspec.Meta(pattern=INSTANCE_PATTERN, max_length=
 
 
 class ExportFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[audit.filters.NAME]`: which records the exporter NAME gets; what is left out moves its cursor all the same."""
+    """`[audit.filters.NAME]`: which records the exporter NAME gets, and whether with personal data (`bodies`).
+
+    What is left out moves its cursor all the same.
+    """
 
     acts: tuple[str, ...] = ("*",)
     without: tuple[str, ...] = ()
     logs: tuple[Annotated[str, Fits(check_exported_log)], ...] = ("*",)
+    bodies: bool = False
 
 
 class WitnessTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,6 +51,7 @@ class AuditTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     require_witness_within: Annotated[Duration, Between("1s", "30d")] | None = None
     origin: Annotated[str, Fits(check_log_origin)] | None = None
     signer: SignerTable | None = None
+    keep_addresses: Annotated[Duration, Between("1d", "3650d")] | None = None
 
     @property
     def effective_quorum(self) -> int:

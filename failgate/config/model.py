@@ -227,6 +227,7 @@ class GateSection(Section, frozen=True):
     """
 
     policies: tuple[InstanceName, ...] = ("allowlist", "quorum")
+    relay: InstanceName | None = None
     default_ttl: Annotated[Duration, Between("1s", "24h")] = Duration("60s")
     max_ttl: Annotated[Duration, Between("1s", "24h")] = Duration("24h")
     use_within: Annotated[Duration, Between("1s", "24h")] = Duration("60s")
@@ -311,7 +312,7 @@ class Reference:
     """A place that names an instance: the slot it must provide, the setting, the path of the name."""
 
     instance: str
-    slot: Literal["artifact_store", "approval_policy", "report_formats", "audit_exporter", "notifier"]
+    slot: Literal["artifact_store", "approval_policy", "report_formats", "audit_exporter", "notifier", "relay"]
     setting: str
     path: tuple[str | int, ...]
 
@@ -330,6 +331,8 @@ def references_of(
         ("notifier", "notify", "notifiers", notify.notifiers),
     )
     found = [Reference(artifacts.store, "artifact_store", "[artifacts] store", ("artifacts", "store"))]
+    if gate.relay is not None:
+        found.append(Reference(gate.relay, "relay", "[gate] relay", ("gate", "relay")))
     for slot, section, key, names in lists:
         found += [
             Reference(name, slot, f"[{section}] {key}", (section, key, place)) for place, name in enumerate(names)

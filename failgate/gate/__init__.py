@@ -1,5 +1,5 @@
 """The gate: command requests, policies, votes, verdicts.
 
-What is right stands in pure modules (`command`, `rendering`, `lifecycle`, `policy`, `journal`); `gate.py` does things
-in order, with a module for each kind of verb.
+What is right stands in pure modules (`command`, `lifecycle`, `policy`, `journal`, the room `matching`); `gate.py` does
+things in order, with a module for each kind of verb.
 """

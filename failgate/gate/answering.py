@@ -7,9 +7,9 @@ import msgspec
 
 from failgate.base.db import Database
 from failgate.base.errors import Unprocessable
-from failgate.gate.calls import call_of
 from failgate.gate.command import stored_command
-from failgate.gate.matching import matcher_of
+from failgate.matching.calls import call_of
+from failgate.matching.matcher import matcher_of
 from failgate.wire.gate import Rule
 
 LOOKED_AT: Final = 200  # newest requests of the program

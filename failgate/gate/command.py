@@ -216,18 +216,25 @@ def _check_places(command: Command) -> None:
         _check_sha256("exe.sha256", command.exe.sha256)
         if command.exe.interpreter_sha256 is not None:
             _check_sha256("exe.interpreter_sha256", command.exe.interpreter_sha256)
-    _check_files(command)
+    if command.programs or command.script is not None:
+        _check_files(command)
     if command.stdin_sha256 is not None:
         _check_sha256("stdin_sha256", command.stdin_sha256)
     _check_identity(command)
 
 
 def _check_identity(command: Command) -> None:
-    for name, number in (("uid", command.uid), ("gid", command.gid)):
-        if number is not None and not 0 <= number < 2**32:
-            raise Unprocessable(f"{name} is {number}, which is no id.", hint="Send the numeric id.")
+    if command.uid is not None:
+        _check_number("uid", command.uid)
+    if command.gid is not None:
+        _check_number("gid", command.gid)
     if command.umask is not None and not _UMASK.fullmatch(command.umask):
         raise Unprocessable("umask is not four octal digits.", hint="Send it as 0022.")
+
+
+def _check_number(name: str, number: int) -> None:
+    if not 0 <= number < 2**32:
+        raise Unprocessable(f"{name} is {number}, which is no id.", hint="Send the numeric id.")
 
 
 def _told_files(command: Command) -> Iterator[tuple[str, FoundProgram]]:

@@ -297,7 +297,8 @@ class Deciding:
         except life.IllegalTransition as error:
             if self._parts.time.now_us() >= stored.expires_us:
                 raise Overdue from error
-            raise conflict(error.state or stored.state) from error
+            words = f"The vote does not count: {error}."
+            raise Conflict(words, hint="Let another reviewer decide.", state=stored.state) from error
 
     async def cancel(self, principal: Principal, workspace_id: str, command_id: str, write: Write) -> Stored:
         """Withdraw a pending request; only who asked, or the account that answers for them, may.

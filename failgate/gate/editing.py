@@ -24,10 +24,10 @@ from failgate.gate.likeness import alike_of, changes_between, program_of
 from failgate.gate.pace import TooOften, TooSoon
 from failgate.gate.parts import Parts, Write, conflict, foreign_digest
 from failgate.gate.policy import combine_for_people
-from failgate.gate.rendering import render, warnings
-from failgate.gate.stored import INSERT, Stored, load, not_found, request_of, risk_of, state_at, values_of
+from failgate.gate.stored import Stored, insert_of, load, not_found, request_of, risk_of, state_at
 from failgate.gate.submitting import Asker, Submitting
 from failgate.gate.terms import Terms, joined, people_needed, stored_terms, terms_digest, terms_text, words_of
+from failgate.matching.rendering import render, warnings
 from failgate.wire.edits import Edit, EditTrial, EditWish
 from failgate.wire.gate import EditedAs, Vote
 
@@ -108,8 +108,7 @@ class Editing:
         async def replaced(tx: Transaction) -> Stored:
             asked = await self._deciding.cast(tx, workspace_id, command_id, denial)
             if asked.state != "denied":
-                _check_one_ends_it(asked, principal.account_id)
-                raise conflict(asked.state)
+                raise _takes_more(request_of(asked).deny_after)
             kept = replace(_row(asked, edited, concluded, terms, made.id), policy=policy, policy_snapshot=snapshot)
             await self._keep(tx, asked, kept, need, approval)
             return await self._deciding.cast(tx, workspace_id, made.id, approval)
@@ -141,7 +140,8 @@ class Editing:
         kept = replace(kept, created_us=now_us, expires_us=request.expires_us, need=request.need)
         facts: dict[str, JSON] = {"edits": asked.id, "edits_digest": asked.digest}
         await self._parts.append(tx, kept, event, ballot.actor, facts)
-        await tx.execute(INSERT, *values_of(kept))
+        statement, values = insert_of(kept)
+        await tx.execute(statement, *values)
         await tx.execute(_SAME_RUN, kept.id, asked.id)
         self._parts.tell(tx, kept, "created")
 
@@ -180,10 +180,14 @@ def _check_one_ends_it(stored: Stored, account_id: str | None) -> None:
     """Accept a request that a denial of this account ends. Raises: Unprocessable."""
     request = request_of(stored)
     if request.deny_after - len(set(request.denials) - {account_id}) > 1:
-        raise Unprocessable(
-            f"{request.deny_after} denials end this request: one reviewer does not put another in its place.",
-            hint="Deny it or request changes.",
-        )
+        raise _takes_more(request.deny_after)
+
+
+def _takes_more(denials: int) -> Unprocessable:
+    return Unprocessable(
+        f"{denials} denials end this request: one reviewer does not put another in its place.",
+        hint="Deny it or request changes.",
+    )
 
 
 def _row(asked: Stored, edited: ParsedCommand, concluded: Conclusion, terms: Terms, made_id: str) -> Stored:

@@ -10,12 +10,12 @@ from typing import Final, Literal
 import msgspec
 
 from failgate.base.errors import Unprocessable
-from failgate.gate.calls import call_of
 from failgate.gate.command import stored_command
-from failgate.gate.matching import check_rule, matcher_of
-from failgate.gate.programs import is_configuring, is_injecting, refused_variable
 from failgate.gate.stored import Stored
 from failgate.gate.terms import stored_terms
+from failgate.matching.calls import call_of
+from failgate.matching.matcher import check_rule, matcher_of
+from failgate.matching.programs import is_configuring, is_injecting, refused_variable
 from failgate.wire.gate import Argument, Command, Rule, RuleExecutable, RuleScope
 
 MAX_SECONDS: Final = 30 * 86_400

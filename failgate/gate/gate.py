@@ -34,7 +34,7 @@ from failgate.gate.ladder import Silence, silences
 from failgate.gate.likeness import program_of
 from failgate.gate.muting import Muting
 from failgate.gate.observing import Observing
-from failgate.gate.parts import Asked, GateLimits, Parts, Write
+from failgate.gate.parts import Asked, GateLimits, Parts, RefuseClear, Write
 from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.gate.queue import Queue
 from failgate.gate.recovery import Rebuilt, rebuild
@@ -71,8 +71,11 @@ class Gate:
         known_rules: KnownRules | None = None,
         asked: Asked | None = None,
         told: Told | None = None,
+        refuse_clear: RefuseClear | None = None,
     ) -> None:
         """Be ready for `rebuild`. `policies` are asked in their order; without any, every command is denied.
+
+        `refuse_clear` raises where a workspace takes no command in the clear.
 
         `known_rules` says in which workspaces nothing passes without people, for the rulebook lacks a rule.
         """
@@ -96,6 +99,7 @@ class Gate:
             FirstAnswers(db, self._time.now_us),
             Familiar(db),
             asked,
+            refuse_clear,
             self.observing,
         )
         self._submitting = Submitting(self._parts)
@@ -103,7 +107,7 @@ class Gate:
         self._editing = Editing(self._parts, self._submitting, self._deciding)
         self._using = Using(self._parts)
         self.muting = Muting(self._parts, self._deciding)
-        self.glass = BreakingGlass(self._parts, told)
+        self.glass = BreakingGlass(self._parts, self._deciding, told)
         self._timer = Background("gate-timer", self._step)
 
     async def rebuild(self) -> Rebuilt:

@@ -27,6 +27,7 @@ from failgate.base.log import get_logger
 from failgate.gate import lifecycle as life
 from failgate.gate.challenge import check_challenge
 from failgate.gate.command import check_text
+from failgate.gate.deciding import Contradicted, Deciding
 from failgate.gate.evidence import NoEvidence, proven_in
 from failgate.gate.journal import COMMAND
 from failgate.gate.parts import Overdue, Parts, conflict, foreign_digest
@@ -84,9 +85,10 @@ class Broken(msgspec.Struct, frozen=True):
 class BreakingGlass:
     """Lets requests run without their quorum, and takes the reviews."""
 
-    def __init__(self, parts: Parts, told: Told | None = None) -> None:
-        """Work with `parts`; what happens is told by `told`."""
+    def __init__(self, parts: Parts, deciding: Deciding, told: Told | None = None) -> None:
+        """Work with `parts`; `deciding` puts apart what differs from its records; what happens is told by `told`."""
         self._parts = parts
+        self._deciding = deciding
         self._told = told
 
     async def break_glass(
@@ -96,7 +98,8 @@ class BreakingGlass:
 
         Raises: NotFound, Forbidden (no person, the requester or their agent's owner, the policies let nobody or not
         this person), StepUpRequired and Unprocessable (the factor, the host's name, the reason), Conflict (foreign
-        digest, decided already, somebody denied it, a review is open, the clock went back).
+        digest, decided already, somebody denied it, a review is open, the clock went back; its row differs from its
+        records, and it is quarantined).
         """
 
         async def verb(tx: Transaction) -> Stored:
@@ -131,8 +134,7 @@ class BreakingGlass:
         try:
             request = await proven_in(self._parts.audit, tx, stored)
         except NoEvidence as error:
-            _log.error("command.contradicted", command=stored.id, fault=str(error))  # no traceback
-            raise conflict("quarantined") from error
+            raise Contradicted(stored, str(error)) from error
         now_us = self._parts.time.now_us()
         use_by_us = now_us + self._parts.use_within_us(stored_terms(stored.terms))
         event = life.GlassBroken(account_id, stored.digest, now_us, use_by_us)
@@ -192,7 +194,9 @@ class BreakingGlass:
             appended = await self._parts.append(tx, stored, event, actor)
             try:
                 request = life.apply(request_of(stored), event)
-            except life.IllegalTransition as error:
+            except (
+                life.IllegalTransition
+            ) as error:  # pragma: no cover: what it forbids was refused above, before the record
                 raise Conflict(f"It is not reviewed: {error}.", state=stored.state) from error
             values = (wish.verdict, account_id, principal.label, words, appended.ts_us)
             if await tx.execute(_REVIEW, *values, stored.id) != 1 or (
@@ -214,6 +218,9 @@ class BreakingGlass:
             return await self._parts.answers.once(key, CommandView, shown)
         except Overdue:
             raise conflict("expired") from None
+        except Contradicted as error:
+            await self._deciding.quarantine(error.stored, str(error))
+            raise conflict("quarantined") from error
 
     async def listed(self, workspace_id: str) -> list[Broken]:
         """Return what waits for its review, then the newest that was reviewed; at most 100."""

@@ -13,7 +13,7 @@ from failgate.base.together import Answered, Together, settled
 from failgate.gate.feed import Happened
 from failgate.gate.parts import Parts
 from failgate.gate.runs import note_origin
-from failgate.gate.stored import INSERT, Stored, values_of
+from failgate.gate.stored import Stored, insert_of
 from failgate.wire.gate import Origin
 
 
@@ -60,7 +60,7 @@ class Keeping:
             observed and parts.observing is not None
         ):  # after its record: whoever ends it meanwhile waits for us, or we see it
             await parts.observing.must_hold(tx, observed, appended.ts_us)
-        tx.put_off_rows(INSERT, [values_of(one.stored) for one in judged])
+        tx.put_off_all([insert_of(one.stored) for one in judged])
         muted = [one.mute_id for one in judged if one.mute_id is not None]
         if muted:
             await parts.mutes.count(tx, workspace_id, muted)

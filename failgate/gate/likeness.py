@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from typing import Final, Literal
 
 from failgate.base.canonical import digest_of
-from failgate.gate.programs import name_of
+from failgate.matching.programs import name_of
 from failgate.wire.gate import Command, FoundProgram
 from failgate.wire.history import CommandChange
 

@@ -11,6 +11,7 @@ from failgate.base.clock import MICROSECONDS
 from failgate.base.db import Database, Transaction
 from failgate.base.errors import Conflict
 from failgate.base.idempotency import FirstAnswers
+from failgate.config.model import Config
 from failgate.gate import lifecycle as life
 from failgate.gate.command import MAX_ARGV_BYTES
 from failgate.gate.electorate import Electorate
@@ -35,6 +36,9 @@ Write = Callable[[Callable[[Transaction], Awaitable[Stored]]], Awaitable[Stored]
 
 Asked = Callable[[Transaction, str, int], Awaitable[None]]
 """`(tx, workspace_id, number)`: so many commands are asked for: counts them, or refuses when it may ask for fewer."""
+
+RefuseClear = Callable[[str], Awaitable[None]]
+"""Raises Conflict where the workspace takes no command in the clear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,23 @@ class GateLimits:
     approved_each: int = 0
 
 
+def limits_of(config: Config) -> GateLimits:
+    """Return the limits that the config sets."""
+    gate = config.gate
+    return GateLimits(
+        default_ttl_seconds=round(gate.default_ttl.seconds),
+        max_ttl_seconds=round(gate.max_ttl.seconds),
+        use_within_seconds=round(gate.use_within.seconds),
+        argv_bytes=config.limits.argv.bytes,
+        max_pending_each=gate.waiting_per_agent,
+        read_us=gate.read_for.us,
+        at_once=gate.approve_at_once,
+        asked_each=gate.asked_per_agent,
+        approved_each=gate.approved_per_reviewer if gate.read_for.us else 0,
+        allow_observing=gate.allow_observing,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The gate's parts, made once by `Gate`."""
@@ -81,6 +102,7 @@ class Parts:
     answers: FirstAnswers
     familiar: Familiar
     asked: Asked | None = None
+    refuse_clear: RefuseClear | None = None
     observing: Observing | None = None
     pace: Pace = field(init=False)
     mutes: Mutes = field(init=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from failgate.gate.rendering import render
+from failgate.matching.rendering import render
 from failgate.wire.gate import Argument, Rule, RuleView
 
 _OPEN, _CLOSE = "\N{LEFT SINGLE QUOTATION MARK}", "\N{RIGHT SINGLE QUOTATION MARK}"

@@ -23,10 +23,10 @@ from failgate.base.ids import is_id, new_id
 from failgate.base.log import get_logger
 from failgate.gate.command import check_argv, check_text
 from failgate.gate.known_rules import KnownRules
-from failgate.gate.matching import check_rule
 from failgate.gate.policy import Rulebook, rule_digest
 from failgate.gate.starter import starter_rules
 from failgate.gate.stored import MAX_PAGE
+from failgate.matching.matcher import check_rule
 from failgate.wire.gate import Rule, RulePage, RuleView
 
 RULE: Final = "rule"

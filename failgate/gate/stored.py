@@ -14,9 +14,9 @@ from failgate.base.errors import NotFound
 from failgate.gate import lifecycle as life
 from failgate.gate.command import stored_command
 from failgate.gate.judging import stored_findings
-from failgate.gate.rendering import render, warnings
 from failgate.gate.terms import Terms, stored_terms, terms_digest, words_of
-from failgate.gate.unlooked import unlooked
+from failgate.matching.rendering import render, warnings
+from failgate.matching.unlooked import unlooked
 from failgate.wire.gate import Command, CommandView, EditedAs, Finding, Outcome, Risk, State, Verdict, VoteView
 from failgate.wire.observing import Observation
 
@@ -92,9 +92,9 @@ COLUMNS = tuple(name for name in Stored.__struct_fields__ if name != "votes")
 LATER = frozenset(
     {"consumed_us", "finished_us", "exit_code", "duration_ms", "signal", "report_id"}
     | {"wants_changes", "broken_by", "glass", "edited"}
-)  # what no request has when it is asked for: left out of `INSERT`, for each value costs
+)  # what no request has when it is asked for: left out of what inserts it, for each value costs
 _FIRST = [name for name in COLUMNS if name not in LATER]
-INSERT = (
+_INSERT = (
     f"INSERT INTO gate_command ({', '.join(_FIRST)}) VALUES ({', '.join(f'${n}' for n in range(1, len(_FIRST) + 1))})"
 )
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM gate_command"
@@ -108,11 +108,23 @@ _SELECT_VOTES = (
 
 
 _first = itemgetter(*(place for place, name in enumerate(COLUMNS) if name not in LATER))
+# What nothing is said of where a rule lets a command pass: left out too, in the rows of all that go together.
+SELDOM = ("reason", "note", "terms", "alike", "program", "observed", "observing_id", "edits")
+_PLAIN = [name for name in _FIRST if name not in SELDOM]
+_INSERT_PLAIN = (
+    f"INSERT INTO gate_command ({', '.join(_PLAIN)}) VALUES ({', '.join(f'${n}' for n in range(1, len(_PLAIN) + 1))})"
+)
+_plain = itemgetter(*(COLUMNS.index(name) for name in _PLAIN))
+_seldom = itemgetter(*(COLUMNS.index(name) for name in SELDOM))
+_NOTHING = (None,) * len(SELDOM)
 
 
-def values_of(stored: Stored) -> tuple[Any, ...]:
-    """Return the values of `INSERT`."""
-    return cast("tuple[Any, ...]", _first(msgspec.structs.astuple(stored)))
+def insert_of(stored: Stored) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that keeps `stored`, and its values."""
+    values = msgspec.structs.astuple(stored)
+    if _seldom(values) == _NOTHING:
+        return _INSERT_PLAIN, cast("tuple[Any, ...]", _plain(values))
+    return _INSERT, cast("tuple[Any, ...]", _first(values))
 
 
 async def with_votes(source: Database | Transaction, rows: Sequence[Row]) -> list[Stored]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from failgate.access.principal import Principal
-from failgate.audit.record import Actor
+from failgate.audit.record import Act, Actor, Event
 from failgate.base.canonical import JSON
 from failgate.base.clock import MICROSECONDS
 from failgate.base.db import Transaction
@@ -149,7 +149,7 @@ class Submitting:
         decision = concluded.combined.decision
         period = self._observing(asking, decision) if mute is None else None
         if decision == "ask" and period is None:
-            self._admit(asking)
+            await self._admit(asking)
         now_us = self._parts.time.now_us()
         terms = _terms_of(asking.principal, concluded.combined)
         if period is None:
@@ -168,17 +168,26 @@ class Submitting:
         mute_id = None if mute is None else mute.id
         return Judged(stored, record, happened, request_context.get(), asking.origin, mute_id)
 
-    def _admit(self, asking: _Asking) -> None:
-        """Let one more request wait for people. Raises: TooManyRequests."""
-        parts = self._parts
+    async def _admit(self, asking: _Asking) -> None:
+        """Let one more request wait for people. Raises: TooManyRequests, on record once a minute for each asker."""
+        parts, now_us = self._parts, self._parts.time.now_us()
         parts.queue.admit(asking.asker.id, len(asking.parsed.body))
-        wait_seconds = parts.asks.take(asking.asker.id, parts.time.now_us())
+        wait_seconds = parts.asks.take(asking.asker.id, now_us)
         if wait_seconds:
+            if parts.asks.is_news(asking.asker.id, now_us):
+                await self._tell_rush(asking)
             raise TooManyRequests(
                 f"You asked people for {parts.asks.per_minute} commands within a minute.",
                 retry_after_seconds=wait_seconds,
                 hint="Ask more slowly; what rules let pass is not counted.",
             )
+
+    async def _tell_rush(self, asking: _Asking) -> None:
+        kind = "account" if asking.asker.agent_id is None else "agent"
+        facts: dict[str, JSON] = {"reason": "too often", "per_minute": self._parts.asks.per_minute}
+        actor = Actor.of(asking.principal)
+        event = Event(Act.ASKING_REFUSED, asking.workspace_id, kind, asking.asker.id, actor, facts, out="deny")
+        await self._parts.audit.record(event)
 
     def _mute(self, workspace_id: str, asker: Asker, command: Command, combined: Combined) -> Mute | None:
         return self._parts.mutes.answering(workspace_id, asker.id, command, combined)
@@ -225,7 +234,12 @@ class Submitting:
         return min(wish, self._parts.limits.max_ttl_seconds) * MICROSECONDS
 
     async def ask_policies(self, command: Command, asker: Asker, workspace_id: str) -> list[tuple[str, Finding]]:
-        """Return what the policies say of `command` when `asker` asks for it; no use of a rule is counted."""
+        """Return what the policies say of `command` when `asker` asks for it; no use of a rule is counted.
+
+        Raises: Conflict in a sealed workspace: no policy, and so nobody else, is shown what stood in the clear.
+        """
+        if self._parts.refuse_clear is not None:
+            await self._parts.refuse_clear(workspace_id)
         context = CommandContext(
             workspace_id,
             asker.agent_id,

@@ -17,12 +17,12 @@ import msgspec
 from failgate.base.clock import MICROSECONDS
 from failgate.base.db import Database
 from failgate.base.errors import FailgateError
-from failgate.gate.calls import Call, call_of
 from failgate.gate.command import stored_command
 from failgate.gate.further import Position, Wish, rule_for
-from failgate.gate.matching import matcher_of
-from failgate.gate.paths import leads_under
 from failgate.gate.stored import SELECT, Stored
+from failgate.matching.calls import Call, call_of
+from failgate.matching.matcher import matcher_of
+from failgate.matching.paths import leads_under
 
 WEEK_SECONDS: Final = 7 * 86_400
 MOST_RULES: Final = 3

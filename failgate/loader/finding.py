@@ -19,8 +19,9 @@ from failgate.plugin import API_VERSION, ENTRY_POINT_GROUP, Plugin
 from failgate.redaction import without_secrets
 
 FIRST_PARTY = (
-    "allowlist", "capture", "filesystem", "http-policy", "jsonl", "junit", "kafka", "mail", "nats", "objectstore",
-    "otlp", "quorum", "risk", "sarif", "sentry", "slack", "syslog", "teams", "time-windows", "webhook",
+    "allowlist", "capture", "disclosure", "e2ee", "filesystem", "http-policy", "jsonl", "junit", "kafka", "mail",
+    "nats", "objectstore", "otlp", "quorum", "risk", "sarif", "sentry", "slack", "syslog", "teams", "time-windows",
+    "webhook",
 )  # fmt: skip
 
 

@@ -1,27 +1,45 @@
 """The host of each plugin instance: its folder, clock, log and database."""
 
+from functools import partial
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from failgate.accounts.mail import Letterbox
+from failgate.audit.log import AuditLog
+from failgate.audit.record import SYSTEM, Act, Actor, Event
+from failgate.base.canonical import JSON
 from failgate.base.clock import Clock
 from failgate.base.db import Database
 from failgate.base.log import get_logger
 from failgate.base.migrate import migrate
 from failgate.base.open_database import open_database
 from failgate.base.outbound import Outbound
-from failgate.plugin import Host
+from failgate.loader.keys import PluginKeys
+from failgate.plugin import Host, Record, open_passing_box, record_nowhere
 
 
 class HostMaker:
     """Makes the host of each plugin instance."""
 
-    def __init__(self, data_dir: Path, clock: Clock, outbound: Outbound, letterbox: Letterbox | None = None) -> None:
-        """Give each instance a place in `data_dir`, the time and the ways out."""
+    def __init__(
+        self,
+        data_dir: Path,
+        clock: Clock,
+        outbound: Outbound,
+        letterbox: Letterbox | None = None,
+        audit: AuditLog | None = None,
+        keys: PluginKeys | None = None,
+    ) -> None:
+        """Give each instance a place in `data_dir`, the time, the ways out, the log and its keys.
+
+        Without `keys`, as where a config is only checked, a box is under a key that nobody keeps.
+        """
         self._data_dir = data_dir
         self._clock = clock
         self._outbound = outbound
         self._letterbox = letterbox
+        self._audit = audit
+        self._keys = keys
 
     def __call__(self, name: str) -> Host:
         """Return the host of the instance `name`."""
@@ -33,6 +51,8 @@ class HostMaker:
             database_opener=self._open,
             outbound=self._outbound,
             letterbox=self._letterbox,
+            box_opener=open_passing_box if self._keys is None else partial(self._keys.box_of, name),
+            record=record_nowhere if self._audit is None else _recording(self._audit, name),
         )
 
     async def _open(self, path: Path, migrations: Traversable | Path) -> Database:
@@ -43,3 +63,13 @@ class HostMaker:
             await database.close()
             raise
         return database
+
+
+def _recording(audit: AuditLog, instance: str) -> Record:
+    """Return what records the acts of `instance`."""
+
+    async def record(act: str, subject: str, *, actor: Actor, state: str | None = None) -> None:
+        data: dict[str, JSON] = {"act": act, "subject": subject, "state": state}
+        await audit.record(Event(Act.PLUGIN_ACTED, SYSTEM, "plugin", instance, actor, data))
+
+    return record

@@ -16,8 +16,10 @@ from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.loader.finding import ReadyPlugin, find_plugins
 from failgate.loader.slots import OpenedPlugin, OpenedPlugins, fill_slots
 from failgate.notify.notifier import Notifier
+from failgate.pages import Pages
 from failgate.plugin import Host, Provides
 from failgate.redaction import without_secrets
+from failgate.relay.relay import Relay
 from failgate.reports.format import ReportFormat
 
 CLOSE_SECONDS = 5.0
@@ -30,6 +32,7 @@ _CONTRACTS: dict[str, type[Any]] = {
     "audit_exporter": AuditExporter,
     "notifier": Notifier,
     "report_formats": ReportFormat,
+    "relay": Relay,
 }
 
 
@@ -116,6 +119,8 @@ def _checked(ready: ReadyPlugin, provides: object) -> Provides:
             if absent:
                 sentence = f"{type(each).__name__} in the slot {slot} has no {', '.join(absent)}"
                 raise _not_opened(ready, sentence, f"failgate.plugin.{contract.__name__} says what it needs.")
+    if provides.pages is not None and not isinstance(cast("object", provides.pages), Pages):
+        raise _not_opened(ready, "its pages are no Pages(...)", "failgate.plugin.Pages says what it needs.")
     return provides
 
 

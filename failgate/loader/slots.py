@@ -15,6 +15,7 @@ from failgate.gate.policy import ApprovalPolicy, Rulebook
 from failgate.loader.finding import PluginIdentity, ReadyPlugin
 from failgate.notify.notifier import Notifier
 from failgate.plugin import Health, Provides
+from failgate.relay.relay import Relay
 from failgate.reports.format import ReportFormat
 
 _SLOT_SETTINGS = {
@@ -23,6 +24,7 @@ _SLOT_SETTINGS = {
     "report_formats": "[reports] formats",
     "audit_exporter": "[audit] exporters",
     "notifier": "[notify] notifiers",
+    "relay": "[gate] relay",
 }
 
 
@@ -51,6 +53,13 @@ class OpenedPlugins:
     exporters: Mapping[str, AuditExporter]
     notifiers: Mapping[str, Notifier]
     health: Mapping[str, Health]
+    relay: Relay | None = None
+
+    @property
+    def advice(self) -> list[tuple[str, str]]:
+        """Return what the plugins say that the operator should see to soon: the instance, a sentence."""
+        asked = [(one.identity.name, one.provides.advice) for one in self.plugins]
+        return [(name, sentence) for name, advice in asked if advice is not None for sentence in advice()]
 
 
 def fill_slots(config: Config, ready: Sequence[ReadyPlugin], opened: Sequence[OpenedPlugin]) -> OpenedPlugins:
@@ -137,4 +146,5 @@ def _assemble(config: Config, opened: Sequence[OpenedPlugin]) -> OpenedPlugins:
         exporters={name: exporter for name, exporter in exporters.items() if exporter is not None},
         notifiers={name: notifier for name, notifier in notifiers.items() if notifier is not None},
         health={name: each.health for name, each in provided.items() if each.health is not None},
+        relay=None if config.gate.relay is None else provided[config.gate.relay].relay,
     )

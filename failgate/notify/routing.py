@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from failgate.access.role import GRANTS, Role
 from failgate.audit.log import AuditLog
+from failgate.audit.record import Act
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Row, Transaction
 from failgate.base.ids import new_id
@@ -21,12 +22,12 @@ from failgate.notify.destinations import Destinations, Place
 from failgate.notify.notifier import Notification, Notifiers
 from failgate.notify.outbox import Entry, Outbox, message_id
 from failgate.notify.preferences import Preferences
-from failgate.notify.subjects import CommandFacts, ReportFacts, Subjects
-from failgate.notify.wording import Happening, Setting, of_command, of_report
+from failgate.notify.subjects import CommandFacts, ReportFacts, SealedFacts, Subjects
+from failgate.notify.wording import Happening, Setting, of_command, of_report, of_sealed
 from failgate.workspaces.workspaces import Workspaces
 
 MOST_IN_BATCH: Final = 200
-Subject = CommandFacts | ReportFacts
+Subject = CommandFacts | ReportFacts | SealedFacts
 StandIns = Callable[[str], Awaitable[Mapping[str, str]]]
 """Of a workspace: the account that stands in, by the account that is away now."""
 _log = get_logger("failgate.notify")
@@ -137,6 +138,8 @@ class Routing:
             return await self._subjects.report(workspace_id, str(happening.data.get("report", "")))
         if happening.event.startswith("report."):
             return await self._subjects.report(workspace_id, happening.object_id)
+        if happening.act.startswith("sealed_command."):
+            return await self._subjects.sealed(workspace_id, happening.object_id)
         return await self._subjects.command(workspace_id, happening.object_id)
 
     def _to_places(self, workspace_id: str, audience: Audience, happening: Happening, subject: Subject) -> list[Entry]:
@@ -172,6 +175,8 @@ def said_of(message: str, happening: Happening, subject: Subject, setting: Setti
     """Return what is said of `happening`, under the id `message`."""
     if isinstance(subject, CommandFacts):
         return of_command(message, happening, subject, setting)
+    if isinstance(subject, SealedFacts):
+        return of_sealed(message, happening, subject, setting)
     return of_report(message, happening, subject, setting)
 
 
@@ -181,6 +186,8 @@ def happening_of(record: Mapping[str, Any]) -> Happening | None:
     data: Mapping[str, Any] = record["data"]
     if event is None or data.get("reason") == LAPSED:  # an approval that was not used: it was decided before
         return None
+    if record["act"] == Act.SEALED_COMMAND_DECIDED and data.get("state") in {None, "pending"}:
+        return None  # one of several who have to approve
     moment = datetime.fromisoformat(record["ts"])
     occurred_us = int(moment.timestamp()) * MICROSECONDS + moment.microsecond
     return Happening(event, record["seq"], occurred_us, record["act"], record["obj"]["id"], data)

@@ -14,8 +14,8 @@ import msgspec
 from failgate.base.db import Database
 from failgate.base.errors import Unprocessable
 from failgate.gate.command import stored_command
-from failgate.gate.rendering import render_token
 from failgate.gate.stored import Stored, load, view_of
+from failgate.matching.rendering import render_token
 from failgate.redaction import Scanner, redact, redact_arguments, without_secrets
 from failgate.wire.gate import State
 
@@ -24,6 +24,11 @@ TOKENS: Final = 40
 TOKEN_CHARACTERS: Final = 200
 CUT: Final = "…"  # never part of a rendered text: rendering writes it out
 ScannerOf = Callable[[str], Awaitable[Scanner]]
+_SEALED: Final = (
+    "SELECT c.cid, c.commitment, c.expires_us, c.owner_account_id, a.name FROM sealed_command c"
+    " LEFT JOIN agent a ON a.workspace_id = c.workspace_id AND a.id = c.agent_id"
+    " WHERE c.workspace_id = $1 AND c.cid = $2"
+)
 _REPORT: Final = (
     "SELECT id, project, title, exit_code, uploader_t, uploader_id, uploader_owner_id, uploader_label, command_id"
     " FROM report WHERE workspace_id = $1 AND id = $2"
@@ -51,6 +56,18 @@ class CommandFacts:
     excluded: frozenset[str]
     broken_by: str = ""
     broken_why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFacts:
+    """A sealed command as it may be told: all that the server has of it besides ciphertext."""
+
+    id: str
+    digest: str
+    agent: str
+    expires_us: int
+    requester_account_id: str | None
+    excluded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +114,14 @@ class Subjects:
             broken_by="" if stored.glass is None else inert(", ".join(view_by(stored)), scanner),
             broken_why="" if stored.glass is None else inert(stored.note or "", scanner, TOKEN_CHARACTERS),
         )
+
+    async def sealed(self, workspace_id: str, cid: str) -> SealedFacts | None:
+        """Return what may be told of a sealed command, or None when there is none."""
+        row = await self._db.fetch_one(_SEALED, workspace_id, cid)
+        if row is None:
+            return None
+        agent = inert(row["name"] or "", await self._scanner_of(workspace_id))
+        return SealedFacts(row["cid"], row["commitment"], agent, row["expires_us"], row["owner_account_id"])
 
     async def report(self, workspace_id: str, report_id: str) -> ReportFacts | None:
         """Return what may be told of a report, or None when there is none."""

@@ -8,7 +8,7 @@ from failgate.base.canonical import JSON
 from failgate.base.clock import to_rfc3339
 from failgate.notify import events
 from failgate.notify.notifier import Notification
-from failgate.notify.subjects import CommandFacts, ReportFacts
+from failgate.notify.subjects import CommandFacts, ReportFacts, SealedFacts
 from failgate.wire.notify import CommandNotice
 
 _DECISIONS: Final = {
@@ -16,7 +16,10 @@ _DECISIONS: Final = {
     "command.denied": "denied",
     "command.expired": "expired",
     "command.cancelled": "cancelled",
+    "sealed_command.expired": "expired",
+    "sealed_command.cancelled": "cancelled",
 }
+_SEALED_DECIDED: Final = "sealed_command.decided"
 _ACT_OF_STATE: Final = {"pending": "command.created", "executed": "command.approved"}
 
 
@@ -34,7 +37,7 @@ class Happening:
     @property
     def decision(self) -> str | None:
         """Return how a command ended, or None when this is about something else."""
-        return _DECISIONS.get(self.act)
+        return str(self.data["state"]) if self.act == _SEALED_DECIDED else _DECISIONS.get(self.act)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,22 @@ def of_command(id_: str, happening: Happening, command: CommandFacts, setting: S
     is_open = happening.event in {"command.pending", "command.escalated"}
     path = f"/queue?c={command.id}" if is_open else f"/commands/{command.id}"
     return _notification(id_, happening, setting, title, lines, path, {"command": facts, **more})
+
+
+def of_sealed(id_: str, happening: Happening, command: SealedFacts, setting: Setting) -> Notification:
+    """Return what is said about a sealed command: who asks and until when, for the server knows nothing else of it."""
+    by = command.agent or "an agent"
+    facts: dict[str, JSON] = {"id": command.id, "digest": command.digest, "agent": command.agent, "sealed": True}
+    lines: Lines = [("Agent", command.agent)]
+    if happening.event == "command.pending":
+        facts["expires_at"] = to_rfc3339(command.expires_us)
+        lines.append(("Decide until", f"{_clock_time(command.expires_us)} UTC"))
+        lines.append(("Open it with", f"failgate review show {command.id}"))
+        title = f"A sealed command of {by} waits"
+    else:
+        facts["decision"] = happening.decision
+        title = f"{(happening.decision or 'ended').capitalize()}: a sealed command of {by}"
+    return _notification(id_, happening, setting, title, lines, "/queue", {"command": facts})
 
 
 def _of_glass(

@@ -12,7 +12,7 @@ from failgate.audit.record import SYSTEM, Act
 
 GONE: Final = "gone"  # the row has to be absent, or may be
 _PLACES: Final = {f"'{SYSTEM}'": True, "workspace_id": False}  # whether the log of a row is that of the installation
-_OF_FACT: Final = "*"  # the state is the record's own fact `role`
+_OF_FACT: Final = "*"  # before the name of the fact that is the state
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Kind:
 
     `acts` say which state it has after each of them; `state` and `facts` are what its row says, in SQL: a fact is
     compared with the last record that states it. `may_vanish`: its row goes by time, without a record. `sort` is the
-    fact `kind` that its records have or, after a `-`, have not.
+    fact `kind` that its records have or, after a `-`, have not. With `member` there are several of one object, told
+    apart by that fact: an id is the object's, a space, and the fact.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Kind:
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     may_vanish: bool = False
     sort: str | None = None
+    member: str | None = None
 
     def is_of(self, record: Mapping[str, Any], log: str) -> bool:
         """Tell whether `record` is about such an object: what is an account in one log is a member in another."""
@@ -46,6 +48,15 @@ class Kind:
         is_same: bool = record["data"].get("kind") == self.sort.removeprefix("-")
         return is_same != self.sort.startswith("-")
 
+    def id_of(self, record: Mapping[str, Any]) -> str:
+        """Return the id of what `record`, of this kind, is about."""
+        identifier = str(record["obj"]["id"])
+        return identifier if self.member is None else f"{identifier} {record['data'][self.member]}"
+
+    def object_of(self, identifier: str) -> str:
+        """Return the object's id in an id of this kind."""
+        return identifier if self.member is None else identifier.partition(" ")[0]
+
     @property
     def columns(self) -> str:
         """Return what is selected of each row."""
@@ -55,7 +66,7 @@ class Kind:
     def state_after(self, act: Act, data: Mapping[str, Any]) -> str | None:
         """Return the state after `act`, None when it stays."""
         state = self.acts[act]
-        return str(data.get("role")) if state == _OF_FACT else state
+        return str(data.get(state[1:])) if state is not None and state.startswith(_OF_FACT) else state
 
 
 def _ends(column: str, ended: str) -> str:
@@ -90,7 +101,7 @@ KINDS: Final = (
     Kind("workspace", "workspace", "workspace", {Act.WORKSPACE_CREATED: "live"}, "'live'", log="id"),
     Kind(
         "member", "account", "membership",
-        {Act.MEMBER_ADDED: _OF_FACT, Act.MEMBER_CHANGED: _OF_FACT, Act.MEMBER_REMOVED: GONE},
+        {Act.MEMBER_ADDED: "*role", Act.MEMBER_CHANGED: "*role", Act.MEMBER_REMOVED: GONE},
         "role", key="account_id",
     ),
     Kind(
@@ -156,6 +167,40 @@ KINDS: Final = (
     Kind(
         "redaction rule", "redaction_rule", "redaction_rule",
         {Act.REDACTION_RULE_CREATED: "live", Act.REDACTION_RULE_REVOKED: GONE}, "'live'",
+    ),
+    Kind(
+        "device key", "device_key", "device_key",
+        {Act.DEVICE_KEY_ENROLLED: "live", Act.DEVICE_KEY_REVOKED: "revoked"},
+        _ends("revoked_us", "revoked"), facts={"purpose": "purpose", "jkt": "jkt", "class": "key_class"},
+    ),
+    Kind(
+        "key manifest", "key_manifest", "key_manifest", {Act.KEY_MANIFEST_ACCEPTED: "live"}, "'live'",
+        key="digest", facts={"epoch": "epoch", "expires_us": "expires_us"},
+    ),
+    Kind(
+        "sealed command", "sealed_command", "sealed_command",
+        {
+            Act.SEALED_COMMAND_CREATED: "pending", Act.SEALED_COMMAND_DECIDED: "*state",
+            Act.SEALED_COMMAND_CANCELLED: "cancelled", Act.SEALED_COMMAND_EXPIRED: "expired",
+            Act.SEALED_COMMAND_FINISHED: "executed",
+        },
+        "CASE WHEN state = 'executed' AND receipt IS NULL THEN 'executed without a receipt' ELSE state END", key="cid",
+        facts={
+            "digest": "commitment", "epoch": "epoch", "policy": "policy", "expires_us": "expires_us",
+            "size_bytes": "size_bytes",
+        },
+    ),
+    Kind(
+        "sealed rules", "sealed_rules", "sealed_rules", {Act.SEALED_RULES_ACCEPTED: "live"}, "'live'",
+        key="digest", facts={"epoch": "epoch", "expires_us": "expires_us"},
+    ),
+    Kind(
+        "sealed run", "sealed_run", "sealed_run", {Act.SEALED_RUN_FINISHED: "live"}, "'live'",
+        key="rid", facts={"digest": "commitment", "rules": "rules", "jkt": "agent_jkt", "exit_code": "exit_code"},
+    ),
+    Kind(
+        "sealed decision", "sealed_command", "sealed_decision", {Act.SEALED_COMMAND_DECIDED: "*decision"}, "decision",
+        key="cid || ' ' || jkt", member="jkt",
     ),
     Kind(
         "notification destination", "notification_destination", "notify_destination",

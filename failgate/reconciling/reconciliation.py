@@ -194,7 +194,8 @@ class Reconciliation:
                     f" WHERE {kind.where} AND {kind.key} = $1 AND {kind.log} = $2",
                     identifier, log,
                 )  # fmt: skip
-                told = _folded(kind, await self._audit.of_object(tx, log, identifier), log)
+                records = await self._audit.of_object(tx, log, kind.object_of(identifier))
+                told = _folded(kind, records, log, identifier)
                 wrong = _difference(kind, told, row)
                 if wrong is not None:
                     found.append(Contradiction(name, identifier, log, None if told is None else told.seq, wrong))
@@ -210,15 +211,15 @@ def _fold(told: dict[Place, Told], stored: StoredRecord) -> None:
     record = record_of(stored.leaf)
     for kind in kinds:
         if kind.is_of(record, stored.log):
-            place = kind.name, stored.log, record["obj"]["id"]
+            place = kind.name, stored.log, kind.id_of(record)
             _take(kind, told.setdefault(place, Told()), record)
 
 
-def _folded(kind: Kind, records: Iterable[StoredRecord], log: str) -> Told | None:
+def _folded(kind: Kind, records: Iterable[StoredRecord], log: str, identifier: str) -> Told | None:
     told: Told | None = None
     for stored in records:
         record = record_of(stored.leaf)
-        if record["act"] in kind.acts and kind.is_of(record, log):
+        if record["act"] in kind.acts and kind.is_of(record, log) and kind.id_of(record) == identifier:
             told = told or Told()
             _take(kind, told, record)
     return told

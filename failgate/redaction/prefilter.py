@@ -14,6 +14,8 @@ PATIENCE_BYTES = 256 * 1024
 """As much text as can be searched without RE2 in the time that it takes to load."""
 FAST_PATIENCE_BYTES = 24 * 1024 * 1024
 """As much text as RE2 searches in the time that Hyperscan takes to compile the rules, beside other work."""
+STAYING_PATIENCE_BYTES = 4 * 1024 * 1024
+"""The same where the process stays, as a server does: there the time that is saved has no end."""
 ENGINES = ("hyperscan", "re2", "re")
 """From the fastest to what is always there."""
 
@@ -59,13 +61,19 @@ class Engines:
         self._fast: Prefilter | None = None
         self._is_begun = False
         self._bytes = 0
+        self._stays = False
+
+    def stay(self) -> None:
+        """Learn that this process stays: Hyperscan is worth its compilation sooner."""
+        self._stays = True
 
     def after(self, size: int) -> Prefilter | None:
         """Return the best engine for the next `size` bytes; None where neither is installed."""
         if self._fast is not None:
             return self._fast
         self._bytes += size
-        if self._bytes > FAST_PATIENCE_BYTES and not self._is_begun:
+        patience = STAYING_PATIENCE_BYTES if self._stays else FAST_PATIENCE_BYTES
+        if self._bytes > patience and not self._is_begun:
             self._begin()
         return self.automata()
 

@@ -102,12 +102,16 @@ class Scanner:
         return RULES_VERSION if self._patterns is None else f"{RULES_VERSION}+{self._patterns.version}"
 
     def prepare(self, name: str = "") -> str:
-        """Choose the engine `name` (see `ENGINES`) for good, or the best that is ready now; return which it is."""
+        """Choose the engine `name` (see `ENGINES`) for good, or the best that is ready now; return which it is.
+
+        Without a name the process is taken for one that stays, and gets a faster engine sooner than others do.
+        """
         if name:
             self._is_settled = True
             self._prefilter = self._engines.named(name)
         else:
             self._patience = 0
+            self._engines.stay()
             self._prefilter = self._engines.after(0)
         return self.engine
 

@@ -5,7 +5,7 @@ A manifest is checked before anything is written; `begin` is the verb. What come
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,14 +15,13 @@ from failgate.audit.log import AuditLog
 from failgate.audit.record import Act, Event
 from failgate.base.canonical import JSON
 from failgate.base.clock import Clock
-from failgate.base.db import Transaction
+from failgate.base.db import Row, Transaction
 from failgate.base.dialect import with_rows
 from failgate.base.errors import Conflict, Forbidden, TooLarge, TooManyRequests, Unprocessable
 from failgate.base.ids import new_id
 from failgate.base.log import RequestContext
 from failgate.redaction import Scanner
 from failgate.reports.format import ReportFormat
-from failgate.reports.grouping import cause_text
 from failgate.reports.inspection import Revisit, ScannerOf, scan_text
 from failgate.reports.kinds import Kinds
 from failgate.reports.life import NO_EXCERPT, Admit, Count, Group, Joining, Origin, ReportLife, origin_of
@@ -39,8 +38,8 @@ CommandOf = Callable[[str, str], Awaitable[str | None]]
 _INSERT_NEW = (
     "INSERT INTO report (workspace_id, id, state, format, title, exit_code, manifest_id, manifest_sha256, manifest,"
     " uploader_t, uploader_id, uploader_owner_id, uploader_label, command_id, consent_by, consent_at, findings,"
-    " created_us, sealed_us, project, version, source, command, cause, recording_ms, group_id)"
-    f" VALUES ({', '.join(f'${number}' for number in range(1, 27))})"
+    " created_us, sealed_us, project, version, source, recording_ms, group_id)"
+    f" VALUES ({', '.join(f'${number}' for number in range(1, 25))})"
 )
 _INSERT_REPORT = f"{_INSERT_NEW} ON CONFLICT (workspace_id, uploader_id, manifest_id) DO NOTHING"
 _INSERT_ENTRY = """
@@ -60,6 +59,7 @@ SELECT 1 AS one FROM report_artifact AS entry JOIN report ON report.workspace_id
   AND report.id = entry.report_id
 WHERE entry.artifact_id = $1 AND (report.state = 'sealed' OR report.state = 'begun' AND report.uploader_id = $2) LIMIT 1
 """
+_decode_manifest = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -119,10 +119,7 @@ class Beginning:
 
     async def checked(self, principal: Principal, workspace_id: str, request: BeginReport) -> Upload:
         """Return what may be begun. Raises: Forbidden, Unprocessable, TooLarge, as `Reports.begin` says."""
-        reader = self._formats.get(request.format)
-        if reader is None:
-            known = ", ".join(sorted(self._formats)) or "none"
-            raise Unprocessable(f"No report format {request.format[:60]!r} is enabled.", hint=f"Enabled: {known}.")
+        reader = self._reader(request.format)
         text, sha256 = seal_bytes(request.manifest, self._limits)
         consent = _consent_to(request, sha256)
         manifest = reader.read(request.manifest)
@@ -137,6 +134,20 @@ class Beginning:
         return Upload(
             principal, workspace_id, request, consent, manifest, text, sha256, origin, scanner, findings, truthful
         )
+
+    def origin_in(self, row: Row) -> Origin:
+        """Return the origin of a report that was begun: by its manifest, as it was read then.
+
+        Raises: Unprocessable (its format is not enabled any more).
+        """
+        return origin_of(self._reader(row["format"]).read(_decode_manifest(row["manifest"])), row["title"])
+
+    def _reader(self, name: str) -> ReportFormat:
+        reader = self._formats.get(name)
+        if reader is None:
+            known = ", ".join(sorted(self._formats)) or "none"
+            raise Unprocessable(f"No report format {name[:60]!r} is enabled.", hint=f"Enabled: {known}.")
+        return reader
 
     async def _check_command(self, principal: Principal, workspace_id: str, command_id: str) -> None:
         requester = await self._command_of(workspace_id, command_id)
@@ -251,8 +262,8 @@ class Beginning:
             upload.manifest.exit_code, upload.manifest.id, upload.manifest_sha256, upload.manifest_text, principal.kind,
             principal.id, principal.owner_account_id, principal.label or principal.id, upload.request.command_id,
             upload.consent.by, upload.consent.at, findings_text(upload.findings), now_us,
-            now_us if state == "sealed" else None, origin.project, origin.version, origin.source, origin.command,
-            cause_text(origin.cause), origin.recording_ms, group.id if group is not None else None,
+            now_us if state == "sealed" else None, origin.project, origin.version, origin.source,
+            origin.recording_ms, group.id if group is not None else None,
         )  # fmt: skip
 
     async def _same(self, tx: Transaction, upload: Upload) -> BegunReport:

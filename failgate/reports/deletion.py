@@ -22,7 +22,7 @@ _DELETES = (
     "DELETE FROM report_text WHERE workspace_id = $1 AND report_id = $2",
     "DELETE FROM report WHERE workspace_id = $1 AND id = $2",
 )
-_IS_NAMED = "SELECT 1 AS one FROM report WHERE workspace_id = $1 AND group_id = $2 LIMIT 1"
+_LEAVE_GROUP = "UPDATE report_group SET kept = kept - 1 WHERE workspace_id = $1 AND id = $2 RETURNING kept"
 _FORGET_GROUP = (
     "DELETE FROM report_group_day WHERE workspace_id = $1 AND group_id = $2",
     "DELETE FROM report_group WHERE workspace_id = $1 AND id = $2 AND state NOT IN ('resolved', 'ignored')",
@@ -110,7 +110,8 @@ class ReportDeletion:
 
     async def _leave_group(self, tx: Transaction, workspace_id: str, group_id: str) -> None:
         """End a group that lost its last report; what somebody decided on it stays, without its texts."""
-        if await tx.fetch_one(_IS_NAMED, workspace_id, group_id) is None:
+        left = await tx.fetch_one(_LEAVE_GROUP, workspace_id, group_id)
+        if left is not None and left["kept"] <= 0:
             for statement in _FORGET_GROUP:
                 await tx.execute(statement, workspace_id, group_id)
 

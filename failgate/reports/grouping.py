@@ -29,23 +29,10 @@ class Cause(msgspec.Struct, frozen=True):
     own: str = ""
 
 
-_decode_cause = msgspec.json.Decoder(Cause).decode
-
-
 def cause_of(argv: Sequence[str], exit_code: int, signal: int | None, title: str = "", own: str = "") -> Cause:
     """Return the cause of a command that ended with `exit_code` or by `signal`; `title` of reports that are none."""
     ended = f"signal {signal}" if signal is not None else f"exit {exit_code}"
     return Cause(command_of(argv), ended, normalized(title), own)
-
-
-def cause_in(text: str) -> Cause:
-    """Return the cause that a report's row keeps."""
-    return _decode_cause(text)
-
-
-def cause_text(cause: Cause) -> str:
-    """Return `cause` as it stands in a row."""
-    return msgspec.json.encode(cause).decode()
 
 
 def fingerprint(cause: Cause, error: str, frame: str) -> str:

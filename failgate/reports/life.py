@@ -17,7 +17,7 @@ from failgate.base.db import Row, Transaction
 from failgate.base.dialect import with_rows
 from failgate.base.ids import new_id
 from failgate.reports.excerpt import Excerpt
-from failgate.reports.grouping import Cause, cause_in, cause_of, fingerprint, is_older
+from failgate.reports.grouping import Cause, cause_of, fingerprint, is_older
 from failgate.reports.words import kept, term
 from failgate.wire.reports import Manifest
 
@@ -44,11 +44,11 @@ SELECT own.project, own.fingerprint, own.id, own.state, own.resolved_in_version 
 """
 _INSERT = (
     "INSERT INTO report_group (workspace_id, id, project, fingerprint, title, command, error, state, changed_us,"
-    " first_us, last_us, first_version, last_version, last_report_id, count)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+    " first_us, last_us, first_version, last_version, last_report_id, count, kept)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)"
 )
 _SEEN = """
-UPDATE report_group SET last_us = $1, last_version = $2, last_report_id = $3, count = count + $4
+UPDATE report_group SET last_us = $1, last_version = $2, last_report_id = $3, count = count + $4, kept = kept + $4
 WHERE workspace_id = $5 AND id = $6
 """
 _REGRESS = """
@@ -126,14 +126,6 @@ def origin_of(manifest: Manifest, title: str) -> Origin:
         cause,
         manifest.duration_ms if is_recorded else 0,
     )
-
-
-def origin_in(row: Row) -> Origin:
-    """Return the origin that a report's row keeps."""
-    return Origin(
-        row["title"], row["exit_code"], row["project"], row["version"], row["source"], row["command"],
-        cause_in(row["cause"]), row["recording_ms"],
-    )  # fmt: skip
 
 
 class ReportLife:

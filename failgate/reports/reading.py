@@ -24,7 +24,7 @@ workspace_id, id, state, title, manifest_sha256, uploader_id, uploader_owner_id,
 created_us, project, version, source, group_id, held_us
 """
 SELECT_ONE = f"""
-SELECT {COLUMNS}, manifest, exit_code, command, cause, recording_ms FROM report WHERE workspace_id = $1 AND id = $2
+SELECT {COLUMNS}, format, manifest, exit_code, recording_ms FROM report WHERE workspace_id = $1 AND id = $2
 """
 _ENTRY = f"""
 report_artifact.name, report_artifact.kind, report_artifact.media_type, report_artifact.size_bytes,

@@ -31,7 +31,7 @@ from failgate.reports.excerpt import Excerpting
 from failgate.reports.format import ReportFormat
 from failgate.reports.inspection import Revisit, ScannerOf, inspection_for, merged, unvisited
 from failgate.reports.kinds import Sniffing, said_by
-from failgate.reports.life import Admit, Count, ReportLife, origin_in, uncounted, unlimited
+from failgate.reports.life import Admit, Count, ReportLife, uncounted, unlimited
 from failgate.reports.manifest import ManifestLimits
 from failgate.reports.reading import SELECT_ENTRIES, SELECT_ONE, ReportReading, no_report
 from failgate.reports.records import counts, event_of, findings_text, missing_of
@@ -230,7 +230,7 @@ class Reports(ReportReading):
         }
         await self._audit.append(tx, event_of(principal, workspace_id, Act.REPORT_SEALED, report_id, facts))
         await self._life.sealed(
-            tx, workspace_id, report_id, origin_in(row), row["uploader_id"], has_artifacts=bool(entries)
+            tx, workspace_id, report_id, self._beginning.origin_in(row), row["uploader_id"], has_artifacts=bool(entries)
         )
 
     async def _quarantine(self, tx: Transaction, principal: Principal, row: Row, found: Mapping[str, int]) -> None:

@@ -37,8 +37,6 @@ class ReportRow(Table, tablename="report"):
     project = Text()
     version = Text()
     source = Text()
-    command = Text()
-    cause = Text()
     recording_ms = BigInt()
     group_id = Text(null=True, default=None)
     held_us = BigInt(null=True, default=None)

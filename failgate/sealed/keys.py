@@ -122,6 +122,29 @@ class SigningKey:
         """Return a new key."""
         return cls(ec.generate_private_key(ec.SECP256R1()))
 
+    @classmethod
+    def from_jwk(cls, jwk: object, place: str = "jwk") -> SigningKey:
+        """Return the private key that `jwk` describes.
+
+        Raises: Refused (`key`, `thumbprint`, or of its form).
+        """
+        found = form.members(jwk, place, (*_EC_PUBLIC, "d"), also=("kid",))
+        public = VerifyingKey.from_jwk({name: found[name] for name in found if name != "d"}, place)
+        secret = int.from_bytes(
+            form.octets(found["d"], f"{place}.d", least=_COORDINATE_BYTES, most=_COORDINATE_BYTES), "big"
+        )
+        if not 0 < secret < _ORDER:
+            raise Refused("key", f"{place}.d")
+        made = cls(ec.derive_private_key(secret, ec.SECP256R1()))
+        if made.jkt != public.jkt:
+            raise Refused("key", f"{place}.d")
+        return made
+
+    def private_jwk(self) -> dict[str, str]:
+        """Return the key itself, for a file that nobody else reads."""
+        secret = self._key.private_numbers().private_value
+        return {**self.public_jwk(), "d": base64url(secret.to_bytes(_COORDINATE_BYTES, "big"))}
+
     def public_jwk(self) -> dict[str, str]:
         """Return what others verify with."""
         numbers = self._key.public_key().public_numbers()
@@ -201,6 +224,13 @@ class OpeningKey:
         except ValueError:
             raise Refused("key", place) from None
 
+    def private_jwk(self) -> dict[str, str]:
+        """Return the key itself, for a file that nobody else reads."""
+        own = self._key.private_numbers()
+        secret = (own.d, own.p, own.q, own.dmp1, own.dmq1, own.iqmp)
+        named = zip(_RSA_SECRET, secret, strict=True)
+        return {**self.public_jwk(), **{name: base64url(_minimal(number)) for name, number in named}}
+
     def public_jwk(self) -> dict[str, str]:
         """Return what others seal with."""
         numbers = self._key.public_key().public_numbers()
@@ -224,6 +254,16 @@ def ring_of(jwks: Iterable[object], place: str = "keys") -> dict[str, VerifyingK
     """
     found = (VerifyingKey.from_jwk(jwk, f"{place}[{number}]") for number, jwk in enumerate(jwks))
     return {key.jkt: key for key in found}
+
+
+def safety_number(jkt: str) -> str:
+    """Return the thumbprint `jkt` (or any digest) as people compare it: eight groups of five digits.
+
+    Raises: Refused (it is no digest).
+    """
+    number = int.from_bytes(form.octets(jkt, "jkt", least=form.DIGEST_BYTES, most=form.DIGEST_BYTES), "big")
+    digits = f"{number % 10**40:040d}"
+    return " ".join(digits[at : at + 5] for at in range(0, 40, 5))
 
 
 def named(ring: Mapping[str, VerifyingKey], jkt: str, place: str) -> VerifyingKey:

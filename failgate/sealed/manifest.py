@@ -14,10 +14,10 @@ from typing import Final, Literal, NamedTuple
 
 from failgate.base.canonical import base64url, canonical, digest_of
 from failgate.sealed import form
-from failgate.sealed.keys import Signs, VerifyingKey, named, ring_of
+from failgate.sealed.keys import Signs, VerifyingKey, ring_of
 from failgate.sealed.policy import KeyClass, Policy, a_class
 from failgate.sealed.refusal import Refused
-from failgate.sealed.signing import header_of, read_header, read_signature
+from failgate.sealed.signing import header_of, signers_of
 
 TYP: Final = "failgate-keys"
 SIGNATURE_TYP: Final = "failgate-keys+jws"
@@ -198,18 +198,7 @@ def _verified(signed: object, known: Mapping[str, VerifyingKey], place: str) -> 
     keys = dict(known)
     if "keys" in found:  # whose they are is said by the thumbprints that the manifests list
         keys |= ring_of(form.a_list(found["keys"], f"{place}.keys", most=_MOST_ROOTS * 2), f"{place}.keys")
-    signers: list[str] = []
-    where = f"{place}.signatures"
-    for number, one in enumerate(form.a_list(found["signatures"], where, least=1, most=_MOST_ROOTS * 2)):
-        here = f"{where}[{number}]"
-        signature = form.members(one, here, ("protected", "signature"))
-        kid = read_header(signature["protected"], SIGNATURE_TYP, f"{here}.protected")
-        if kid in signers:
-            raise Refused("signer-twice", here)
-        content = read_signature(signature["signature"], f"{here}.signature")
-        named(keys, kid, here).verify(content, f"{signature['protected']}.{found['payload']}".encode("ascii"), here)
-        signers.append(kid)
-    return manifest, signers
+    return manifest, signers_of(found, SIGNATURE_TYP, keys, place)
 
 
 def _check_signers(signers: list[str], deciding: list[Manifest], place: str) -> None:

@@ -40,6 +40,21 @@ class Opened(NamedTuple):
     ctx: Context
 
 
+class Outer(NamedTuple):
+    """What a relay sees of a sealed command: `context` are the bytes of `ctx`; keys and bytes are as they were sent.
+
+    `wrapped` are the wrapped content keys by the thumbprint of who opens them.
+    """
+
+    ctx: Context
+    context: bytes
+    wrapped: dict[str, bytes]
+    iv: bytes
+    ciphertext: bytes
+    tag: bytes
+    aad: str
+
+
 def seal_command(
     cmd: Mapping[str, object], ctx: Context, *, signer: Signs, readers: Mapping[str, SealingKey]
 ) -> dict[str, object]:
@@ -85,21 +100,38 @@ def open_command(
     `used` holds the ids of requests that were decided before. Everything is checked before anything is returned.
     Raises: Refused.
     """
-    found = form.members(sealed, "jwe", _MEMBERS)
-    if found["protected"] != PROTECTED:
-        raise Refused("header", "jwe.protected")
-    context = form.octets(found["aad"], "jwe.aad", most=_CONTEXT_BYTES)
-    ctx = read_context(form.read_object(context, "jwe.aad"))
-    wrapped = _recipients(found["recipients"], ctx)
+    outer = read_outer(sealed)
+    ctx = outer.ctx
     check_context(ctx, manifest, now=now)
     if ctx.cid in used:
         raise Refused("replayed", "ctx.cid")
     if ctx.agent not in agents:
         raise Refused("agent", "ctx.agent")
-    if opener.jkt not in wrapped:
+    if opener.jkt not in outer.wrapped:
         raise Refused("not-a-recipient", "jwe.recipients")
-    content = _decrypted(found, opener.unwrap(wrapped[opener.jkt], "jwe"))
-    return Opened(_inner(content, ctx, context, agents[ctx.agent]), ctx)
+    content = _decrypted(outer, opener.unwrap(outer.wrapped[opener.jkt], "jwe"))
+    return Opened(_inner(content, ctx, outer.context, agents[ctx.agent]), ctx)
+
+
+def read_outer(sealed: object) -> Outer:
+    """Return what whoever has no key sees of the JWE `sealed`; its form alone is checked, nothing is opened.
+
+    Raises: Refused.
+    """
+    found = form.members(sealed, "jwe", _MEMBERS)
+    if found["protected"] != PROTECTED:
+        raise Refused("header", "jwe.protected")
+    context = form.octets(found["aad"], "jwe.aad", most=_CONTEXT_BYTES)
+    ctx = read_context(form.read_object(context, "jwe.aad"))
+    return Outer(
+        ctx=ctx,
+        context=context,
+        wrapped=_recipients(found["recipients"], ctx),
+        iv=form.octets(found["iv"], "jwe.iv", least=IV_BYTES, most=IV_BYTES),
+        ciphertext=form.octets(found["ciphertext"], "jwe.ciphertext", least=STEP, most=BUCKETS[-1]),
+        tag=form.octets(found["tag"], "jwe.tag", least=TAG_BYTES, most=TAG_BYTES),
+        aad=str(found["aad"]),
+    )
 
 
 def padded(token: str) -> bytes:
@@ -146,14 +178,11 @@ def _recipients(value: object, ctx: Context) -> dict[str, bytes]:
     return wrapped
 
 
-def _decrypted(found: Mapping[str, object], key: bytes) -> bytes:
-    iv = form.octets(found["iv"], "jwe.iv", least=IV_BYTES, most=IV_BYTES)
-    tag = form.octets(found["tag"], "jwe.tag", least=TAG_BYTES, most=TAG_BYTES)
-    ciphertext = form.octets(found["ciphertext"], "jwe.ciphertext", least=STEP, most=BUCKETS[-1])
+def _decrypted(outer: Outer, key: bytes) -> bytes:
     if len(key) != KEY_BYTES:
         raise Refused("does-not-open", "jwe")
     try:
-        return AESGCM(key).decrypt(iv, ciphertext + tag, _authenticated(str(found["aad"])))
+        return AESGCM(key).decrypt(outer.iv, outer.ciphertext + outer.tag, _authenticated(outer.aad))
     except InvalidTag:
         raise Refused("does-not-open", "jwe") from None
 

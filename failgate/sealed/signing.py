@@ -13,6 +13,7 @@ from failgate.sealed import form
 from failgate.sealed.keys import SIGNATURE_BYTES, Signs, VerifyingKey, named
 from failgate.sealed.refusal import Refused
 
+MOST_SIGNATURES = 128
 _HEADER_BYTES = 256
 _PARTS = 3
 
@@ -75,6 +76,25 @@ def read_signature(encoded: object, place: str) -> bytes:
     if len(content) != SIGNATURE_BYTES:
         raise Refused("signature", place)
     return content
+
+
+def signers_of(found: Mapping[str, object], typ: str, keys: Mapping[str, VerifyingKey], place: str) -> list[str]:
+    """Return who signed the general JWS `found`: each signature holds, by a key of `keys`, and nobody signed twice.
+
+    Raises: Refused (`signer-twice`, `unknown-key`, `signature`, `header`, …).
+    """
+    signers: list[str] = []
+    where = f"{place}.signatures"
+    for number, one in enumerate(form.a_list(found["signatures"], where, least=1, most=MOST_SIGNATURES)):
+        here = f"{where}[{number}]"
+        signature = form.members(one, here, ("protected", "signature"))
+        kid = read_header(signature["protected"], typ, f"{here}.protected")
+        if kid in signers:
+            raise Refused("signer-twice", here)
+        content = read_signature(signature["signature"], f"{here}.signature")
+        named(keys, kid, here).verify(content, f"{signature['protected']}.{found['payload']}".encode("ascii"), here)
+        signers.append(kid)
+    return signers
 
 
 def verified(token: object, typ: str, keys: Mapping[str, VerifyingKey], place: str, *, most: int) -> Compact:

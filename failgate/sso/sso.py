@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from failgate.accounts.session import Origin, Session
+from failgate.accounts.session import Origin, Session, SessionToken
 from failgate.accounts.sessions import Sessions
 from failgate.accounts.throttle import Reservation, Throttle
 from failgate.audit.log import AuditLog
@@ -102,7 +102,7 @@ class Outcome:
     purpose: Purpose
     return_to: str
     connection: Connection
-    token: str | None = None
+    token: SessionToken | None = None
     session: Session | None = None
     trial_id: str | None = None
     steps: tuple[Step, ...] = ()

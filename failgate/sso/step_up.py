@@ -9,7 +9,7 @@ sections 2.7.2 (`AuthnInstant`) and 3.4.1 (`ForceAuthn`).
 from dataclasses import dataclass
 from typing import Final
 
-from failgate.accounts.session import Session
+from failgate.accounts.session import Session, SessionToken
 from failgate.accounts.sessions import Sessions
 from failgate.base.clock import MICROSECONDS, Clock
 from failgate.base.db import Database, Transaction
@@ -126,7 +126,7 @@ class StepUps:
 
     async def confirm(
         self, tx: Transaction, connection: Connection, assertion: Assertion, begun: Begun, session_id: str | None
-    ) -> tuple[str, Session]:
+    ) -> tuple[SessionToken, Session]:
         """Step the session of `begun` up; return its new token and itself, as it was before.
 
         `session_id` is of the session that the browser holds (empty: of none); None where the door sees no cookie of

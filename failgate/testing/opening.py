@@ -13,7 +13,7 @@ from failgate.base.clock import Clock, FrozenClock
 from failgate.config.errors import ConfigRefused
 from failgate.config.settings import Reader
 from failgate.config.source import parse_source
-from failgate.plugin import Host, Letterbox, Outbound, Plugin, Provides
+from failgate.plugin import Actor, Host, Letterbox, Outbound, Plugin, Provides
 from failgate.wire.gate import Command
 
 ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
@@ -26,11 +26,18 @@ def host_at(
     *,
     allow_loopback: bool = False,
     letterbox: Letterbox | None = None,
+    recorded: list[tuple[str, str, str | None]] | None = None,
 ) -> Host:
     """Return a host for the instance `name` whose data lies under `folder`; its clock stands still unless given.
 
-    With `allow_loopback` its way out goes to servers on this machine too, as with that setting of `[server]`.
+    With `allow_loopback` its way out goes to servers on this machine too, as with that setting of `[server]`. What it
+    records is added to `recorded`: act, subject, state.
     """
+
+    async def record(act: str, subject: str, *, actor: Actor, state: str | None = None) -> None:  # noqa: ARG001  # as Host has it
+        if recorded is not None:
+            recorded.append((act, subject, state))
+
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.ReturnLogger(), processors=[], wrapper_class=structlog.make_filtering_bound_logger("debug")
     )
@@ -41,6 +48,7 @@ def host_at(
         log=log,
         outbound=Outbound(allow_loopback=allow_loopback),
         letterbox=letterbox,
+        record=record,
     )
 
 

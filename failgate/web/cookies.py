@@ -5,9 +5,14 @@ Source: RFC 6265bis section 4.1.3.
 """
 
 from http.cookies import CookieError, SimpleCookie
+from typing import Literal
+
+from failgate.accounts.session import SessionToken
 
 SESSION = "fg_session"
 FORM = "fg_form"
+FRESH = "fg_fresh"
+FRESH_SECONDS = 300
 DEVICE = "fg_device"
 BROWSER = "fg_sso"
 BROWSER_SECONDS = 3600
@@ -26,14 +31,19 @@ def cookie_name(base: str, *, is_https: bool) -> str:
     return f"{prefix}{base}" if is_https else base
 
 
-def session_cookie(token: str, *, is_https: bool) -> str:
-    """Return the `Set-Cookie` value that keeps the session `token` until the browser ends."""
-    return _set(SESSION, token, is_https=is_https)
+def session_cookies(token: SessionToken, *, is_https: bool) -> tuple[str, str]:
+    """Return the `Set-Cookie` values that keep the session `token` until the browser ends, and its proof while fresh.
+
+    The second goes with no request that another site began, not even with the click on a link there.
+    """
+    fresh = f"{_set(FRESH, token.fresh, is_https=is_https, site='Strict')}; Max-Age={FRESH_SECONDS}"
+    return _set(SESSION, token, is_https=is_https), fresh
 
 
-def ended_session_cookie(*, is_https: bool) -> str:
-    """Return the `Set-Cookie` value that removes the session cookie."""
-    return _set(SESSION, "", is_https=is_https) + "; Max-Age=0"
+def ended_session_cookies(*, is_https: bool) -> tuple[str, str]:
+    """Return the `Set-Cookie` values that remove the cookies of a session."""
+    fresh = _set(FRESH, "", is_https=is_https, site="Strict") + "; Max-Age=0"
+    return _set(SESSION, "", is_https=is_https) + "; Max-Age=0", fresh
 
 
 def device_cookie(token: str, max_age_seconds: int, *, is_https: bool) -> str:
@@ -88,7 +98,7 @@ def read_cookie(header: str | None, base: str, *, is_https: bool) -> str | None:
     return found[0]
 
 
-def _set(base: str, value: str, *, is_https: bool, path: str = "/") -> str:
+def _set(base: str, value: str, *, is_https: bool, path: str = "/", site: Literal["Lax", "Strict"] = "Lax") -> str:
     cookie: SimpleCookie = SimpleCookie()
     name = cookie_name(base, is_https=is_https)
     try:
@@ -96,7 +106,7 @@ def _set(base: str, value: str, *, is_https: bool, path: str = "/") -> str:
     except CookieError as error:  # pragma: no cover - our tokens are URL-safe
         raise ValueError(str(error)) from None
     morsel = cookie[name]
-    morsel["path"], morsel["httponly"], morsel["samesite"] = path, True, "Lax"
+    morsel["path"], morsel["httponly"], morsel["samesite"] = path, True, site
     if is_https:
         morsel["secure"] = True
     return morsel.OutputString()

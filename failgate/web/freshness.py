@@ -1,6 +1,8 @@
 """How lately somebody has to have shown what they sign in with: the second factor at all, lately, or everything anew.
 
-The guard asks these at each door, after it knows who speaks.
+The guard asks these at each door, after it knows who speaks. What is fresh says `Principal`, by the time and by the
+cookie that went out with the proof: the session's own cookie, which comes along when somebody follows a link here from
+another site, makes nothing fresh. Source: OWASP Session Management; RFC 6265bis section 4.1.2.7 (`Strict`).
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from failgate.access.principal import Principal
 from failgate.base.errors import StepUpRequired
 from failgate.web.context import Visit
+from failgate.web.cookies import FRESH_SECONDS
 from failgate.web.door import Door, Reauthentication
 
 if TYPE_CHECKING:
     from failgate.roster import Services
 
-STEP_UP_SECONDS: Final = 300
 # Where a session that has shown no second factor sets one up, or shows it; doors of everybody stand open besides.
 _ENROLMENT: Final = frozenset(
     {
@@ -82,7 +84,7 @@ async def check_anew(visit: Visit, wanted: Reauthentication, services: Services)
     Source: ASVS 5.0 7.5.1, 7.5.2.
     """
     principal, now_us = visit.principal, services.clock.now_us()
-    has_first = principal.showed_first_within(now_us, STEP_UP_SECONDS)
+    has_first = principal.showed_first_within(now_us, FRESH_SECONDS)
     has_second = is_stepped_up(principal, now_us)
     if (has_first or has_second) if wanted == "any" else (has_first and has_second):
         return
@@ -100,7 +102,7 @@ async def check_anew(visit: Visit, wanted: Reauthentication, services: Services)
 
 def is_stepped_up(principal: Principal, now_us: int) -> bool:
     """Tell whether the session of `principal` proved a second factor, not a backup code, in the last five minutes."""
-    return principal.proved_within(now_us, STEP_UP_SECONDS)
+    return principal.proved_within(now_us, FRESH_SECONDS)
 
 
 def _refused(wants: Literal["any", "all", "enrol"], sentence: str, hint: str) -> StepUpRequired:

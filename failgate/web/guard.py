@@ -26,7 +26,7 @@ from failgate.web import csrf
 from failgate.web.asgi import Scope
 from failgate.web.certified import certified, check_one_speaker, identify, still
 from failgate.web.context import Visit, services_of, visit_of
-from failgate.web.cookies import FORM, SESSION, read_cookie
+from failgate.web.cookies import FORM, FRESH, SESSION, read_cookie
 from failgate.web.denials import Denials
 from failgate.web.door import Door
 from failgate.web.errors import OtherStatus
@@ -202,7 +202,8 @@ async def _identify(scope: Scope, visit: Visit, door: Door, services: Services) 
     cookies = header(scope, b"cookie")
     visit.form_key = read_cookie(cookies, FORM, is_https=visit.is_https)
     visit.credential = read_cookie(cookies, SESSION, is_https=visit.is_https)
-    visit.principal, visit.session = await _resolve(visit, services)
+    fresh = read_cookie(cookies, FRESH, is_https=visit.is_https)
+    visit.principal, visit.session = await _resolve(visit, services, fresh)
     return visit.credential is not None
 
 
@@ -215,11 +216,11 @@ async def _bearer(token: str, visit: Visit, services: Services) -> Principal | N
     return await services.access_tokens.resolve(token)
 
 
-async def _resolve(visit: Visit, services: Services) -> tuple[Principal, Any]:
+async def _resolve(visit: Visit, services: Services, fresh: str | None) -> tuple[Principal, Any]:
     if visit.credential is None:
         return ANONYMOUS, None
     session = await services.sessions.resolve(visit.credential)
-    return (session.principal, session) if session is not None else (ANONYMOUS, None)
+    return (session.principal_with(fresh), session) if session is not None else (ANONYMOUS, None)
 
 
 async def _check_site(

@@ -4,8 +4,9 @@ What a handler sets itself stays (an artifact is sandboxed, a static file is cac
 Sources: W3C CSP Level 3; OWASP ASVS 5.0 sections 3.4 and 14.3.
 """
 
+import os
 import re
-import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
@@ -38,9 +39,22 @@ _STARTS = frozenset({"http.response.start", "websocket.http.response.start", "we
 _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
+_NONCES: list[str] = []  # asking the system for each costs more than all the rest
+_NONCE_BYTES, _BATCH = 18, 256
+
+
 def new_nonce() -> str:
-    """Return a fresh nonce of 144 bits."""
-    return secrets.token_urlsafe(18)
+    """Return a fresh nonce of 144 bits, in base64url."""
+    try:
+        return _NONCES.pop()
+    except IndexError:
+        text = urlsafe_b64encode(os.urandom(_NONCE_BYTES * _BATCH)).decode()
+        width = len(text) // _BATCH  # 18 bytes are 24 characters, and nothing is left over
+        _NONCES.extend(text[place : place + width] for place in range(0, len(text), width))
+        return _NONCES.pop()
+
+
+os.register_at_fork(after_in_child=_NONCES.clear)
 
 
 def security_headers(

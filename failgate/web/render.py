@@ -71,8 +71,13 @@ def static_version() -> str:
 @functools.cache
 def templates() -> jinja2.Environment:
     """Return the environment of our templates."""
+    return page_templates()
+
+
+def page_templates(*further: jinja2.BaseLoader) -> jinja2.Environment:
+    """Return an environment of our templates, and of `further` ones, that escapes by itself."""
     return jinja2.Environment(
-        loader=jinja2.PackageLoader(_PACKAGE, "templates"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(_PACKAGE, "templates"), *further]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -94,6 +99,11 @@ def page(template: str, *, status: int = 200, headers: dict[str, str] | None = N
 def html(text: str, *, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
     """Return `text` as an HTML answer."""
     return Response(text.encode(), status_code=status, media_type="text/html", headers=headers)
+
+
+def text(plain: str) -> Response[bytes]:
+    """Return `plain` as an answer of plain text."""
+    return Response(plain.encode(), media_type="text/plain")
 
 
 def redirect(path: str, *, status: int = 303) -> Response[bytes]:

@@ -19,6 +19,7 @@ from failgate.base.log import get_logger
 from failgate.web.app import Application
 from failgate.web.door import Door
 from failgate.web.listening import BACKLOG
+from failgate.web.pages.brought import doors_of
 from failgate.web.protocol import HttpProtocol
 from failgate.web.routes import DOORS
 from failgate.web.socket_protocol import SocketProtocol
@@ -54,7 +55,7 @@ async def serve(
     Raises: StartRefused (a door is not fully declared, the certificates cannot be used).
     """
     try:
-        application = Application(services, doors)
+        application = Application(services, (*doors, *doors_of(services.plugins, doors)))
     except BaseException:
         listener.close()
         raise

@@ -1,7 +1,8 @@
 """A deleted workspace is emptied behind its closing: in batches, each its own transaction, on from wherever it stood.
 
-Objects go before their rows, so that a kill leaves rows that lead to what is still there. At the end the workspace's
-log gets its last record; the receipt states the head of that log, and the log `system` the digest of the receipt.
+Objects go before their rows, so that a kill leaves rows that lead to what is still there. The log is kept, and the
+bodies beside its records are erased. At the end it gets its last record; the receipt states its head, and the log
+`system` the digest of the receipt.
 """
 
 import json
@@ -61,8 +62,12 @@ class Emptying:
         rows: Sequence[Rows],
         remove_objects: RemoveObjects,
         forget_rules: Callable[[str], Awaitable[None]],
+        erase_bodies: Callable[[str], Awaitable[int]],
     ) -> None:
-        """Delete `rows` in their order; `forget_rules` takes a workspace's rules out of the rulebook."""
+        """Delete `rows` in their order.
+
+        `forget_rules` takes a workspace's rules out of the rulebook, `erase_bodies` the bodies of the records of a log.
+        """
         self.due = DueWork("emptying", self.run_once)
         self._database = database
         self._audit = audit
@@ -70,6 +75,7 @@ class Emptying:
         self._rows = tuple(rows)
         self._remove_objects = remove_objects
         self._forget_rules = forget_rules
+        self._erase_bodies = erase_bodies
 
     async def open(self) -> None:
         """Let the audit log know which workspaces are deleted: before the first change."""
@@ -97,6 +103,7 @@ class Emptying:
             for rows in self._rows:
                 await self._empty_table(rows, workspace_id)
             await self._forget_rules(workspace_id)  # one that was on its way into the rulebook
+            await self._erase_bodies(workspace_id)  # its log is ended, and nothing that it still says has one
             if not await self._database.write(partial(self._finish, workspace_id=workspace_id)):
                 self.due.wake()
                 return False

@@ -167,6 +167,14 @@ def test_a_key_reads_who_it_is_and_changes_nothing_of_its_owner() -> None:
         assert decide(WITHOUT_FACTOR, one).reason == "self"
 
 
+def test_who_signed_in_by_a_provider_that_does_not_answer_for_the_account_changes_nothing_of_it() -> None:
+    assert decide(Principal("user", account_id="a"), P.ACCOUNT_SELF_WRITE).reason == "self"
+    person = replace(WITHOUT_FACTOR, may_change_account=False)
+    assert decide(person, P.ACCOUNT_SELF_WRITE).reason == "other_sign_in_needed"
+    for one in (P.ACCOUNT_SELF_READ, P.ACCOUNT_LOGIN_OPEN, P.ACCOUNT_LOGIN_CLOSE):
+        assert decide(person, one).reason == "self"
+
+
 def test_a_person_without_a_second_factor_is_told_so_only_when_the_role_would_suffice() -> None:
     """A stranger to the role learns nothing of factors."""
     assert decide(WITHOUT_FACTOR, P.WORKSPACE_COMMAND_VOTE, workspace_id=HERE, role=Role.REVIEWER).reason == (

@@ -9,6 +9,7 @@ PINNED = {
     P.WORKSPACE_COMMAND_SUBMIT: "owner admin reviewer developer agent",
     P.WORKSPACE_COMMAND_READ: "owner admin reviewer developer auditor",
     P.WORKSPACE_COMMAND_VOTE: "owner admin reviewer",
+    P.WORKSPACE_SEALED_DECIDE: "owner admin reviewer",
     P.WORKSPACE_COMMAND_CONSUME: "owner admin reviewer developer agent",
     P.WORKSPACE_RULE_READ: "owner admin reviewer developer auditor",
     P.WORKSPACE_RULE_WRITE: "owner admin",

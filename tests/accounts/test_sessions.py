@@ -182,8 +182,9 @@ async def test_the_first_factor_shown_anew_changes_the_token_and_nothing_of_the_
     found = await room.sessions.resolve(fresh)
     assert found.first_factor_us == found.principal.first_factor_us == room.clock.now_us()
     assert (found.second_factor_us, found.auth) == (proven.second_factor_us, proven.auth)
-    assert found.principal.showed_first_within(room.clock.now_us(), 300)
-    assert not found.principal.proved_within(room.clock.now_us(), 300)
+    principal = found.principal_with(fresh.fresh)
+    assert principal.showed_first_within(room.clock.now_us(), 300)
+    assert not principal.proved_within(room.clock.now_us(), 300)
     assert await Sessions(room.database, room.audit, room.clock).resolve(fresh) == found
     assert (await room.acts()).count("session.reauthenticated") == 1
 
@@ -193,9 +194,49 @@ async def test_a_passkey_and_a_provider_that_asked_anew_are_both_factors(room, m
     _, session = await opened(room)
     room.clock.advance(400)
     token = await room.sessions.prove_second_factor(session, method)
-    principal = (await room.sessions.resolve(token)).principal
+    principal = (await room.sessions.resolve(token)).principal_with(token.fresh)
     assert principal.proved_within(room.clock.now_us(), 300)
     assert principal.showed_first_within(room.clock.now_us(), 300) is is_first
+
+
+async def test_what_was_shown_is_fresh_to_who_brings_the_token_that_went_out_with_it(room) -> None:
+    """The session's own token alone, a token of another proof, and one that a later proof replaced make nothing fresh."""
+    first, session = await opened(room)
+    other, _ = await opened(room, "other@example.com")
+    now_us = room.clock.now_us()
+    assert session.principal_with(first.fresh).showed_first_within(now_us, 300)
+    second = await room.sessions.prove_second_factor(session, "otp")
+    assert len({first, first.fresh, second, second.fresh}) == 4
+    for sessions in (room.sessions, Sessions(room.database, room.audit, room.clock)):
+        found = await sessions.resolve(second)
+        assert found is not None
+        for brought in (None, "", first.fresh, second, other.fresh, second.fresh + "x", second.fresh[:-1], "\u00e9"):
+            principal = found.principal_with(brought)
+            assert principal == found.principal
+            assert not principal.proved_within(now_us, 300)
+            assert not principal.showed_first_within(now_us, 300)
+        principal = found.principal_with(second.fresh)
+        assert principal.proved_within(now_us, 300)
+        assert principal.showed_first_within(now_us, 300)
+        assert not principal.proved_within(now_us + 301_000_000, 300)
+    rows = [dict(row) for row in await room.database.fetch("SELECT * FROM session")]
+    assert second.fresh not in repr(rows)
+    assert second.fresh not in repr(found)
+
+
+async def test_a_session_of_before_there_were_such_tokens_is_not_fresh(room) -> None:
+    token, session = await opened(room)
+    await room.database.write(lambda tx: tx.execute("UPDATE session SET fresh_sha256 = NULL WHERE id = $1", session.id))
+    found = await Sessions(room.database, room.audit, room.clock).resolve(token)
+    assert found is not None
+    assert not found.principal_with(token.fresh).showed_first_within(room.clock.now_us(), 300)
+    assert not found.principal_with("").showed_first_within(room.clock.now_us(), 300)
+
+
+async def test_who_only_knew_the_password_is_nobody_with_that_token_too(room) -> None:
+    account = await room.account("ann@example.org")
+    token, session = await room.sessions.open(account.id, "127.0.0.1", "Browser", ("pwd",), awaits_second_factor=True)
+    assert session.principal_with(token.fresh) == ANONYMOUS
 
 
 async def test_a_session_that_waits_for_its_second_factor_takes_no_password_for_it(room) -> None:

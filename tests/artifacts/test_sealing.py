@@ -159,3 +159,12 @@ async def test_what_the_pieces_refuse_at_their_end_is_not_sealed():
         async for piece in sealed_pieces(refused(), what(bytes(40)), KEY):
             seen.append(piece)
     assert len(b"".join(seen)) == 64  # two chunks of three: without the last one they do not open
+
+
+async def test_a_store_that_gives_more_than_it_was_asked_for_is_not_believed():
+    content = bytes(range(4 * CHUNK))
+    stored = await seal(content)
+    sealed = what(content)
+    assert await unseal(stored, sealed, 0, CHUNK) == content[:CHUNK]
+    with pytest.raises(StorageUnavailable):
+        [each async for each in opened_pieces(pieces_of(stored, len(stored)), sealed, KEY, 0, CHUNK)]

@@ -1,20 +1,29 @@
 """What leaves the log, read by the verifier that knows nothing of the server: both say the same. B10 E3 P2"""
 
 import json
+import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from failgate.audit.bundle import Head, Period, files_of
+from failgate.audit import bundle
+from failgate.audit.bundle import BODIES, Head, Period, files_of, lines_of_bodies
 from failgate.audit.checkpoint import Verifier, open_checkpoint, read_unverified
 from failgate.audit.encoding import record_of
+from failgate.audit.erasing import Erasing
+from failgate.audit.erasure_list import ErasureList
+from failgate.audit.follower import moment_of
 from failgate.audit.places import record_position
+from failgate.audit.record import Actor
+from failgate.audit.search import Search
 from failgate.audit.tree import EMPTY_ROOT, leaf_hash
 from failgate.base.canonical import canonical
 from failgate.base.errors import BadInput
+from failgate.cli.audit_export import one_piece, writing
 from tests.audit.conftest import WS, event, fill
 from tests.audit.test_verification import Tampering
-from tests.handmade import entries, verify, write_folder
+from tests.handmade import entries, verify, write_folder, write_tar
 
 COUNT = 600
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "audit-vectors.json").read_text())
@@ -32,9 +41,13 @@ async def head_of(audit) -> Head:
     return Head(WS, read_unverified(note), note, await audit.vkey(WS))
 
 
-async def exported(audit, head: Head, period: Period | None = None) -> dict[str, bytes]:
+async def exported(audit, head: Head, period: Period | None = None, bodies_in=None) -> dict[str, bytes]:
     made = files_of(audit, head, period or Period(), tool="failgate test", made_us=0)
-    return {name: content async for name, content in made}
+    files = {name: content async for name, content in made}
+    if bodies_in is not None:
+        pieces = lines_of_bodies(bodies_in, audit, head, period or Period())
+        files[BODIES] = b"".join([piece async for piece in pieces])
+    return files
 
 
 async def test_a_bundle_of_every_size_is_intact(database, audit, tmp_path):
@@ -77,6 +90,89 @@ async def test_a_period_that_begins_and_ends_with_a_tile_has_its_neighbours(data
     assert verify("full", write_folder(tmp_path / "bundle", files))["exit_code"] == 0
 
 
+@pytest.mark.parametrize("size", [1, 300, 600])
+async def test_bodies_come_along_where_they_are_asked_for_and_are_proven(database, audit, tmp_path, size):
+    for start in range(0, size, 100):
+
+        async def verb(tx, start=start):
+            for number in range(start, min(start + 100, size)):
+                await audit.append(tx, event(number, ip=None if number % 3 == 2 else "192.0.2.7"))
+
+        await database.write(verb)
+    committed = [seq for seq in range(size) if seq % 3 != 2]
+    head = await head_of(audit)
+    assert "bodies.jsonl" not in await exported(audit, head)
+    files = await exported(audit, head, bodies_in=database)
+    found = verify("full", write_tar(tmp_path / "all.tar", files))
+    assert (found["exit_code"], found["bodies"]) == (0, len(committed)), found
+    for seq in {committed[0], committed[-1]}:
+        lines = files["bodies.jsonl"].splitlines(keepends=True)
+        place = committed.index(seq)
+        lines[place] = lines[place].replace(b"192.0.2.7", b"192.0.2.8")
+        found = verify("full", write_tar(tmp_path / "spoiled.tar", files | {"bodies.jsonl": b"".join(lines)}))
+        assert (found["exit_code"], found["first_bad"]) == (1, seq)
+
+
+@pytest.mark.parametrize("is_tar", [True, False])
+async def test_bodies_are_never_held_together(database, audit, tmp_path, monkeypatch, is_tar):
+    """Of a log as of a larger one: what is read at once and what is held at once stays the same."""
+    monkeypatch.setattr(bundle, "BODIES_AT_ONCE", 64)
+
+    async def verb(tx):
+        for number in range(640):
+            await audit.append(tx, event(number, ip="192.0.2.7"))
+
+    await database.write(verb)
+    head = await head_of(audit)
+    read, real = [], bundle.bodies_between
+
+    async def counted(*args):
+        read.append(len(pieces))
+        return await real(*args)
+
+    monkeypatch.setattr(bundle, "bodies_between", counted)
+    pieces = []
+    async for piece in lines_of_bodies(database, audit, head, Period()):
+        pieces.append(piece)
+    assert read == list(range(10)), "the next is read before the last has left"
+    assert {piece.count(b"\n") for piece in pieces} == {64}
+
+    async def large():
+        for number in range(64):
+            yield bytes([number]) * 2**20
+
+    tracemalloc.start()
+    try:
+        with writing(tmp_path / "out", 0, is_tar=is_tar) as out:
+            await out.put("bodies.jsonl", large())
+            await out.put("vkey", one_piece(b"key"))
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    finally:
+        tracemalloc.stop()
+    if is_tar:
+        with tarfile.open(tmp_path / "out") as archive:
+            found = {one.name: archive.extractfile(one).read() for one in archive}
+    else:
+        found = {name: (tmp_path / "out" / name).read_bytes() for name in ("bodies.jsonl", "vkey")}
+    assert found == {"bodies.jsonl": b"".join(bytes([one]) * 2**20 for one in range(64)), "vkey": b"key"}
+
+
+async def test_erased_bodies_do_not_leave_and_a_period_has_its_own(database, audit, clock, tmp_path):
+    for number in range(10):
+        await audit.record(event(number, ip="192.0.2.7", actor=Actor("user", f"u{number % 2}")))
+        clock.advance(1)
+    listed = ErasureList(database, tmp_path)
+    erasing = Erasing(database, audit, Search(database, audit), clock, keep_us=None, listed=listed)
+    await erasing.erase_account("u1", Actor("operator", "host"))
+    head = await head_of(audit)
+    first = (await audit.record_at(WS, 4)).record["ts"]
+    files = await exported(audit, head, Period(moment_of(first), None), bodies_in=database)
+    assert [json.loads(line)["seq"] for line in files["bodies.jsonl"].splitlines()] == [4, 6, 8]
+    found = verify("full", write_tar(tmp_path / "part.tar", files))
+    assert found["exit_code"] == 0
+    assert "bodies   3 are what their records commit to, 3 are not carried" in found["lines"]
+
+
 async def raw(filled, intact: dict[str, bytes], *, with_hashes: bool) -> dict[str, bytes]:
     """The bundle that an export without any check would have made of the database as it is now."""
     bounds = record_position(1, 0), record_position(2, 0)
@@ -103,7 +199,7 @@ async def _swap(tampering, seq):
 
 
 async def _other_writing(tampering, seq):
-    await tampering.put(seq, (await tampering.leaf(seq)).replace(b'"v":1', b'"v": 1'))
+    await tampering.put(seq, (await tampering.leaf(seq)).replace(b'"v":2', b'"v": 2'))
 
 
 DAMAGES = [

@@ -21,6 +21,7 @@ def test_every_record_of_the_vectors_is_canonical_and_names_the_hash_of_the_one_
 def test_a_head_knows_its_root():
     head = Head()
     assert head.root == EMPTY_ROOT
+    assert (head.size, head.ts_us, head.clock_us) == (0, 0, 0)  # any first clock is no step back
     for text in VECTORS["events_jcs"]:
         hashed = leaf_hash(text.encode())
         head = Head(head.size + 1, hashed, push(head.peaks, head.size, hashed))

@@ -26,6 +26,16 @@ async def test_what_arrived_whole_is_whole_in_any_order_and_twice(audit, lines):
     assert comparison.unread == 0
 
 
+async def test_a_body_that_came_along_makes_no_difference(audit, lines):
+    stored = await audit.records(WS, None, 1000)
+    beside = [formatted(ExportedRecord(one.log, one.seq, one.leaf, b'{"ip":"192.0.2.7"}')) for one in stored]
+    assert said(await compare(audit, [*beside, *lines[1000:]])) == {
+        WS: "all 1500 records are there", "system": "all 1 records are there",
+    }  # fmt: skip
+    beside[3] = beside[3].replace(b"approve", b"denied!")
+    assert said(await compare(audit, [*beside, *lines[1000:1500]]))[WS] == "1 differ: 3"
+
+
 async def test_what_was_lost_is_named(audit, lines):
     kept = [line for number, line in enumerate(lines) if number not in {0, 7, *range(998, 1003)}]
     comparison = await compare(audit, kept)

@@ -6,9 +6,12 @@ import logging
 
 import pytest
 
+from failgate.audit.erasing import Erasing
+from failgate.audit.erasure_list import ErasureList
 from failgate.audit.exporter import TEST_LOG, ExportFailed, RecordsRefused
 from failgate.audit.follower import MOST_IN_BATCH, MOST_REFUSALS, Follower, Lag, Position
-from failgate.audit.record import Act, Actor
+from failgate.audit.record import SERVER, Act, Actor
+from failgate.audit.search import Search
 from failgate.audit.sieve import Sieve
 from tests.audit.conftest import WS, event, fill
 
@@ -383,3 +386,24 @@ async def test_the_other_side_says_when_to_come_back(follow, shelf, audit, monke
     assert shelf.seqs() == [], "it is not asked before"
     follower.wake()
     await shelf.until(1)
+
+
+async def test_bodies_leave_only_where_the_config_says_so_and_not_once_they_are_erased(
+    follow, shelf, audit, database, clock, tmp_path
+):
+    for number in range(4):
+        await audit.record(event(number, ip=f"192.0.2.{number}" if number else None))
+    follow()
+    await shelf.until(4)
+    assert {record.body for batch in shelf.batches for record in batch} == {None}
+    listed = ErasureList(database, tmp_path)
+    erasing = Erasing(database, audit, Search(database, audit), clock, keep_us=None, listed=listed)
+    await audit.record(event(9, ip="192.0.2.9", actor=Actor("user", "u9")))
+    assert await erasing.erase_account("u9", SERVER) == 1
+    shelf.batches.clear()
+    follow(name="second", sieve=Sieve(bodies=True))
+    await shelf.until(6)
+    beside = {one.seq: one.body for batch in shelf.batches for one in batch if one.log == WS}
+    assert {seq: beside[seq] for seq in range(6)} == {
+        0: None, 1: b'{"ip":"192.0.2.1"}', 2: b'{"ip":"192.0.2.2"}', 3: b'{"ip":"192.0.2.3"}', 4: None, 5: None,
+    }  # fmt: skip

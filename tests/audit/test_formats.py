@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 import pytest
 
+from failgate.audit.bodies import body_of, commitment
 from failgate.audit.cef import cef_of
 from failgate.audit.encoding import leaf_of
 from failgate.audit.exporter import ExportedRecord, RecordsRefused
@@ -14,6 +16,7 @@ from failgate.audit.facts import MEMBERS, Maybe
 from failgate.audit.formats import formatted
 from failgate.audit.ocsf import event_of
 from failgate.audit.record import Act, Actor, Event
+from failgate.base.canonical import canonical
 from tests.audit.conftest import WS
 
 TS = 1_700_000_000_123_456
@@ -56,7 +59,9 @@ def record_of(
 ) -> ExportedRecord:
     known = {name: sample(kind) for name, kind in MEMBERS.get(act, {}).items() if not isinstance(kind, Maybe)}
     event = Event(act, WS, "thing", obj, Actor("user", "u1", ("pwd", "otp"), "s" * 16), known | data, out, "r1", ip)
-    return ExportedRecord(WS, 41, leaf_of(event, 41, TS, "A" * 43))
+    body = None if ip is None else body_of(ip)
+    pd = None if body is None else commitment(bytes(32), body)
+    return ExportedRecord(WS, 41, leaf_of(event, 41, TS, "A" * 43, pd=pd), body)
 
 
 @pytest.mark.parametrize("act", list(Act))
@@ -104,6 +109,25 @@ def test_what_an_act_becomes(act: Act, out: str, kind: int, activity: int, sever
 def test_what_the_server_did_by_itself_came_from_the_service() -> None:
     assert event_of(record_of(Act.COMMAND_EXPIRED, ip=None))["src_endpoint"] == {"svc_name": "failgate"}
     assert event_of(record_of(Act.COMMAND_EXPIRED, ip="2001:db8::7"))["src_endpoint"] == {"ip": "2001:db8::7"}
+
+
+def test_an_address_that_does_not_leave_is_said_to_be_withheld() -> None:
+    stays = replace(record_of(Act.SESSION_OPENED), body=None)
+    event = event_of(stays)
+    assert (event["src_endpoint"], event["is_remote"]) == ({"name": "withheld"}, True)
+    _, extension = read_cef(cef_of(stays).decode())
+    assert "src" not in extension
+    for form in ("json", "ocsf", "cef"):
+        assert b"192.0.2.7" not in formatted(stays, form)
+        assert b"192.0.2.7" in formatted(record_of(Act.SESSION_OPENED), form)
+
+
+def test_a_record_of_version_1_has_its_address_itself() -> None:
+    leaf = json.loads(record_of(Act.SESSION_OPENED).leaf)
+    del leaf["pd"]
+    old = ExportedRecord(WS, 41, canonical(leaf | {"v": 1, "ip": "192.0.2.9"}))
+    assert event_of(old)["src_endpoint"] == {"ip": "192.0.2.9"}
+    assert read_cef(cef_of(old).decode())[1]["src"] == "192.0.2.9"
 
 
 def read_cef(line: str) -> tuple[list[str], dict[str, str]]:
@@ -155,3 +179,5 @@ def test_json_is_the_record_byte_for_byte() -> None:
     line = formatted(record)
     assert line.endswith(b'"record":' + record.leaf + b"}")
     assert json.loads(line)["seq"] == 41
+    assert json.loads(line)["body"] == {"ip": "192.0.2.7"}
+    assert "body" not in json.loads(formatted(replace(record, body=None)))

@@ -1,6 +1,9 @@
 """Reading leaves back: canonical ones alone, by the short way or the long one, and never two answers. MISSION E3."""
 
+import json
+
 import pytest
+from msgspec import UNSET
 
 from failgate.audit.encoding import leaf_of
 from failgate.audit.leaf import read_leaf, read_plain_leaves
@@ -58,7 +61,7 @@ def test_other_characters_take_the_long_way(text):
         LEAF.replace(b'"decision":"approve"', b'"decision":9007199254740992'),
         LEAF.replace(b'"decision":"approve"', b'"decision":"approve","decision":"approve"'),
         LEAF.replace(b'"decision":"approve"', b'"zz":1,"decision":"approve"'),
-        LEAF.replace(b'"v":1', b'"v":1.0'),
+        LEAF.replace(b'"v":2', b'"v":2.0'),
         LEAF.replace(b'"seq":7', b'"seq":07'),
         LEAF.replace(b'"out"', b'"out" '),
         LEAF.replace(b"command-0", b"command-\xff"),
@@ -84,3 +87,22 @@ def test_a_record_of_another_version_is_read_the_long_way():
     record = read_leaf(leaf)
     assert record is not None
     assert (record.seq, record.prev) == (7, "p" * 43)
+
+
+def of_version_1(leaf: bytes) -> bytes:
+    """Return `leaf` as version 1 wrote it: with the address in it."""
+    record = json.loads(leaf)
+    del record["pd"]
+    return canonical(record | {"v": 1, "ip": "192.0.2.7"})
+
+
+def test_records_of_both_versions_are_read_the_short_way_side_by_side():
+    old = of_version_1(LEAF)
+    committed = leaf_of(event(), 8, 1_700_000_000_000_000, "p" * 43, pd="c" * 43)
+    found = read_plain_leaves([old, LEAF, committed])
+    assert found is not None
+    assert [(one.v, one.ip, one.pd) for one in found] == [
+        (1, "192.0.2.7", UNSET), (2, UNSET, None), (2, UNSET, "c" * 43),
+    ]  # fmt: skip
+    assert b'"ip"' not in LEAF
+    assert b'"ip"' not in committed

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from failgate.audit.beside import bodies_of, told
 from failgate.audit.checkpoint import Verifier, open_checkpoint
 from failgate.audit.encoding import EventRefused
 from failgate.audit.log import AuditLog
@@ -65,14 +66,14 @@ async def test_the_first_record_has_number_zero_and_every_member(audit, database
         "act": "vote.cast",
         "actor": {"auth": ["pwd", "otp"], "id": "u1", "sid_h": None, "t": "user"},
         "data": {"decision": "approve", "digest": "d" * 43},
-        "ip": None,
         "obj": {"id": "command-0", "t": "command"},
         "out": "ok",
+        "pd": None,
         "prev": "A" * 43,
         "req": None,
         "seq": 0,
         "ts": "2023-11-14T22:13:20.000000Z",
-        "v": 1,
+        "v": 2,
         "ws": WS,
     }
 
@@ -308,14 +309,21 @@ async def test_tiles_and_texts_are_those_of_c2sp(audit, database):
     assert text.endswith("\n\n" + await audit.checkpoint(WS))
 
 
-async def test_the_request_at_hand_stands_in_the_record(audit):
+async def addressed(audit, database):
+    """Return each record with the address beside it."""
+    records = await all_records(audit)
+    bodies = await bodies_of(database, WS, [stored.seq for stored in records])
+    return [(stored, (told(bodies.get(stored.seq)) or {}).get("ip")) for stored in records]
+
+
+async def test_the_request_at_hand_stands_in_the_record(audit, database):
     token = request_context.set(RequestContext("req-1", "192.0.2.7"))
     try:
         await audit.record(event(0))
         await audit.record(event(1, req="own", ip="192.0.2.8"))
     finally:
         request_context.reset(token)
-    found = [(stored.record["req"], stored.record["ip"]) for stored in await all_records(audit)]
+    found = [(stored.record["req"], address) for stored, address in await addressed(audit, database)]
     assert found == [("req-1", "192.0.2.7"), ("own", "192.0.2.8")]
 
 
@@ -328,7 +336,7 @@ async def test_the_request_at_hand_stands_in_a_record_that_a_verb_appends(audit,
         await database.write(verb)
     finally:
         request_context.reset(token)
-    found = [(stored.record["req"], stored.record["ip"]) for stored in await all_records(audit)]
+    found = [(stored.record["req"], address) for stored, address in await addressed(audit, database)]
     assert found == [("req-1", "192.0.2.7")]
 
 

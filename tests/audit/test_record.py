@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failgate.access.principal import ANONYMOUS, SYSTEM, Principal
-from failgate.audit.encoding import LARGEST_LEAF, EventRefused, leaf_of, record_of, timestamp
+from failgate.audit.bodies import body_of
+from failgate.audit.encoding import LARGEST_LEAF, EventRefused, body_in, leaf_of, record_of, timestamp
 from failgate.audit.facts import MEMBERS, Maybe
 from failgate.audit.record import Act, Actor, Event
 from failgate.base.canonical import canonical
@@ -88,8 +89,14 @@ def test_a_record_of_more_than_65535_bytes_is_refused():
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=5))
 def test_any_text_in_a_record_is_written_canonically(obj_id, ip, method):
-    found = leaf(obj_id=obj_id, ip=ip, actor=Actor("user", obj_id, (method,), ip))
+    found = leaf(obj_id=obj_id, actor=Actor("user", obj_id, (method,), ip))
     assert canonical(record_of(found)) == found
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=20))
+def test_any_text_in_a_body_is_written_canonically(ip):
+    assert body_of(ip) == canonical({"ip": ip})
 
 
 @given(st.integers(0, 4_102_444_800_000_000))
@@ -100,11 +107,13 @@ def test_timestamps_are_those_of_the_clock(us):
 def test_the_request_stands_in_unless_the_event_names_its_own():
     context = RequestContext("r1", "192.0.2.1")
     event = Event(Act.RULE_REVOKED, "w", "rule", "i", ACTOR)
-    found = record_of(leaf_of(event, 0, 0, PREV, context))
-    assert (found["req"], found["ip"]) == ("r1", "192.0.2.1")
+    assert record_of(leaf_of(event, 0, 0, PREV, context))["req"] == "r1"
+    assert body_in(event, context) == b'{"ip":"192.0.2.1"}'
     own = Event(Act.RULE_REVOKED, "w", "rule", "i", ACTOR, req="r2", ip="192.0.2.2")
-    found = record_of(leaf_of(own, 0, 0, PREV, context))
-    assert (found["req"], found["ip"]) == ("r2", "192.0.2.2")
+    assert record_of(leaf_of(own, 0, 0, PREV, context))["req"] == "r2"
+    assert body_in(own, context) == b'{"ip":"192.0.2.2"}'
+    assert body_in(own, None) == b'{"ip":"192.0.2.2"}'
+    assert body_in(event, None) is None
 
 
 def test_an_actor_is_its_principal_with_the_session_as_a_hash_only():

@@ -12,6 +12,7 @@ from failgate.audit.record import Act, Actor
 from failgate.audit.search import _NEWEST_OF, Search, Wanted
 from failgate.base.errors import BadInput
 from failgate.base.migrate import core_migrations, read_migrations
+from failgate.base.undo import UndoMapping
 from tests.audit.conftest import WS, event, fill
 
 ACTORS = (
@@ -26,7 +27,7 @@ PLAIN = {
     Act.MEMBER_REMOVED: {},
     Act.SHARING_STOPPED: {},
 }
-COUNT = 700  # two full blocks and an open one
+COUNT = 2500  # two full blocks and an open one
 
 
 @pytest.fixture
@@ -48,7 +49,10 @@ async def search(database, audit, clock) -> Search:
 
 
 async def every(audit) -> list[dict]:
-    return [one.record for one in reversed(await audit.records(WS, None, 1000))]
+    found = []
+    for after in (None, 999, 1999):
+        found += await audit.records(WS, after, 1000)
+    return [one.record for one in reversed(found)]
 
 
 def meets(record: dict, wanted: Wanted) -> bool:
@@ -68,7 +72,7 @@ async def test_pages_hold_exactly_what_a_look_at_every_record_finds(audit, searc
     for acts in ((), ("vote.cast",), ("vote.cast", "member.removed"), ("glass.broken",)):
         for actor in (None, "u1", "failgate", "nobody"):
             for obj in (None, "o3", "o99"):
-                for from_us, to_us in ((None, None), (times[300], None), (None, times[100]), (times[250], times[90])):
+                for from_us, to_us in ((None, None), (times[1300], None), (None, times[100]), (times[1250], times[90])):
                     wanted = Wanted(acts, actor, obj, from_us, to_us)
                     expected = [one["seq"] for one in records if meets(one, wanted)]
                     found: list[int] = []
@@ -86,7 +90,7 @@ async def test_pages_hold_exactly_what_a_look_at_every_record_finds(audit, searc
 async def test_a_page_that_would_read_too_much_says_how_far_it_came(audit, search):
     wanted, found, pages, before = Wanted(("glass.broken", "vote.cast"), "a1"), [], 0, None
     while True:
-        page = await search.newest(WS, wanted, before, 50, most_read=40)
+        page = await search.newest(WS, wanted, before, 500, most_read=40)
         pages += 1
         found += [one.seq for one in page.records]
         before = page.before
@@ -97,7 +101,7 @@ async def test_a_page_that_would_read_too_much_says_how_far_it_came(audit, searc
     assert pages == 3
 
 
-@pytest.mark.parametrize("span", [(50, 300), (0, 700), (256, 512), (600, 650), (300, 300)])
+@pytest.mark.parametrize("span", [(50, 1100), (0, 2500), (1024, 2048), (2200, 2250), (300, 300)])
 async def test_records_of_some_acts_come_in_their_order(audit, search, monkeypatch, span):
     monkeypatch.setattr("failgate.audit.search._BLOCKS", 1)
     found = [one async for one in search.of_acts(WS, ("vote.cast", "member.removed"), *span)]
@@ -148,9 +152,9 @@ async def test_each_condition_is_answered_by_its_index_and_without_sorting(datab
 
 
 async def test_what_cannot_hold_the_answer_is_not_read(database, audit):
-    """A thousand records of one, one of another before them: a page reads the block of that one and the open one."""
+    """Thousands of records of one, one of another before them: a page reads the block of that one and the open one."""
     await database.write(lambda tx: audit.append(tx, event(ws=WS, actor=Actor("user", "once"))))
-    await fill(database, audit, 1100)
+    await fill(database, audit, 4200)
     search, asked = Search(database, audit), []
     fetch = database.fetch
 
@@ -163,7 +167,7 @@ async def test_what_cannot_hold_the_answer_is_not_read(database, audit):
     page = await search.newest(WS, Wanted(actor_id="once"))
     assert [one.seq for one in page.records] == [0]
     assert page.before is None
-    assert len(asked) == 256 + (1101 - 1024)
+    assert len(asked) == 1024 + (4201 - 4096)
 
 
 async def test_every_full_block_is_noted_and_a_note_that_is_gone_is_found(database, audit, search):
@@ -180,6 +184,31 @@ async def test_every_full_block_is_noted_and_a_note_that_is_gone_is_found(databa
     await database.write(lambda tx: tx.execute(off))
     await database.write(lambda tx: tx.execute("DELETE FROM audit_block WHERE what = 'actor u2'"))
     assert await unnoted(database, stored) == {0: "actor u2", 1: "actor u2"}
+
+
+async def test_a_block_is_noted_whole_after_a_start_within_it_and_without_what_was_taken_back(database, audit):
+    """What the server remembers of the open block ends with the process; a verb that fails leaves nothing in it."""
+    query = "SELECT what, block FROM audit_block WHERE what LIKE 'actor %' ORDER BY block, what"
+    told = [event(ws=WS, actor=Actor("user", name)) for name in ("first", "failed", "foreign", "last")]
+
+    async def fails(tx):
+        await audit.append(tx, told[1])
+        raise BadInput("taken back")
+
+    await database.write(lambda tx: audit.append(tx, told[0]))
+    with pytest.raises(BadInput):
+        await database.write(fails)
+    await fill(database, audit, 500)
+    database._state = UndoMapping()  # as a start leaves it
+    await database.write(lambda tx: audit.append(tx, told[2]))
+    await fill(database, audit, 1545)
+    await database.write(lambda tx: audit.append(tx, told[3]))
+    expected = [("actor first", 0), ("actor foreign", 0), ("actor u1", 0), ("actor last", 1), ("actor u1", 1)]
+    found = [(row["what"], row["block"] & 0xFFFF) for row in await database.fetch(query)]
+    assert found == expected
+    [stored] = [head for head in await audit.heads() if head.log == WS]
+    assert stored.head.size == 2048
+    assert await unnoted(database, stored) == {}
 
 
 async def test_whatever_bytes_stand_in_the_table_a_search_answers(database, audit, search):
@@ -239,15 +268,16 @@ async def test_an_older_database_gets_the_notes_that_a_newer_one_writes(database
     query = "SELECT what, block FROM audit_block ORDER BY what, block"
     written = await database.fetch(query)
     assert len(written) == 16
-    older, newer = (
+    migrations = [
         next(one for one in read_migrations(core_migrations(), database.dialect) if one.name.startswith(number))
-        for number in ("0050", "0054")
-    )
+        for number in ("0050", "0054", "0059")
+    ]
 
     async def again(tx):
         await tx.execute("DROP TABLE audit_block")
-        for statement in older.statements + newer.statements:
-            await tx.execute(statement)
+        for migration in migrations:
+            for statement in migration.statements:
+                await tx.execute(statement)
 
     await database.write(again)
     assert await database.fetch(query) == written

@@ -10,11 +10,12 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from failgate.audit import sweepers, verification
+from failgate.audit import erasures, sweepers, verification
+from failgate.audit.bodies import body_of, commitment
 from failgate.audit.checkpoint import Checkpoint
 from failgate.audit.encoding import leaf_of, record_of
 from failgate.audit.places import node_position, record_position
-from failgate.audit.sweep import CHUNK, SqlitePages, sweep_chunk
+from failgate.audit.sweep import CHUNK, SqlitePages, Swept, sweep_chunk
 from failgate.audit.tree import grow, leaf_hash, root_of
 from failgate.audit.verification import verify_log
 from failgate.audit.walk import Anchor
@@ -30,10 +31,21 @@ BORDERS = [0, CHUNK - 1, CHUNK, 2 * CHUNK - 1, 2 * CHUNK, 3 * CHUNK - 1, 3 * CHU
 HASHES: list[bytes] = []
 
 
+def body_of_record(seq):
+    return leaf_hash(b"salt of %d" % seq), body_of(f"192.0.2.{seq % 256}")
+
+
+def bodies():
+    for seq in range(SIZE):
+        if seq % 5 != 4:
+            yield record_position(1, seq), *body_of_record(seq), None
+
+
 def rows():
     last = bytes(32)
     for seq in range(SIZE):
-        leaf = leaf_of(event(seq), seq, 1_700_000_000_000_000 + seq, base64url(last))
+        pd = None if seq % 5 == 4 else commitment(*body_of_record(seq))
+        leaf = leaf_of(event(seq), seq, 1_700_000_000_000_000 + seq, base64url(last), pd=pd)
         last = leaf_hash(leaf)
         HASHES.append(last)
         yield record_position(1, seq), leaf, last, f"command-{seq}"
@@ -44,6 +56,7 @@ def fill(path):
     HASHES.clear()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany("INSERT INTO audit_record VALUES (?, ?, ?, ?)", rows())
+        connection.executemany("INSERT INTO audit_body VALUES (?, ?, ?, ?)", bodies())
         peaks, nodes = grow((), 0, HASHES)
         for node, hashed in nodes:
             position = node_position(1, node.level // 8, node.place)
@@ -52,7 +65,10 @@ def fill(path):
             "INSERT INTO audit_head (log, number, size, last_hash, peaks, ts_us, clock_us) VALUES (?, 1, ?, ?, ?, 0, 0)",
             (WS, SIZE, HASHES[-1], b"".join(peaks)),
         )
-        for trigger in ("audit_record_stays", "audit_record_is_kept", "audit_node_stays", "audit_node_is_kept"):
+        for trigger in (
+            "audit_record_stays", "audit_record_is_kept", "audit_node_stays", "audit_node_is_kept", "audit_body_stays",
+            "audit_body_is_kept",
+        ):  # fmt: skip
             connection.execute(f"DROP TRIGGER {trigger}")
 
 
@@ -148,6 +164,37 @@ async def test_the_first_of_several_is_named_whoever_finds_it_first(large, monke
         assert together.first_bad == seq
 
 
+@pytest.mark.parametrize("seq", [one for one in BORDERS if one % 5 != 4])
+async def test_another_body_at_a_border_is_named_by_both_ways(large, monkeypatch, seq):
+    large.run("UPDATE audit_body SET body = ? WHERE position = ?", body_of("198.51.100.1"), record_position(1, seq))
+    alone, together = await large.verdicts(monkeypatch)
+    assert alone == together
+    assert (together.state, together.first_bad) == ("tampered", seq)
+
+
+async def test_bodies_that_are_gone_are_named_by_both_ways_unless_a_record_covers_them(large, monkeypatch):
+    first, last = CHUNK - 300, CHUNK + 300
+    places = record_position(1, first), record_position(1, last)
+    large.run(
+        "UPDATE audit_body SET salt = NULL, body = NULL, erased_us = 7 WHERE position >= ? AND position < ?", *places
+    )
+    alone, together = await large.verdicts(monkeypatch)
+    assert alone == together
+    assert (together.state, together.first_bad) == ("tampered", first if first % 5 != 4 else first + 1)
+    for covered, said in ((last - 100, last - 100), (last, None)):
+        monkeypatch.setattr(erasures, "erasures_of", saying(covered))
+        alone, together = await large.verdicts(monkeypatch)
+        assert alone == together
+        assert together.first_bad == (said if said is None or said % 5 != 4 else said + 1)
+
+
+def saying(before):
+    async def erasures_of(_database, _stored):
+        return erasures.Erasures(before)
+
+    return erasures_of
+
+
 async def test_two_records_that_changed_places_across_a_border_are_found(large, monkeypatch):
     one, two = large.row(CHUNK - 1), large.row(CHUNK)
     large.put((one[0], *two[1:]))
@@ -231,7 +278,7 @@ def test_a_process_of_another_place_answers_nothing(large):
     assert put.getvalue() == b""
     sweepers.sweep_as_told(io.BytesIO(told.replace(b"/elsewhere", sweepers._HOME.encode())), put)
     with SqlitePages(large.path) as pages:
-        assert msgspec.json.decode(put.getvalue()) == msgspec.to_builtins(sweep_chunk(pages, WS, 1, 0))
+        assert msgspec.json.decode(put.getvalue(), type=Swept) == sweep_chunk(pages, WS, 1, 0)
 
 
 def test_a_chunk_is_swept_only_when_it_is_whole(large):

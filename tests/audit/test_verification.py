@@ -4,9 +4,11 @@ import asyncio
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from failgate.audit.checkpoint import NoteRejected
+from failgate.audit.checkpoint import Checkpoint, NoteRejected, Verifier, sign
 from failgate.audit.encoding import record_of
+from failgate.audit.handover import HANDOVERS_FILE, Handovers, write_handovers
 from failgate.audit.log import AuditLog
 from failgate.audit.places import record_position
 from failgate.audit.signing import KEY_FILE, SIDECAR_FILE
@@ -265,6 +267,35 @@ async def test_a_sidecar_that_another_key_signed_is_found(filled, tmp_path_facto
     notes = {"v": 1, "logs": {WS: await forger.checkpoint(WS)}}
     (filled.folder / SIDECAR_FILE).write_text(json.dumps(notes))
     assert "not ours" in (await filled.verdict()).reason
+
+
+async def test_a_list_of_earlier_keys_that_ends_at_another_key_vouches_for_nothing(filled):
+    await filled.audit.checkpoint(WS)
+    write_handovers(filled.folder / HANDOVERS_FILE, Handovers("example.org", (), bytes(32)))
+    verdict = await filled.verdict()
+    assert (verdict.state, verdict.log) == ("incomplete", "all logs")
+    assert "is not the one that" in verdict.reason
+    (filled.folder / HANDOVERS_FILE).write_text("{")
+    verdict = await filled.verdict()
+    assert (verdict.state, "is damaged or was changed" in verdict.reason) == ("incomplete", True)
+
+
+async def test_a_signed_head_that_stands_in_the_place_of_another_log_s_is_found(filled):
+    """Each signature is right; who swaps two heads would have each log measured by the other's."""
+    note = await filled.audit.checkpoint(WS)
+    (filled.folder / SIDECAR_FILE).write_text(json.dumps({"v": 1, "logs": {"system": note}}))
+    verdict = await filled.verdict()
+    assert (verdict.log, verdict.state, verdict.first_bad) == ("system", "tampered", None)
+    assert verdict.reason.startswith("the signed head is not ours: The note is of ")
+
+
+async def test_a_signed_note_of_no_log_is_no_verdict(filled, database):
+    key = Ed25519PrivateKey.generate()
+    verifier = Verifier("example.org/elsewhere", key.public_key().public_bytes_raw())
+    note = sign(Checkpoint(verifier.name, 3, bytes(32)).text, verifier, key)
+    with pytest.raises(NoteRejected, match=r"of example\.org/elsewhere, which is no log of this database"):
+        await verify_logs(database, filled.folder, against=[("kept.txt", note)], vkeys=[verifier.vkey])
+    assert (await verify_logs(database, filled.folder)).exit_code == 0
 
 
 async def test_a_log_that_grows_meanwhile_is_verified_up_to_where_it_was(filled, monkeypatch):

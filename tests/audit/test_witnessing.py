@@ -4,15 +4,17 @@ import asyncio
 import base64
 import contextlib
 import re
+import time
 
 import pytest
 from failgate_witness import Witness as Cosigner
 from failgate_witness import make_witness, read_key
 
+from failgate.audit import witnessing as room_of_witnesses
 from failgate.audit.checkpoint import read_unverified
 from failgate.audit.cosigned import CosignatureBook, Cosigned
 from failgate.audit.cosigning import Cosignature, witness_key
-from failgate.audit.record import Act
+from failgate.audit.record import Act, Actor
 from failgate.audit.requiring import Required, WitnessesBehind
 from failgate.audit.witnessing import Witnessing, witness_of
 from failgate.base.errors import NotFound
@@ -102,6 +104,45 @@ async def test_heads_are_cosigned_as_the_logs_grow_and_a_verifier_believes_it(
         assert read_unverified(fresh).size == 301
     rows = await database.fetch("SELECT size FROM audit_cosignature WHERE log = $1", WS)
     assert len(rows) <= 2 * len(programs), "no row for each head that ever was"
+
+
+async def test_who_tries_has_the_newest_head_cosigned_at_once_and_hears_what_each_said(
+    database, audit, clock, out, programs, monkeypatch
+):
+    """Nothing of it waits for the minute in the background, which is not even begun here."""
+    await trusted(audit, programs[:1])
+    programs[2].kill()
+    await fill(database, audit, 7)
+    told = asyncio.Event()
+
+    def slow(_):
+        told.set()
+        time.sleep(1.5)
+        return 503, "later"
+
+    with liar(lambda _: (422, "")) as lies, liar(slow) as sleeps:
+        asked = [*places(programs), (places(programs)[1][0], lies), (places(programs)[2][0], sleeps)]
+        named = [witness_of(f"w{number}", vkey, url, out) for number, (vkey, url) in enumerate(asked)]
+        monkeypatch.setattr(room_of_witnesses, "TRY_SECONDS", 1.0)
+        room = Witnessing(database, audit, clock, named, every_seconds=3600)
+        await room.open()
+        tried = await room.try_now(Actor("operator", "host"))
+        assert [(one.name, one.state) for one in tried] == [
+            ("w0", "cosigned"), ("w1", "failed"), ("w2", "failed"), ("w3", "contradicted"), ("w4", "failed"),
+        ]  # fmt: skip
+        assert tried[0].said == "It cosigned the newest checkpoint of 2 logs."
+        assert "trust this log's key" in tried[1].said or "did not cosign: 40" in tried[1].said
+        assert "does not answer" in tried[2].said
+        assert "saw another history" in tried[3].said
+        assert (tried[4].said, told.is_set()) == ("It has not answered within 1 seconds.", True)
+    assert read_unverified(room.cosigned(WS)).size == 7
+    said = [one.record for one in await audit.records("system")]
+    assert [(one["act"], one["actor"]["t"], one["data"]) for one in said if one["act"] == "witness.asked"] == [
+        ("witness.asked", "operator", {"count": 5})
+    ]
+    assert read_unverified(room.cosigned("system")).size > [one["act"] for one in said].index("witness.asked")
+    with pytest.raises(NotFound, match="names no witness"):
+        await Witnessing(database, audit, clock).try_now(Actor("operator", "host"))
 
 
 async def test_a_witness_that_is_away_holds_up_nobody_and_is_asked_again(database, audit, clock, out, programs):

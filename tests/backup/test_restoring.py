@@ -8,6 +8,9 @@ import msgspec
 import pytest
 
 from failgate.assembly import open_services
+from failgate.audit.beside import bodies_of
+from failgate.audit.erasure_list import LIST_FILE, Subject, read_list
+from failgate.audit.record import Act, Actor, Event
 from failgate.audit.signing import read_key
 from failgate.backup.archive import BackupDamaged, BackupIncomplete
 from failgate.backup.manifest import CORE, HEADER
@@ -225,6 +228,64 @@ async def test_a_checkpoint_of_another_installation_or_history_is_refused(
     assert elsewhere.is_untouched()
 
 
+async def test_who_asked_to_be_erased_is_erased_on_another_machine_too(
+    installation: Installation, elsewhere: Place, tmp_path: Path
+) -> None:
+    """By a copy of the list that is given, or that lies in the new folder; the backup knows of neither person."""
+    house, services = installation.house, installation.services
+    facts = {"kind": "x", "first": 0, "last": 0, "size": 1}
+    for number, who in enumerate((house.ann, house.bob, house.dev)):
+        exported = Event(Act.AUDIT_EXPORTED, house.acme, "log", house.acme, Actor.of(who), facts)
+        await services.audit.record(msgspec.structs.replace(exported, ip=f"192.0.2.{number}"))
+    size = await services.audit.size(house.acme)
+    await installation.back_up(tmp_path / "it.backup")
+    lists = [tmp_path / "first.json", elsewhere.data / LIST_FILE]
+    elsewhere.data.mkdir(parents=True)
+    for who, copy in zip((house.ann, house.dev), lists, strict=True):
+        (installation.place.data / LIST_FILE).unlink(missing_ok=True)
+        await services.db.write(lambda tx: tx.execute("DELETE FROM audit_erasure"))
+        assert await services.evidence.erasing.erase_account(who.account_id or "", Actor.of(house.bob)) == 1
+        copy.write_bytes((installation.place.data / LIST_FILE).read_bytes())
+    (tmp_path / "spoiled.json").write_bytes(b"{}")
+    for wrong in ("spoiled.json", "absent.json"):
+        with pytest.raises(BadInput, match=wrong):
+            await elsewhere.restore(tmp_path / "it.backup", erasures=[tmp_path / wrong])
+    assert {one.name for one in elsewhere.data.iterdir()} <= {LIST_FILE, "server.lock", "failgate.db.lock"}
+    restored = await elsewhere.restore(tmp_path / "it.backup", erasures=[lists[0]], keys=installation.place.data)
+    assert [word for word in restored.warnings if word.startswith("2 addresses of records")]
+    async with elsewhere.opened() as services:
+        bodies = await bodies_of(services.db, house.acme, range(size - 3, size))
+        assert [body.body for body in bodies.values()] == [None, b'{"ip":"192.0.2.1"}', None]
+        said = [one.record for one in await services.audit.newest(house.acme, limit=2)]
+        assert {one["obj"]["id"] for one in said} == {house.ann.account_id, house.dev.account_id}
+        assert {(one["act"], one["data"]["reason"]) for one in said} == {("body.erased", "restored")}
+        assert (await elsewhere.verified(services)).state == "intact"
+        assert await services.evidence.erasing.catch_up() == 0
+    subjects = {Subject("account", who.account_id or "") for who in (house.ann, house.dev)}
+    assert set(read_list(elsewhere.data / LIST_FILE)) == subjects
+
+
+async def test_a_workspace_on_the_list_is_named_and_its_log_keeps_no_addresses(
+    installation: Installation, elsewhere: Place, tmp_path: Path
+) -> None:
+    house, services = installation.house, installation.services
+    done = Event(Act.AUDIT_EXPORTED, house.acme, "log", house.acme, Actor.of(house.ann), {"kind": "x", "first": 0, "last": 0, "size": 1}, ip="192.0.2.1")  # fmt: skip
+    await services.audit.record(done)
+    await installation.back_up(tmp_path / "it.backup")
+    await house.confirmed()
+    assert await services.emptying.run_once() == 1
+    restored = await elsewhere.restore(
+        tmp_path / "it.backup", erasures=[installation.place.data / LIST_FILE], keys=installation.place.data
+    )
+    assert [word for word in restored.warnings if "Deleted since" in word and house.acme in word]
+    async with elsewhere.opened() as services:
+        bodies = await bodies_of(services.db, house.acme, range(await services.audit.size(house.acme)))
+        assert {body.body for body in bodies.values()} == {None}
+        with pytest.raises((NotFound, StorageUnavailable)):
+            await content_of(services, house.acme)
+        assert (await elsewhere.verified(services)).state == "intact"
+
+
 async def test_the_proof_alone_puts_nothing_anywhere(backup: Path, elsewhere: Place) -> None:
     restored = await elsewhere.restore(backup, only_check=True)
     assert restored.records > 5
@@ -237,11 +298,15 @@ async def test_a_backup_of_the_version_before_is_migrated_on_the_way(
 ) -> None:
     async def older(tx: Transaction) -> None:
         await tx.execute("DROP TABLE backup_made")
-        await tx.execute("DELETE FROM schema_migration WHERE name = '0051_backups'")
+        await tx.execute("DROP TABLE audit_body")
+        if tx.dialect == "postgres":
+            await tx.execute("DROP FUNCTION audit_body_refuse")
+        steps = "name = '0051_backups' OR name LIKE '0055_audit_bodies%'"
+        await tx.execute(f"DELETE FROM schema_migration WHERE {steps}")
 
     await installation.services.db.write(older)
     made = await installation.back_up(tmp_path / "it.backup")
-    assert "0051_backups" not in made.manifest.schema
+    assert not {"0051_backups", f"0055_audit_bodies.{installation.services.db.dialect}"} & set(made.manifest.schema)
     await elsewhere.restore(tmp_path / "it.backup", keys=installation.place.data)
     async with elsewhere.opened() as services:
         [row] = await services.db.fetch("SELECT id, made_us FROM backup_made")
@@ -335,6 +400,46 @@ class TestInPlace:
                 await content_of(services, acme, b"second\n")
             acts = [one.record["act"] for one in await services.audit.newest(acme, limit=1)]
             assert acts == ["rollback.accepted"]
+
+    async def test_addresses_that_were_erased_since_are_erased_again(self, tmp_path: Path, clock: FrozenClock) -> None:
+        place = Place(tmp_path / "there", f"sqlite://{tmp_path / 'there' / 'data' / 'failgate.sqlite'}")
+        place.folder.mkdir()
+        async with installed(place, clock) as there:
+            house, services = there.house, there.services
+            facts = {"kind": "x", "first": 0, "last": 0, "size": 1}
+            for number, who in enumerate((house.ann, house.bob, house.ann)):
+                exported = Event(Act.AUDIT_EXPORTED, house.acme, "log", house.acme, Actor.of(who), facts)
+                await services.audit.record(msgspec.structs.replace(exported, ip=f"192.0.2.{number}"))
+            size = await services.audit.size(house.acme)
+            await there.back_up(tmp_path / "it.backup")
+            assert house.ann.account_id is not None
+            assert await services.evidence.erasing.erase_account(house.ann.account_id, Actor.of(house.bob)) == 2
+        await place.restore(tmp_path / "it.backup", accept_rollback=True)
+        async with place.opened() as services:
+            bodies = await bodies_of(services.db, house.acme, range(size - 3, size))
+            assert [body.body for body in bodies.values()] == [None, b'{"ip":"192.0.2.1"}', None]
+            [said] = [one.record for one in await services.audit.newest(house.acme, limit=1)]
+            assert (said["act"], said["obj"]["id"]) == ("body.erased", house.ann.account_id)
+            assert (said["data"]["reason"], said["data"]["count"]) == ("restored", 2)
+            assert (await place.verified(services)).state == "intact"
+
+    @pytest.mark.parametrize("folder", ["data", "elsewhere"])
+    async def test_one_restore_after_another_within_a_second_keeps_what_each_found(
+        self, stopped: tuple[Place, Path, str, str], folder: str
+    ) -> None:
+        """As after a kill: the second was refused, for what the first had found lay under the same name."""
+        place, file, _, _ = stopped
+        (place.folder / folder).mkdir(exist_ok=True)
+        database = place.folder / folder / "failgate.sqlite"
+        if folder != "data":
+            (place.data / "failgate.sqlite").rename(database)
+            place.url = f"sqlite://{database}"
+        found = []
+        for _ in range(3):
+            found.append(database.read_bytes())
+            await place.restore(file, accept_rollback=True)
+        aside = [*place.data.glob("before-restore-*/failgate.sqlite"), *database.parent.glob("failgate.sqlite.before*")]
+        assert sorted(one.read_bytes() for one in aside) == sorted(found)
 
     async def test_another_installation_s_folder_is_left_alone(
         self, stopped: tuple[Place, Path, str, str], tmp_path: Path, clock: FrozenClock

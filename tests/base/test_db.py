@@ -1,6 +1,9 @@
 import asyncio
+import errno
+import os
 import sqlite3
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from failgate.base.db import Database, Transaction, Verb
 from failgate.base.errors import BadInput, StorageUnavailable
 from failgate.base.open_database import open_database
+from failgate.base.sqlite import SqliteWriter
 
 
 @pytest.fixture
@@ -146,16 +150,16 @@ async def test_what_is_put_off_and_cannot_be_kept_refuses_its_group(numbers: Dat
     assert await stored(numbers) == [1]
 
 
-def put_off_rows(*numbers: int):
+def put_off_all(*numbers: int):
     async def verb(tx: Transaction) -> None:
-        tx.put_off_rows("INSERT INTO number (n, label) VALUES ($1, $2)", [(n, f"n{n}") for n in numbers])
+        tx.put_off_all([("INSERT INTO number (n, label) VALUES ($1, $2)", (n, f"n{n}")) for n in numbers])
 
     return verb
 
 
 @pytest.mark.parametrize("many", [0, 1, 2, 63, 64, 65, 203])
 async def test_all_rows_that_are_put_off_are_kept_however_many(numbers: Database, many: int) -> None:
-    await numbers.write(put_off_rows(*range(many)))
+    await numbers.write(put_off_all(*range(many)))
     assert await numbers.fetch("SELECT n, label FROM number ORDER BY n") == [
         {"n": n, "label": f"n{n}"} for n in range(many)
     ]
@@ -163,7 +167,7 @@ async def test_all_rows_that_are_put_off_are_kept_however_many(numbers: Database
 
 async def test_rows_that_are_put_off_are_refused_together(numbers: Database) -> None:
     with pytest.raises(StorageUnavailable):
-        await numbers.write(put_off_rows(*range(70), 69))
+        await numbers.write(put_off_all(*range(70), 69))
     assert await stored(numbers) == []
 
 
@@ -173,7 +177,7 @@ async def test_rows_that_are_put_off_share_statements_on_sqlite(tmp_path: Path) 
     try:
         await numbers.write(lambda tx: tx.execute("CREATE TABLE number (n INTEGER, label TEXT)"))
         numbers._writer._connection.set_trace_callback(statements.append)
-        await numbers.write(put_off_rows(*range(67)))
+        await numbers.write(put_off_all(*range(67)))
     finally:
         await numbers.close()
     assert len([each for each in statements if each.startswith("INSERT")]) == 3  # of 64, of 2 and of 1
@@ -363,3 +367,65 @@ async def test_of_64_deciders_one_wins(numbers: Database) -> None:
 
     wins = await asyncio.gather(*(numbers.write(decide(f"w{k}")) for k in range(64)))
     assert sum(wins) == 1
+
+
+async def test_a_long_log_of_sqlite_is_folded_once_in_its_length_not_once_in_so_many_commits(tmp_path, monkeypatch):
+    """The file keeps its length when the log begins again, so its size alone would say `long` for ever after."""
+    monkeypatch.setattr("failgate.base.sqlite.CHECKPOINT_BYTES", 1024 * 1024)
+    folded: list[int] = []
+    fold = SqliteWriter._checkpoint
+    monkeypatch.setattr(SqliteWriter, "_checkpoint", lambda self: (folded.append(count), fold(self)))
+    numbers = await open_database(f"sqlite://{tmp_path / 'numbers.sqlite'}")
+    await numbers.write(lambda tx: tx.execute("CREATE TABLE number (n INTEGER PRIMARY KEY, label BLOB)"))
+    for count in range(1, 1201):  # each writes one page of 4 KiB or two
+        await numbers.write(lambda tx: tx.execute("INSERT INTO number (label) VALUES ('a')"))
+    size = (tmp_path / "numbers.sqlite-wal").stat().st_size
+    await numbers.close()
+    assert 1024 * 1024 < size < 1.3 * 1024 * 1024
+    assert len(folded) >= 3
+    assert min(later - sooner for sooner, later in pairwise([0, *folded])) > 100
+
+
+@pytest.mark.parametrize("message", ["database or disk is full", "disk I/O error"])
+async def test_a_log_that_cannot_be_folded_now_stops_no_change_unless_the_disk_lied(tmp_path, monkeypatch, message):
+    monkeypatch.setattr("failgate.base.sqlite.CHECKPOINT_BYTES", 64 * 1024)
+    tried: list[int] = []
+
+    def fails(_self: SqliteWriter) -> None:
+        tried.append(1)
+        raise sqlite3.OperationalError(message)
+
+    monkeypatch.setattr(SqliteWriter, "_checkpoint", fails)
+    numbers = await open_database(f"sqlite://{tmp_path / 'numbers.sqlite'}")
+    await numbers.write(lambda tx: tx.execute("CREATE TABLE number (n INTEGER PRIMARY KEY, label BLOB)"))
+
+    async def write_all() -> None:
+        for _ in range(100):
+            await numbers.write(lambda tx: tx.execute("INSERT INTO number (label) VALUES ('a')"))
+
+    if "I/O" in message:
+        with pytest.raises(StorageUnavailable):
+            await write_all()
+        assert len(tried) == 1
+    else:
+        await write_all()
+        assert len(tried) > 1
+        assert numbers.is_healthy()
+    await numbers.close()
+
+
+async def test_a_log_is_looked_at_where_no_descriptor_is_left(tmp_path, monkeypatch):
+    opened = os.open
+
+    def none_left(path: str, *more: int, **named: int) -> int:
+        if str(path).endswith("-wal"):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return opened(path, *more, **named)
+
+    monkeypatch.setattr(os, "open", none_left)
+    numbers = await open_database(f"sqlite://{tmp_path / 'numbers.sqlite'}")
+    await numbers.write(lambda tx: tx.execute("CREATE TABLE number (n INTEGER PRIMARY KEY)"))
+    for _ in range(40):
+        await numbers.write(lambda tx: tx.execute("INSERT INTO number DEFAULT VALUES"))
+    assert len(await numbers.fetch("SELECT n FROM number")) == 40
+    await numbers.close()

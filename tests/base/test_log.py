@@ -1,5 +1,6 @@
 """What may never stand in a log line. # E18"""
 
+import asyncio
 import errno
 import io
 import json
@@ -284,3 +285,45 @@ def test_a_fixed_line_is_what_the_logger_would_write(raw_log, log_format, level,
     assert ours == theirs
     assert bool(ours) == (level == "info")
     assert raw_log() == ""
+
+
+class Counted(Full):
+    """A stream that counts how often it was given over to the system."""
+
+    flushed = 0
+
+    def flush(self) -> None:
+        self.flushed += 1
+        super().flush()
+
+
+async def test_lines_of_one_turn_of_the_loop_go_together_in_their_order_and_none_is_lost(raw_log):
+    """A server answers many requests in one turn, and writes a line for each."""
+    stream = Counted()
+    start_logging(stream=stream)
+    line, logger = FixedLine("failgate.tests", "request.answered"), get_logger("failgate.tests")
+    for status in (200, 201):
+        line.write(status=status)
+    assert stream.getvalue() == ""
+    logger.info("door.opened")  # whatever else is said comes behind them, at once
+    line.write(status=404)
+    await asyncio.sleep(0)
+    assert stream.flushed == 2
+    stream.is_full = True
+    line.write(status=500)
+    line.write(status=501)
+    await asyncio.sleep(0)
+    stream.is_full = False
+    line.write(status=503)
+    await asyncio.sleep(0)
+    said = [json.loads(one) for one in stream.getvalue().splitlines()]
+    assert [one.get("status", one["event"]) for one in said] == [200, 201, "door.opened", 404, "log.interrupted", 503]
+    assert said[4]["lines_lost"] == 2
+    assert raw_log() == ""
+
+
+def test_a_thread_writes_its_own_line_at_once(raw_log):
+    thread = threading.Thread(target=FixedLine("failgate.tests", "request.answered").write, kwargs={"status": 200})
+    thread.start()
+    thread.join()
+    assert json.loads(raw_log())["status"] == 200

@@ -44,6 +44,12 @@ ALSO_WALLED = {
     "notification",
     "notify_destination",
     "saved_view",
+    "device_key",
+    "key_manifest",
+    "sealed_command",
+    "sealed_rules",
+    "sealed_run",
+    "sealed_decision",
 }
 # They name a workspace and stay open to reads of other workspaces' requests, which find out by them who somebody is.
 OF_PEOPLE = {

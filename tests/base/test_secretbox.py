@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from failgate.base.errors import FailgateError, StartRefused
+from failgate.base.errors import Conflict, FailgateError, StartRefused
 from failgate.base.secretbox import SecretBox
 
 
@@ -86,3 +86,66 @@ def test_a_key_that_is_kept_elsewhere_leaves_no_file_and_opens_what_the_file_s_k
     assert SecretBox.given(key, path).unseal(sealed, purpose="totp", owner="ann") == b"secret"
     with pytest.raises(StartRefused, match=r"another key than that of .*secrets\.key"):
         SecretBox.given(os.urandom(32), path)
+
+
+def test_a_given_key_stands_beside_no_other_one(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.key"
+    box = SecretBox.given(b"k" * 32, path)
+    sealed = box.seal(b"secret", purpose="totp", owner="ann")
+    SecretBox.open(path)
+    with pytest.raises(StartRefused, match=r"another key than that of"):
+        SecretBox.given(b"k" * 32, path)
+    assert SecretBox.given(path.read_bytes(), path).mark != box.mark
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StartRefused, match=r"cannot be read"):
+        SecretBox.given(b"k" * 32, path)
+    with pytest.raises(Conflict, match=r"secrets manager"):
+        box.begin()
+    path.rmdir()
+    later = SecretBox.given(b"l" * 32, path, previous=b"k" * 32)
+    assert later.mark_before == box.mark
+    assert later.unseal(sealed, purpose="totp", owner="ann") == b"secret"
+    assert not later.is_current(sealed, purpose="totp", owner="ann")
+    assert later.finish() is None  # its file is none of ours
+    assert later.mark_before is None
+    with pytest.raises(FailgateError):
+        later.unseal(sealed, purpose="totp", owner="ann")
+
+
+def test_a_new_key_that_cannot_be_kept_is_none(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    box = SecretBox.open(folder / "secrets.key")
+    before = box.mark
+    (folder / "secrets.key").unlink()
+    folder.rmdir()
+    with pytest.raises(StartRefused, match=r"secrets.key.next cannot be made"):
+        box.begin()
+    assert (box.mark, box.mark_before) == (before, None)
+
+
+def test_a_new_key_seals_at_once_and_the_old_one_opens_until_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.key"
+    box = SecretBox.open(path)
+    old, before = path.read_bytes(), box.mark
+    sealed = box.seal(b"secret", purpose="totp", owner="ann")
+    assert box.is_current(sealed, purpose="totp", owner="ann")
+    assert (box.mark_before, box.finish()) == (None, None)
+    box.begin()
+    after = box.mark
+    assert (box.mark_before, after == before) == (before, False)
+    box.begin()  # again: goes on with the same
+    assert box.mark == after
+    assert SecretBox.open(path).mark == after  # a start in between goes on too
+    assert not box.is_current(sealed, purpose="totp", owner="ann")
+    fresh = box.seal(b"new", purpose="totp", owner="ann")
+    kept = box.finish()
+    assert kept is not None
+    assert (tmp_path / kept).read_bytes() == old
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(["secrets.key", kept])
+    reopened = SecretBox.open(path)
+    assert (reopened.mark, reopened.mark_before) == (after, None)
+    assert reopened.unseal(fresh, purpose="totp", owner="ann") == b"new"
+    with pytest.raises(FailgateError):
+        reopened.unseal(sealed, purpose="totp", owner="ann")

@@ -164,7 +164,7 @@ def test_a_restore_that_is_killed_starts_nothing_by_mistake_and_is_done_again(
 
 
 def test_an_upgrade_leaves_a_copy_for_the_way_back(server: Server) -> None:
-    """SQLite migrates at the start: the database of before lies beside, and old copies go."""
+    """SQLite migrates at the start: the database of before lies beside, and old copies go; also within one second."""
     import sqlite3
 
     assert server.stop() == 0

@@ -5,11 +5,15 @@ import re
 import shutil
 import socket
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import httpx
 
-from tests.journeys.harness import Server, failgate
+from tests.journeys.harness import Server
+from tests.journeys.harness import failgate as started
+
+failgate = partial(started, is_warm=False)  # each command of these begins as it does for an operator
 
 
 def test_init_writes_a_config_that_check_accepts(tmp_path: Path) -> None:
@@ -150,3 +154,12 @@ def test_a_rule_deleted_behind_the_server_is_told_and_mended_by_the_operator(tmp
         assert server.verify("--gate").returncode == 0
     finally:
         server.stop()
+
+
+def test_the_check_says_what_a_plugin_advises_and_finds_its_pages_good(tmp_path: Path) -> None:
+    (tmp_path / "failgate.toml").write_text(
+        '[plugins.disclosure]\ncontacts = ["mailto:security@acme.example"]\nexpires = 2020-01-01\nchanged = 2019-01-01\n'
+    )
+    checked = failgate("check", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert "failgate: warning: plugins.disclosure: security.txt expired on 2020-01-01" in checked.stderr

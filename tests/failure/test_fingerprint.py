@@ -133,6 +133,16 @@ def test_words_of_a_command_are_normalised_as_each_alone() -> None:
         assert command_of(["make", *words]) == " ".join(["make", *alone])[:4000]
 
 
+def test_of_a_long_command_the_first_200_words_and_4000_characters_count() -> None:
+    dice = random.Random(11)
+    pieces = [word for words in _pieces() for word in words]
+    for most in (2, 4, 40):
+        for number in (150, 199, 200, 260):
+            words = ["".join(dice.choices(pieces, k=dice.randrange(most))) for _ in range(number)]
+            alone = [normalized(word) for word in words[:199]]
+            assert command_of(["make", *words]) == " ".join(["make", *alone])[:4000]
+
+
 def test_a_long_word_is_cut() -> None:
     assert command_of(["make", "x" * 500, "y"]) == f"make {'x' * 400} y"
 

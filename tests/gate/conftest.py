@@ -1,7 +1,7 @@
 """A whole gate over a real database of either engine, with the first-party policies and real people."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,24 @@ from failgate_quorum import Quorum, QuorumSettings
 
 from failgate.access.principal import Principal
 from failgate.audit.log import AuditLog
+from failgate.audit.record import SERVER, Actor
 from failgate.base.canonical import digest_of
 from failgate.base.clock import FrozenClock
 from failgate.base.db import Database
+from failgate.base.errors import Conflict
 from failgate.base.ids import new_id
+from failgate.gate import lifecycle as life
 from failgate.gate.gate import Gate
+from failgate.gate.journal import record_event
 from failgate.gate.known_rules import KnownRules
 from failgate.gate.parts import GateLimits
 from failgate.gate.rules import Rules
 from failgate.plugin import NoSettings
 from failgate.testing import host_at, opened
 from failgate.wire.gate import CommandView, Consume, Submission, Vote
+
+EXPIRED = "The command is expired. Submit it again if it is still wanted."
+"""The words about what came too late."""
 
 
 def command(*argv: str, **members: Any) -> dict[str, Any]:
@@ -123,6 +130,7 @@ class House:
             second_factor_us=1,
             auth=("pwd", "otp"),
             label=f"{account}@example.org",
+            carries_proof=True,
         )
 
     async def sql(self, statement: str, *args: Any) -> int:
@@ -144,6 +152,59 @@ class House:
     async def acts(self, view: CommandView) -> list[str]:
         records = await self.audit.newest(self.workspace, limit=1000, obj_id=view.id)
         return [each.record["act"] for each in reversed(records)]
+
+    async def kept(self, view: CommandView) -> tuple[Any, ...]:
+        """Return everything that is stored of a request: to see that a refusal changed nothing."""
+        rows = [
+            [dict(row) for row in await self.db.fetch(f"SELECT * FROM {table} WHERE {name} = $1 ORDER BY 1", view.id)]
+            for table, name in (("gate_command", "id"), ("gate_vote", "command_id"), ("gate_glass", "command_id"))
+        ]
+        return (*rows, await self.acts(view), self.gate.pending_count())
+
+    @asynccontextmanager
+    async def unmoved(self, table: str) -> AsyncIterator[None]:
+        """No UPDATE reaches a row of `table`, as when somebody else was first."""
+        if self.db.dialect == "sqlite":
+            await self.sql(f"CREATE TRIGGER unmoved BEFORE UPDATE ON {table} BEGIN SELECT RAISE(IGNORE); END")
+        else:
+            await self.sql(
+                "CREATE OR REPLACE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+            )
+            await self.sql(f"CREATE TRIGGER unmoved BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION nothing()")
+        try:
+            yield
+        finally:
+            await self.sql("DROP TRIGGER unmoved" + ("" if self.db.dialect == "sqlite" else f" ON {table}"))
+
+    @contextmanager
+    def slow(self, seconds: float) -> Iterator[None]:
+        """Reading the records of a request takes so long, as on a disk that hangs."""
+        read = self.audit.of_object
+
+        async def slowly(*args: Any) -> Any:
+            found = await read(*args)
+            self.clock.advance(seconds)
+            return found
+
+        self.audit.of_object = slowly
+        try:
+            yield
+        finally:
+            self.audit.of_object = read
+
+    async def forge(self, event: life.Event, view: CommandView, by: Actor = SERVER) -> None:
+        """Append a record that nothing stands behind, as a server that was broken into could."""
+        await self.audit.record(record_event(event, workspace_id=self.workspace, command_id=view.id, actor=by))
+
+
+async def refused(house: House, view, verb, words: str, kind=Conflict, state: str | None = "pending"):
+    """`verb` is refused with `words`, and nothing that is stored of the request has changed."""
+    before = await house.kept(view)
+    with pytest.raises(kind) as error:
+        await verb()
+    assert str(error.value) == words
+    assert error.value.facts.get("state") == state
+    assert await house.kept(view) == before
 
 
 def agent(owner: str | None = None) -> Principal:

@@ -49,6 +49,8 @@ def test_a_null_that_is_written_out_is_another_call_than_one_that_is_left_out():
         ({"cwd": "srv"}, "cwd"),
         ({"cwd": ""}, "cwd"),
         ({"cwd": "/a\0"}, "cwd"),
+        ({"home": "srv"}, "home is 'srv', which is not absolute"),
+        ({"home": ""}, "home"),
         ({"host": ""}, "host"),
         ({"host": "a b"}, "host"),
         ({"host": "h\n"}, "host"),
@@ -105,6 +107,10 @@ def test_a_missing_member_is_named(missing):
         ({"env": {f"A{n}": "" for n in range(513)}}, "512"),
         ({"env": {"A": "x" * 600_000}}, "524288"),
         ({"cwd": "/" + "x" * 4096}, "4096"),
+        (
+            {"programs": {f"p{n}": {"path": f"/bin/p{n}"} for n in range(65)}},
+            "programs has 65 entries; the limit is 64",
+        ),
     ],
 )
 def test_what_is_too_large_is_refused_by_its_limit(change, limit):

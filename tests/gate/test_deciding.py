@@ -1,5 +1,6 @@
 """What policies demand of those who decide, in a whole gate. E5 B6 B7, SECURITY section 4."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from failgate.gate.further import Wish
 from failgate.gate.policy import Finding
 from failgate.gate.terms import Group, Terms
 from failgate.gate.verification import verify_gate
-from tests.gate.conftest import House, agent
+from tests.gate.conftest import EXPIRED, House, agent, refused
 
 MINUTE_US = 60 * 1_000_000
 
@@ -106,7 +107,7 @@ async def test_an_approval_meets_the_challenge_and_a_denial_need_not(house, chal
     stale = {
         "factor": [replace(person, second_factor_us=now_us - 6 * MINUTE_US), replace(person, auth=("pwd", "recovery"))],
         "passkey": [replace(person, auth=("passkey", "otp")), replace(person, second_factor_us=1)],
-        "two": [replace(person, second_factor_us=1)],
+        "two": [replace(person, second_factor_us=1), replace(person, carries_proof=False)],
     }
     for late in stale.get(challenge, []):
         with pytest.raises(StepUpRequired):
@@ -196,3 +197,75 @@ async def test_a_wish_that_approves_or_says_nothing_is_no_vote(house: House, dec
     with pytest.raises(Unprocessable):
         await house.vote(mara, view, decision, note=note, wants_changes=True)
     assert await house.state(view) == "pending"
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+async def test_a_decision_that_comes_too_late_for_its_record_expires_the_request(house, decision):
+    person, view = await house.person(), await house.submit(agent(), ttl_seconds=10)
+    house.clock.advance(9)
+    with house.slow(2), pytest.raises(Conflict) as late:
+        await house.vote(person, view, decision)
+    assert (str(late.value), late.value.facts) == (EXPIRED, {"state": "expired"})
+    assert await house.state(view) == "expired"
+    assert await house.acts(view) == ["command.created", "command.expired"]
+    assert await house.db.fetch("SELECT * FROM gate_vote") == []
+    assert await verify_gate(house.db, house.audit) == []
+
+
+async def test_who_denied_does_not_approve_and_is_told_why(house):
+    await house.restart(extra={"two": Demanding(deny_after=2)})
+    ann, bob, view = await house.person(), await house.person(), await house.submit(agent())
+    await house.vote(ann, view, "deny")
+    words = "The vote does not count: a denial is not taken back. Let another reviewer decide."
+    await refused(house, view, lambda: house.vote(ann, view), words)
+    assert (await house.vote(bob, view)).state == "approved"
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+async def test_a_decision_on_a_row_that_somebody_else_had_first_is_none(house, decision):
+    person, view = await house.person(), await house.submit(agent())
+    async with house.unmoved("gate_command"):
+        words = "The command is pending. Submit it again if it is still wanted."
+        await refused(house, view, lambda: house.vote(person, view, decision), words)
+    assert (await house.vote(person, view, decision)).state in {"approved", "denied"}
+    assert await verify_gate(house.db, house.audit) == []
+
+
+async def test_what_somebody_else_had_first_is_not_withdrawn(house):
+    bot = agent()
+    view = await house.submit(bot)
+    async with house.unmoved("gate_command"):
+        words = "The command is pending. Submit it again if it is still wanted."
+        await refused(house, view, lambda: house.gate.cancel(bot, house.workspace, view.id), words)
+    assert (await house.gate.cancel(bot, house.workspace, view.id)).state == "cancelled"
+
+
+async def test_what_expired_is_not_withdrawn(house):
+    bot = agent()
+    view = await house.submit(bot, ttl_seconds=10)
+    house.clock.advance(10)
+    with pytest.raises(Conflict) as late:
+        await house.gate.cancel(bot, house.workspace, view.id)
+    assert (str(late.value), late.value.facts) == (EXPIRED, {"state": "expired"})
+    assert await house.acts(view) == ["command.created", "command.expired"]
+    assert await verify_gate(house.db, house.audit) == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "left"),
+    [
+        ("UPDATE gate_command SET state = 'cancelled' WHERE id = $1", ["cancelled"]),
+        ("UPDATE gate_command SET expires_us = expires_us + 60000000 WHERE id = $1", ["pending"]),
+        ("DELETE FROM gate_command WHERE id = $1", []),
+    ],
+)
+async def test_what_is_not_stored_as_overdue_does_not_expire_and_waits_no_longer(house, edit, left):
+    """Neither is it expired again and again: the timer would never come to an end."""
+    view = await house.submit(agent(), ttl_seconds=10)
+    await house.sql(edit, view.id)
+    house.clock.advance(10)
+    async with asyncio.timeout(5):
+        assert await house.gate.expire_due() == 0
+    assert house.gate.pending_count() == 0
+    assert [row["state"] for row in await house.db.fetch("SELECT state FROM gate_command")] == left
+    assert await house.acts(view) == ["command.created"]

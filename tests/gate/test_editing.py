@@ -10,6 +10,7 @@ from failgate.audit.record import Actor
 from failgate.base.canonical import digest_of
 from failgate.base.errors import Conflict, Forbidden, NotFound, StepUpRequired, TooLarge, Unprocessable
 from failgate.base.idempotency import request_key
+from failgate.base.ids import new_id
 from failgate.gate.policy import Finding
 from failgate.gate.terms import Group, Terms
 from failgate.gate.verification import verify_gate
@@ -353,3 +354,12 @@ async def test_what_took_two_people_still_does_until_the_same_moment(house):
     house.clock.advance(100)
     made = await edit(house, person, view, ["deploy", "test"])
     assert (made.state, made.need, made.expires_at) == ("pending", 2, view.expires_at)
+
+
+async def test_what_is_not_there_is_not_edited(house):
+    person, view = await house.person(), await house.submit(agent())
+    before, wish = await house.kept(view), Edit(view.digest, ["pytest"], digest_of({"argv": ["pytest"]}))
+    for workspace, number in ((new_id(), view.id), (house.workspace, new_id())):
+        with pytest.raises(NotFound, match="There is no such command in this workspace"):
+            await house.gate.edit(person, workspace, number, wish, None)
+    assert await house.kept(view) == before

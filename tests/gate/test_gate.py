@@ -6,6 +6,7 @@ import pytest
 
 from failgate.access.principal import Principal
 from failgate.base.errors import (
+    BadInput,
     Conflict,
     FailgateError,
     Forbidden,
@@ -613,3 +614,17 @@ async def test_a_key_of_a_refused_verb_may_be_tried_again(house):
     await house.vote(ann, view)
     used = await house.gate.consume(bot, house.workspace, view.id, Consume(view.digest), keyed(bot, "consume"))
     assert used.state == "executed"
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"limit": 0}, "limit is 0; it has to lie between 1 and 200."),
+        ({"limit": 201}, "limit is 201; it has to lie between 1 and 200."),
+        ({"after": "x"}, "after is no identifier. Send the `next` of the page before."),
+    ],
+)
+async def test_a_page_that_cannot_be_is_refused(house, wish, words):
+    with pytest.raises(BadInput) as error:
+        await house.gate.page(house.workspace, **wish)
+    assert str(error.value) == words

@@ -15,7 +15,7 @@ from failgate.gate.terms import Terms
 from failgate.gate.verification import verify_gate
 from failgate.wire.gate import Rule
 from failgate.wire.glass import GlassBreak, GlassVerdict
-from tests.gate.conftest import agent
+from tests.gate.conftest import EXPIRED, agent, refused
 
 OTHERS = [
     "UPDATE gate_command SET broken_by = NULL, glass = NULL WHERE id = $1",
@@ -341,3 +341,47 @@ async def test_suggestions_and_history_learn_nothing_from_broken_glass(breakable
     again = await house.submit(bot, "ticket", "1")
     history = await house.gate.history(house.workspace, again.id, ann)
     assert (history.asked, history.approved, history.compared) == (1, 0, None)
+
+
+async def test_a_row_that_differs_from_its_records_is_put_apart_and_its_glass_stays_whole(house):
+    await allow(house, "reviewer")
+    ann, view = await fresh(house), await house.submit(agent(), "reboot")
+    await house.sql("UPDATE gate_command SET need = 1 WHERE id = $1", view.id)
+    with pytest.raises(Conflict) as error:
+        await smash(house, ann, view)
+    assert error.value.facts == {"state": "quarantined"}
+    assert await house.state(view) == "quarantined", "what the answer says is so"
+    assert await house.acts(view) == ["command.created", "command.quarantined"]
+    assert (await house.gate.glass.listed(house.workspace), house.gate.pending_count()) == ([], 0)
+
+
+async def test_glass_is_not_broken_once_the_time_went_by_meanwhile(house):
+    await allow(house, "reviewer")
+    ann, view = await fresh(house), await house.submit(agent(), "reboot", ttl_seconds=10)
+    house.clock.advance(9)
+    with house.slow(2):
+        await refused(house, view, lambda: smash(house, ann, view), EXPIRED, state="expired")
+
+
+async def test_the_glass_of_what_somebody_else_had_first_stays_whole(house):
+    await allow(house, "reviewer")
+    ann, view = await fresh(house), await house.submit(agent(), "reboot")
+    async with house.unmoved("gate_command"):
+        words = "The command is pending. Submit it again if it is still wanted."
+        await refused(house, view, lambda: smash(house, ann, view), words)
+    assert (await smash(house, ann, view)).glass == "open"
+
+
+async def test_a_review_takes_a_second_factor_and_a_review_that_is_open(house):
+    await allow(house, "reviewer")
+    ann, bob, view = await fresh(house), await fresh(house), await house.submit(agent(), "reboot")
+    await smash(house, ann, view)
+    words = "A review needs a second factor. Prove it, then review again."
+    await refused(
+        house, view, lambda: judge(house, replace(bob, second_factor_us=None), view), words, StepUpRequired, None
+    )
+    for table in ("gate_glass", "gate_command"):
+        async with house.unmoved(table):
+            words = "No review of this command is open."
+            await refused(house, view, lambda: judge(house, bob, view), words, state="approved")
+    assert (await judge(house, with_factor(bob, house), view)).glass == "justified"

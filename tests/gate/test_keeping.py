@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from failgate.audit.beside import bodies_of
 from failgate.base.errors import TooManyRequests
 from failgate.base.log import RequestContext, request_context
 from failgate.gate.verification import verify_gate
@@ -23,8 +24,9 @@ async def test_each_of_many_has_the_record_of_its_own_request(house):
     views = await asyncio.gather(*(asking(house, agent(), f"request-{n}", "make", str(n)) for n in range(20)))
     records = [stored.record for stored in await house.audit.records(house.workspace, limit=100)]
     told = {record["obj"]["id"]: record for record in records if record["act"] == "command.created"}
+    bodies = await bodies_of(house.db, house.workspace, [record["seq"] for record in told.values()])
     assert [told[view.id]["req"] for view in views] == [f"request-{n}" for n in range(20)]
-    assert {told[view.id]["ip"] for view in views} == {"192.0.2.1"}
+    assert [bodies[told[view.id]["seq"]].body for view in views] == [b'{"ip":"192.0.2.1"}'] * 20
     assert [told[view.id]["data"]["digest"] for view in views] == [view.digest for view in views]
     assert await verify_gate(house.db, house.audit, house.allowlist) == []
 

@@ -235,7 +235,16 @@ def test_nothing_is_approved_at_the_very_moment_of_its_expiry():
         life.apply(asked(), life.VoteCast("a", "approve", "D", 100))
 
 
+def test_nothing_is_denied_at_the_very_moment_of_its_expiry():
+    request = life.apply(None, life.Asked("c", "D", 10, 1, "p", "req", frozenset()))
+    request = life.apply(request, life.VoteCast("a", "deny", "D", 9))
+    with pytest.raises(life.IllegalTransition, match="the time to decide has gone by"):
+        life.apply(request, life.Denied(10))
+    assert life.apply(request, life.Denied(9)).state == "denied"
+
+
 def test_a_denial_is_not_taken_back():
+    assert asked().deny_after == 1  # of what says nothing of it, one denial is the end
     request = life.apply(asked(), life.VoteCast("a", "deny", "D", 1))
     with pytest.raises(life.IllegalTransition):
         life.apply(request, life.VoteCast("a", "approve", "D", 2))

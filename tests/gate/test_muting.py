@@ -1,5 +1,8 @@
 """Deny and mute: what an agent asks again and again is denied at once, with the reviewer's reason, for a time. B8"""
 
+import asyncio
+import contextlib
+
 import pytest
 
 from failgate.access.principal import Principal
@@ -214,6 +217,34 @@ async def test_one_agent_asks_people_so_often_within_a_minute_and_rules_still_an
         await house.submit(bot, "make")
 
 
+async def test_an_agent_that_asks_too_often_is_on_record_once_a_minute(house: House):
+    """So that nobody floods the people unseen, nor the log with its refusals."""
+    await house.restart(limits=GateLimits(asked_each=3))
+    bot, other = agent(), agent()
+    for each in (bot, other):
+        for _ in range(3):
+            await house.submit(each, "make")
+        assert await records(house, "asking.refused") == []
+    for _ in range(50):
+        with pytest.raises(TooManyRequests):
+            await house.submit(bot, "make")
+    [told] = await records(house, "asking.refused")
+    assert (told["obj"], told["actor"]["t"], told["actor"]["id"]) == (
+        {"t": "agent", "id": bot.agent_id}, "agent", bot.agent_id,
+    )  # fmt: skip
+    assert (told["out"], told["data"]) == ("deny", {"reason": "too often", "per_minute": 3})
+    with pytest.raises(TooManyRequests):
+        await house.submit(other, "make")
+    assert [one["obj"]["id"] for one in await records(house, "asking.refused")] == [bot.agent_id, other.agent_id]
+    for seconds, expected in ((59, 2), (1, 3)):  # one comes back each twenty seconds, and is taken
+        house.clock.advance(seconds)
+        for _ in range(9):
+            with contextlib.suppress(TooManyRequests):
+                await house.submit(bot, "make")
+        assert len(await records(house, "asking.refused")) == expected
+    assert await verify_gate(house.db, house.audit, house.allowlist) == []
+
+
 async def test_one_person_approves_so_often_within_a_minute_whatever_sessions_they_have(house: House):
     await house.restart(limits=GateLimits(approved_each=2))
     mara, bot = await house.person(), agent()
@@ -234,3 +265,44 @@ async def test_one_person_approves_so_often_within_a_minute_whatever_sessions_th
 
 def vars_of(person: Principal) -> dict:
     return {name: getattr(person, name) for name in ("kind", "account_id", "second_factor_us", "auth", "label")}
+
+
+async def test_of_two_who_unmute_at_once_one_does(house: House):
+    mara = await house.person()
+    mute = await muted(house, mara, await house.submit(agent(), "make"))
+    async with house.unmoved("gate_mute"):
+        with pytest.raises(NotFound) as none_runs:
+            await house.gate.muting.unmute(mara, house.workspace, mute.id)
+    assert str(none_runs.value) == "Nothing of this id is muted. Its time may be over, or somebody unmuted it."
+    assert await records(house, "mute.ended") == []
+    assert await house.gate.muting.mutes.running(house.workspace) == [mute]
+    ended = await asyncio.gather(
+        *(house.gate.muting.unmute(mara, house.workspace, mute.id) for _ in range(3)), return_exceptions=True
+    )
+    assert sorted(type(one).__name__ for one in ended) == ["NoneType", "NotFound", "NotFound"]
+    assert len(await records(house, "mute.ended")) == 1
+    assert await house.gate.muting.mutes.running(house.workspace) == []
+
+
+async def test_the_same_request_sent_twice_at_once_mutes_once(house: House):
+    mara, view = await house.person(), await house.submit(agent(), "make")
+    key = request_key("k", mara.id, ("commands.mute", house.workspace), [view.id])
+    made = await asyncio.gather(*(muted(house, mara, view, key=key) for _ in range(3)))
+    assert {one.id for one in made} == {made[0].id}
+    assert len(await records(house, "mute.begun")) == 1
+    assert (await house.acts(view)).count("vote.cast") == 1
+
+
+async def test_what_is_over_gives_its_room_back(house: House):
+    """As many as may be muted are, and all but one end by themselves."""
+    bot, mara = agent(), await house.person()
+    for number in range(MOST_OF_ONE):
+        await muted(house, mara, await house.submit(bot, "make", str(number)), minutes=1 if number else 60)
+    house.clock.advance(60)
+    last = await muted(house, mara, await house.submit(bot, "make", "again"))
+    [(_, known)] = house.gate._parts.mutes._known.items()
+    assert (len(known), last.id in known) == (2, True)
+    assert (await house.submit(bot, "make", "0")).state == "denied"
+    assert (await house.submit(bot, "make", "1")).state == "pending"
+    await house.gate.muting.unmute(mara, house.workspace, last.id)
+    assert (await house.submit(bot, "make", "0")).state == "denied", "the other one stays"

@@ -1,15 +1,18 @@
 """Observing: commands run although nothing let them pass, everything says so, and it ends by itself. B8"""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
 from failgate.access.principal import Principal
-from failgate.audit.record import Actor
+from failgate.audit.record import Act, Actor, Event
 from failgate.base.errors import Conflict, Forbidden, NotFound, Unprocessable
 from failgate.base.idempotency import request_key
 from failgate.base.ids import new_id
 from failgate.gate.parts import GateLimits
 from failgate.gate.policy import Finding
+from failgate.gate.stored import load
 from failgate.gate.terms import Group, Terms
 from failgate.gate.verification import verify_gate
 from failgate.web.pages.text import microseconds
@@ -346,3 +349,73 @@ async def test_an_observed_command_takes_no_room_in_the_queue(house):
     for _ in range(3):
         assert (await house.submit(bot, "make")).observed is not None
     assert house.gate.pending_count() == 0
+
+
+async def test_of_two_who_end_it_at_once_one_does(house):
+    owner, period = await observe(house)
+    async with house.unmoved("gate_observing"):
+        with pytest.raises(NotFound) as none_runs:
+            await house.gate.observing.end(owner, house.workspace, period.id)
+    assert str(none_runs.value) == "No such time of observing runs. It may have ended meanwhile."
+    assert [one.record["act"] for one in await house.audit.newest(house.workspace, limit=9, obj_id=period.id)] == [
+        "observing.begun"
+    ]
+    assert house.gate.observing.running(house.workspace) == [period], "who was not the first ends nothing"
+    ended = await asyncio.gather(
+        *(house.gate.observing.end(owner, house.workspace, period.id) for _ in range(3)), return_exceptions=True
+    )
+    assert sorted(type(one).__name__ for one in ended) == ["NoneType", "NotFound", "NotFound"]
+    assert await verify_gate(house.db, house.audit) == []
+
+
+async def test_one_time_is_shown_in_its_own_workspace_alone(house):
+    _, period = await observe(house)
+    assert await house.gate.observing.one(house.workspace, period.id) == period
+    for workspace, number in ((new_id(), period.id), (house.workspace, new_id())):
+        with pytest.raises(NotFound, match="no such time of observing"):
+            await house.gate.observing.one(workspace, number)
+
+
+async def test_only_what_was_observed_is_held_to_the_time_of_observing(house):
+    owner, period = await observe(house)
+    view, other = await house.submit(agent(), "make"), await house.submit(agent(), "ls")
+    observed = await load(house.db, house.workspace, view.id)
+    approved = replace(await load(house.db, house.workspace, other.id), observing_id=None, observed=None)
+
+    async def hold(*stored):
+        await house.db.write(lambda tx: house.gate.observing.must_hold(tx, stored, house.clock.now_us()))
+
+    await hold(approved, observed)
+    await house.gate.observing.end(owner, house.workspace, period.id)
+    await hold(approved)
+    with pytest.raises(Conflict, match="gated again"):
+        await hold(approved, observed)
+
+
+async def test_the_end_of_one_time_leaves_the_others(house):
+    one = agent()
+    await house.sql(
+        "INSERT INTO agent (id, workspace_id, name, owner_account_id, created_us) VALUES ($1, $2, 'one', $3, 1)",
+        one.agent_id, house.workspace, one.owner_account_id,
+    )  # fmt: skip
+    owner, all_of_it = await observe(house)
+    own = await house.gate.observing.begin(owner, house.workspace, days=1, agent_id=one.agent_id)
+    await house.gate.observing.end(owner, house.workspace, all_of_it.id)
+    assert house.gate.observing.running(house.workspace) == [own]
+    assert (await house.submit(one, "make")).observed.observing == own.id
+    assert (await house.submit(agent(), "make")).state == "pending"
+
+
+async def test_records_of_another_kind_prove_no_time(house):
+    """An object's records may hold others than those of its time; they neither begin nor end it."""
+    _, period = await observe(house)
+    await house.audit.record(
+        Event(Act.MUTE_BEGUN, house.workspace, "observing", period.id, Actor("user", "x"), {
+            "agent": "x", "command": "x", "what": "same", "expires_us": 1,
+        })
+    )  # fmt: skip
+    await house.restart()
+    bot = agent()
+    view = await house.submit(bot, "make")
+    assert view.observed.observing == period.id
+    assert (await house.consume(bot, view)).state == "executed"

@@ -11,10 +11,10 @@ import pytest
 from failgate_allowlist.entry import Entry
 from failgate_allowlist.index import Index
 
-from failgate.gate.matching import check_rule
 from failgate.gate.policy import CommandContext
-from failgate.gate.shell import inspect_line
 from failgate.gate.starter import starter_rules
+from failgate.matching.matcher import check_rule
+from failgate.matching.shell import inspect_line
 from failgate.wire.gate import Command, ExecutableIdentity
 from tests.gate import abuses, tricks
 from tests.gate.ordinary import COMMANDS

@@ -1,8 +1,9 @@
 """What a row of `gate_command` holds, and what it says of itself when it is new."""
 
 import msgspec
+import pytest
 
-from failgate.gate.stored import INSERT, LATER, Stored, load, values_of
+from failgate.gate.stored import LATER, SELDOM, Stored, insert_of, load
 
 NEW = Stored(
     id="018f0000-0000-7000-8000-000000000001",
@@ -36,11 +37,14 @@ NEW = Stored(
 )
 
 
-async def test_a_new_row_is_read_as_it_was_written(house):
-    new = msgspec.structs.replace(NEW, workspace_id=house.workspace)
+@pytest.mark.parametrize("without", [(), SELDOM, *((name,) for name in SELDOM)])
+async def test_a_new_row_is_read_as_it_was_written(house, without):
+    new = msgspec.structs.replace(NEW, workspace_id=house.workspace, **dict.fromkeys(without))
+    statement, values = insert_of(new)
+    assert (len(values) == len(insert_of(NEW)[1])) is (without != SELDOM)
 
     async def keep(tx):
-        await tx.execute(INSERT, *values_of(new))
+        await tx.execute(statement, *values)
 
     await house.db.write(keep)
     assert await load(house.db, house.workspace, new.id) == new

@@ -20,7 +20,9 @@ from tests.journeys.harness import Server
 from tests.journeys.team import WHERE, Visitor, person, sign_in
 from tests.journeys.test_bad_input import consented, manifest
 
-STAYS = frozenset({"command", "agent", "user", "receipt", "recording", "observing", "mute"})
+STAYS = frozenset(
+    {"command", "agent", "user", "receipt", "recording", "observing", "mute", "device_key", "sealed_command"}
+)
 """Is ended, cancelled or disabled, and never deleted."""
 LEAVES_NO_ROW = frozenset({"passkey", "device", "sign_in"})
 """Is deleted with its row, of which nothing is kept: its id is one that never was."""
@@ -55,6 +57,7 @@ def kind_of(door: Door) -> str:
         ("/rules/{id}", "rule"), ("/rule-proposals/{id}", "proposal"), ("/rules/proposals/{id}", "proposal"), ("/certificates/{id}", "certificate"), ("/agents/{id}", "agent"), ("/members/{id}", "member"),
         ("/invitations/{id}", "invitation"), ("/api-keys/{id}", "key"), ("/settings/sign-in/{id}", "connection"),
         ("/sign-ins/{id}", "sign_in"), ("/passkeys/{id}", "passkey"), ("/devices/{id}", "device"), ("/sessions/{id}", "session"),
+        ("/device-keys/{id}", "device_key"), ("/agent-keys/{id}", "device_key"), ("/sealed-commands/{id}", "sealed_command"),
         ("/observing/{id}", "observing"), ("/mutes/{id}", "mute"), ("/audit/views/{id}", "view"), ("/deletion/{id}", "deletion"), ("/settings/delete/{id}", "deletion"), ("/deleted-workspaces/{id}", "receipt"),
         ("/logins/{id}", "login"), ("/webhooks/{id}", "webhook"), ("/settings/notifications/{id}", "webhook"), ("/platform/users/{id}", "user"), ("/Users/{id}", "scim_user"), ("/Groups/{id}", "scim_group"),
     ):  # fmt: skip

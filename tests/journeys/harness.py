@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Thread
 
 import pytest
@@ -22,6 +23,9 @@ from tests.peers.starting import PATIENCE_SECONDS
 # The shell draws pages and nothing around them, neither a window nor a tab for each: a third of the work.
 CHROMIUM, SHELL = Path("/usr/bin/chromium"), Path("/usr/bin/chromium-headless-shell")
 NewDatabase = Callable[[], str | None]
+# A test of a module's server that says nothing about its database: the doors it walks through are tested on both.
+on_sqlite = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+on_postgres = pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
 BROWSER_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -36,16 +40,26 @@ def failgate(
     cwd: Path | None = None,
     stdin: str | None = None,
     timeout: float = PATIENCE_SECONDS,
-):
-    """Run the command line to its end."""
+    is_warm: bool = True,
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command line to its end; `is_warm`: begun from what is loaded already."""
+    environment = clean_environment(**(env or {}))
+    with TemporaryFile() as told:
+        told.write((stdin or "").encode())
+        told.seek(0)
+        process = warm.begin([*arguments], environment, folder=cwd, stdin=told.fileno()) if is_warm else None
+    if process is not None:
+        said, heard = process.communicate(timeout)
+        return subprocess.CompletedProcess(process.args, process.wait(), said, heard)
     return subprocess.run(
         [sys.executable, "-m", "failgate", *arguments],
-        env=clean_environment(**(env or {})),
+        env=environment,
         cwd=cwd,
         input=stdin,
         capture_output=True,
         text=True,
         timeout=timeout,
+        check=False,
     )
 
 

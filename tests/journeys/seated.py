@@ -4,12 +4,12 @@ Each hash costs a tenth of a second of CPU, for the account and for the sign-in 
 """
 
 import hashlib
-import secrets
 import time
 from collections.abc import Sequence
 
 import bcrypt
 
+from failgate.accounts.session import SessionToken
 from failgate.base.ids import new_id
 from tests.journeys import team
 from tests.journeys.harness import Server
@@ -31,17 +31,19 @@ def seated(server: Server, people: Sequence[Person]) -> list[Visitor]:
     rows, values, visitors = [], [], []
     now = str(time.time_ns() // 1000)
     for who in people:
-        token, visitor = secrets.token_urlsafe(32), team.stranger(server, origin=server.url)
-        visitor.cookies.set("fg_session", token, domain=visitor.base_url.host)
+        token, visitor = SessionToken.mint(), team.stranger(server, origin=server.url)
+        for name, value in (("fg_session", token), ("fg_fresh", token.fresh)):
+            visitor.cookies.set(name, value, domain=visitor.base_url.host)
         at, proven = len(values), (now, '["pwd", "otp"]') if who.totp is not None else ("NULL", '["pwd"]')
         rows.append(
-            f"(${at + 1}, ${at + 2}, ${at + 3}, {now}, {now}, {now}, {proven[0]}, 0, '{proven[1]}', '127.0.0.1', '')"
+            f"(${at + 1}, ${at + 2}, ${at + 3}, ${at + 4}, {now}, {now}, {now}, {proven[0]}, 0, '{proven[1]}',"
+            " '127.0.0.1', '')"
         )
-        values += [new_id(), who.id, hashlib.sha256(token.encode()).hexdigest()]
+        values += [new_id(), who.id, *(hashlib.sha256(text.encode()).hexdigest() for text in (token, token.fresh))]
         visitors.append(visitor)
     team.sql(
         server,
-        "INSERT INTO session (id, account_id, token_sha256, opened_us, seen_us, first_factor_us, second_factor_us,"
+        "INSERT INTO session (id, account_id, token_sha256, fresh_sha256, opened_us, seen_us, first_factor_us, second_factor_us,"
         f" awaits_second_factor, auth, address, user_agent) VALUES {', '.join(rows)}",
         *values,
     )

@@ -157,10 +157,16 @@ def travel(
 
 
 def way_out(page: httpx.Response) -> str:
-    """Return the address that our page leads to, at the provider."""
-    link = re.search(r'href="(http[^"]+)" data-leave', page.text)
+    """Return the address that our page leads to by itself: at the provider, or of ours after an answer of one."""
+    link = re.search(r'href="((?:http|/)[^"]*)" data-leave', page.text)
     assert link is not None, page.text
-    return html.unescape(link[1])
+    return urljoin(str(page.url), html.unescape(link[1]))
+
+
+def way_back(page: httpx.Response) -> str:
+    """Return the path of ours to which the page leads that answers a sign-in or a step-up at a provider."""
+    assert page.status_code == 200, page.text
+    return way_out(page).removeprefix(str(page.url.copy_with(raw_path=b"")).rstrip("/"))
 
 
 def callback_of(client: httpx.Client, answer: httpx.Response, login: str, *, is_cancelling: bool = False) -> str:

@@ -90,6 +90,28 @@ def sql(server: Server, statement: str, *values: object) -> None:
     apart(change(url[1]))
 
 
+def rows(server: Server, query: str) -> list[tuple[Any, ...]]:
+    """Return what `query` finds in the database, behind the server's back; it may have stopped."""
+    url = re.search(r'url = "(postgresql.*)"', server.config.read_text())
+    if url is None:
+        connection = sqlite3.connect(server.data / "failgate.sqlite", timeout=10)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    async def read(address: str) -> list[tuple[Any, ...]]:
+        import asyncpg
+
+        opened = await asyncpg.connect(address)
+        try:
+            return [tuple(row) for row in await opened.fetch(query)]
+        finally:
+            await opened.close()
+
+    return apart(read(url[1]))
+
+
 @dataclass(frozen=True)
 class Person:
     """An account whose password and second factor the tests know."""
@@ -197,6 +219,11 @@ def enter(page: Page, server: Server, who: Person) -> None:
 
 def session_of(client: httpx.Client) -> str:
     return client.cookies["fg_session"]
+
+
+def cookies_of(client: httpx.Client) -> str:
+    """Return the header `Cookie` of the browser that `client` is, with what shows that its proof is fresh."""
+    return f"fg_session={client.cookies['fg_session']}; fg_fresh={client.cookies['fg_fresh']}"
 
 
 def command(*argv: str, **members: Any) -> dict[str, Any]:

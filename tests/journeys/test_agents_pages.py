@@ -14,14 +14,14 @@ import pytest
 
 from tests.journeys import team
 from tests.journeys.agent_machine import House
-from tests.journeys.harness import Server
+from tests.journeys.harness import NewDatabase, Server, on_postgres, on_sqlite
 from tests.test_docs import BLOCKS
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("pages")
-    with team.served(Server(folder / "data")) as server, House(server, folder) as one:
+    with team.served(Server(folder / "data", database_url=new_database())) as server, House(server, folder) as one:
         yield one
 
 
@@ -50,6 +50,7 @@ def test_a_page_is_followed_literally(house: House, tmp_path: Path, page: str) -
         decision.join()
 
 
+@on_postgres
 def test_the_tools_say_what_their_transcript_says(house: House, tmp_path: Path) -> None:
     """Each line of the page is sent, each answer is awaited before the next."""
     pytest.importorskip("mcp")
@@ -80,6 +81,7 @@ def test_the_tools_say_what_their_transcript_says(house: House, tmp_path: Path) 
     assert not (tmp_path / "made").exists()
 
 
+@on_sqlite
 def test_the_hook_says_what_its_transcript_says(house: House) -> None:
     """Each event of the page is told to the hook, each answer is the one that stands there, but for names and ids."""
     shown = [

@@ -15,7 +15,7 @@ import pytest
 
 from tests.journeys import team
 from tests.journeys.agent_machine import House, waited_for
-from tests.journeys.harness import Server, failgate
+from tests.journeys.harness import NewDatabase, Server, failgate, on_postgres, on_sqlite
 from tests.journeys.team import WHERE, vote
 from tests.peers.mcp_inspector.peer import inspected
 
@@ -23,9 +23,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("programs")
-    with team.served(Server(folder / "data")) as server, House(server, folder) as one:
+    with team.served(Server(folder / "data", database_url=new_database())) as server, House(server, folder) as one:
         yield one
 
 
@@ -82,6 +82,7 @@ def test_a_run_leads_to_its_reports(house: House) -> None:
     assert f"/w/acme/reports/{report['id']}" in page.text
 
 
+@on_postgres
 def test_a_python_program_that_executes_by_itself_uses_an_approval_once(house: House) -> None:
     decision = house.decided("approve")
     done = in_python(
@@ -97,6 +98,7 @@ def test_a_python_program_that_executes_by_itself_uses_an_approval_once(house: H
     assert house.view(request)["outcome"]["exit_code"] == 0
 
 
+@on_sqlite
 def test_a_request_is_withdrawn_when_its_program_is_gone(house: House) -> None:
     code = "from failgate.client import Gate\nimport time\none = Gate().start(['touch', 'made'])\ntime.sleep(60)"
     before = {one["id"] for one in house.pending()}
@@ -169,6 +171,7 @@ async def conversation(client: Any, house: House) -> None:
         assert refused.is_error, tool
 
 
+@on_sqlite
 def test_tools_over_standard_input_and_output(house: House) -> None:
     pytest.importorskip("mcp")
     from mcp import Client, StdioServerParameters, stdio_client
@@ -183,6 +186,7 @@ def test_tools_over_standard_input_and_output(house: House) -> None:
     asyncio.run(talk())
 
 
+@on_postgres
 def test_the_inspector_lists_and_calls_the_tools(house: House) -> None:
     server = (str(Path(sys.executable).with_name("failgate")), "mcp")
     listed = inspected(server, house.environment, "tools/list", cwd=house.folder)
@@ -195,6 +199,7 @@ def test_the_inspector_lists_and_calls_the_tools(house: House) -> None:
     assert called["content"][0]["text"].startswith("denied: denied by lead@acme.example: not here")
 
 
+@on_postgres
 def test_tools_over_streamable_http_for_who_knows_the_token(house: House) -> None:
     pytest.importorskip("mcp")
     from mcp import Client
@@ -234,9 +239,10 @@ def answers(url: str) -> bool:
 
 
 @pytest.mark.parametrize("place", ["0.0.0.0:0", "example.org:80", "127.0.0.1", "127.0.0.1:x"])
-def test_tools_are_served_to_this_machine_alone(house: House, place: str) -> None:
-    environment = {name: value for name, value in house.environment.items() if name.startswith("FAILGATE_")}
-    done = failgate("mcp", "--http", place, env=environment)
+def test_tools_are_served_to_this_machine_alone(tmp_path: Path, place: str) -> None:
+    done = failgate(
+        "mcp", "--http", place, env={"FAILGATE_HOME": str(tmp_path), "FAILGATE_MCP_TOKEN": "a-token-of-the-test"}
+    )
     assert done.returncode == 2
     assert "loopback" in done.stderr
 
@@ -277,6 +283,7 @@ def test_a_step_of_a_job_runs_behind_the_gate_and_says_so(house: House) -> None:
     assert run in [one["run"] for one in runs]
 
 
+@on_sqlite
 def test_a_step_that_was_denied_fails_with_the_reason(house: House) -> None:
     decision = house.decided("deny", note="not on Friday")
     code, told, summary, _ = step(house, GATE_COMMAND="touch made")
@@ -287,6 +294,7 @@ def test_a_step_that_was_denied_fails_with_the_reason(house: House) -> None:
     assert not (house.folder / "made").exists()
 
 
+@on_postgres
 @pytest.mark.parametrize("is_accepted", [True, False])
 def test_a_step_runs_what_a_reviewer_made_of_its_line_when_it_accepts_edits(house: House, is_accepted: bool) -> None:
     def edit() -> None:

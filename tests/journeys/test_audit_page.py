@@ -168,6 +168,11 @@ def test_a_period_is_taken_along_and_proven_without_the_server(
     assert vkey is not None
     answer = verify("full", tmp_path / name, "--vkey", vkey[1])
     assert answer["exit_code"] == 0, answer
+    page.goto(f"{acme.url}/verify")  # the second verifier, of which test_verifier_page.py has every damage
+    page.locator("#bundle").set_input_files(tmp_path / name)
+    page.locator("#vkey").fill(vkey[1])
+    page.get_by_role("button", name="Verify").click()
+    expect(page.locator("[data-verdict]")).to_have_attribute("data-state", "intact")
     with sign_in(acme, ada) as auditor:
         records = [one["record"] for one in auditor.get(f"{WHERE}/audit/records?limit=1000").json()["records"]]
         last = records[-1]

@@ -111,12 +111,12 @@ def noise_for(server: Server) -> Noise:
     agent = team.admin(server, "agent.create", workspace="acme", name="ci", owner=owner.email)
     provider = team.admin(server, "scim.token", connection="corp")["token"]
     with sign_in(server, owner) as browser:
-        session = team.session_of(browser)
+        session, cookies = team.session_of(browser), team.cookies_of(browser)
     with program(server, agent["token"]) as speaker:
         view = team.ask(speaker, ttl_seconds=3600)
         begun = speaker.post(f"{team.WHERE}/reports", json=consented(manifest(b"x"))).json()
     form_key = new_form_key()
-    somebody = Speaker({"cookie": f"fg_session={session}"}, session)
+    somebody = Speaker({"cookie": cookies}, session)
     agent_program, script, directory = (
         Speaker({"authorization": f"Bearer {each}"}) for each in (agent["token"], key, provider)
     )
@@ -144,6 +144,8 @@ def noise_for(server: Server) -> Noise:
             "commands.submit": lambda: submission(ttl_seconds=1),
             "policy.explain": lambda: {"command": submission()["command"]},
             "commands.vote": lambda: {"decision": "approve", "digest": view["digest"], "note": "n"},
+            # For a minute: what is asked later waits for people again.
+            "commands.mute": lambda: {"digest": view["digest"], "what": "same", "minutes": 1, "note": "n"},
             "commands.consume": lambda: {"digest": view["digest"]},
             "commands.finish": lambda: {"digest": view["digest"], "exit_code": 0, "duration_ms": 1, "signal": 9},
             "rules.create": lambda: {"kind": "re2", "effect": "allow", "pattern": "^a+$", "ttl_seconds": 60, "max_uses": 1},

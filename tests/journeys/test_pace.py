@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.journeys import team
-from tests.journeys.harness import Server, browser
+from tests.journeys.harness import NewDatabase, Server, browser, on_postgres, on_sqlite
 from tests.journeys.team import WHERE, ask, form, slug, vote
 from tests.journeys.test_reviewers_page import House, row, shown
 
@@ -18,9 +18,12 @@ LONG = 5.0  # seconds: no busy machine takes that between two requests
 
 
 @contextlib.contextmanager
-def housed(folder: Path, read_for: str) -> Iterator[House]:
+def housed(folder: Path, database_url: str | None, read_for: str) -> Iterator[House]:
     config = f'[gate]\nread_for = "{read_for}"\napprove_at_once = 0\n'
-    with team.served(Server(folder / "data", config=config)) as server, browser() as chromium:
+    with (
+        team.served(Server(folder / "data", database_url=database_url, config=config)) as server,
+        browser() as chromium,
+    ):
         with House(server, chromium) as one:
             yield one
 
@@ -33,8 +36,10 @@ def counted(page: Page) -> None:
     expect(page.locator(".toast")).to_have_text("Your approval counted.")
 
 
-def test_with_the_default_a_queue_is_worked_off_by_keys_and_by_mouse_as_ever(tmp_path: Path) -> None:
-    with housed(tmp_path, "500ms") as house:
+def test_with_the_default_a_queue_is_worked_off_by_keys_and_by_mouse_as_ever(
+    new_database: NewDatabase, tmp_path: Path
+) -> None:
+    with housed(tmp_path, new_database(), "500ms") as house:
         views = asked(house, "one", "two", "three")
         with house.page(house.ann) as page:
             for view in views:
@@ -52,11 +57,12 @@ def test_with_the_default_a_queue_is_worked_off_by_keys_and_by_mouse_as_ever(tmp
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with housed(tmp_path_factory.mktemp("patient"), f"{LONG:.0f}s") as house:
+def patient(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with housed(tmp_path_factory.mktemp("patient"), new_database(), f"{LONG:.0f}s") as house:
         yield house
 
 
+@on_sqlite
 def test_a_click_that_comes_too_soon_does_not_count_and_the_page_says_so_and_lets_one_try_again(patient: House) -> None:
     [view] = asked(patient, "clicked")
     with patient.page(patient.ann) as page:
@@ -69,6 +75,7 @@ def test_a_click_that_comes_too_soon_does_not_count_and_the_page_says_so_and_let
     assert patient.state(view) == "approved"
 
 
+@on_postgres
 def test_programs_that_did_not_look_or_approve_many_at_once_are_refused_and_on_record(patient: House) -> None:
     unseen, *opened = asked(patient, "unseen", "a", "b", "c")
     refused = vote(patient.bob, unseen)

@@ -165,7 +165,9 @@ def mailbox() -> Iterator[tuple[_Inbox, int]]:
         thread.join(10)
 
 
-def test_a_letter_brings_the_link_from_the_configured_address_whatever_a_request_says(tmp_path) -> None:
+def test_a_letter_brings_the_link_from_the_configured_address_whatever_a_request_says(
+    database_url: str, tmp_path
+) -> None:
     """ASVS 6.4.3: neither Host nor a forwarding header gets into a link; an unknown address is answered alike."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         own = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -174,7 +176,8 @@ def test_a_letter_brings_the_link_from_the_configured_address_whatever_a_request
             f'[server]\npublic_url = "{own}"\n'
             f'[notify.smtp]\nhost = "127.0.0.1"\nport = {port}\nsender = "f@acme.example"\ntls = "none"\n'
         )
-        server = Server(tmp_path / "data", config=config, arguments=("--listen", own.removeprefix("http://")))
+        arguments = ("--listen", own.removeprefix("http://"))
+        server = Server(tmp_path / "data", database_url=database_url, config=config, arguments=arguments)
         try:
             server.start()
             found_acme(server)

@@ -5,7 +5,6 @@ The texts are the rules' own examples: what a rule finds in one is what may turn
 
 import json
 import re
-import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from failgate.redaction import RULES, Scanner, redact
 from failgate.web.csrf import FIELD, form_token
 from failgate.web.routes import DOORS
 from tests.journeys import team
-from tests.journeys.harness import Server, failgate
+from tests.journeys.harness import NewDatabase, Server, failgate
 from tests.journeys.team import WHERE, Visitor, command, person, program, sign_in
 from tests.journeys.test_access_matrix import BODIES, QUERIES
 from tests.journeys.test_bad_input import consented, manifest
@@ -29,6 +28,10 @@ from tests.journeys.test_people import mailbox
 
 ENDING = frozenset({"page.signout", "page.sessions_close", "page.settings_rename", "page.password_change"})
 WHO = "guest@acme.example"
+TABLES = {
+    False: "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'audit%'",
+    True: "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'audit%'",
+}
 
 
 def planted() -> dict[str, set[str]]:
@@ -149,7 +152,7 @@ class Planting:
 
 
 @pytest.fixture(scope="module")
-def surfaces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Planting, dict[str, str]]:
+def surfaces(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> tuple[Planting, dict[str, str]]:
     """Plant; return what was planted and every surface as one text."""
     data = tmp_path_factory.mktemp("planted") / "data"
     with mailbox() as (inbox, port):
@@ -157,7 +160,7 @@ def surfaces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Planting, dict[s
             '[audit]\nexporters = ["jsonl"]\n'
             f'[notify.smtp]\nhost = "127.0.0.1"\nport = {port}\nsender = "f@acme.example"\ntls = "none"\n'
         )
-        with team.served(Server(data, config=config)) as server:
+        with team.served(Server(data, database_url=new_database(), config=config)) as server:
             team.found_acme(server)
             lead = person(server, "lead", "owner")
             team.admin(server, "platform_role.grant", email=lead.email)
@@ -171,15 +174,9 @@ def surfaces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Planting, dict[s
                 deadline = time.monotonic() + 20
                 while not inbox.letters and time.monotonic() < deadline:
                     time.sleep(0.05)
-        tables = sqlite3.connect(data / "failgate.sqlite")
-        audited = [
-            row
-            for (table,) in tables.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'audit%'"
-            ).fetchall()
-            for row in tables.execute(f"SELECT * FROM {table}")
-        ]
-        tables.close()
+    tables = [row[0] for row in team.rows(server, TABLES["postgresql" in server.config.read_text()])]
+    assert len(tables) > 3
+    audited = [row for table in tables for row in team.rows(server, f"SELECT * FROM {table}")]
     exported = next(data.rglob("audit.jsonl")).read_text()
     assert exported.count("\n") > 50
     assert "Team [redacted:" in inbox.letters[0]

@@ -10,7 +10,7 @@ from playwright.sync_api import Route
 
 from failgate.web.routes import DOORS
 from tests.journeys import team
-from tests.journeys.harness import Server, browser
+from tests.journeys.harness import NewDatabase, Server, browser, on_postgres
 from tests.journeys.team import Visitor, ask, person, program, sign_in
 
 WATCH = """
@@ -31,10 +31,12 @@ def slip_in(route: Route) -> None:
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Visitor, dict[str, str]]]:
+def office(
+    new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, Visitor, dict[str, str]]]:
     """A server with an owner of everything, who has just proven a factor, and something on every page."""
     folder = tmp_path_factory.mktemp("policy")
-    with team.served(Server(folder / "data")) as server:
+    with team.served(Server(folder / "data", database_url=new_database())) as server:
         team.found_acme(server)
         owner = person(server, "lead", "owner")
         team.admin(server, "platform_role.grant", email=owner.email)
@@ -67,13 +69,15 @@ def paths(ids: dict[str, str], *, is_stranger: bool) -> Iterator[str]:
     )
 
 
+@on_postgres
 def test_no_page_breaks_its_policy_and_what_is_slipped_in_breaks_it_once(
     office: tuple[Server, Visitor, dict[str, str]],
 ) -> None:
     server, client, ids = office
     wrong, seen = [], 0
     with browser() as chromium:
-        for cookies in ([{"name": "fg_session", "value": team.session_of(client), "url": server.url}], []):
+        held = [{"name": one.name, "value": one.value or "", "url": server.url} for one in client.cookies.jar]
+        for cookies in (held, []):
             context = chromium.new_context()
             context.add_cookies(cookies)
             context.add_init_script(WATCH)

@@ -102,11 +102,15 @@ def test_the_page_reads_well_on_a_phone_and_by_a_screen_reader(server: Server, t
     owner = person(server, "keeper", "owner")
     page_path = f"/w/acme/settings/sign-in/{connected(server)}/provisioning"
     with sign_in(server, owner) as client:
-        session = team.session_of(client)
         with browser() as chromium:
             for width in (1280, 390):
                 context = chromium.new_context(viewport={"width": width, "height": 900})
-                context.add_cookies([{"name": "fg_session", "value": session, "url": server.url}])
+                context.add_cookies(
+                    [
+                        {"name": name, "value": client.cookies[name], "url": server.url}
+                        for name in ("fg_session", "fg_fresh")
+                    ]
+                )
                 page = context.new_page()
                 page.goto(server.url + page_path)
                 page.get_by_role("button", name=re.compile("token")).first.click()

@@ -17,7 +17,7 @@ from failgate.client.report_folder import open_report
 from failgate.wire.reports import Redaction
 from tests.client.test_rewriting import archive, everything
 from tests.journeys import team
-from tests.journeys.harness import Server, browser
+from tests.journeys.harness import NewDatabase, Server, browser, on_postgres, on_sqlite
 from tests.journeys.laptop import Laptop, Line, Reviewing
 from tests.journeys.pictures import picture
 from tests.journeys.team import WHERE, Person, enter, person, program
@@ -44,9 +44,11 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, httpx.Client, Laptop, Person]]:
+def shop(
+    new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, httpx.Client, Laptop, Person]]:
     folder = tmp_path_factory.mktemp("reviewing")
-    with team.served(Server(folder / "data")) as server:
+    with team.served(Server(folder / "data", database_url=new_database())) as server:
         key = team.found_acme(server)["api_key"]
         line = Line(server)
         with program(server, key) as client:
@@ -173,6 +175,7 @@ def agree(page: Page, going: Reviewing) -> None:
     page.get_by_role("button", name="Agree and upload").click()
 
 
+@on_postgres
 def test_an_upload_that_was_killed_goes_on_in_the_next_review(
     shop: tuple[Server, httpx.Client, Laptop, Person], chromium: Browser
 ) -> None:
@@ -221,6 +224,7 @@ class Neighbour(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@on_sqlite
 def test_another_program_of_the_machine_gets_neither_the_cookie_nor_the_report(
     shop: tuple[Server, httpx.Client, Laptop, Person], chromium: Browser
 ) -> None:
@@ -259,6 +263,7 @@ def test_another_program_of_the_machine_gets_neither_the_cookie_nor_the_report(
     context.close()
 
 
+@on_sqlite
 def test_without_a_server_the_report_is_reviewed_and_the_page_says_what_is_missing(
     tmp_path: Path, shop: tuple[Server, httpx.Client, Laptop, Person], chromium: Browser
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.journeys import team
-from tests.journeys.harness import Server, browser
+from tests.journeys.harness import NewDatabase, Server, browser, on_postgres, on_sqlite
 from tests.journeys.pictures import picture
 from tests.journeys.team import WHERE, Visitor, ask, person, program, sign_in
 
@@ -60,11 +60,11 @@ class House(ExitStack):
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One server for this file; what stands behind the page is tested on both databases elsewhere."""
-    with team.served(Server(tmp_path_factory.mktemp("pages") / "data")) as server, browser() as chromium:
-        with House(server, chromium) as one:
-            yield one
+def house(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One server for this file on each database; what is only of the page is looked at on one of them."""
+    stopped = Server(tmp_path_factory.mktemp("pages") / "data", database_url=new_database())
+    with team.served(stopped) as server, browser() as chromium, House(server, chromium) as one:
+        yield one
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +127,7 @@ def test_keys_move_explain_and_decide_with_a_reason_and_take_a_vote_back(house: 
     assert [house.state(one) for one in (first, second, third)] == ["pending", "approved", "pending"]
 
 
+@on_postgres
 def test_names_of_the_languages_own_change_nothing_on_the_page(house: House) -> None:
     """ASVS 15.3.6: `__proto__` and its like as keys, in answers, in live messages, in what an agent sent."""
     view = ask(house.agent, "make", "__proto__", reason="constructor", ttl_seconds=600)
@@ -173,6 +174,7 @@ def cleared(page: Page) -> None:
         page.wait_for_timeout(50)
 
 
+@on_sqlite
 @pytest.mark.parametrize(("minutes", "is_left"), [(50, True), (61, False)])
 def test_a_page_whose_session_is_over_is_cleared_also_when_the_server_is_gone(
     house: House, minutes: int, *, is_left: bool
@@ -190,6 +192,7 @@ def test_a_page_whose_session_is_over_is_cleared_also_when_the_server_is_gone(
             cleared(page)
 
 
+@on_postgres
 def test_pages_of_one_browser_keep_their_session_alive_for_each_other_but_not_beyond_its_end(house: House) -> None:
     view = ask(house.agent, "make", "a-word-of-ours", ttl_seconds=600)
     path = f"commands/{view['id']}"
@@ -207,6 +210,7 @@ def test_pages_of_one_browser_keep_their_session_alive_for_each_other_but_not_be
         cleared(page)
 
 
+@on_sqlite
 def test_a_sign_out_clears_the_other_pages_of_the_browser(house: House) -> None:
     view = ask(house.agent, "make", "a-word-of-ours", ttl_seconds=600)
     with sign_in(house.server, person(house.server, "walker", "reviewer")) as walker:
@@ -220,6 +224,7 @@ def test_a_sign_out_clears_the_other_pages_of_the_browser(house: House) -> None:
             page.wait_for_url("**/signin**")
 
 
+@on_postgres
 def test_a_sign_out_tells_the_browser_to_forget_what_it_kept(house: House) -> None:
     with sign_in(house.server, person(house.server, "leaver", "reviewer")) as client:
         token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/account").text)
@@ -229,6 +234,7 @@ def test_a_sign_out_tells_the_browser_to_forget_what_it_kept(house: House) -> No
         assert client.get("/account").status_code != 200
 
 
+@on_postgres
 def test_every_unusual_character_is_seen_and_the_page_fits_everybody(house: House) -> None:
     hard = ask(house.agent, *HARD, reason="tidy\u202e up", ttl_seconds=600)
     ask(house.agent, "ls", ttl_seconds=1200)
@@ -245,6 +251,7 @@ def test_every_unusual_character_is_seen_and_the_page_fits_everybody(house: Hous
         fits(page, "command", axe_at=390)
 
 
+@on_sqlite
 def test_a_long_command_is_decided_on_only_when_all_of_it_was_shown(house: House) -> None:
     end = "; rm -rf /"
     long = ask(house.agent, "sh", "-c", "echo " + "x" * 9000 + end, ttl_seconds=600)
@@ -281,6 +288,7 @@ def test_what_others_do_shows_by_itself_on_a_phone_and_at_the_page_of_the_comman
                 expect(page.locator("[data-verdict]")).to_have_attribute("data-verdict", "denied")
                 expect(page.locator("[data-detail]")).to_contain_text("not today")
                 expect(page.locator("[data-act]")).to_have_count(0)
+                expect(page.locator("[data-live]").first).to_have_attribute("data-state", "live")
         phone.locator("[data-next]").tap()
         phone.locator("[data-detail] [data-note]").fill("looks good")
         phone.locator("[data-detail] [data-approve]").tap()
@@ -298,3 +306,18 @@ def test_without_scripts_a_vote_is_a_form(house: House) -> None:
         page.locator("[data-detail] [data-deny]").click()
         expect(page.locator("[data-verdict]")).to_have_attribute("data-verdict", "denied")
     assert house.agent.get(f"{WHERE}/commands/{view['id']}").json()["verdict"]["note"] == "too long"
+
+
+def test_a_click_counts_also_when_something_happens_while_the_button_is_down(house: House) -> None:
+    first = ask(house.agent, "make", "first", ttl_seconds=600)
+    second = ask(house.agent, "make", "second", ttl_seconds=1200)
+    with house.page(house.ann) as page:
+        shown(page, first)
+        row(page, second).hover()
+        page.mouse.down()
+        with page.expect_response(lambda answer: "part=panes" in answer.url):
+            third = ask(house.agent, "make", "third", ttl_seconds=900)
+        page.wait_for_timeout(300)  # what was fetched would have been shown
+        page.mouse.up()
+        shown(page, second)
+        expect(row(page, third)).to_be_visible()

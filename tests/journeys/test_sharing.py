@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from failgate.base.canonical import canonical
 from failgate.base.ids import new_id
 from tests.journeys import team
-from tests.journeys.harness import Server, browser
+from tests.journeys.harness import NewDatabase, Server, browser
 from tests.journeys.pictures import picture
 from tests.journeys.team import WHERE, Person, enter, person, program
 
@@ -59,9 +59,9 @@ def upload(server: Server, key: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Person, str]]:
+def shop(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Person, str]]:
     """A server with an owner and a report."""
-    with team.served(Server(tmp_path_factory.mktemp("sharing") / "data")) as server:
+    with team.served(Server(tmp_path_factory.mktemp("sharing") / "data", database_url=new_database())) as server:
         key = team.found_acme(server)["api_key"]
         yield server, person(server, "lena", "owner"), upload(server, key)
 

@@ -1,12 +1,12 @@
 """A server whose log key is with a signer: both in processes of their own, each killed, the key moved and changed. B10"""
 
 import json
-import sqlite3
 import urllib.error
 import urllib.request
 
 import pytest
 
+from tests.journeys.going_back import kept
 from tests.journeys.harness import Server, failgate
 from tests.journeys.test_witnesses import PASSWORD, until
 from tests.signers import Program
@@ -83,27 +83,23 @@ def test_a_server_that_hands_its_key_to_a_signer(database_url, tmp_path):
         signer.kill()
 
 
-def test_a_database_that_is_put_back_with_its_sidecar_is_refused_by_the_signer_alone(tmp_path):
+def test_a_database_that_is_put_back_with_its_sidecar_is_refused_by_the_signer_alone(database_url, tmp_path, request):
     """Nothing outside of this machine knows of it; the signer does, in a folder that the server cannot reach."""
     signer = Program(tmp_path / "signer").start()
-    server = Server(tmp_path / "data", config=f'[audit.signer]\nsocket = "{signer.socket}"\n')
+    config = f'[audit.signer]\nsocket = "{signer.socket}"\n'
+    server = Server(tmp_path / "data", database_url=database_url, config=config)
     try:
         server.start()
         server.admin("bootstrap", "--email", "o@x.example", "--workspace", "acme", "--password-stdin", stdin=PASSWORD)
         place = ("--data", str(server.data), "--config", str(server.config))
         assert server.stop() == 0
-        with sqlite3.connect(server.data / "failgate.sqlite") as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        kept = {name: (server.data / name).read_bytes() for name in ("failgate.sqlite", "audit.heads.json")}
+        put_back = kept(server, database_url, request)
         server.start()
         server.admin("allow", "add", "--workspace", "acme", "--exact", "--", "git", "status")
         size = int(failgate("audit", "checkpoint", "--log", "system", *place).stdout.split("\n")[1])
         server.kill()
         until(lambda: not (server.process is None or server.process.poll() is None))
-        for name, content in kept.items():
-            (server.data / name).write_bytes(content)
-        for leftover in server.data.glob("failgate.sqlite-*"):
-            leftover.unlink()
+        put_back()
         with pytest.raises(AssertionError, match=f"but {size} were signed: the database went back. So says the signer"):
             server.start()
         verified = failgate("audit", "verify", *place)

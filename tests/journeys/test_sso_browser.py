@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
 from tests.journeys import team
 from tests.journeys.camera import Scheme
-from tests.journeys.harness import Server, browser, free_port
+from tests.journeys.harness import NewDatabase, Server, browser, free_port, on_sqlite
 from tests.journeys.team import PASSWORD, Person, codes, person
 from tests.peers.simplesaml import SimpleSamlPhp, entry_in
 from tests.peers.simplesaml import person as anybody
@@ -101,7 +102,9 @@ def connect_school(place: Place) -> None:
 
 
 @pytest.fixture(scope="module")
-def place(simplesamlphp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(
+    new_database: NewDatabase, simplesamlphp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
     folder, port = tmp_path_factory.mktemp("sso"), free_port()
     certificate, key = Authority().server("localhost").write(folder, "server")
     url = f"https://localhost:{port}"
@@ -109,7 +112,9 @@ def place(simplesamlphp: SimpleSamlPhp, tmp_path_factory: pytest.TempPathFactory
         f'[server]\npublic_url = "{url}"\nallow_loopback = true\n'
         f'[server.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
     )
-    made = Server(folder / "data", config=config, arguments=("--listen", f"127.0.0.1:{port}"))
+    made = Server(
+        folder / "data", database_url=new_database(), config=config, arguments=("--listen", f"127.0.0.1:{port}")
+    )
     with browser() as chromium, team.served(made) as server:
         team.found_acme(server)
         made = Place(server, url, simplesamlphp, chromium, person(server, "olga", "owner"))
@@ -136,6 +141,7 @@ def test_an_owner_connects_a_provider_and_a_person_signs_in_by_it(place: Place) 
     assert place.violations == []
 
 
+@on_sqlite
 def test_a_request_by_post_leaves_through_a_page_of_ours(place: Place) -> None:
     place.have(binding="post")
     with place.context() as context:
@@ -170,7 +176,48 @@ def test_a_step_up_comes_back_from_the_other_site(place: Place) -> None:
     assert place.violations == []
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 900, "light"), (390, 844, "dark"), (320, 640, "light")])
+def test_what_the_provider_confirmed_is_fresh_at_once_and_not_behind_a_link_of_another_site(place: Place) -> None:
+    """`SameSite=Strict` as Chromium has it: the page asks for a fresh proof before it is shown."""
+    place.have(trusted=("urn:oasis:names:tc:SAML:2.0:ac:classes:Password",))
+    sensitive = f"{place.url}/account/away"
+    with place.context() as context:
+        page = context.new_page()
+        page.goto(f"{place.url}/sso/school/start?next=/account/away")
+        page.click("[data-ask]")
+        place.at_the_provider(page, anybody(1))
+        expect(page).to_have_url(sensitive)  # signed in with the provider's factor: not asked again
+        fresh = {cookie["name"]: cookie for cookie in context.cookies(place.url)}["__Host-fg_fresh"]
+        assert (fresh["sameSite"], fresh["httpOnly"], fresh["secure"], fresh["path"]) == ("Strict", True, True, "/")
+        assert 0 < fresh["expires"] - time.time() <= 300
+        context.route(
+            "http://elsewhere.example/",
+            lambda route: route.fulfill(content_type="text/html", body=f'<a href="{sensitive}">your leave</a>'),
+        )
+        page.goto("http://elsewhere.example/")
+        page.get_by_text("your leave").click()
+        expect(page).to_have_url(f"{place.url}/account/step-up?next=/account/away")
+        page.get_by_role("button", name="Confirm with School").click()
+        expect(page.locator("input[name=username]")).to_be_visible()
+        place.at_the_provider(page, anybody(1))
+        expect(page).to_have_url(sensitive)
+        again = {cookie["name"]: cookie for cookie in context.cookies(place.url)}["__Host-fg_fresh"]
+        assert again["value"] != fresh["value"]
+        page.goto(f"{place.url}/account")
+        page.goto(sensitive)
+        expect(page).to_have_url(sensitive)
+        # Somebody took the session's cookie alone.
+        context.clear_cookies(name="__Host-fg_fresh")
+        page.goto(sensitive)
+        expect(page).to_have_url(f"{place.url}/account/step-up?next=/account/away")
+    assert place.violations == []
+
+
+@pytest.mark.parametrize(
+    ("new_database", "width", "height", "scheme"),
+    [("sqlite", 1280, 900, "light"), ("postgres", 390, 844, "dark"), ("sqlite", 320, 640, "light")],
+    indirect=["new_database"],
+    scope="module",
+)
 def test_the_pages_are_accessible_and_fit(place: Place, width: int, height: int, scheme: Scheme) -> None:
     from axe_playwright_python.sync_playwright import Axe
 

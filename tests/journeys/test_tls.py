@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.journeys import team
-from tests.journeys.harness import Server, clean_environment, failgate, free_port
+from tests.journeys.harness import NewDatabase, Server, clean_environment, failgate, free_port, on_postgres, on_sqlite
 from tests.peers.starting import listens, wait_until_up
 from tests.web.authority import AGENT, DAY, NOW, Authority
 
@@ -30,14 +30,14 @@ NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin")
 class House:
     """Files of a server that asks for client certificates, and the server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database_url: str | None = None) -> None:
         self.folder = folder
         self.root, self.clients = Authority("Server root"), Authority("Acme agents")
         self.root.server().write(folder, "server")
         (folder / "ca.pem").write_bytes(self.root.pair.pem)
         (folder / "clients.pem").write_bytes(self.clients.pair.pem)
         self.revoke()
-        self.server = Server(folder / "data", config=self.config())
+        self.server = Server(folder / "data", database_url=database_url, config=self.config())
 
     def config(self, mode: str = "optional") -> str:
         files = 'certificate = "server.pem"\nkey = "server.key"\nclient_ca = "clients.pem"\ncrl = ["clients.crl"]'
@@ -59,8 +59,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
+def house(new_database: NewDatabase, tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path, new_database())
     made.server.start()
     try:
         yield made
@@ -163,6 +163,7 @@ def test_check_shows_what_is_wrong_with_the_files_at_its_line(tmp_path: Path, sp
         assert "listening" not in start.stdout
 
 
+@on_sqlite
 def test_sighup_renews_and_does_not_end_the_server(house: House) -> None:
     port = int(house.server.url.rsplit(":", 1)[1])
 
@@ -181,7 +182,7 @@ def test_sighup_renews_and_does_not_end_the_server(house: House) -> None:
 
 
 @contextmanager
-def behind_nginx(folder: Path) -> Iterator[tuple[Server, str, ssl.SSLContext]]:
+def behind_nginx(folder: Path, database_url: str | None) -> Iterator[tuple[Server, str, ssl.SSLContext]]:
     """The sample config of contrib/, with the ports and files of this test."""
     root, backend, front = Authority("Proxy root"), free_port(), free_port()
     certificate, key = root.server().write(folder, "proxy")
@@ -204,7 +205,8 @@ def behind_nginx(folder: Path) -> Iterator[tuple[Server, str, ssl.SSLContext]]:
         f"events {{ }} http {{ access_log off; {temporary} {text} }}"
     )
     config = f'[server]\npublic_url = "{url}"\ntrusted_proxies = ["127.0.0.1"]\n'
-    server = Server(folder / "data", config=config, arguments=("--listen", f"127.0.0.1:{backend}")).start()
+    arguments = ("--listen", f"127.0.0.1:{backend}")
+    server = Server(folder / "data", database_url=database_url, config=config, arguments=arguments).start()
     said = folder / "nginx.said"
     with said.open("wb") as heard:
         proxy = subprocess.Popen(
@@ -220,9 +222,12 @@ def behind_nginx(folder: Path) -> Iterator[tuple[Server, str, ssl.SSLContext]]:
         server.kill()
 
 
+@on_postgres
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed: install the package `nginx-light`")
-def test_the_sample_config_of_nginx_passes_what_is_needed_and_nothing_forged(tmp_path: Path) -> None:
-    with behind_nginx(tmp_path) as (server, url, context):
+def test_the_sample_config_of_nginx_passes_what_is_needed_and_nothing_forged(
+    new_database: NewDatabase, tmp_path: Path
+) -> None:
+    with behind_nginx(tmp_path, new_database()) as (server, url, context):
         key = team.found_acme(server)["api_key"]
         token = team.admin(server, "agent.create", workspace="acme", name="ci")["token"]
         with httpx.Client(base_url=url, verify=context, trust_env=False, timeout=60) as client:

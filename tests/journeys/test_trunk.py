@@ -388,15 +388,17 @@ def test_a_second_server_on_the_same_data_is_refused(server: Server) -> None:
     assert "Traceback" not in second.stderr
 
 
-def test_a_second_server_on_the_same_sqlite_file_is_refused(tmp_path: Path) -> None:
-    shared = f'[database]\nurl = "sqlite:///{tmp_path / "shared.sqlite"}"\n'
+def test_a_second_server_on_the_same_database_is_refused(database_url: str, tmp_path: Path) -> None:
+    """In another data folder: a file is locked, and PostgreSQL holds a lock of the session."""
+    shared = f'[database]\nurl = "{database_url}"\n'
     first = Server(tmp_path / "one", config=shared).start()
     try:
         other = tmp_path / "other.toml"
         other.write_text(shared)
         second = failgate("serve", "--config", str(other), "--data", str(tmp_path / "two"), "--listen", "127.0.0.1:0")
         assert second.returncode == 78
-        assert "Another Failgate server uses the database" in second.stderr
+        which = "this PostgreSQL database" if "postgresql" in database_url else "the database"
+        assert f"Another Failgate server uses {which}" in second.stderr
     finally:
         assert first.stop() == 0
 

@@ -1,12 +1,12 @@
 """A server in a process of its own, killed while its witness cosigns: nothing is forked, and it goes on. B10 P2"""
 
 import random
-import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.journeys.going_back import kept
 from tests.journeys.harness import Server, failgate
 from tests.witnesses import Program
 
@@ -51,7 +51,13 @@ def test_a_server_that_is_killed_meanwhile_is_never_taken_for_a_fork(database_ur
         made = failgate("audit", "export", "--workspace", "acme", "--output", str(tmp_path / "export"), *place)
         assert made.returncode == 0, made.stderr
         key = (tmp_path / "export" / "vkey").read_text()
+        [said] = server.admin("witness", "try")["witness"]
+        assert (said["name"], said["state"]) == ("w1", "failed")
+        assert "trust" in said["said"] or "did not cosign" in said["said"]
         witness.trust(key)
+        [said] = server.admin("witness", "try")["witness"]
+        assert (said["name"], said["state"]) == ("w1", "cosigned"), said
+        assert cosigned(witness, "system")
         for number in range(ROUNDS):
             server.admin("allow", "add", "--workspace", "acme", "--exact", "--", "git", f"a{number}")
             time.sleep(chance.random())
@@ -74,9 +80,9 @@ def test_a_server_that_is_killed_meanwhile_is_never_taken_for_a_fork(database_ur
         server.kill()
 
 
-def test_a_database_that_is_put_back_with_its_sidecar_is_an_alarm(witness, tmp_path):
+def test_a_database_that_is_put_back_with_its_sidecar_is_an_alarm(database_url, witness, tmp_path, request):
     """Everything of this machine says that all is well; the witness alone remembers."""
-    server = Server(tmp_path / "data", config=config(witness))
+    server = Server(tmp_path / "data", database_url=database_url, config=config(witness))
     try:
         server.start()
         server.admin("bootstrap", "--email", "o@x.example", "--workspace", "acme", "--password-stdin", stdin=PASSWORD)
@@ -84,9 +90,7 @@ def test_a_database_that_is_put_back_with_its_sidecar_is_an_alarm(witness, tmp_p
         failgate("audit", "export", "--workspace", "acme", "--output", str(tmp_path / "export"), *place)
         witness.trust((tmp_path / "export" / "vkey").read_text())
         assert server.stop() == 0
-        with sqlite3.connect(server.data / "failgate.sqlite") as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        kept = {name: (server.data / name).read_bytes() for name in ("failgate.sqlite", "audit.heads.json")}
+        put_back = kept(server, database_url, request)
         server.start()
         for number in range(3):
             server.admin("allow", "add", "--workspace", "acme", "--exact", "--", "git", f"a{number}")
@@ -94,10 +98,7 @@ def test_a_database_that_is_put_back_with_its_sidecar_is_an_alarm(witness, tmp_p
         workspace = failgate("audit", "checkpoint", "--log", "acme", *place).stdout.split("\n")[0].rpartition("/")[2]
         until(lambda: cosigned(witness, workspace) >= size)
         server.kill()
-        for name, content in kept.items():
-            (server.data / name).write_bytes(content)
-        for leftover in server.data.glob("failgate.sqlite-*"):
-            leftover.unlink()
+        put_back()
         server.start()
         until(lambda: [line for line in server.logs if "witness.contradicted" in line])
         said = failgate("doctor", "--json", *place)

@@ -67,10 +67,10 @@ def shape_of(answer: Any) -> tuple[int, str]:
     return answer.status_code, document["type"] + document["title"]
 
 
-def test_the_pages_and_letters_lead_two_owners_through_it(tmp_path: Path) -> None:
+def test_the_pages_and_letters_lead_two_owners_through_it(new_database: NewDatabase, tmp_path: Path) -> None:
     with mailbox() as (inbox, port):
         smtp = f'[notify.smtp]\nhost = "127.0.0.1"\nport = {port}\nsender = "f@acme.example"\ntls = "none"\n'
-        with inhabited(Server(tmp_path / "data", config=smtp)) as house:
+        with inhabited(Server(tmp_path / "data", database_url=new_database(), config=smtp)) as house:
             walk_through(house)
         told = [letter.partition(".\n")[0].replace("\n", " ") for letter in inbox.letters]
     assert [one.partition(" of the workspace")[0].partition(" with everything")[0] for one in told] == [

@@ -1,15 +1,17 @@
-"""Servers that begin warm: one process loads what `failgate serve` loads and does nothing; each server is a copy of it.
+"""Servers and commands that begin warm: one process loads what `failgate serve` loads and does nothing; each is a copy.
 
-To load it is nine tenths of a start, 0.8 s of a busy core, and the journeys start some three hundred servers. What a
-copy does from its first line on is what `python -m failgate serve` does: it is a process and a session of its own, with
-its own arguments, environment, folder and output. Linux only; elsewhere, and where the environment is another than the
-one in which was loaded, servers begin cold, as those of `tests/cli/test_server.py` and the demo of `test_trunk.py` do.
+To load it is nine tenths of a start, 0.8 s of a busy core, and the journeys start some three hundred servers and as many
+commands. What a copy does from its first line on is what `python -m failgate` does: it is a process and a session of its
+own, with its own arguments, environment, folder, input and output. Linux only; elsewhere, and where Python reads at its
+start another environment than the one in which was loaded, it begins cold, as everything of `tests/cli/test_server.py`
+and the demo of `test_trunk.py` does.
 """
 
 import atexit
 import gc
 import json
 import os
+import re
 import runpy
 import select
 import signal
@@ -33,9 +35,15 @@ _LOADED = (
     "failgate.web.control",
     "failgate.web.serve",
     "uvloop",
+    "failgate.cli.audit",
+    "failgate.cli.backup",
+    "failgate.client.run",
 )
-_OF_EACH_TEST = {"PYTEST_CURRENT_TEST"}  # variables that say nothing to Python
-_MESSAGE_BYTES = 1 << 20
+_READ_WHEN_ASKED = re.compile(
+    r"PYTEST_CURRENT_TEST|HOME|PATH|XDG_RUNTIME_DIR|FAILGATE_\w+"
+)  # variables that say nothing to Python
+PATIENCE_AFTER_ITS_LAST_WORD = 60.0  # seconds
+_MESSAGE_BYTES = 100_000  # of one message between the two; a command with longer words begins cold
 
 
 class WarmProcess:
@@ -63,6 +71,31 @@ class WarmProcess:
         if code is None:
             raise subprocess.TimeoutExpired(self.args, timeout or 0)
         return code
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """Read what it says to its end, at most `timeout` seconds; return its output and its errors.
+
+        Raises: subprocess.TimeoutExpired, of a process that is ended by then.
+        """
+        said = ["", ""]
+
+        def read(which: int, stream: IO[str]) -> None:
+            with stream:
+                said[which] = stream.read()
+
+        readers = [
+            threading.Thread(target=read, args=one, daemon=True) for one in enumerate((self.stdout, self.stderr))
+        ]
+        until = time.monotonic() + timeout
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join(max(0.0, until - time.monotonic()))
+        if any(reader.is_alive() for reader in readers):
+            self.kill()
+            raise subprocess.TimeoutExpired(self.args, timeout)
+        self.wait(PATIENCE_AFTER_ITS_LAST_WORD)
+        return said[0], said[1]
 
     def send_signal(self, sig: int) -> None:
         """Send a signal, unless it has ended."""
@@ -101,12 +134,11 @@ class _Source:
             )  # fmt: skip
         atexit.register(self.close)
 
-    def begin(self, arguments: list[str], environment: dict[str, str]) -> WarmProcess:
-        """Begin `python -m failgate` with `arguments`."""
+    def begin(self, order: bytes, arguments: list[str], stdin: int | None) -> WarmProcess:
+        """Begin `python -m failgate` as `order` says, with the descriptor `stdin` for its input, or none."""
         pipes = [os.pipe(), os.pipe()]
-        order = {"arguments": arguments, "environment": environment, "folder": str(Path.cwd())}
         try:
-            pid = self._ask(order, [write for _, write in pipes])
+            pid = self._ask(order, [*(write for _, write in pipes), *([] if stdin is None else [stdin])])
         finally:
             for _, write in pipes:
                 os.close(write)
@@ -114,16 +146,16 @@ class _Source:
 
     def code_of(self, pid: int) -> int:
         """Return how a process that has ended ended."""
-        return self._ask({"ended": pid}, [])
+        return self._ask(json.dumps({"ended": pid}).encode(), [])
 
     def close(self) -> None:
         """Let go of it: it ends."""
         self._control.close()
         self._process.wait(60)
 
-    def _ask(self, order: dict, descriptors: list[int]) -> int:
+    def _ask(self, order: bytes, descriptors: list[int]) -> int:
         with self._lock:
-            socket.send_fds(self._control, [json.dumps(order).encode()], descriptors)
+            socket.send_fds(self._control, [order], descriptors)
             said = self._control.recv(_MESSAGE_BYTES)
         assert said, f"the process from which servers begin ended with {self._process.wait(10)}"
         return int(said)
@@ -132,14 +164,23 @@ class _Source:
 _source: list[_Source] = []
 
 
-def begin(arguments: list[str], environment: dict[str, str]) -> WarmProcess | None:
-    """Begin `python -m failgate` with `arguments`; None where that cannot be done from what is loaded."""
+def begin(
+    arguments: list[str], environment: dict[str, str], *, folder: Path | None = None, stdin: int | None = None
+) -> WarmProcess | None:
+    """Begin `python -m failgate` with `arguments` in `folder`; None where that cannot be done from what is loaded.
+
+    `stdin` is the descriptor of its input; without one it has none.
+    """
     if not hasattr(os, "pidfd_open"):
         return None
     if not _source:
         _source.append(_Source(environment))
+    told = {"arguments": arguments, "environment": environment, "folder": str(folder or Path.cwd())}
+    order = json.dumps(told).encode()
     changed = {name for name, _ in _source[0].environment.items() ^ environment.items()}
-    return _source[0].begin(arguments, environment) if changed <= _OF_EACH_TEST else None
+    if len(order) > _MESSAGE_BYTES or not all(map(_READ_WHEN_ASKED.fullmatch, changed)):
+        return None
+    return _source[0].begin(order, arguments, stdin)
 
 
 def _serve(control: socket.socket) -> None:
@@ -150,7 +191,7 @@ def _serve(control: socket.socket) -> None:
         import_module(name)
     gc.freeze()
     while True:
-        said, descriptors, _, _ = socket.recv_fds(control, _MESSAGE_BYTES, 2)
+        said, descriptors, _, _ = socket.recv_fds(control, _MESSAGE_BYTES, 3)
         if not said:
             control.close()
             sys.exit(0)
@@ -171,7 +212,7 @@ def _serve(control: socket.socket) -> None:
 
 def _become(order: dict, descriptors: list[int]) -> None:
     os.setsid()
-    for each, standard in zip(descriptors, (1, 2), strict=True):
+    for each, standard in zip(descriptors, (1, 2, 0), strict=False):  # without an input it has that of the source: none
         os.dup2(each, standard)
         os.close(each)
     os.chdir(order["folder"])

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failgate.gate.rendering import unrender
+from failgate.matching.rendering import unrender
 from failgate.notify.subjects import CUT, NAME_CHARACTERS, inert
 from failgate.redaction import RULES, Scanner, redact
 

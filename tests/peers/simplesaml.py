@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -26,6 +27,7 @@ INSTALLED = Path("/usr/share/simplesamlphp/www")
 STUDENT, EMPLOYEE = ("student", "studentpass"), ("employee", "employeepass")
 
 NOWHERE = "\0"  # no address begins so: go on until a page stands still
+ONWARD = re.compile(r'href="(/[^"]*)" data-leave')  # the page of ours that follows a sign-in at a provider by itself
 
 
 def person(number: int) -> tuple[str, str]:
@@ -169,6 +171,9 @@ class Walker:
                 form, is_post = Form(urljoin(form.url, answer.headers["location"]), {}), False
                 continue
             carried = self.carried(answer)
+            if carried is None and (onward := ONWARD.search(answer.text)) is not None:
+                form, is_post = Form(urljoin(form.url, onward[1]), {}), False
+                continue
             if carried is None:
                 return answer
             form, is_post = carried, True

@@ -82,7 +82,7 @@ async def test_a_block_that_a_search_would_not_look_at_is_named(server):
     told = event(ws=people.acme)
 
     async def verb(tx):
-        for _ in range(300):
+        for _ in range(1100):
             await services.audit.append(tx, told)
 
     await services.db.write(verb)
@@ -94,7 +94,7 @@ async def test_a_block_that_a_search_would_not_look_at_is_named(server):
     await sql(services, "DELETE FROM audit_block WHERE what = 'act vote.cast'")
     [line] = [one for one in await found(services) if one.startswith("block")]
     assert line == (
-        f"block 0: a search for 'act vote.cast' does not look at records 0 to 255 (record 0 of log {people.acme})"
+        f"block 0: a search for 'act vote.cast' does not look at records 0 to 1023 (record 0 of log {people.acme})"
     )
 
 

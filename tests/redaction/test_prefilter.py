@@ -165,11 +165,16 @@ def test_after_its_patience_a_scanner_loads_re2() -> None:
     assert scanner.engine != "re"
 
 
-def test_hyperscan_is_compiled_beside_the_work_once_there_is_enough_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stays", [False, True], ids=["client", "server"])
+def test_hyperscan_is_compiled_beside_the_work_once_there_is_enough_of_it(
+    monkeypatch: pytest.MonkeyPatch, *, stays: bool
+) -> None:
     if "hyperscan" not in installed_engines():
         pytest.skip("hyperscan is not installed")
-    monkeypatch.setattr(prefilter, "FAST_PATIENCE_BYTES", 1000)
-    scanner = Scanner(rules=RULES[:5], patience_bytes=0)
+    monkeypatch.setattr(prefilter, "STAYING_PATIENCE_BYTES" if stays else "FAST_PATIENCE_BYTES", 1000)
+    scanner = Scanner(rules=RULES[:6] if stays else RULES[:5], patience_bytes=0)
+    if stays:
+        assert scanner.prepare() == "re2"
     assert not scanner.candidates(b"x" * 2000)
     assert scanner.prepare() in ("re2", "hyperscan")
     for thread in threading.enumerate():

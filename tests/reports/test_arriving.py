@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from failgate.access.principal import Principal
+from failgate.audit.beside import bodies_of
 from failgate.base.clock import FrozenClock
 from failgate.base.db import Transaction
 from failgate.base.errors import (
@@ -124,7 +125,9 @@ async def kept(room: Room, workspace_id: str) -> dict[str, list[dict[str, Any]]]
 
 async def acts(room: Room, workspace_id: str) -> list[tuple[str, str, str, Any]]:
     records = [stored.record for stored in await room.audit.records(workspace_id, limit=1000)]
-    return [(one["act"], one["req"], one["ip"], one["data"] | {"report": None}) for one in records]
+    bodies = await bodies_of(room.database, workspace_id, [one["seq"] for one in records])
+    places = {seq: body.body for seq, body in bodies.items()}
+    return [(one["act"], one["req"], places.get(one["seq"]), one["data"] | {"report": None}) for one in records]
 
 
 def told(answer: BegunReport | FailgateError, names: dict[str, str]) -> object:

@@ -1,10 +1,13 @@
 """Reports of one failure are one group: seen so often, resolved, regressed, ignored. B5."""
 
+import asyncio
+
 import pytest
 
 from failgate.base.clock import FrozenClock
 from failgate.base.errors import BadInput, NotFound
 from failgate.base.ids import new_id
+from failgate.base.migrate import core_migrations, read_migrations
 from failgate.reports.groups import ReportGroups
 from failgate.wire.groups import ReportGroup
 
@@ -115,6 +118,24 @@ async def test_a_group_ends_with_its_last_report_and_a_decision_stays(room: Room
     left = await only(groups, room)
     assert (left.state, left.error, left.command) == ("resolved", "", "")
     assert "assert" not in left.title
+
+
+async def test_a_group_knows_how_many_reports_name_it(room: Room, groups: ReportGroups):
+    """By that it ends with the last of them, in the change that takes it away."""
+    by, kept = user(), "SELECT id, kept FROM report_group ORDER BY id"
+    named = "SELECT group_id AS id, COUNT(*) AS kept FROM report GROUP BY group_id ORDER BY group_id"
+    begun = await asyncio.gather(*(room.begin(by, exit_code=1 + place % 2) for place in range(12)))
+    later = [await room.sealed(by, OUTPUT), await room.sealed(by, OUTPUT)]
+    for report_id in (*(one.id for one in begun[:5]), later[0]):
+        await room.reports.delete(by, room.workspace_id, report_id)
+    counted = await room.database.fetch(kept)
+    assert counted == await room.database.fetch(named)
+    assert sorted(row["kept"] for row in counted) == [1, 3, 4]
+
+    [migration] = [one for one in read_migrations(core_migrations(), room.database.dialect) if "0060" in one.name]
+    await room.database.write(lambda tx: tx.execute("UPDATE report_group SET kept = 99"))
+    await room.database.write(lambda tx: tx.execute(migration.statements[1]))
+    assert await room.database.fetch(kept) == counted  # as an older database gets it
 
 
 async def test_a_storm_reads_no_bytes_again_and_asks_by_key(room: Room, monkeypatch: pytest.MonkeyPatch):

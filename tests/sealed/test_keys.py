@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from failgate.base.canonical import base64url
-from failgate.sealed.keys import OpeningKey, SealingKey, SigningKey, VerifyingKey, named, ring_of
+from failgate.sealed.keys import OpeningKey, SealingKey, SigningKey, VerifyingKey, named, ring_of, safety_number
 from tests.sealed.parties import ALICE, BOB, RING, openers, vector_file
 from tests.sealed.test_form import refused
 
@@ -213,3 +213,40 @@ def test_a_ring_names_its_keys() -> None:
     assert named(ring, ALICE.jkt, "x").jkt == ALICE.jkt
     refused("unknown-key", named, ring, BOB.jkt, "x")
     refused("thumbprint", named, {BOB.jkt: ring[ALICE.jkt]}, BOB.jkt, "x")
+
+
+def test_a_private_signing_key_is_read_as_it_was_written() -> None:
+    own = SigningKey.generate()
+    kept = own.private_jwk()
+    again = SigningKey.from_jwk(kept)
+    assert (again.jkt, again.private_jwk()) == (own.jkt, kept)
+    ring_of([own.public_jwk()])[own.jkt].verify(again.sign(MESSAGE), MESSAGE, "x")
+
+
+@pytest.mark.parametrize("secret", [0, N, N + 1, 2**256 - 1])
+def test_a_private_number_is_within_the_order(secret: int) -> None:
+    jwk = ALICE.private_jwk() | {"d": base64url(secret.to_bytes(32, "big"))}
+    refused("key", SigningKey.from_jwk, jwk)
+
+
+def test_a_private_key_of_another_public_one_is_refused() -> None:
+    refused("key", SigningKey.from_jwk, ALICE.private_jwk() | {"d": BOB.private_jwk()["d"]})
+
+
+def test_a_private_opening_key_is_read_as_it_was_written() -> None:
+    own = openers()[0]
+    kept = own.private_jwk()
+    again = OpeningKey.from_jwk(kept)
+    assert (again.jkt, again.private_jwk()) == (own.jkt, kept)
+    foreign = OpeningKey.generate().private_jwk()
+    refused("key", OpeningKey.from_jwk, kept | {name: foreign[name] for name in ("p", "q")})
+    refused("key", OpeningKey.from_jwk, kept | {"dp": foreign["dp"]})
+
+
+def test_people_compare_eight_groups_of_five_digits() -> None:
+    assert safety_number(base64url(bytes(32))) == " ".join(["00000"] * 8)
+    assert safety_number(base64url(bytes(31) + b"\1")).endswith(" 00001")
+    assert safety_number(base64url(b"\xff" * 32)) == " ".join(
+        f"{(2**256 - 1) % 10**40:040d}"[at : at + 5] for at in range(0, 40, 5)
+    )
+    refused("encoding", safety_number, "no digest")

@@ -60,6 +60,8 @@ def test_a_chain_leads_on_and_may_hold_an_expired_one() -> None:
     refused("expired", accepted, signed(SECOND), now=SECOND["exp"] + 1)
     refused("ahead", accepted, signed(after(FIRST, iat=NOW + 31)))
     assert accepted(signed(after(FIRST, iat=NOW + 30))).epoch == 2
+    early = after(FIRST, iat=NOW + 31)  # in the middle too, where the newest is not ahead
+    refused("ahead", accepted, signed(early), signed(after(early, iat=NOW)))
 
 
 def test_rollback_forks_and_gaps_are_refused() -> None:

@@ -15,6 +15,7 @@ from joserfc import jwe, jws
 from joserfc.jwk import ECKey, RSAKey
 
 from failgate.base.canonical import base64url, canonical
+from failgate.sealed.keys import OpeningKey
 from failgate.sealed.refusal import Refused
 from failgate.sealed.sealing import BUCKETS, PROTECTED, open_command, padded, seal_command, unpadded
 from failgate.sealed.signing import sign
@@ -100,6 +101,7 @@ def test_what_is_larger_than_the_largest_bucket_is_not_sealed() -> None:
 def test_other_padding_is_refused(content: bytes) -> None:
     refused("padding", unpadded, content)
     assert unpadded(b"a." + b"=" * 2046) == "a"  # readers take any multiple
+    refused("encoding", unpadded, b"\xc3\xa4." + b"=" * 1021)
 
 
 SEALED = sealed()
@@ -196,6 +198,8 @@ def test_a_command_is_for_its_workspace_epoch_and_time() -> None:
     refused("ahead", opened, SEALED, now=NOW - 51)
     refused("agent", opened, SEALED, manifest=manifest(agents=[]))
     refused("replayed", opened, SEALED, used={CID})
+    refused("agent", opened, SEALED, agents={})
+    refused("not-a-recipient", opened, SEALED, opener=OpeningKey.generate())
     fewer = manifest().people[1:]
     refused("recipients", opened, SEALED, manifest=manifest()._replace(people=fewer))
 

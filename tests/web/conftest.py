@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from failgate.access.role import Role
+from failgate.accounts.session import SessionToken
 from failgate.assembly import open_services
 from failgate.audit.record import Actor
 from failgate.config.load import load_config
@@ -21,6 +22,7 @@ from failgate.config.model import Config
 from failgate.config.units import Duration
 from failgate.roster import Services
 from failgate.web import app
+from failgate.web.cookies import FRESH, SESSION, cookie_name
 from failgate.web.door import Door
 from failgate.web.listening import listen
 from failgate.web.router import Router
@@ -65,8 +67,9 @@ SQLITE = "sqlite"
 BOTH_DATABASES = frozenset(
     {
         "api.test_agents", "api.test_audit", "api.test_gate", "api.test_idempotency", "api.test_reports",
+        "api.test_sealed",
         "api.test_whoami", "live.test_agent", "live.test_reviewer", "live.test_sockets", "pages.test_device",
-        "pages.test_link", "pages.test_platform", "pages.test_platform_exporters", "pages.test_shared",
+        "pages.test_brought", "pages.test_link", "pages.test_platform", "pages.test_platform_exporters", "pages.test_shared",
         "pages.test_signin", "pages.test_sso", "pages.test_step_up", "scim.test_doors", "test_certified",
         "test_denials", "test_freshness", "test_guard", "test_oauth",
     }
@@ -220,11 +223,29 @@ async def people(services: Services) -> People:
     return await populate(services)
 
 
-async def session_of(services: Services, account_id: str, *, is_proven: bool = False) -> str:
+async def session_of(services: Services, account_id: str, *, is_proven: bool = False) -> SessionToken:
     """Return the token of a fresh session; with a second factor that was just proven when wanted."""
     token, session = await services.sessions.open(account_id, "127.0.0.1", "tests", ("pwd",))
     if is_proven:
         return await services.sessions.prove_second_factor(session, "otp")
+    return token
+
+
+def cookies_of(token: SessionToken, *, is_https: bool = False) -> str:
+    """Return the header `Cookie` of the browser that keeps the session `token`, and what went out with it."""
+    return "; ".join(f"{cookie_name(name, is_https=is_https)}={value}" for name, value in jar_of(token).items())
+
+
+def jar_of(token: SessionToken) -> dict[str, str]:
+    """Return the cookies of the browser that keeps the session `token`, over plain http."""
+    return {SESSION: token, FRESH: token.fresh}
+
+
+def kept(answer: httpx.Response, *, is_https: bool = False) -> SessionToken:
+    """Return the session token that `answer` keeps in a browser, with what goes out with it."""
+    sent = dict(line.partition(";")[0].split("=", 1) for line in answer.headers.get_list("set-cookie"))
+    token = SessionToken(sent[cookie_name(SESSION, is_https=is_https)])
+    token.fresh = sent[cookie_name(FRESH, is_https=is_https)]
     return token
 
 

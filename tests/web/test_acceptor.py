@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from failgate.config.units import Duration
 from failgate.web.routes import LIVE
 from tests.pace import busy
-from tests.web.conftest import session_of
+from tests.web.conftest import cookies_of, session_of
 from tests.web.test_serve import DOORS
 from tests.web.tls_server import TlsFiles, running_tls
 
@@ -73,7 +73,7 @@ async def test_what_is_neither_tls_nor_http_is_let_go_and_others_are_served(secu
 async def test_a_socket_is_served_by_tls(secure, people):
     token = await session_of(secure.services, people.accounts["owner"])
     url = f"wss://localhost:{secure.port}/api/v1/live?workspace=acme"
-    headers = {"cookie": f"__Host-fg_session={token}"}
+    headers = {"cookie": cookies_of(token, is_https=True)}
     async with connect(
         url, ssl=secure.files.context(), origin=secure.origin, additional_headers=headers, proxy=None
     ) as live:
@@ -157,7 +157,7 @@ async def test_it_stops_within_a_second_with_everything_open(services, files, pe
         deaf = await asyncio.to_thread(open_deaf, one)
         async with one.client() as client:
             poll = asyncio.create_task(client.get("/linger"))
-            headers = {"cookie": f"__Host-fg_session={token}"}
+            headers = {"cookie": cookies_of(token, is_https=True)}
             url = f"wss://localhost:{one.port}/api/v1/live?workspace=acme"
             async with connect(
                 url, ssl=files.context(), origin=one.origin, additional_headers=headers, proxy=None

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from failgate.access.role import Role
+from failgate.accounts.session import SessionToken
 from failgate.assembly import open_services
 from failgate.audit.record import Actor
 from failgate.base.clock import FrozenClock
@@ -23,7 +24,16 @@ from failgate.web.artifact_host import ArtifactHost, Ticket
 from failgate.web.context import Visit
 from failgate.web.routes import DOORS
 from tests.web.api.test_reports import WHERE, uploaded
-from tests.web.conftest import People, Running, at_free_port, populate, running, session_of, with_optional_factor
+from tests.web.conftest import (
+    People,
+    Running,
+    at_free_port,
+    cookies_of,
+    populate,
+    running,
+    session_of,
+    with_optional_factor,
+)
 
 APP, FILES = "failgate.example", "files.example"
 CONTENT = b"<script>alert(1)</script>" * 400
@@ -38,7 +48,7 @@ class Place:
     server: Running
     people: People
     account: str
-    session: str
+    session: SessionToken
     report_id: str
     path: str
     app: httpx.AsyncClient
@@ -47,7 +57,7 @@ class Place:
 
     async def led(self, path: str | None = None, **headers: str) -> str:
         """Ask as the page does; return the path at the other host."""
-        cookie = {"cookie": f"__Host-fg_session={self.session}"}
+        cookie = {"cookie": cookies_of(self.session, is_https=True)}
         answer = await self.app.get(path or self.path, headers=cookie | headers)
         assert (answer.status_code, answer.content) == (307, b"")
         assert answer.headers["cache-control"] == "no-store"
@@ -120,7 +130,7 @@ async def test_its_address_tells_nothing_and_differs_each_time(place: Place) -> 
 
 async def test_the_other_host_serves_nothing_else_and_the_app_no_download(place: Place) -> None:
     ticket = await place.led()
-    cookie = {"cookie": f"__Host-fg_session={place.session}"}
+    cookie = {"cookie": cookies_of(place.session, is_https=True)}
     bearer = {"authorization": f"Bearer {place.people.key}"}
     asked = 0
     for door in DOORS:
@@ -149,7 +159,7 @@ async def test_the_other_host_serves_nothing_else_and_the_app_no_download(place:
 async def status_of(place: Place, host: str, path: str) -> int:
     """Ask for `path` exactly as it is written."""
     reader, writer = await asyncio.open_connection(place.server.host, place.server.port)
-    cookie = f"__Host-fg_session={place.session}"
+    cookie = cookies_of(place.session, is_https=True)
     writer.write(f"GET {path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\nconnection: close\r\n\r\n".encode())
     status = int((await reader.readline()).split()[1])
     writer.close()
@@ -186,7 +196,7 @@ async def test_no_spelling_of_a_path_leads_past_the_hosts(place: Place) -> None:
 async def test_what_a_visitor_carries_says_nothing_there(place: Place) -> None:
     ticket = await place.led()
     owner = await session_of(place.server.services, place.people.accounts["owner"])
-    for headers in ({"cookie": f"__Host-fg_session={owner}"}, {"authorization": f"Bearer {place.people.key}"}):
+    for headers in ({"cookie": cookies_of(owner, is_https=True)}, {"authorization": f"Bearer {place.people.key}"}):
         assert (await place.files.get(ticket, headers=headers)).status_code == 200
         assert (await place.files.get(f"/a/{'x' * 80}", headers=headers)).status_code == 404
     assert {who for who, _ in await place.reads()} == {place.account}
@@ -221,7 +231,7 @@ async def test_programs_are_answered_where_they_ask(place: Place) -> None:
     answer = await place.program.get(place.path)
     assert (answer.status_code, answer.content) == (200, CONTENT)
     absent = place.path.replace(place.report_id, new_id())
-    cookie = {"cookie": f"__Host-fg_session={place.session}"}
+    cookie = {"cookie": cookies_of(place.session, is_https=True)}
     assert (await place.app.get(absent, headers=cookie)).status_code == 404  # nobody is led to what they may not read
     assert (await place.app.get(place.path)).status_code == 401
 
@@ -275,7 +285,7 @@ async def test_without_the_setting_nothing_is_led_anywhere(server: Running, peop
     async with server.client(headers={"authorization": f"Bearer {people.key}"}) as program:
         _, path = await uploaded(program, CONTENT)
     session = await session_of(server.services, people.accounts["developer"])
-    async with server.client(headers={"cookie": f"fg_session={session}"}) as page:
+    async with server.client(headers={"cookie": cookies_of(session)}) as page:
         answer = await page.get(path)
         assert (answer.status_code, answer.content) == (200, CONTENT)
         assert (await page.get("/a/x")).status_code == 404

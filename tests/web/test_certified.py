@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from failgate.audit.record import Actor
 from tests.web.authority import AGENT, CLIENT, DAY, NOW, SERVER, Authority, issue
-from tests.web.conftest import OPERATOR, session_of
+from tests.web.conftest import OPERATOR, cookies_of, session_of
 from tests.web.tls_server import TlsFiles, TlsRunning, running_tls
 
 CUT = (httpx.TransportError,)
@@ -131,7 +131,7 @@ async def test_a_certificate_beside_the_credential_of_another_is_refused(service
             {"authorization": f"Bearer {foreign}"},
             {"authorization": "Bearer nonsense"},
             {"authorization": "Basic eDp5"},
-            {"cookie": f"__Host-fg_session={session}"},
+            {"cookie": cookies_of(session, is_https=True)},
             {"cookie": "__Host-fg_session=x"},
         ):
             assert await who(one, right, headers=headers) == "nobody", headers
@@ -144,7 +144,7 @@ async def test_at_pages_a_certificate_counts_for_nothing(services, files, builde
     async with running_tls(services, files, "optional") as one:
         async with one.client(files.clients.client(AGENT)) as client:
             assert (await client.get("/w/acme/queue")).status_code == 303
-            headers = {"cookie": f"__Host-fg_session={session}"}
+            headers = {"cookie": cookies_of(session, is_https=True)}
             assert (await client.get("/w/acme/queue", headers=headers)).status_code == 200
 
 
@@ -240,7 +240,7 @@ async def test_owners_register_names_at_the_api_with_a_fresh_second_factor(servi
     async with running_tls(services, files, "optional") as one, one.client() as client:
 
         def headers(cookie):
-            return {"cookie": f"__Host-fg_session={cookie}", "origin": one.origin, "sec-fetch-site": "same-origin"}
+            return {"cookie": cookies_of(cookie, is_https=True), "origin": one.origin, "sec-fetch-site": "same-origin"}
 
         assert (await client.post(where, json=body, headers=headers(stale))).status_code == 403
         made = await client.post(where, json=body, headers={**headers(token), "idempotency-key": "k"})
@@ -265,7 +265,7 @@ async def test_the_page_of_an_agent_adds_shows_and_revokes_names(services, files
     here, other = (f"/w/acme/agents/{one.id}" for one in (agent, second))
     async with running_tls(services, files, "optional") as one, one.client() as client:
         client.headers.update(
-            {"cookie": f"__Host-fg_session={token}", "origin": one.origin, "sec-fetch-site": "same-origin"}
+            {"cookie": cookies_of(token, is_https=True), "origin": one.origin, "sec-fetch-site": "same-origin"}
         )
         shown = await client.get(here)
         csrf = re.search(r'name="csrf_token" value="([^"]+)"', shown.text)[1]
@@ -301,7 +301,7 @@ async def test_where_no_certificate_is_asked_for_the_page_offers_none_and_says_w
     token = await session_of(services, people.accounts["admin"], is_proven=True)
     [agent] = await services.agents.list(people.acme)
     async with running_tls(services, files) as one, one.client() as client:
-        client.headers.update({"cookie": f"__Host-fg_session={token}"})
+        client.headers.update({"cookie": cookies_of(token, is_https=True)})
         assert "ertificate" not in (await client.get(f"/w/acme/agents/{agent.id}")).text
         await services.certificates.register(people.acme, agent.id, AGENT, OPERATOR)
         page = (await client.get(f"/w/acme/agents/{agent.id}")).text

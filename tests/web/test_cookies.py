@@ -5,6 +5,7 @@ import re
 import httpx
 import pytest
 
+from failgate.accounts.session import SessionToken
 from failgate.base.ids import new_id
 from failgate.roster import Services
 from failgate.sso.connection import OidcSettings
@@ -12,28 +13,49 @@ from failgate.sso.draft import Draft
 from failgate.web.cookies import (
     SESSION,
     cookie_name,
-    ended_session_cookie,
+    ended_session_cookies,
     form_cookie,
     read_cookie,
-    session_cookie,
+    session_cookies,
     share_cookie,
 )
 from failgate.web.csrf import form_token
 from failgate.web.routes import DOORS
 from tests.journeys.team import CLICKED
-from tests.web.conftest import OPERATOR, PASSWORD, People, running, session_of, with_server
+from tests.web.conftest import OPERATOR, PASSWORD, People, cookies_of, kept, running, session_of, with_server
 
 GITHUB = OidcSettings(
     preset="github", issuer="https://github.com", client_id="failgate"
 )  # asks nobody before it leaves
+BOTH = ["__Host-fg_session", "__Host-fg_fresh"]
 
 
-@pytest.mark.parametrize("make", [session_cookie, form_cookie])
-def test_under_https_a_cookie_is_bound_to_this_host(make):
-    text = make("abc", is_https=True)
-    name, *attributes = [part.strip() for part in text.split(";")]
-    assert name.startswith("__Host-fg_")
-    assert {"Path=/", "HttpOnly", "SameSite=Lax", "Secure"} == set(attributes)
+TOKEN = SessionToken.mint()
+
+
+def test_under_https_a_cookie_is_bound_to_this_host() -> None:
+    bound = {"Path=/", "HttpOnly", "Secure"}
+    for text, name, more in (
+        (form_cookie("abc", is_https=True), "__Host-fg_form=abc", {"SameSite=Lax"}),
+        (session_cookies(TOKEN, is_https=True)[0], f"__Host-fg_session={TOKEN}", {"SameSite=Lax"}),
+        (
+            session_cookies(TOKEN, is_https=True)[1],
+            f"__Host-fg_fresh={TOKEN.fresh}",
+            {"SameSite=Strict", "Max-Age=300"},
+        ),
+    ):
+        first, *attributes = [part.strip() for part in text.split(";")]
+        assert first == name
+        assert set(attributes) == bound | more
+
+
+def test_what_goes_out_with_a_session_is_two_times_256_bits() -> None:
+    assert len(TOKEN) == len(TOKEN.fresh) == 43
+    assert len({TOKEN, TOKEN.fresh, *(text for one in range(9) for text in _of(SessionToken.mint()))}) == 20
+
+
+def _of(token: SessionToken) -> tuple[str, str]:
+    return token, token.fresh
 
 
 def test_under_https_the_cookie_of_a_share_link_stays_below_its_link():
@@ -44,14 +66,18 @@ def test_under_https_the_cookie_of_a_share_link_stays_below_its_link():
 
 
 def test_without_tls_there_is_neither_prefix_nor_secure():
-    text = session_cookie("abc", is_https=False)
-    assert text.startswith("fg_session=abc;")
-    assert "Secure" not in text
-    assert "HttpOnly" in text
+    session, fresh = session_cookies(TOKEN, is_https=False)
+    assert session.startswith(f"fg_session={TOKEN};")
+    assert fresh.startswith(f"fg_fresh={TOKEN.fresh};")
+    for text in (session, fresh):
+        assert "Secure" not in text
+        assert "HttpOnly" in text
+    assert "SameSite=Strict" in fresh
 
 
-def test_an_ended_session_takes_its_cookie_away():
-    assert "Max-Age=0" in ended_session_cookie(is_https=True)
+def test_an_ended_session_takes_its_cookies_away() -> None:
+    names = [text.partition("=")[0] for text in ended_session_cookies(is_https=True) if "Max-Age=0" in text]
+    assert names == ["__Host-fg_session", "__Host-fg_fresh"]
 
 
 def test_a_cookie_is_read_back():
@@ -89,7 +115,7 @@ async def test_every_cookie_of_every_door_is_bound_to_this_host_under_https(serv
     async with running(with_server(services, public_url="https://failgate.example")) as one:
         headers = {"host": "failgate.example", "origin": "https://failgate.example"}
         async with one.client(headers=headers) as client:
-            for cookie in ("", f"__Host-fg_session={token}"):
+            for cookie in ("", cookies_of(token, is_https=True)):
                 for door in (door for door in DOORS if door.method == "GET"):
                     path = door.path.replace("{workspace}", "acme").replace("{connection}", "github")
                     path = re.sub(r"\{(?:id|token|trial|link|delivery)\}", new_id(), path)
@@ -103,13 +129,24 @@ async def test_every_cookie_of_every_door_is_bound_to_this_host_under_https(serv
             fields = {"email": "nobody@example.org", "password": PASSWORD, "csrf_token": csrf[1]}
             _note(await client.post("/signin", data=fields, headers={"cookie": key}), seen)
             mine = form_token(token)
-            for path in ("/account/devices/revoke", "/signout"):
-                held = {"cookie": f"__Host-fg_session={token}"}
-                _note(await client.post(path, data={"csrf_token": mine}, headers=held), seen)
-    assert set(seen) == {"__Host-fg_form", "__Host-fg_session", "__Host-fg_device", "__Host-fg_sso"}
+            held = {"cookie": cookies_of(token, is_https=True)}
+            _note(await client.post("/account/devices/revoke", data={"csrf_token": mine}, headers=held), seen)
+            await services.second_factors.issue(people.accounts["owner"], OPERATOR)
+            code = await services.second_factors.current_code(people.accounts["owner"])
+            proven = await client.post("/account/step-up", data={"csrf_token": mine, "code": code}, headers=held)
+            assert [text.partition("=")[0] for text in proven.headers.get_list("set-cookie")] == BOTH
+            _note(proven, seen)
+            token = kept(proven, is_https=True)
+            held = {"cookie": cookies_of(token, is_https=True)}
+            ended = await client.post("/signout", data={"csrf_token": form_token(token)}, headers=held)
+            assert [text.partition(";")[0] for text in ended.headers.get_list("set-cookie")] == [
+                f'{name}=""' for name in BOTH
+            ]
+            _note(ended, seen)
+    assert set(seen) == {*BOTH, "__Host-fg_form", "__Host-fg_device", "__Host-fg_sso"}
     for name, attributes in seen.items():
         # A SAML answer is posted by another site; the cookie that meets it names a request and nobody.
-        site = "SameSite=None" if name == "__Host-fg_sso" else "SameSite=Lax"
+        site = {"__Host-fg_sso": "SameSite=None", "__Host-fg_fresh": "SameSite=Strict"}.get(name, "SameSite=Lax")
         assert attributes - {"Max-Age"} == {"HttpOnly", "Path=/", site, "Secure"}, name
 
 

@@ -9,7 +9,7 @@ from failgate.base.errors import CrossSite
 from failgate.roster import Services
 from failgate.web.csrf import check_form_token, check_origin, check_socket_origin, form_token, new_form_key
 from failgate.web.routes import DOORS
-from tests.web.conftest import OPERATOR, People, Running, running, session_of, with_server
+from tests.web.conftest import OPERATOR, People, Running, cookies_of, jar_of, kept, running, session_of, with_server
 
 OURS = frozenset({"https://failgate.example", "http://127.0.0.1:8440"})
 
@@ -112,7 +112,7 @@ async def test_no_page_of_another_site_changes_anything(server: Running, people:
     assert len(doors) >= 80
     before = await _state(services)
     fields = {"confirm": "yes", "role": "grant", "email": "x@example.org", "password": "a long and plain passphrase"}
-    async with server.client(cookies={"fg_session": token}) as client:
+    async with server.client(cookies=jar_of(token)) as client:
         for door in doors:
             path = re.sub(r"\{workspace\}", "acme", door.path).replace("{connection}", "corp")
             path = re.sub(
@@ -139,12 +139,10 @@ ELSEWHERE = {
 NAVIGATION = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
-async def test_a_fresh_factor_is_in_no_cookie_and_serves_pages_of_ours_alone(
-    services: Services, people: People
-) -> None:
-    """SECURITY 2, "Strict for step-up": docs/decisions/0012-step-up-and-trusted-devices.md says why it is no cookie.
+async def test_a_fresh_factor_serves_pages_of_ours_alone(services: Services, people: People) -> None:
+    """SECURITY 2, "Strict for step-up": even from a browser that would send the `Strict` cookie along.
 
-    What `SameSite=Strict` would give a cookie of the factor, the doors that ask for one give the session, and more.
+    What it comes with, and that no door takes the session alone: docs/decisions/0068-a-cookie-of-its-own.md.
     """
     owner = people.accounts["owner"]
     await services.accounts.grant_platform_role(owner, OPERATOR)
@@ -163,15 +161,18 @@ async def test_a_fresh_factor_is_in_no_cookie_and_serves_pages_of_ours_alone(
             "csrf_token": form_token(stale),
             "next": "/account",
         }
-        held = {"cookie": f"__Host-fg_session={stale}"}
+        held = {"cookie": cookies_of(stale, is_https=True)}
         proven = await client.post("/account/step-up", data=fields, headers=held | own)
         assert (proven.status_code, proven.headers["location"]) == (303, "/account")
-        [cookie] = proven.headers.get_list("set-cookie")  # the session's, under a new token: the factor is not in it
-        name, *attributes = cookie.split("; ")
-        assert set(attributes) == {"HttpOnly", "Path=/", "SameSite=Lax", "Secure"}
-        token = name.removeprefix("__Host-fg_session=")
-        assert token not in {name, stale}
-        held = {"cookie": f"__Host-fg_session={token}"}
+        bound = {"HttpOnly", "Path=/", "Secure"}
+        given = [line.split("; ") for line in proven.headers.get_list("set-cookie")]
+        assert [set(attributes) for _, *attributes in given] == [
+            {*bound, "SameSite=Lax"}, {*bound, "SameSite=Strict", "Max-Age=300"},
+        ]  # fmt: skip
+        token = kept(proven, is_https=True)
+        assert [name for name, *_ in given] == cookies_of(token, is_https=True).split("; ")
+        assert not {token, token.fresh} & {stale, stale.fresh}
+        held = {"cookie": cookies_of(token, is_https=True)}
         before = await _state(services)
         for door in doors:
             path = re.sub(r"\{workspace\}", "acme", door.path)

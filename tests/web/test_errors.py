@@ -21,7 +21,7 @@ from failgate.sso.draft import Draft
 from failgate.web.csrf import form_token
 from failgate.web.errors import OtherStatus, own_path, problem_body, problem_of, sign_in_path
 from tests.journeys.test_planted_secrets import planted, said
-from tests.web.conftest import OPERATOR, session_of
+from tests.web.conftest import OPERATOR, cookies_of, session_of
 from tests.web.test_cookies import GITHUB
 
 
@@ -119,9 +119,9 @@ async def test_no_door_that_leads_on_leads_to_another_site(server, people):
     assert len(set(ELSEWHERE)) >= 120
     services, account = server.services, people.accounts["reviewer"]
     await services.sso.connections.create(people.acme, "github", Draft("GitHub", GITHUB), OPERATOR)
-    plain = {"cookie": f"fg_session={await session_of(services, account)}"}
+    plain = {"cookie": cookies_of(await session_of(services, account))}
     await services.second_factors.issue(people.accounts["owner"], OPERATOR)
-    waiting = {"cookie": f"fg_session={await session_of(services, people.accounts['owner'])}"}
+    waiting = {"cookie": cookies_of(await session_of(services, people.accounts["owner"]))}
     seen = 0
     async with server.client() as client:
         for text in ELSEWHERE:

@@ -15,7 +15,7 @@ from failgate.base.ids import new_id
 from failgate.sso.connection import OidcSettings
 from failgate.sso.draft import Draft
 from failgate.web.routes import API, DOORS
-from tests.web.conftest import OPERATOR, PASSWORD, People, Running, session_of
+from tests.web.conftest import OPERATOR, PASSWORD, People, Running, cookies_of, jar_of, session_of
 
 SHA = "a" * 64
 
@@ -60,7 +60,7 @@ async def test_without_a_credential_every_private_door_of_the_api_is_401(server,
 
 async def test_a_foreign_workspace_answers_exactly_as_one_that_does_not_exist(server, people):
     token = await session_of(server.services, people.accounts["foreign"], is_proven=True)
-    cookies = {"fg_session": token}
+    cookies = jar_of(token)
     headers = {"sec-fetch-site": "same-origin"}
     varying = {"x-request-id", "content-security-policy", "date"}
     async with server.client(cookies=cookies, headers=headers) as client:
@@ -94,7 +94,7 @@ def OPERATOR_OF(people):
 @pytest.mark.parametrize("role", ["owner", "admin", "reviewer", "developer", "auditor"])
 async def test_each_role_passes_exactly_the_doors_that_its_permissions_name(server, people, role):
     token = await session_of(server.services, people.accounts[role], is_proven=True)
-    async with server.client(cookies={"fg_session": token}, headers={"sec-fetch-site": "same-origin"}) as client:
+    async with server.client(cookies=jar_of(token), headers={"sec-fetch-site": "same-origin"}) as client:
         for door in IN_WORKSPACE:
             answer = await ask(client, door, url_of(door))
             granted = door.permission in GRANTS[Role(role)]
@@ -150,7 +150,7 @@ BAD_AUTHORIZATION = (
 @pytest.mark.parametrize("authorization", BAD_AUTHORIZATION, ids=range(len(BAD_AUTHORIZATION)))
 async def test_a_bearer_token_that_is_not_valid_is_401_even_beside_a_valid_cookie(server, people, authorization):
     token = await session_of(server.services, people.accounts["owner"])
-    async with server.client(cookies={"fg_session": token}) as client:
+    async with server.client(cookies=jar_of(token)) as client:
         answer = await client.get("/api/v1/whoami", headers={"authorization": authorization})
     assert answer.status_code == 401
 
@@ -166,7 +166,7 @@ async def test_a_session_that_awaits_its_second_factor_opens_nothing(server, peo
     token, _ = await services.sessions.open(
         people.accounts["owner"], "127.0.0.1", "t", ("pwd",), awaits_second_factor=True
     )
-    async with server.client(cookies={"fg_session": token}) as client:
+    async with server.client(cookies=jar_of(token)) as client:
         assert (await client.get("/api/v1/whoami")).status_code == 401
 
 
@@ -174,7 +174,7 @@ async def test_a_disabled_account_is_out_by_cookie_and_by_key_at_once(server, pe
     services = server.services
     token = await session_of(services, people.accounts["owner"])
     async with server.client() as client:
-        by_key, by_cookie = {"authorization": f"Bearer {people.key}"}, {"cookie": f"fg_session={token}"}
+        by_key, by_cookie = {"authorization": f"Bearer {people.key}"}, {"cookie": cookies_of(token)}
         for headers in (by_key, by_cookie):
             assert (await client.get("/api/v1/whoami", headers=headers)).status_code == 200
         await services.accounts.disable(people.accounts["owner"], OPERATOR)
@@ -196,7 +196,7 @@ async def test_a_key_is_401_from_the_moment_of_its_expiry(server, people, monkey
 
 async def test_a_vote_needs_a_second_factor_in_the_session(server, people):
     token = await session_of(server.services, people.accounts["reviewer"])
-    async with server.client(cookies={"fg_session": token}, headers={"sec-fetch-site": "same-origin"}) as client:
+    async with server.client(cookies=jar_of(token), headers={"sec-fetch-site": "same-origin"}) as client:
         door = next(door for door in API if door.name == "commands.vote")
         answer = await ask(client, door, url_of(door))
     assert answer.status_code == 403
@@ -212,7 +212,7 @@ async def test_a_sensitive_door_needs_a_factor_of_the_last_five_minutes(services
     stale = dataclasses.replace(services, clock=clock)
     door = next(door for door in API if door.name == "rules.revoke")
     async with running(stale) as one:
-        async with one.client(cookies={"fg_session": token}, headers={"sec-fetch-site": "same-origin"}) as client:
+        async with one.client(cookies=jar_of(token), headers={"sec-fetch-site": "same-origin"}) as client:
             assert (await ask(client, door, url_of(door))).status_code == 404
             clock.advance(301)
             answer = await ask(client, door, url_of(door))
@@ -224,7 +224,7 @@ async def test_a_cookie_request_that_changes_something_must_come_from_a_page_of_
     token = await session_of(server.services, people.accounts["owner"], is_proven=True)
     unsafe = [door for door in IN_WORKSPACE if not door.is_safe]
     assert len(unsafe) >= 10
-    async with server.client(cookies={"fg_session": token}) as client:
+    async with server.client(cookies=jar_of(token)) as client:
         for door in unsafe:
             for headers in (
                 {},
@@ -260,7 +260,7 @@ async def test_a_body_of_another_type_is_415(server, people, kind):
 
 async def test_a_method_is_not_overridden_by_a_header_or_the_query(server, people):
     token = await session_of(server.services, people.accounts["owner"], is_proven=True)
-    async with server.client(cookies={"fg_session": token}) as client:
+    async with server.client(cookies=jar_of(token)) as client:
         answer = await client.get(
             "/api/v1/workspaces/acme/rules?_method=POST", headers={"x-http-method-override": "POST"}
         )
@@ -289,7 +289,7 @@ async def test_an_owner_gets_nothing_of_the_platform_and_the_platform_role_no_pr
     platform = await session_of(services, people.accounts["nobody"], is_proven=True)
     await services.accounts.grant_platform_role(people.accounts["nobody"], OPERATOR)
     async with server.client() as client:
-        as_owner, as_platform = {"cookie": f"fg_session={owner}"}, {"cookie": f"fg_session={platform}"}
+        as_owner, as_platform = {"cookie": cookies_of(owner)}, {"cookie": cookies_of(platform)}
         assert (await client.get("/metrics", headers=proxied | as_owner)).status_code == 404
         assert (await client.get("/metrics", headers=proxied | as_platform)).status_code == 200
         for path in ("commands", "reports", "audit/records", "rules"):
@@ -298,7 +298,7 @@ async def test_an_owner_gets_nothing_of_the_platform_and_the_platform_role_no_pr
 
 async def test_denials_stand_in_the_log_of_the_workspace_and_only_so_many(server, people):
     token = await session_of(server.services, people.accounts["developer"])
-    async with server.client(cookies={"fg_session": token}) as client:
+    async with server.client(cookies=jar_of(token)) as client:
         for _ in range(30):
             assert (await client.get("/api/v1/workspaces/acme/audit/records")).status_code == 403
     await server.stop()
@@ -344,7 +344,7 @@ class Confined:
         token, _ = await services.db.write(
             lambda tx: services.sessions.open_within(tx, account_id, "10.9.8.7", "seen", ("oidc",), origin=origin)
         )
-        return self.server.client(cookies={"fg_session": token}, headers={"origin": self.server.origin})
+        return self.server.client(cookies=jar_of(token), headers={"origin": self.server.origin})
 
 
 @pytest.fixture
@@ -418,7 +418,7 @@ async def test_it_reads_nothing_of_what_its_person_does_elsewhere(
     )
     paths = ["/", "/account", "/w/acme/queue", "/signin/sso?next=/w/other/queue", "/api/v1/whoami"]
     paths += [f"/account/{name}" for name in ("sessions", "devices", "api-keys", "sign-ins", "logins", "second-factor")]
-    plain = server.client(cookies={"fg_session": proven})
+    plain = server.client(cookies=jar_of(proven))
     for client, is_confined in ((await confined.browser(who), True), (plain, False)):
         async with client:
             seen = {path: private.findall((await client.get(path)).text) for path in paths}

@@ -1,5 +1,6 @@
 """Host names, origins and the headers of every answer."""
 
+import os
 import socket
 
 import pytest
@@ -100,3 +101,16 @@ def test_nonces_are_long_and_never_the_same():
     nonces = {new_nonce() for _ in range(10_000)}
     assert len(nonces) == 10_000
     assert min(map(len, nonces)) >= 22  # 128 bits
+
+
+def test_a_process_that_was_forked_draws_nonces_of_its_own():
+    new_nonce()
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(write, new_nonce().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(read, 64).decode()
+    os.close(read)
+    os.close(write)
+    assert theirs not in {new_nonce() for _ in range(1000)}

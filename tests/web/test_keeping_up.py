@@ -16,14 +16,24 @@ from failgate.config.load import load_config
 from failgate.web.keeping_up import must_keep_up
 from failgate.web.routes import DOORS
 from tests.web.api.test_gate import as_reviewer
-from tests.web.conftest import OPERATOR, at_free_port, populate, running, session_of, with_optional_factor
+from tests.web.conftest import (
+    OPERATOR,
+    at_free_port,
+    cookies_of,
+    jar_of,
+    populate,
+    running,
+    session_of,
+    with_optional_factor,
+)
 from tests.web.live.test_agent import agent_at, command
 
 OPEN = """
 commands.cancel commands.edit_trial commands.finish commands.vote policy.explain
 oauth.device_authorization oauth.revoke oauth.token
 operation.policy_report
-page.login_close page.platform_exporter_resend page.platform_exporter_test page.session_close page.sessions_close
+page.login_close page.platform_exporter_resend page.platform_exporter_test page.platform_witnesses_try
+page.session_close page.sessions_close
 page.signin_find page.signin_options page.signin_passkey page.signin_password page.signin_prove page.signin_redeem
 page.signout page.sso_acs page.sso_backchannel page.sso_go page.sso_logout_post page.step_up_options
 page.step_up_passkey page.step_up_prove page.step_up_provider page.vote page.why_explain
@@ -119,7 +129,7 @@ async def test_nothing_changes_but_denials_and_it_recovers_by_itself(server, blo
         assert (await vote(ids[0], first, "approve")).status_code == 503
         await services.second_factors.issue(people.accounts["owner"], OPERATOR)
         owner = await session_of(services, people.accounts["owner"], is_proven=True)
-        by = {"cookie": f"fg_session={owner}", "sec-fetch-site": "same-origin"}
+        by = {"cookie": cookies_of(owner), "sec-fetch-site": "same-origin"}
         made = await client.post(f"{here}/agents", json={"name": "another"}, headers=by)
         assert (made.status_code, made.json().get("exporter")) == (503, "jsonl")
         assert (await client.post(f"{here}/commands", json={})).status_code == 401, "a stranger is told nothing"
@@ -154,7 +164,7 @@ async def test_a_page_denies_and_signs_in_and_says_why_it_does_nothing_else(serv
     await services.second_factors.issue(people.accounts["reviewer"], OPERATOR)
     token = await session_of(services, people.accounts["reviewer"], is_proven=True)
     body = command(["/bin/ls"])
-    async with server.client(cookies={"fg_session": token}) as client:
+    async with server.client(cookies=jar_of(token)) as client:
         asked = {"command": body, "digest": digest_of(body), "ttl_seconds": 600}
         answer = await client.post(
             "/api/v1/workspaces/acme/commands", json=asked, headers={"authorization": f"Bearer {people.agent}"}

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from failgate.base.log import start_logging
-from tests.web.conftest import running, session_of, with_server
+from tests.web.conftest import cookies_of, running, session_of, with_server
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def log():
 async def test_one_line_for_each_request_with_its_door_and_without_path_query_cookie_or_token(log, services, people):
     token = await session_of(services, people.accounts["owner"])
     async with running(services) as one, one.client() as client:
-        answer = await client.get("/api/v1/workspaces/acme/commands?limit=3", headers={"cookie": f"fg_session={token}"})
+        answer = await client.get("/api/v1/workspaces/acme/commands?limit=3", headers={"cookie": cookies_of(token)})
         await client.get("/api/v1/whoami", headers={"authorization": f"Bearer {people.key}"})
         await client.get("/signin?next=/w/acme&token=VERYSECRETVERYSECRET")
         await client.post("/api/v1/whoami?x=VERYSECRETVERYSECRET", content=b"VERYSECRETVERYSECRET")

@@ -79,6 +79,22 @@ POST /reports/documents/{format} workspace:report:create api
 GET /certificates workspace:agent:read api
 POST /certificates workspace:agent:write api sensitive
 DELETE /certificates/{id} workspace:agent:write api sensitive
+GET /device-keys workspace:member:read api
+POST /device-keys workspace:sealed:decide api
+DELETE /device-keys/{id} workspace:sealed:decide api
+POST /agent-keys workspace:command:submit api
+DELETE /agent-keys/{id} workspace:member:write api sensitive
+GET /key-manifests workspace:command:submit api
+POST /key-manifests workspace:member:write api sensitive
+POST /sealed-rules workspace:member:write api sensitive
+GET /sealed-runs workspace:command:read api
+POST /sealed-runs workspace:command:consume api
+GET /sealed-commands workspace:command:read api
+POST /sealed-commands workspace:command:submit api
+GET /sealed-commands/{id} workspace:command:read api own=workspace:command:submit
+POST /sealed-commands/{id}/decisions workspace:sealed:decide api
+POST /sealed-commands/{id}/cancel workspace:command:submit api
+POST /sealed-commands/{id}/receipt workspace:command:consume api
 GET /agents workspace:agent:read api
 POST /agents workspace:agent:write api sensitive
 GET /agents/{id} workspace:agent:read api

@@ -25,7 +25,7 @@ from failgate.web.listening import listen
 from failgate.web.routes import OPERATION
 from failgate.web.serve import serve
 from tests.pace import busy
-from tests.web.conftest import running, session_of, with_server
+from tests.web.conftest import cookies_of, running, session_of, with_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -228,7 +228,7 @@ async def test_it_stops_within_a_second_with_streams_long_polls_and_sockets_open
         _, idle_writer = await asyncio.open_connection(one.host, one.port)
         async with one.client() as client:
             poll = asyncio.create_task(client.get("/linger"))
-            headers = {"cookie": f"fg_session={token}"}
+            headers = {"cookie": cookies_of(token)}
             socket_url = f"ws://{one.host}:{one.port}/api/v1/live?workspace=acme"
             async with connect(socket_url, origin=one.origin, additional_headers=headers, proxy=None) as live:
                 await asyncio.sleep(0.2)
@@ -290,7 +290,7 @@ async def test_sigterm_and_sigint_end_with_exit_code_0(tmp_path):
 async def test_a_foreign_origin_cannot_open_the_live_socket(server, people):
     token = await session_of(server.services, people.accounts["owner"])
     url = f"ws://{server.host}:{server.port}/api/v1/live?workspace=acme"
-    headers = {"cookie": f"fg_session={token}"}
+    headers = {"cookie": cookies_of(token)}
     for origin in ("https://evil.example", "null", None):
         with pytest.raises(InvalidStatus) as refused:
             await connect(url, origin=origin, additional_headers=headers, proxy=None).__aenter__()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from failgate.gate.shell import Line, inspect_line
+from failgate.matching.shell import Line, inspect_line
 from failgate.wire.starters import chain_of, simple_line, started_by
 
 _THROUGH = [

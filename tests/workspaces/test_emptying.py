@@ -5,12 +5,16 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from failgate.audit import erasing
+from failgate.audit.beside import bodies_of
 from failgate.audit.checkpoint import read_unverified
+from failgate.audit.record import Act, Actor, Event
 from failgate.audit.verification import verify_logs
 from failgate.base.canonical import digest_of
 from failgate.base.clock import FrozenClock, SystemClock
@@ -25,7 +29,7 @@ from tests.workspaces.closing import OPERATOR, RULE, House, furnished, opened, s
 ROOT = Path(__file__).parents[2]
 # Tables of the log, of the installation and of accounts: what they hold of a workspace ends with its connections.
 NOT_OF_WORKSPACES = {
-    "account", "workspace", "deleted_workspace", "audit_record", "audit_block", "audit_node", "audit_head",
+    "account", "workspace", "deleted_workspace", "audit_record", "audit_block", "audit_body", "audit_node", "audit_head",
     "audit_cursor", "audit_exporter", "audit_put_aside", "audit_cosignature", "session", "login", "device_request", "report_words",
 }  # fmt: skip
 
@@ -59,6 +63,7 @@ async def columns_of(database: Database) -> dict[str, list[Row]]:
 
 CHOSEN = {
     "gate_command": {"state": "denied"}, "gate_vote": {"decision": "deny"}, "gate_mute": {"what": "same"}, "report_group": {"state": "open"},
+    "device_key": {"purpose": "asking", "revoked_us": 1}, "sealed_command": {"state": "denied"}, "sealed_decision": {"decision": "deny"},
     "sso_connection": {"removed_us": 1}, "gate_observing": {"denials": 1}, "saved_view": {"is_shared": 1}, "gate_glass": {"review": "open"},
     "scim_member": {"group_id": "resource_id", "user_id": "resource_id"}, "sso_enforcement": {"id": "workspace_id"},
 }  # fmt: skip
@@ -183,6 +188,30 @@ async def test_nothing_is_left_in_the_store_nor_in_the_rulebook_and_the_receipt_
     assert await verify_gate(services.db, services.audit, services.plugins.rulebook) == []
 
 
+async def test_the_addresses_beside_the_records_of_its_log_are_erased_and_no_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of a log that takes several batches; who deleted it stays in the log `system`."""
+    services = house.services
+    monkeypatch.setattr(erasing, "RECORDS_AT_ONCE", 16)
+    facts = {"kind": "x", "first": 0, "last": 0, "size": 1}
+    sizes = {}
+    for log in (house.acme, house.other, "system"):
+        done = Event(Act.AUDIT_EXPORTED, log, "log", log, Actor("user", house.ann.id), facts, ip="192.0.2.7")
+        await services.db.write(partial(services.audit.append_all, log=log, events=[(done, None)] * 40))
+        sizes[log] = await services.audit.size(log)
+    await house.confirmed()
+    assert await services.emptying.run_once() == 1
+    for log, size in sizes.items():
+        bodies = await bodies_of(services.db, log, range(size))
+        said = {body.body for body in bodies.values()}
+        assert (len(bodies) >= 40, said) == (True, {None} if log == house.acme else {b'{"ip":"192.0.2.7"}'})
+    own = [one.record for one in await services.audit.newest(house.acme, limit=10)]
+    assert own[0]["act"] == "workspace.emptied"
+    assert {(one["act"], one["data"].get("reason")) for one in own[1:4]} == {("body.erased", "deleted")}
+    assert (await verify_logs(services.db, services.data_dir)).state == "intact"
+
+
 async def test_a_store_that_lets_nothing_go_is_asked_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     services = house.services
     await house.report(house.acme, house.ann, b"output\n")
@@ -230,6 +259,7 @@ async def test_what_comes_in_between_is_removed_before_the_receipt(house: House)
     other = emptying.Emptying(
         services.db, services.audit, house.clock,
         rows=ROWS_OF_WORKSPACE, remove_objects=services.artifacts.remove_objects, forget_rules=forget,
+        erase_bodies=services.evidence.erasing.erase_log,
     )  # fmt: skip
     assert (await other.run_once(), await other.run_once(), calls) == (0, 1, 4)
     query = "SELECT count(*) AS n FROM usage_day WHERE workspace_id = $1"

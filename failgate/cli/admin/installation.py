@@ -10,7 +10,8 @@ signing_key = Room("signing-key", "The key that signs access tokens.")
 artifacts = Room("artifacts", "Encryption of artifacts at rest.")
 sealing_key = Room("sealing-key", "The key that seals secrets in the database.")
 log_key = Room("log-key", "The key that signs checkpoints of the audit log.")
-ROOMS = (scim, sso, signing_key, sealing_key, log_key, artifacts)
+witness = Room("witness", "The witnesses that the config names.")
+ROOMS = (scim, sso, signing_key, sealing_key, log_key, witness, artifacts)
 
 scim.add(
     "token",
@@ -36,6 +37,8 @@ signing_key.add(
 sealing_key.add("rotate", "Seal by a new key from now on, and all that there is; the old key opens nothing any more.")
 
 log_key.add("rotate", "Sign with a new key from now on; what the old one signed stays good up to this moment.")
+
+witness.add("try", "Submit the newest checkpoint of every log at once, and say what each witness answered.")
 
 artifacts.add("rotate-key", "Wrap the data key of every workspace by the key that the config names now.")
 artifacts.add(

@@ -71,6 +71,11 @@ user.add(
         " vouched. It is recorded.",
     ),
 )
+user.add(
+    "erase-addresses",
+    "Erase from where an account did what the audit log records; the records stay, and stay proven. For good.",
+    EMAIL,
+)
 user.add("disable", "Disable an account: its sessions and tokens end.", EMAIL)
 user.add("enable", "Enable an account again.", EMAIL)
 user.add("set-password", "Set a password: the account's sessions end.", EMAIL, PASSWORD)

@@ -6,6 +6,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.params import FromPath, QueryParameter
 
+from failgate.audit.beside import bodies_of, told
 from failgate.audit.proof import Proof, entries_tile, tlog_proof
 from failgate.audit.tiles import MEDIA_TYPE, tile_at
 from failgate.audit.tree import TILE_WIDTH
@@ -27,11 +28,16 @@ _TEXT = "text/plain"
 
 
 class RecordView(msgspec.Struct, frozen=True):
-    """One record: `leaf` is base64url of the bytes that are hashed, `record` the same for people."""
+    """One record: `leaf` is base64url of the bytes that are hashed, `record` the same for people.
+
+    `body` is what the record commits to in `pd`: its members, `{"erased": TIME}` once it was erased, null when it
+    commits to nothing.
+    """
 
     seq: int
     leaf: str
     record: dict[str, Any]
+    body: dict[str, Any] | None
 
 
 class RecordPage(msgspec.Struct, frozen=True):
@@ -55,8 +61,10 @@ class ProofView(msgspec.Struct, frozen=True):
 
 async def records(request: Asking, after: AfterSeq = None, limit: Limit = 100) -> RecordPage:
     """List records in their order."""
-    found = await services_of(request).audit.records(visit_of(request).here().id, after, limit)
-    views = [msgspec.convert(one.as_json(), RecordView) for one in found]
+    log, services = visit_of(request).here().id, services_of(request)
+    found = await services.audit.records(log, after, limit)
+    bodies = await bodies_of(services.db, log, [one.seq for one in found])
+    views = [msgspec.convert(one.as_json() | {"body": told(bodies.get(one.seq))}, RecordView) for one in found]
     return RecordPage(views, views[-1].seq if len(views) == limit else None)
 
 

@@ -9,7 +9,7 @@ from failgate.base.clock import to_rfc3339
 from failgate.gate.command import stored_command
 from failgate.gate.observed import Count, Observed, observed_in
 from failgate.gate.observing import Period
-from failgate.gate.rendering import render
+from failgate.matching.rendering import render
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.context import services_of, visit_of
 from failgate.wire.observing import (

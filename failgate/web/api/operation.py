@@ -101,6 +101,7 @@ async def run_checks(services: Services) -> list[Check]:
         *await asyncio.gather(*checks),
         Check("rules", services.rules.trouble, is_outage=False),
         Check("clock", _clock(services), is_outage=False),
+        *(Check(f"advice of {name}", sentence, is_outage=False) for name, sentence in services.plugins.advice),
     ]
 
 

@@ -5,7 +5,7 @@ from litestar.params import FromPath
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, FailgateError, NotSignedIn, TooManyRequests
 from failgate.web.context import services_of, visit_of
-from failgate.web.cookies import ended_device_cookie, ended_session_cookie
+from failgate.web.cookies import ended_device_cookie, ended_session_cookies
 from failgate.web.pages.account_view import (
     AccountView,
     NewsLine,
@@ -85,7 +85,7 @@ async def close_session(request: Asking, id: FromPath[str]) -> Page:  # noqa: A0
     await services_of(request).sessions.close_own(account_of(visit), id, Actor.of(visit.principal))
     if id != visit.principal.session_id:
         return redirect("/account/sessions")
-    visit.set_cookies.append(ended_session_cookie(is_https=visit.is_https))
+    visit.set_cookies += ended_session_cookies(is_https=visit.is_https)
     return redirect("/signin")
 
 

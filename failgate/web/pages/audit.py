@@ -5,6 +5,7 @@ from typing import Annotated
 
 from litestar.params import QueryParameter
 
+from failgate.audit.beside import bodies_of, told
 from failgate.audit.record import Act, Actor
 from failgate.audit.search import Page as Found
 from failgate.audit.search import Wanted
@@ -14,7 +15,7 @@ from failgate.base.errors import BadInput, FailgateError
 from failgate.evidence.views import Visitor
 from failgate.web.context import services_of, visit_of
 from failgate.web.pages.audit_filter import AuditFilter
-from failgate.web.pages.audit_view import audit_view, saved_lines
+from failgate.web.pages.audit_view import Shown, audit_view, saved_lines
 from failgate.web.pages.showing import Asking, Page, account_of, show
 from failgate.web.strict_query import single_values
 
@@ -40,8 +41,12 @@ async def show_log(
     except BadInput as error:
         found, problem = _NOTHING, error
     names |= await _former(request, here.id, found.records, names)
+    bodies = await bodies_of(services.db, here.id, [one.seq for one in found.records])
     view = audit_view(
-        [(one.record, one.leaf.decode(errors="replace"), base64url(one.leaf_hash)) for one in found.records],
+        [
+            Shown(one.record, one.leaf.decode(errors="replace"), base64url(one.leaf_hash), told(bodies.get(one.seq)))
+            for one in found.records
+        ],
         slug=here.slug,
         size=await services.audit.size(here.id),
         checkpoint=await services.witnessing.checkpoint(here.id),

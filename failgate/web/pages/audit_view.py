@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from failgate.audit.catalogue import Group, groups, words_of
@@ -22,6 +22,15 @@ class Fact:
     name: str
     text: str
     title: str = ""
+
+
+class Shown(NamedTuple):
+    """A record as it comes: its members, its canonical JSON, its leaf hash, and what is told of the body beside it."""
+
+    record: Mapping[str, Any]
+    leaf: str
+    leaf_hash: str
+    body: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +99,7 @@ class AuditView:
 
 
 def audit_view(
-    records: Sequence[tuple[Mapping[str, Any], str, str]],
+    records: Sequence[Shown],
     *,
     slug: str,
     size: int,
@@ -106,7 +115,7 @@ def audit_view(
 ) -> AuditView:
     """Return a page of the log of the workspace `slug`.
 
-    `records` are (record, canonical JSON, leaf hash), newest first; `names` gives people and agents their names;
+    `records` come newest first; `names` gives people and agents their names;
     `older` is the sequence number before which the next page begins, None at the end of the log. `is_cut`: the page
     stopped there though it is not full.
     """
@@ -123,7 +132,7 @@ def audit_view(
         until=clock_of(asked.until),
         groups=groups(),
         people=tuple(sorted(set(names.values()))),
-        rows=tuple(record_row(record, leaf, hashed, slug, names, now_us) for record, leaf, hashed in records),
+        rows=tuple(record_row(one, slug, names, now_us) for one in records),
         older_href=f"{here}?{_joined(asked.query, f'before={older}')}" if older is not None else None,
         newer_href=None if is_first else f"{here}{f'?{asked.query}' if asked.query else ''}",
         cut_at=older if is_cut else None,
@@ -142,10 +151,9 @@ def saved_lines(views: Sequence[SavedView], visitor: Visitor, query: str, slug: 
     )
 
 
-def record_row(
-    record: Mapping[str, Any], leaf: str, leaf_hash: str, slug: str, names: Mapping[str, str], now_us: int
-) -> RecordRow:
+def record_row(shown: Shown, slug: str, names: Mapping[str, str], now_us: int) -> RecordRow:
     """Return one record as a row."""
+    record = shown.record
     actor: Mapping[str, Any] = record.get("actor") or {}
     thing: Mapping[str, Any] = record.get("obj") or {}
     kind, number, who = str(thing.get("t", "")), str(thing.get("id", "")), str(actor.get("id", ""))
@@ -163,15 +171,25 @@ def record_row(
         object_href=f"/w/{slug}/{_LINKED[kind]}/{number}" if kind in _LINKED else None,
         facts=facts_of({name: value for name, value in data.items() if value != number}, names),
         all_facts=tuple(_fact_line(name, value, names, now_us) for name, value in data.items()),
-        leaf=pieces(leaf),
-        hash=leaf_hash,
+        leaf=pieces(shown.leaf),
+        hash=shown.leaf_hash,
         of_actor_href=f"{here}?{urlencode({'actor': who})}",
         of_object_href=f"{here}?{urlencode({'object': number})}",
         proof_href=f"/api/v1/workspaces/{slug}/audit/proof/inclusion?seq={seq}",
         request=str(record.get("req") or ""),
-        ip=str(record.get("ip") or ""),
+        ip=_address(shown),
         at=moment_of(str(record["ts"]), now_us),
     )
+
+
+def _address(shown: Shown) -> str:
+    """Return where a record came from: of version 1 as it says itself, else by its body, as long as that is there."""
+    if shown.record.get("pd") is None:
+        return str(shown.record.get("ip") or "")
+    body = shown.body or {}
+    if "erased" in body:
+        return f"erased on {str(body['erased'])[:10]}"
+    return str(body.get("ip") or "not there")
 
 
 def facts_of(facts: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:

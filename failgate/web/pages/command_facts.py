@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from failgate.gate.unlooked import unlooked
+from failgate.matching.unlooked import unlooked
 from failgate.web.pages.token_view import Text, texts
 from failgate.wire.gate import Command, CommandView
 

@@ -7,8 +7,8 @@ import shlex
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from failgate.gate.rendering import unrender
-from failgate.gate.rendering import warnings as rendering_warnings
+from failgate.matching.rendering import unrender
+from failgate.matching.rendering import warnings as rendering_warnings
 from failgate.web.pages.command_facts import FactView, environment_of, facts_of
 from failgate.web.pages.editing_view import EditStory, edit_story
 from failgate.web.pages.glass_view import headline_of

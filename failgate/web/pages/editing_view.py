@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from failgate.base.errors import BadInput, Conflict, FailgateError
 from failgate.gate.likeness import aligned
-from failgate.gate.rendering import read_token, render, unrender, warnings
+from failgate.matching.rendering import read_token, render, unrender, warnings
 from failgate.web.pages.token_view import Text, preview, texts
 from failgate.wire.edits import Edit, EditTrial, EditWish
 from failgate.wire.gate import Challenge, CommandView

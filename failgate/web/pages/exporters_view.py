@@ -60,6 +60,15 @@ class WitnessCard:
 
 
 @dataclass(frozen=True, slots=True)
+class TriedLine:
+    """What a witness answered just now: `state` is `cosigned`, `contradicted` or `failed`."""
+
+    name: str
+    state: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReconciledCard:
     """The last comparison of rows and records: its differences, each a sentence; `more` are not shown."""
 
@@ -73,7 +82,8 @@ class ReconciledCard:
 class ExportersView:
     """Every exporter and every witness of the config, and what was done with one.
 
-    `quorum` witnesses are enough; `held` says why nothing is changed now; `reconciled` is None before the first time.
+    `quorum` witnesses are enough; `held` says why nothing is changed now; `reconciled` is None before the first time;
+    `tried` is what each witness answered just now, when somebody tried.
     """
 
     cards: tuple[ExporterCard, ...]
@@ -82,3 +92,4 @@ class ExportersView:
     quorum: int = 1
     held: str | None = None
     reconciled: ReconciledCard | None = None
+    tried: tuple[TriedLine, ...] = ()

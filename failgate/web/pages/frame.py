@@ -1,5 +1,6 @@
 """What stands around every page: who is signed in, in which workspace, and the ways that are open to them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -69,12 +70,22 @@ _INSTALLATION: Final = (
 
 
 def navigation(
-    place: Place | None, current: str, waiting: int | None = None, *, is_platform_admin: bool = False
+    place: Place | None,
+    current: str,
+    waiting: int | None = None,
+    *,
+    is_platform_admin: bool = False,
+    is_relaying: bool = False,
+    brought: Sequence[NavItem] = (),
 ) -> tuple[NavItem, ...]:
-    """Return the ways from the room `current`: inside a workspace those that the role may enter, else one's own."""
+    """Return the ways from the room `current`: inside a workspace those that the role may enter, else one's own.
+
+    `is_relaying`: the server takes sealed commands, so that there is a room of them. `brought` are the ways to what
+    plugins bring for the installation.
+    """
     if current.startswith("platform"):
-        here = "/" + current.replace("-", "/")
-        return tuple(replace(item, is_current=item.href == here) for item in _INSTALLATION)
+        here = "/" + (current if "/" in current else current.replace("-", "/"))
+        return tuple(replace(item, is_current=item.href == here) for item in (*_INSTALLATION, *brought))
     if place is None:
         own = (
             NavItem("Workspaces", "/", "home", current == "overview"),
@@ -82,11 +93,14 @@ def navigation(
         )
         return (*own, NavItem("Installation", "/platform", "platform")) if is_platform_admin else own
     granted = GRANTS[Role(place.role)]
-    return tuple(
+    ways = [
         NavItem(label, f"/w/{place.slug}/{room}", room, room == current, waiting if room == "queue" else None)
         for room, label, permission in _ROOMS
         if permission in granted
-    )
+    ]
+    if is_relaying and Permission.WORKSPACE_SEALED_DECIDE in granted:
+        ways.insert(1, NavItem("Sealed", f"/w/{place.slug}/sealed", "shield", current == "sealed"))
+    return tuple(ways)
 
 
 def entry_room(role: str) -> str:

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from failgate.base.errors import BadInput
 from failgate.gate.answering import Answered
 from failgate.gate.further import Position, Wish
-from failgate.gate.rendering import render, unrender
 from failgate.gate.rule_words import rule_in_words
 from failgate.gate.suggesting import Suggestion, Suggestions
+from failgate.matching.rendering import render, unrender
 from failgate.web.pages.token_view import Text, preview, short_texts
 from failgate.wire.gate import CommandView, Rule
 

@@ -9,7 +9,7 @@ from failgate.base.errors import BadInput
 from failgate.gate.command import stored_command
 from failgate.gate.observed import Count, Observed
 from failgate.gate.observing import Period
-from failgate.gate.rendering import render
+from failgate.matching.rendering import render
 from failgate.web.pages.text import Moment, moment
 from failgate.web.pages.token_view import Text, preview
 from failgate.wire.observing import Observation

@@ -9,7 +9,7 @@ from failgate.accounts.session import Session
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotSignedIn
 from failgate.web.context import services_of, visit_of
-from failgate.web.cookies import ended_session_cookie
+from failgate.web.cookies import ended_session_cookies
 from failgate.web.errors import problem_body, problem_of
 from failgate.web.pages.account_view import browser_of
 from failgate.web.pages.factor_view import PasskeysView
@@ -61,7 +61,7 @@ async def remove(request: Asking, id: FromPath[str]) -> Page:  # noqa: A002 - th
     await services.passkeys.remove(account_id, id, Actor.of(visit.principal))
     if await services.second_factors.has(account_id):
         return redirect("/account/passkeys")
-    visit.set_cookies.append(ended_session_cookie(is_https=visit.is_https))
+    visit.set_cookies += ended_session_cookies(is_https=visit.is_https)
     return redirect("/signin")
 
 

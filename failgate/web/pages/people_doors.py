@@ -115,6 +115,8 @@ PLATFORM: Final = (
               P.PLATFORM_EXPORTER_WRITE, is_sensitive=True),
     _platform("page.platform_exporter_resend", "POST", "/exporters/{exporter}/resend", platform_exporters.resend,
               P.PLATFORM_EXPORTER_WRITE, is_sensitive=True),
+    _platform("page.platform_witnesses_try", "POST", "/witnesses/try", platform_exporters.try_witnesses,
+              P.PLATFORM_EXPORTER_WRITE, is_sensitive=True),
     _platform("page.platform_connections", "GET", "/connections", platform.connections, P.PLATFORM_INSTALLATION_READ),
     _platform("page.platform_users", "GET", "/users", platform_users.listing, P.PLATFORM_USER_READ),
     _platform("page.platform_user", "GET", "/users/{id}", platform_users.one, P.PLATFORM_USER_READ,

@@ -22,6 +22,7 @@ _KINDS: Final = {"uri": "URI", "dns": "host", "email": "e-mail"}
 _ABOUT: Final = {
     Permission.WORKSPACE_COMMAND_SUBMIT: "ask for commands",
     Permission.WORKSPACE_COMMAND_READ: "read commands",
+    Permission.WORKSPACE_SEALED_DECIDE: "enrol keys of devices, decide on sealed commands",
     Permission.WORKSPACE_COMMAND_CONSUME: "use approvals",
     Permission.WORKSPACE_RULE_READ: "read rules",
     Permission.WORKSPACE_RULE_WRITE: "change rules",

@@ -15,6 +15,7 @@ from failgate.web.pages.exporters_view import (
     PositionLine,
     ReconciledCard,
     RefusedLine,
+    TriedLine,
     WitnessCard,
 )
 from failgate.web.pages.showing import Asking, Page, show
@@ -40,7 +41,13 @@ async def resend(request: Asking, exporter: FromPath[str]) -> Page:
     return await _show(request, done=f"{_records(count)} put aside by {exporter} are sent once more.")
 
 
-async def _show(request: Asking, *, done: str | None = None) -> Page:
+async def try_witnesses(request: Asking) -> Page:
+    """Submit the newest checkpoint of every log to every witness, and say what each answered."""
+    tried = await services_of(request).witnessing.try_now(Actor.of(visit_of(request).principal))
+    return await _show(request, tried=tuple(TriedLine(*one) for one in tried))
+
+
+async def _show(request: Asking, *, done: str | None = None, tried: tuple[TriedLine, ...] = ()) -> Page:
     services = services_of(request)
     now_us = services.clock.now_us()
     cards = tuple(_card(standing, now_us) for standing in await services.exporting.standings())
@@ -49,7 +56,7 @@ async def _show(request: Asking, *, done: str | None = None) -> Page:
     if services.exporting.required.is_unwitnessed:
         held = "Nothing is changed until enough witnesses have cosigned the audit log."
     reconciled = _reconciled(services.reconciliation.outcome, now_us)
-    view = ExportersView(cards, done, witnesses, services.witnessing.quorum, held, reconciled)
+    view = ExportersView(cards, done, witnesses, services.witnessing.quorum, held, reconciled, tried)
     return await show(
         request, "platform_exporters.html", view, title="Exporters and witnesses", room="platform-exporters"
     )

@@ -8,11 +8,11 @@ from typing import Any, Final, get_args
 
 from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import BadInput
-from failgate.gate.calls import Call, calls_in_line
-from failgate.gate.matching import check_rule, matcher_of
 from failgate.gate.rule_proposals import Proposal
 from failgate.gate.rule_words import rule_in_words
-from failgate.gate.shell import Uninspectable
+from failgate.matching.calls import Call, calls_in_line
+from failgate.matching.matcher import check_rule, matcher_of
+from failgate.matching.shell import Uninspectable
 from failgate.web.pages.text import Moment, moment
 from failgate.wire.gate import Argument, Rule, RuleKind, RuleScope
 from failgate.wire.gate import RuleView as WireRule

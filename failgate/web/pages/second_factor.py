@@ -6,7 +6,7 @@ from failgate.accounts.relying_party import why_none
 from failgate.audit.record import Actor
 from failgate.base.errors import BadInput, Conflict, FailgateError, NotSignedIn, TooManyRequests
 from failgate.web.context import services_of, visit_of
-from failgate.web.cookies import ended_session_cookie
+from failgate.web.cookies import ended_session_cookies
 from failgate.web.freshness import lacks_second_factor
 from failgate.web.pages.factor_view import AuthenticatorLine, PasskeyLine, SecondFactorView, groups_of_four, kind_of
 from failgate.web.pages.showing import Asking, Page, account_of, carry_on, next_of, provider_factor_of, show
@@ -66,7 +66,7 @@ async def remove(request: Asking) -> Page:
         return await _refuse(request, error)
     if await second_factors.has(account_id):
         return redirect("/account/second-factor")
-    visit.set_cookies.append(ended_session_cookie(is_https=visit.is_https))
+    visit.set_cookies += ended_session_cookies(is_https=visit.is_https)
     return redirect("/signin")
 
 

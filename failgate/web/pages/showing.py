@@ -7,11 +7,11 @@ from litestar import Request, Response
 
 from failgate.access.permission import Permission
 from failgate.access.role import GRANTS, Role
-from failgate.accounts.session import Session
+from failgate.accounts.session import Session, SessionToken
 from failgate.web.context import Visit, services_of, visit_of
-from failgate.web.cookies import session_cookie
+from failgate.web.cookies import session_cookies
 from failgate.web.errors import own_path
-from failgate.web.pages.frame import Frame, Place, navigation
+from failgate.web.pages.frame import Frame, NavItem, Place, navigation
 from failgate.web.pages.observing_view import banners_of
 from failgate.web.render import csrf_token, page, redirect, static_version
 from failgate.workspaces.workspaces import Membership
@@ -48,9 +48,25 @@ async def frame_of(request: Asking, title: str, room: str) -> Frame:
         is_demo=services.is_demo,
         workspace=place,
         workspaces=places,
-        nav=navigation(place, room, waiting, is_platform_admin=is_platform_admin),
+        nav=navigation(
+            place,
+            room,
+            waiting,
+            is_platform_admin=is_platform_admin,
+            is_relaying=services.relay_room.relay is not None,
+            brought=_brought(request),
+        ),
         left_seconds=services.sessions.left_seconds(session) if session and not session.awaits_second_factor else None,
         observing=observing,
+    )
+
+
+def _brought(request: Asking) -> tuple[NavItem, ...]:
+    """Return the ways to the private pages of plugins."""
+    return tuple(
+        NavItem(one.provides.pages.label, f"/platform/x/{one.identity.name}", "shield")
+        for one in services_of(request).plugins.plugins
+        if one.provides.pages is not None and one.provides.pages.label
     )
 
 
@@ -88,9 +104,9 @@ def next_of(request: Asking, otherwise: str = "/") -> str:
     return otherwise if path == "/" else path
 
 
-def enter(visit: Visit, token: str, path: str) -> Page:
+def enter(visit: Visit, token: SessionToken, path: str) -> Page:
     """Return the answer that keeps the session `token` in the browser and goes to `path`."""
-    visit.set_cookies.append(session_cookie(token, is_https=visit.is_https))
+    carry_on(visit, token)
     return redirect(path)
 
 
@@ -100,9 +116,9 @@ async def provider_factor_of(request: Asking) -> str | None:
     return way.connection.title if way is not None and way.has_shown else None
 
 
-def carry_on(visit: Visit, token: str) -> None:
+def carry_on(visit: Visit, token: SessionToken) -> None:
     """Keep the session's new `token` in the browser; forms of the page that is answered now are bound to it."""
-    visit.set_cookies.append(session_cookie(token, is_https=visit.is_https))
+    visit.set_cookies += session_cookies(token, is_https=visit.is_https)
     visit.credential = token
 
 

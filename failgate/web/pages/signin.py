@@ -5,7 +5,7 @@ from failgate.accounts.session import Session
 from failgate.base.errors import Conflict, FailgateError, Forbidden, NotSignedIn, TooManyRequests
 from failgate.sso.requests import new_browser_key
 from failgate.web.context import services_of, visit_of
-from failgate.web.cookies import browser_cookie, device_cookie, ended_session_cookie
+from failgate.web.cookies import browser_cookie, device_cookie, ended_session_cookies
 from failgate.web.pages import departing, link
 from failgate.web.pages.account_view import CodeView, LinkView, SignInView, browser_of
 from failgate.web.pages.devices import device_token_of
@@ -113,7 +113,7 @@ async def redeem(request: Asking) -> Page:
 async def sign_out(request: Asking) -> Page:
     """End the session of this browser, whether its second factor was shown or not."""
     visit = visit_of(request)
-    visit.set_cookies.append(ended_session_cookie(is_https=visit.is_https))
+    visit.set_cookies += ended_session_cookies(is_https=visit.is_https)
     answer = await _signed_out(request)
     # The cookies of trusted devices stay, and what a person chose for this browser: neither is of the session.
     answer.headers["clear-site-data"] = '"cache"'

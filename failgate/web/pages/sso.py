@@ -16,8 +16,8 @@ from failgate.web.context import services_of, visit_of
 from failgate.web.cookies import browser_cookie
 from failgate.web.forms import read_form
 from failgate.web.pages.departing import browser_key_of, depart, leave, refused
-from failgate.web.pages.showing import Asking, Page, enter, next_of, show, with_next
-from failgate.web.pages.sso_view import AskView, LogoutView, NowhereView
+from failgate.web.pages.showing import Asking, Page, carry_on, enter, next_of, show, with_next
+from failgate.web.pages.sso_view import AskView, BackView, LogoutView, NowhereView
 from failgate.web.render import redirect
 from failgate.web.strict_query import single_values
 
@@ -145,13 +145,13 @@ async def _go_on(request: Asking, outcome: Outcome) -> Page:
         return redirect(f"{outcome.return_to}/{outcome.trial_id}")
     if outcome.token is None or outcome.session is None:
         return redirect(outcome.return_to)
-    if outcome.purpose == "step_up":
-        return enter(visit, outcome.token, outcome.return_to)
-    if outcome.session.awaits_second_factor:
+    if outcome.purpose != "step_up" and outcome.session.awaits_second_factor:
         return enter(visit, outcome.token, with_next("/signin/code", outcome.return_to))
-    answer = enter(visit, outcome.token, outcome.return_to)
-    if outcome.has_workspace:
-        return answer
+    carry_on(visit, outcome.token)
+    if outcome.purpose == "step_up" or outcome.has_workspace:
+        # A redirect would still be of the provider's making, and the cookie of what was shown there, which is `Strict`,
+        # would stay behind: from a page of ours it comes along.
+        return await show(request, "sso_back.html", BackView(outcome.return_to), title="Signed in")
     view = NowhereView(outcome.connection.title, outcome.session.email)
     return await show(request, "sso_nowhere.html", view, title="No workspace yet")
 

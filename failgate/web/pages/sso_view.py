@@ -16,6 +16,13 @@ class LeaveView:
 
 
 @dataclass(frozen=True, slots=True)
+class BackView:
+    """The page that goes on to `path`, one of our own, by itself."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class AskView:
     """The page that asks whether the person wants to sign in through the provider named `title`.
 

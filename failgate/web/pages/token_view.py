@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from failgate.gate.rendering import Part, render_token
+from failgate.matching.rendering import Part, render_token
 
 TOKEN_LIMIT: Final = 480  # characters of one token beyond which its middle is collapsed
 TOKEN_ENDS: Final = 160  # characters that stay visible at either end of it

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from failgate.base.errors import BadInput, TooLarge
-from failgate.gate.rendering import render, warnings
-from failgate.gate.shell import Line, inspect_line
+from failgate.matching.rendering import render, warnings
+from failgate.matching.shell import Line, inspect_line
 from failgate.web.pages.text import span
 from failgate.web.pages.token_view import Text, TokenView, texts, token_view
 from failgate.wire.gate import Challenge, Explanation, Finding

@@ -8,6 +8,7 @@ import { castVote } from "./vote.js";
 const TAKE_BACK_MS = 900; // a vote by key can be taken back for so long
 const SETTLE_MS = 700; // a vote on a request that appeared by itself waits until it was seen for so long
 const POLL_MS = 4000; // how often to look while the live connection is down
+const PRESS_MS = 1000; // what is pressed is left where it is for so long at most
 
 const root = /** @type {HTMLElement} */ (document.querySelector("[data-queue], [data-command-page]"));
 const isQueue = root.hasAttribute("data-queue");
@@ -23,6 +24,7 @@ let decidedId = "";
 let settledAt = 0;
 let isFetching = false;
 let isStale = false;
+let pressedAt = -Infinity;
 let poll = 0;
 let refreshTimer = 0;
 
@@ -54,11 +56,9 @@ function swapRail(page) {
   setClock(fresh.dataset.now);
   const known = new Set(rows().map((row) => row.dataset.id));
   const focused = document.activeElement instanceof HTMLElement && rail.contains(document.activeElement) ? document.activeElement.dataset.id : "";
-  const state = $("[data-live]")?.dataset.state ?? "connecting";
   const scroll = rail.scrollTop;
   rail.replaceChildren(...fresh.childNodes);
   rail.scrollTop = scroll;
-  showState(state);
   mark(detail().dataset.id ?? "");
   if (focused) rows().find((row) => row.dataset.id === focused)?.focus({ preventScroll: true });
   const arrived = [...root.querySelectorAll("[data-list] [data-id]")].filter((row) => !known.has(row.getAttribute("data-id") ?? ""));
@@ -101,10 +101,14 @@ async function refresh(path = address(), isAsked = false) {
   isFetching = true;
   try {
     const page = await fetchFragment(path);
-    // An answer that comes late is for a request that is no longer shown.
-    if (page && (isAsked || path === address())) {
+    // An answer that comes late is for a request that is no longer shown. A press that has begun is a click only when
+    // it ends on the same element.
+    if (page && !isAsked && performance.now() - pressedAt < PRESS_MS) isStale = true;
+    else if (page && (isAsked || path === address())) {
+      const state = $("[data-live]")?.dataset.state ?? "connecting"; // of ours: the server's page knows no socket
       swapDetail(page, isAsked); // before the rail, which marks the request that is shown
       swapRail(page);
+      showState(state);
       age();
     }
   } catch {
@@ -343,6 +347,8 @@ if (isQueue) {
   addEventListener("popstate", () => choose(new URLSearchParams(location.search).get("c") ?? "", false));
 }
 addEventListener("pagehide", () => pending?.send());
+addEventListener("pointerdown", () => { pressedAt = performance.now(); }, true);
+for (const end of ["click", "pointercancel", "dragend"]) addEventListener(end, () => { pressedAt = -Infinity; }, true);
 
 setClock(root.dataset.now);
 startClocks();

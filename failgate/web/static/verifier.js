@@ -1,5 +1,6 @@
 // The auditor's page: takes a bundle from the disk and shows the verdict. What is in it is shown as text, never as markup.
 
+import { compareHeads, isLogOfLogs, toldBy } from "./proof/heads.js";
 import { verifyBundle } from "./proof/log.js";
 import { Verdict, hexOf } from "./proof/notes.js";
 
@@ -22,7 +23,7 @@ const ADVICE = new Map([
 const shown = (text) => text.replace(/[^\x20-\x7e]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`);
 
 /** @param {Proven} proven @returns {[string, string][]} */
-function factsOf({ head, key, isKeyGiven, manifest, kept }) {
+function factsOf({ head, key, isKeyGiven, manifest, kept, bodies }) {
   const isWhole = manifest.first === 0 && manifest.last === head.size - 1;
   const period = isWhole ? "the whole log" : `${manifest.begin ?? "the beginning"} to ${manifest.end ?? "the end"}; the others as hashes`;
   return [
@@ -31,19 +32,36 @@ function factsOf({ head, key, isKeyGiven, manifest, kept }) {
     ["Head", `${head.size} records`],
     ["Root", hexOf(head.root)],
     ["Key", `${key.vkey} ${isKeyGiven ? "(as given)" : "(the bundle's own: compare it with what you were told)"}`],
+    ...(bodies ? /** @type {[string, string][]} */ ([["Bodies", `${bodies.count} are what their records commit to, ${bodies.absent} are not carried`]]) : []),
     ...(kept ? /** @type {[string, string][]} */ ([["Kept", "the log begins with what was signed then"]]) : []),
   ];
 }
+
+/** What the log of logs records of others, where there is nothing to compare it with. @param {Proven} proven @returns {Promise<[string, string][]>} */
+async function recordedIn(proven) {
+  if (!isLogOfLogs(proven)) return [];
+  try {
+    const told = await toldBy(proven);
+    return [...told].map(([log, heads]) => ["Recorded", `${heads.length} heads of the log ${log}, the last of ${heads[heads.length - 1].size} records; add its bundle to compare them`]);
+  } catch (error) {
+    return [["Recorded", error instanceof Error ? error.message : ""]];
+  }
+}
+
+/** @param {Awaited<ReturnType<typeof compareHeads>>} compared @returns {[string, string][]} */
+const comparedIn = (compared) =>
+  compared.map(({ proven, heads }) => ["Compared", `${proven.head.origin}, ${proven.head.size} records: ${heads} recorded heads, each of them was one`]);
 
 /** @param {HTMLFormElement} form @param {HTMLElement} place */
 function start(form, place) {
   const bundle = form.querySelector("#bundle");
   const vkey = form.querySelector("#vkey");
   const kept = form.querySelector("#kept");
+  const others = form.querySelector("#others");
   const bar = form.querySelector("progress");
   const button = form.querySelector("button");
   const drop = form.querySelector("[data-drop]");
-  if (!(bundle instanceof HTMLInputElement && vkey instanceof HTMLInputElement && kept instanceof HTMLInputElement)) return;
+  if (!(bundle instanceof HTMLInputElement && vkey instanceof HTMLInputElement && kept instanceof HTMLInputElement && others instanceof HTMLInputElement)) return;
   if (bar === null || button === null || !(drop instanceof HTMLElement)) return;
 
   /** @param {string} state @param {string} sentence @param {number | null} firstBad @param {[string, string][]} facts */
@@ -87,10 +105,13 @@ function start(form, place) {
         name: one.name,
         note: new Uint8Array(await one.slice(0, 64 * 1024 + 1).arrayBuffer()),
       })));
-      const proven = await verifyBundle(file, vkey.value.trim(), notes, (done) => {
+      const tell = (/** @type {number} */ done) => {
         bar.value = done;
-      });
-      show("intact", "Every byte of every record leads to the root that is signed.", null, factsOf(proven));
+      };
+      const proven = await verifyBundle(file, vkey.value.trim(), notes, tell);
+      const beside = [...(others.files ?? [])].map((blob) => ({ name: blob.name, blob }));
+      const more = beside.length ? comparedIn(await compareHeads(proven, beside, tell)) : await recordedIn(proven);
+      show("intact", "Every byte of every record leads to the root that is signed.", null, [...factsOf(proven), ...more]);
     } catch (error) {
       if (error instanceof Verdict) show(error.state, error.message, error.firstBad, []);
       else show("unusable", error instanceof Error ? error.message : "The file cannot be read.", null, []);

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,21 @@ async def test_the_mode_of_an_existing_file_stays_as_its_operator_set_it(tmp_pat
     await file.deliver(exported(0, 1))
     await file.close()
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+async def test_a_body_stands_before_its_record_and_the_file_is_known_again(lines: LinesFile) -> None:
+    plain = exported(0, 3)
+    batch = [replace(one, body=b'{"ip":"192.0.2.7"}') for one in plain]
+    await lines.deliver(batch)
+    await lines.close()
+    again = LinesFile(lines.path)
+    await again.prepare()
+    await again.deliver([*batch, *exported(3, 4)])
+    await again.close()
+    assert read_lines(lines.path) == exported(0, 4)
+    assert [json.loads(line).get("body") for line in lines.path.read_bytes().splitlines()] == [
+        *[{"ip": "192.0.2.7"}] * 3, None,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kept", [1, 5, 20, -1])

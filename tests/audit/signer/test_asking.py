@@ -317,3 +317,33 @@ async def test_a_server_that_was_killed_after_the_hand_over_takes_the_new_key(ma
     open_checkpoint(await again.checkpoint(WS), [Verifier.parse(await again.vkey(WS))])
     await again.close()
     assert (await verify_logs(database, data, elsewhere=program.asked)).exit_code == 0
+
+
+async def test_without_the_files_beside_it_or_its_signer_the_verdict_is_incomplete(make, database, data, program):
+    """Never intact: nothing but the database would vouch for the database."""
+    audit = make()
+    await audit.open()
+    await fill(database, audit, 3)
+    await audit.checkpoint(WS)
+    await audit.close()
+
+    async def gap():
+        verification = await verify_logs(database, data, elsewhere=program.asked)
+        assert (verification.state, verification.exit_code) == ("incomplete", 3)
+        return verification.verdicts[-1].reason
+
+    sidecar, handovers = (data / SIDECAR_FILE).read_bytes(), (data / HANDOVERS_FILE).read_bytes()
+    (data / SIDECAR_FILE).write_text("{")
+    assert "which holds the last signed heads of the audit logs, is damaged" in await gap()
+    (data / SIDECAR_FILE).unlink()
+    assert await gap() == f"{data / SIDECAR_FILE} is missing: only the signer vouches for the logs"
+    (data / SIDECAR_FILE).write_bytes(sidecar)
+    (data / HANDOVERS_FILE).write_text("{")
+    assert "is damaged or was changed" in await gap()
+    (data / HANDOVERS_FILE).unlink()
+    program.kill()
+    assert "does not answer" in await gap()
+    (data / HANDOVERS_FILE).write_bytes(handovers)
+    assert "does not answer" in await gap()
+    program.start()
+    assert (await verify_logs(database, data, elsewhere=program.asked)).exit_code == 0

@@ -6,7 +6,7 @@ import pytest
 
 from failgate.access.role import Role
 from failgate.base.ids import new_id
-from tests.web.conftest import OPERATOR, session_of
+from tests.web.conftest import OPERATOR, jar_of, session_of
 
 WHERE = "/api/v1/workspaces/acme"
 
@@ -17,7 +17,7 @@ async def person(server, people, name, *, is_proven=True):
     if is_proven and not await server.services.second_factors.has(account):
         await server.services.second_factors.issue(account, OPERATOR)
     token = await session_of(server.services, account, is_proven=is_proven)
-    async with server.client(cookies={"fg_session": token}, headers={"sec-fetch-site": "same-origin"}) as client:
+    async with server.client(cookies=jar_of(token), headers={"sec-fetch-site": "same-origin"}) as client:
         yield client
 
 

@@ -29,6 +29,7 @@ async def test_records_come_in_their_order_with_the_bytes_that_are_hashed(client
         leaf = base64.urlsafe_b64decode(one["leaf"] + "==")
         before = hashlib.sha256(b"\0" + leaf).digest()
     assert records[0]["record"]["act"] == "workspace.created"
+    assert all((one["body"] is None) == (one["record"]["pd"] is None) for one in records)
 
 
 async def test_the_checkpoint_is_a_signed_note_and_a_proof_leads_to_it(client):

@@ -10,7 +10,7 @@ from failgate.base.canonical import digest_of
 from failgate.base.ids import new_id
 from failgate.web.routes import API
 from tests.pace import busy
-from tests.web.conftest import OPERATOR, running, session_of
+from tests.web.conftest import OPERATOR, jar_of, running, session_of
 
 WHERE = "/api/v1/workspaces/acme"
 
@@ -29,7 +29,7 @@ async def as_reviewer(server, people):
     if not await server.services.second_factors.has(account):
         await server.services.second_factors.issue(account, OPERATOR)
     token = await session_of(server.services, account, is_proven=True)
-    return server.client(cookies={"fg_session": token}, headers={"sec-fetch-site": "same-origin"})
+    return server.client(cookies=jar_of(token), headers={"sec-fetch-site": "same-origin"})
 
 
 async def test_a_command_goes_from_its_agent_to_a_person_and_back(server, people):
@@ -172,7 +172,7 @@ async def test_owners_and_auditors_see_how_reviewers_decide_and_nobody_else(serv
         assert "How they decide" not in (await reviewer.get("/w/acme/members")).text
     for role in ("owner", "auditor"):
         token = await session_of(server.services, people.accounts[role], is_proven=True)
-        async with server.client(cookies={"fg_session": token}, headers={"sec-fetch-site": "same-origin"}) as client:
+        async with server.client(cookies=jar_of(token), headers={"sec-fetch-site": "same-origin"}) as client:
             said = (await client.get(f"{WHERE}/reviewers")).json()
             [one] = said["items"]
             shown = (one["account"], one["decided"], one["approved"], one["approved_percent"], one["is_stamp"])

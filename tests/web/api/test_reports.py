@@ -17,7 +17,7 @@ from failgate.config.scan import ScanSection
 from failgate.web.api.reports import byte_range, download_headers
 from failgate.web.errors import OtherStatus
 from tests.peers import clamav
-from tests.web.conftest import OPERATOR, at_free_port, populate, running, session_of, with_optional_factor
+from tests.web.conftest import OPERATOR, at_free_port, cookies_of, populate, running, session_of, with_optional_factor
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ async def scanned(folder, clamd):
     with at_free_port(replace(config, artifacts=section)) as config:
         async with open_services(config, folder / "data") as services:
             people = await populate(services)
-            cookie = f"fg_session={await session_of(services, people.accounts['owner'], is_proven=True)}"
+            cookie = cookies_of(await session_of(services, people.accounts["owner"], is_proven=True))
             async with (
                 running(services) as server,
                 server.client(headers={"authorization": f"Bearer {people.key}"}) as program,

@@ -1,12 +1,12 @@
 """Who speaks."""
 
-from tests.web.conftest import OPERATOR, session_of
+from tests.web.conftest import OPERATOR, cookies_of, session_of
 
 
 async def test_each_credential_is_named_with_its_workspaces(server, people):
     token = await session_of(server.services, people.accounts["owner"])
     async with server.client() as client:
-        by_session = (await client.get("/api/v1/whoami", headers={"cookie": f"fg_session={token}"})).json()
+        by_session = (await client.get("/api/v1/whoami", headers={"cookie": cookies_of(token)})).json()
         by_key = (await client.get("/api/v1/whoami", headers={"authorization": f"Bearer {people.key}"})).json()
         by_agent = (await client.get("/api/v1/whoami", headers={"authorization": f"Bearer {people.agent}"})).json()
     assert by_session["kind"] == "user"

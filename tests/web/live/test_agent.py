@@ -20,7 +20,7 @@ from failgate.web.live.agent import _Agent
 from failgate.web.request_log import _Answer
 from failgate.web.socket_protocol import SocketProtocol
 from failgate.wire.gate import Rule
-from tests.web.conftest import OPERATOR, session_of
+from tests.web.conftest import OPERATOR, cookies_of, jar_of, session_of
 
 ALLOWED = ["/usr/bin/true", "--allowed"]
 
@@ -88,7 +88,7 @@ async def test_a_verdict_comes_when_a_person_decides(agent, server, people):
     token = await session_of(server.services, people.accounts["reviewer"], is_proven=True)
     await server.services.second_factors.issue(people.accounts["reviewer"], OPERATOR)
     token = await session_of(server.services, people.accounts["reviewer"], is_proven=True)
-    async with server.client(cookies={"fg_session": token}, headers={"sec-fetch-site": "same-origin"}) as client:
+    async with server.client(cookies=jar_of(token), headers={"sec-fetch-site": "same-origin"}) as client:
         voted = await client.post(
             f"/api/v1/workspaces/acme/commands/{answer['id']}/votes", json={"decision": "deny", "digest": digest}
         )
@@ -167,7 +167,7 @@ async def test_a_revoked_token_ends_the_socket_at_once_and_nothing_more_is_done(
 
 async def test_only_a_bearer_token_opens_it(server, people):
     url = f"ws://{server.host}:{server.port}/api/v1/agent"
-    cookie = {"cookie": f"fg_session={await session_of(server.services, people.accounts['owner'])}"}
+    cookie = {"cookie": cookies_of(await session_of(server.services, people.accounts["owner"]))}
     for headers in ({}, {"authorization": "Bearer fg_agt_wrong"}, cookie):
         with pytest.raises(InvalidStatus) as refused:
             await connect(url, additional_headers=headers, proxy=None).__aenter__()

@@ -9,19 +9,20 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from failgate.access.role import Role
+from failgate.accounts.session import SessionToken
 from failgate.audit.record import Actor
 from failgate.base.canonical import digest_of
 from failgate.sso.connection import OidcSettings
 from failgate.sso.draft import Draft
 from failgate.wire.gate import Submission
 from tests.pace import busy
-from tests.web.conftest import OPERATOR, session_of
+from tests.web.conftest import OPERATOR, cookies_of, session_of
 
 
 @contextlib.asynccontextmanager
 async def watching(server, token, workspace="acme"):
     url = f"ws://{server.host}:{server.port}/api/v1/live?workspace={workspace}"
-    headers = {"cookie": f"fg_session={token}"}
+    headers = {"cookie": cookies_of(token)}
     async with connect(url, origin=server.origin, additional_headers=headers, proxy=None) as socket:
         yield socket
 
@@ -59,7 +60,7 @@ async def test_no_other_workspace_can_be_watched(server, people, workspace):
 
 async def test_without_a_session_it_is_401(server, people):
     with pytest.raises(InvalidStatus) as refused:
-        async with watching(server, "x" * 43):
+        async with watching(server, SessionToken.mint()):
             pass
     assert refused.value.response.status_code == 401
 

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from failgate.access.role import Role
 from failgate.accounts.token_text import token_id_of
 from failgate.audit.record import Actor
-from tests.web.conftest import session_of
+from tests.web.conftest import cookies_of, session_of
 from tests.web.live.test_reviewer import submit
 
 
@@ -32,7 +32,7 @@ async def test_a_hundred_sockets_are_closed_within_a_second_and_hear_nothing_mor
     async with contextlib.AsyncExitStack() as stack:
         reading = []
         for _ in range(4):
-            headers = {"cookie": f"fg_session={await session_of(services, account, is_proven=True)}"}
+            headers = {"cookie": cookies_of(await session_of(services, account, is_proven=True))}
             for _ in range(25):
                 how = connect(url, origin=server.origin, additional_headers=headers, proxy=None)
                 socket = await stack.enter_async_context(how)
@@ -84,7 +84,7 @@ async def test_what_ends_while_a_socket_is_opened_opens_none(server, people, mon
     token, session = await services.sessions.open(account, "127.0.0.1", "t", ("pwd",))
     url = f"ws://{server.host}:{server.port}/api/v1/"
     if how in {"account disabled", "signed out"}:
-        knock = {"uri": f"{url}live?workspace=acme", "additional_headers": {"cookie": f"fg_session={token}"}}
+        knock = {"uri": f"{url}live?workspace=acme", "additional_headers": {"cookie": cookies_of(token)}}
     else:
         knock = {"uri": f"{url}agent", "additional_headers": {"authorization": f"Bearer {people.agent}"}}
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from failgate.base.clock import to_rfc3339
-from failgate.gate.rendering import render
+from failgate.matching.rendering import render
 from failgate.web.pages.frame import Frame, Place, navigation
 from failgate.wire.gate import CommandView, Finding, Outcome, Risk, Verdict, VoteView
 

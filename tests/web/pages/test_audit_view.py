@@ -4,7 +4,7 @@ import pytest
 
 from failgate.base.errors import BadInput
 from failgate.web.pages.audit_filter import NAMES, AuditFilter, clock_of
-from failgate.web.pages.audit_view import AuditView, audit_view
+from failgate.web.pages.audit_view import AuditView, Shown, audit_view, record_row
 
 NOTE = "failgate.example/acme\n18204\nqTz8n3Yk1vUoB5cXhJ2mWfR7eLsA0pDgKx9iZtQyN4E=\n\n— failgate.example/acme Az3xGV0k9dQ=\n"
 
@@ -22,7 +22,7 @@ def shown(now_us: int, records: list[dict[str, Any]], **changes: Any) -> AuditVi
         "slug": "acme", "size": 18204, "checkpoint": NOTE, "names": {"account-0001": "mara@acme.example"}, "asked": AuditFilter(),
         "older": None, "is_first": True, "now_us": now_us,
     } | changes  # fmt: skip
-    return audit_view([(one, "{}", "hash" * 11) for one in records], **given)
+    return audit_view([Shown(one, "{}", "hash" * 11) for one in records], **given)
 
 
 def test_a_record_names_who_did_what_to_which(now_us: int) -> None:
@@ -66,9 +66,23 @@ def test_a_record_says_everything_when_it_is_opened(now_us: int) -> None:
     assert row.proof_href == "/api/v1/workspaces/acme/audit/proof/inclusion?seq=7"
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"ip": "10.0.0.9"}, "10.0.0.9"),
+        ({"erased": "2026-11-23T19:00:00.000000Z"}, "erased on 2026-11-23"),
+        (None, "not there"),
+    ],
+)
+def test_the_address_beside_a_record_is_shown_or_what_became_of_it(now_us: int, body: Any, said: str) -> None:
+    row = record_row(Shown(record(7, v=2, pd="c" * 43), "{}", "h", body), "acme", {}, now_us)
+    assert row.ip == said
+    assert record_row(Shown(record(7, v=2, pd=None), "{}", "h"), "acme", {}, now_us).ip == ""
+
+
 def test_characters_that_turn_or_hide_are_shown_by_their_names(now_us: int) -> None:
     view = audit_view(
-        [(record(7), '{"a":"\u202e"}', "h")], slug="acme", size=1, checkpoint=NOTE, names={}, asked=AuditFilter(),
+        [Shown(record(7), '{"a":"\u202e"}', "h")], slug="acme", size=1, checkpoint=NOTE, names={}, asked=AuditFilter(),
         older=None, is_first=True, now_us=now_us,
     )  # fmt: skip
     assert [piece.text for piece in view.rows[0].leaf] == ['{"a":"', "⟨U+202E⟩", '"}']

@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from failgate.gate.rendering import render, unrender
+from failgate.matching.rendering import render, unrender
 from failgate.web.pages.command_view import CommandDetail, detail_of, facts_of, row_of
 from failgate.web.pages.token_view import TokenView, parts_of, preview
 

@@ -10,7 +10,7 @@ import pytest
 
 from failgate.roster import Services
 from failgate.web.csrf import form_token
-from tests.web.conftest import OPERATOR, People, Running, session_of
+from tests.web.conftest import OPERATOR, People, Running, cookies_of, session_of
 
 WHERE = {"host": "ci-7", "address": "127.0.0.1", "user_agent": "failgate-client"}
 
@@ -27,13 +27,17 @@ async def browser(services: Services, people: People, client: httpx.AsyncClient)
     developer = people.accounts["developer"]
     await services.second_factors.issue(developer, OPERATOR)
     return {
-        "cookie": f"fg_session={await session_of(services, developer, is_proven=True)}",
+        "cookie": cookies_of(await session_of(services, developer, is_proven=True)),
         "origin": str(client.base_url).rstrip("/"),
     }
 
 
 def fields(browser: dict[str, str], **more: str) -> dict[str, str]:
-    return {"csrf_token": form_token(browser["cookie"].partition("=")[2])} | more
+    return {"csrf_token": form_token(token_in(browser))} | more
+
+
+def token_in(browser: dict[str, str]) -> str:
+    return browser["cookie"].partition(";")[0].partition("=")[2]
 
 
 async def begun(services: Services, **changes: str) -> Any:
@@ -55,7 +59,7 @@ async def test_a_second_factor_that_was_not_just_shown_is_asked_for(
 ) -> None:
     developer = people.accounts["developer"]
     token = await session_of(services, developer)
-    browser = {"cookie": f"fg_session={token}", "origin": str(client.base_url).rstrip("/")}
+    browser = {"cookie": cookies_of(token), "origin": str(client.base_url).rstrip("/")}
     codes = await begun(services)
     for method, path in (("GET", "/device"), ("POST", "/device"), ("POST", "/device/decision")):
         sent = fields(browser, user_code=codes.user_code, decision="approve", mine="yes") if method == "POST" else None
@@ -183,7 +187,7 @@ async def test_a_login_is_listed_and_ended_by_its_person_alone(
     found = re.search(r'action="(/account/logins/[^"]+/close)"', page.text)
     assert found is not None
     other = {
-        "cookie": f"fg_session={await session_of(services, people.accounts['owner'])}",
+        "cookie": cookies_of(await session_of(services, people.accounts["owner"])),
         "origin": browser["origin"],
     }
     assert "build-host" not in (await client.get("/account/logins", headers=other)).text
@@ -199,7 +203,7 @@ async def test_sessions_devices_and_logins_stand_on_one_page_and_end_from_there(
     data = fields(browser, user_code=codes.user_code, decision="approve", mine="yes")
     await client.post("/device/decision", data=data, headers=browser)
     await services.device_login.poll(codes.device_code, "failgate-cli", "127.0.0.1")
-    session = await services.sessions.resolve(browser["cookie"].partition("=")[2])
+    session = await services.sessions.resolve(token_in(browser))
     assert session is not None
     await services.devices.trust(session, "The browser at home")
     page = (await client.get("/account/sessions", headers=browser)).text

@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
+import re
 
 import pytest
 
 from failgate.audit.exporter import RecordsRefused
 from failgate.audit.follower import Follower
 from failgate.audit.record import SERVER, Act, Event
+from failgate.audit.witnessing import Witnessing, witness_of
+from failgate.base.outbound import Outbound
 from tests.web.api.test_agents import person
 from tests.web.conftest import OPERATOR
 from tests.web.pages.test_platform import platform, post
+from tests.witnesses import Program, liar
 
 __all__ = ["platform"]
 HERE = "/platform/exporters"
@@ -78,7 +82,32 @@ async def test_an_exporter_that_fails_is_seen_and_tried_at_once(server, platform
     assert 'failgate_audit_put_aside{exporter="siem"}' in text
 
 
+async def test_witnesses_are_asked_at_a_click_and_each_answer_is_shown(server, platform, tmp_path):
+    services, name = server.services, "w1.example/w"
+    with liar(lambda _: (500, "full")) as full:
+        one = Program(tmp_path / "witness", name).start()
+        try:
+            one.trust(await services.audit.vkey("system"))
+            out = Outbound(allow_loopback=True, hosts=())
+            asked = [witness_of("near", one.vkey, one.url, out), witness_of("far", one.vkey, full, out)]
+            room = Witnessing(services.db, services.audit, services.clock, asked)
+            await room.open()
+            services.exporting.witnessing = room
+            object.__setattr__(services, "witnessing", room)  # as if the config had named them
+            assert "Ask them now" in (await platform.get(HERE)).text
+            answer = await post(platform, server, "/platform/witnesses/try")
+            assert answer.status_code == 200
+            assert re.search("<b>near</b>: It cosigned the newest checkpoint of [0-9]+ logs", answer.text)
+            assert "<b>far</b>: The witness did not cosign: 500" in answer.text
+        finally:
+            one.kill()
+    [said] = [one.record for one in await services.audit.records("system") if one.record["act"] == "witness.asked"]
+    assert said["actor"]["t"] == "user"
+
+
 async def test_only_the_platform_role_comes_in_and_only_to_what_there_is(server, people, platform, picky):
+    assert (await post(platform, server, "/platform/witnesses/try")).status_code == 404
+    assert "Ask them now" not in (await platform.get(HERE)).text
     for verb in ("test", "resend"):
         assert (await post(platform, server, f"{HERE}/absent/{verb}")).status_code == 404
         async with person(server, people, "owner") as owner:

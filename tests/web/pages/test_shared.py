@@ -11,7 +11,7 @@ import pytest
 from failgate.base.canonical import canonical
 from failgate.base.ids import new_id
 from failgate.roster import Services
-from tests.web.conftest import People, Running, running, session_of, with_server
+from tests.web.conftest import People, Running, cookies_of, running, session_of, with_server
 
 CONTENT = b"1 failed in 0.1s\n"
 HIDDEN = b"<script>alert(1)</script>\n"
@@ -283,7 +283,7 @@ async def test_members_make_links_and_only_owners_switch(desk: Desk) -> None:
         ("owner", True, True), ("admin", True, False), ("developer", True, False), ("auditor", False, False),
     ):  # fmt: skip
         session = await session_of(desk.services, accounts[name], is_proven=True)
-        async with desk.stranger(cookie=f"fg_session={session}") as browser:
+        async with desk.stranger(cookie=cookies_of(session)) as browser:
             made = await browser.post(
                 f"{WHERE}/reports/{desk.report_id}/shares", json={}, headers={"sec-fetch-site": "same-origin"}
             )

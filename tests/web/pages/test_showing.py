@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from failgate.web.pages import members_view as members
 from failgate.web.pages import people_view as people
 from failgate.web.pages import platform_view as platform
 from failgate.web.pages.audit_filter import AuditFilter
-from failgate.web.pages.audit_view import SavedLine, audit_view
+from failgate.web.pages.audit_view import SavedLine, Shown, audit_view
 from failgate.web.pages.device_view import CodeView, LoginLine, LoginsView
 from failgate.web.pages.frame import Frame
 from failgate.web.pages.queue_view import command_page_view, commands_view, queue_view
@@ -100,7 +101,7 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "ts": "2026-01-01T00:00:00Z",
     }
     log = audit_view(
-        [(rec, EVIL, EVIL)],
+        [Shown(rec, EVIL, EVIL, {"ip": EVIL, EVIL: EVIL})],
         slug="acme",
         size=1,
         checkpoint=f"{EVIL}\n1\n{EVIL}\n",
@@ -213,7 +214,7 @@ def pages(make_command: Any, make_frame: Callable[..., Frame], now_us: int) -> P
         "platform well": ("platform.html", platform.InstallationView("1", at, (), (), (), platform.MailLine(False, "", 0, 0, 0, None, None), True, ("m",))),
         "platform plugins": ("platform_plugins.html", platform.PluginsView((platform.PluginLine(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL), platform.PluginLine(EVIL, EVIL, EVIL, EVIL, EVIL)))),
         "platform exporters": ("platform_exporters.html", exporters.ExportersView((exporter, replace(exporter, failure=None, is_proven=False, refused=()), replace(exporter, failure=None, lag=None)), EVIL)),
-        "platform witnesses": ("platform_exporters.html", exporters.ExportersView((), None, (witness, replace(witness, conflict=None), replace(witness, conflict=None, failure=None), replace(witness, conflict=None, failure=None, lag=None, behind=(), more=0, cosigned=None)), 2, EVIL, exporters.ReconciledCard(1, at, (EVIL,), 1))),
+        "platform witnesses": ("platform_exporters.html", exporters.ExportersView((), None, (witness, replace(witness, conflict=None), replace(witness, conflict=None, failure=None), replace(witness, conflict=None, failure=None, lag=None, behind=(), more=0, cosigned=None)), 2, EVIL, exporters.ReconciledCard(1, at, (EVIL,), 1), (exporters.TriedLine(EVIL, "cosigned", EVIL), exporters.TriedLine(EVIL, "failed", EVIL)))),
         "platform exporters none": ("platform_exporters.html", exporters.ExportersView(())),
         "platform connections": ("platform_connections.html", platform.ConnectionsView((platform.ConnectionLine(EVIL, EVIL, EVIL, EVIL),))),
         "platform connections none": ("platform_connections.html", platform.ConnectionsView(())),
@@ -363,6 +364,10 @@ def test_scripts_keep_nothing_of_a_workspace_in_the_browser() -> None:
         assert not re.search(r"sessionStorage|indexedDB|document\.cookie|\bcaches\.", text), name
         kept |= {(name, what) for what in re.findall(r"localStorage\.setItem\(([^)]*)\)", text)}
     assert kept == {("theme.js", "KEY, theme"), ("notify.js", 'KEPT, "off"'), ("notify.js", 'KEPT, "on"')}
+    keeping = re.compile(r"sessionStorage|localStorage|indexedDB|document\.cookie|\bcaches\.")
+    folder = Path(str(files("failgate.web").joinpath("static")))
+    found = [one.relative_to(folder).as_posix() for one in folder.glob("*/*.js") if keeping.search(one.read_text())]
+    assert found == ["sealed/device.js"]  # a reviewer's own keys, which no script can take out
 
 
 def test_scripts_reach_no_prototype_by_a_name_that_comes_from_outside() -> None:

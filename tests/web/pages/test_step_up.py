@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from failgate.accounts.session import SessionToken
 from failgate.base.ids import new_id
 from failgate.roster import Services
 from failgate.sso.connection import OidcSettings
 from failgate.sso.draft import Declared, Draft
 from failgate.web.csrf import form_token
 from failgate.web.pages.doors import PAGES
-from tests.web.conftest import OPERATOR, PASSWORD, People, Running, session_of
+from tests.web.conftest import OPERATOR, PASSWORD, People, Running, cookies_of, kept, session_of
 
 CONFIRM = "Confirm with Corp"
 MINUTE_US = 60_000_000
@@ -34,7 +35,7 @@ async def through_provider(
     has_shown: bool = True,
     is_confined_to: str | None = None,
     may_change_account: bool = True,
-) -> str:
+) -> SessionToken:
     """Open a session as a sign-in through the connection `corp` does; the factor was shown `minutes_ago`, or never."""
     from failgate.accounts.session import Origin
 
@@ -69,13 +70,13 @@ async def through_provider(
     return await services.db.write(verb)
 
 
-async def get(client: httpx.AsyncClient, path: str, token: str) -> httpx.Response:
-    return await client.get(path, headers={"cookie": f"fg_session={token}"})
+async def get(client: httpx.AsyncClient, path: str, token: SessionToken) -> httpx.Response:
+    return await client.get(path, headers={"cookie": cookies_of(token)})
 
 
-async def post(client: httpx.AsyncClient, path: str, token: str, **fields: str) -> httpx.Response:
+async def post(client: httpx.AsyncClient, path: str, token: SessionToken, **fields: str) -> httpx.Response:
     return await client.post(
-        path, data=fields | {"csrf_token": form_token(token)}, headers={"cookie": f"fg_session={token}"}
+        path, data=fields | {"csrf_token": form_token(token)}, headers={"cookie": cookies_of(token)}
     )
 
 
@@ -209,7 +210,7 @@ async def test_the_way_to_the_provider_takes_a_form_of_this_session(
     services: Services, people: People, client: httpx.AsyncClient
 ) -> None:
     token = await through_provider(services, people.accounts["developer"])
-    cookie = {"cookie": f"fg_session={token}"}
+    cookie = {"cookie": cookies_of(token)}
     assert (await client.get("/account/step-up/provider", headers=cookie)).status_code == 405
     answer = await client.post("/account/step-up/provider", data={"next": "/"}, headers=cookie)
     assert answer.status_code == 403
@@ -249,7 +250,7 @@ class Person:
         """Return a code that counts now and was not used yet."""
         return await self.services.second_factors.current_code(self.account_id) or ""
 
-    async def sign_in(self) -> str:
+    async def sign_in(self) -> SessionToken:
         token, session = await self.services.sessions.open(self.account_id, ADDRESS, "Browser", ("pwd",))
         return (
             await self.services.second_factors.prove_in_session(session, await self.code())
@@ -265,7 +266,7 @@ async def person(services: Services, *, has_factor: bool) -> Person:
     return Person(services, account.id, has_factor=has_factor)
 
 
-async def age(services: Services, token: str, *, first_s: int = 0, second_s: int = 0) -> None:
+async def age(services: Services, token: SessionToken, *, first_s: int = 0, second_s: int = 0) -> None:
     """Let the factors of the session have been shown so many seconds earlier."""
     session = await services.sessions.resolve(token)
     assert session is not None
@@ -289,11 +290,6 @@ def led(answer: httpx.Response) -> str:
 
 def at(path: str) -> str:
     return path.replace("{id}", new_id())
-
-
-def kept(answer: httpx.Response) -> str:
-    """Return the session token that the answer keeps in the browser."""
-    return answer.cookies["fg_session"]
 
 
 def test_every_door_that_changes_how_one_signs_in_is_known() -> None:
@@ -350,7 +346,7 @@ async def test_a_stolen_session_closes_no_other(services: Services, client: http
     await age(services, stolen, first_s=301)
     await post(client, "/account/sessions/close", stolen)
     assert await services.sessions.resolve(own) is not None
-    assert (await client.get("/account/sessions", headers={"cookie": f"fg_session={stolen}"})).status_code == 200
+    assert (await client.get("/account/sessions", headers={"cookie": cookies_of(stolen)})).status_code == 200
 
 
 async def test_password_and_code_typed_together_open_the_change(services: Services, client: httpx.AsyncClient) -> None:
@@ -435,9 +431,7 @@ async def test_ones_own_session_is_signed_out_without_a_factor(services: Service
     await age(services, token, first_s=301)
     page = (await get(client, "/account/sessions", token)).text
     assert page.count('action="/account/sessions/') == 2  # the other one, and all others
-    out = await client.post(
-        "/signout", data={"csrf_token": form_token(token)}, headers={"cookie": f"fg_session={token}"}
-    )
+    out = await client.post("/signout", data={"csrf_token": form_token(token)}, headers={"cookie": cookies_of(token)})
     assert out.status_code == 303
     assert await services.sessions.resolve(token) is None
     assert await services.sessions.resolve(other) is not None

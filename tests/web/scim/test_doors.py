@@ -17,7 +17,7 @@ from failgate.base.canonical import digest_of
 from failgate.base.ids import new_id
 from failgate.wire.gate import Submission, Vote
 from tests.pace import busy
-from tests.web.conftest import OPERATOR, People, session_of
+from tests.web.conftest import OPERATOR, People, cookies_of, session_of
 from tests.web.scim.conftest import ENTERPRISE, GROUP, PATCH, SEARCH, USER, Provider, connect
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -159,7 +159,7 @@ async def test_fifty_sessions_tokens_and_sockets_are_gone_within_a_second(provid
             await stack.enter_async_context(
                 open_socket(
                     f"{ws}/api/v1/live?workspace=acme", origin=provider.server.origin, proxy=None,
-                    additional_headers={"cookie": f"fg_session={token}"},
+                    additional_headers={"cookie": cookies_of(token)},
                 )
             )
             for token in sessions
@@ -180,13 +180,13 @@ async def test_fifty_sessions_tokens_and_sockets_are_gone_within_a_second(provid
     assert seconds < busy(1), seconds
     async with provider.server.client() as client:
         for token in sessions:
-            assert (await client.get("/api/v1/whoami", headers={"cookie": f"fg_session={token}"})).status_code == 401
+            assert (await client.get("/api/v1/whoami", headers={"cookie": cookies_of(token)})).status_code == 401
         for key in keys:
             answer = await client.get("/api/v1/whoami", headers={"authorization": f"Bearer {key}"})
             assert answer.status_code == 401
         await provider.patch("User", ann["id"], ON, wanted=200)
         for token in sessions[:3]:
-            assert (await client.get("/api/v1/whoami", headers={"cookie": f"fg_session={token}"})).status_code == 401
+            assert (await client.get("/api/v1/whoami", headers={"cookie": cookies_of(token)})).status_code == 401
 
 
 async def _closed(socket: Any) -> int:
@@ -285,7 +285,7 @@ async def test_it_opens_no_other_door_and_no_other_key_opens_this_one(provider: 
             answer = await client.get("/scim/v2/Users", headers={"authorization": f"Bearer {token}"})
             assert (answer.status_code, answer.json()["schemas"]) == (403, [ERROR])
         cookie = await session_of(provider.server.services, people.accounts["owner"])
-        assert (await client.get("/scim/v2/Users", headers={"cookie": f"fg_session={cookie}"})).status_code == 401
+        assert (await client.get("/scim/v2/Users", headers={"cookie": cookies_of(cookie)})).status_code == 401
 
 
 async def test_a_connection_that_is_switched_off_or_removed_provisions_nothing(provider: Provider):

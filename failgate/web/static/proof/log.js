@@ -1,18 +1,16 @@
 // A whole bundle, verified in the browser: the second implementation of what failgate-verify does in Python. It names
 // the same record. The walk decides: record by record, by hashes that lead to the signed root, else by the chain.
 
+import { checkBodies } from "./bodies.js";
 import { WIDTH, openBundle, tileName } from "./bundle.js";
-import { base64, incomplete, isSame, mustBeSigned, readCheckpoint, readKey, tampered, textOf, unusable } from "./notes.js";
+import { base64url, incomplete, isSame, mustBeSigned, readCheckpoint, readKey, tampered, textOf, unusable } from "./notes.js";
 import { readRecord } from "./record.js";
 import { fold, leafHash, rootOf } from "./tree.js";
 
 /** @typedef {import("./bundle.js").Bundle} Bundle @typedef {import("./notes.js").Checkpoint} Checkpoint */
-/** @typedef {{ first: number, last: number, begin: string | null, end: string | null }} Manifest */
+/** @typedef {{ first: number, last: number, begin: string | null, end: string | null, made: string }} Manifest */
 
 const LARGEST_TILE = WIDTH * (65_535 + 2);
-
-/** @param {Uint8Array} octets */
-const base64url = (octets) => base64(octets).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/u, "");
 
 /** @param {Uint8Array} content */
 const hashesIn = (content) => Array.from({ length: content.length / 32 }, (_, place) => content.slice(32 * place, 32 * place + 32));
@@ -86,7 +84,7 @@ class Held {
 }
 
 /** The whole records in a tile, and whether there is anything behind them. @param {Uint8Array} content @param {number} most */
-function split(content, most) {
+export function split(content, most) {
   const leaves = [];
   let place = 0;
   while (leaves.length < most && place + 2 <= content.length) {
@@ -250,11 +248,12 @@ function readManifest(octets, head) {
   const [begin, end] = [members.from ?? null, members.to ?? null];
   const isOpen = (/** @type {unknown} */ time, /** @type {boolean} */ border) => typeof time === "string" || (time === null && border);
   if (!isOpen(begin, first === 0) || !isOpen(end, last === head.size - 1)) throw tampered(null, "manifest.json leaves records out, and names no period.");
-  return { first, last, begin: /** @type {string | null} */ (begin), end: /** @type {string | null} */ (end) };
+  const made = typeof members.made_at === "string" ? members.made_at : "";
+  return { first, last, begin: /** @type {string | null} */ (begin), end: /** @type {string | null} */ (end), made };
 }
 
 /** Whether one time stands before another, by code points as in every other reader. @param {string} one @param {string} other */
-function isBefore(one, other) {
+export function isBefore(one, other) {
   const [a, b] = [[...one], [...other]];
   for (let place = 0; place < Math.min(a.length, b.length); place += 1) {
     const [x, y] = [a[place].codePointAt(0) ?? 0, b[place].codePointAt(0) ?? 0];
@@ -295,7 +294,7 @@ async function hashesOf(held, number) {
 }
 
 /** @param {Held} held @param {number} size @param {{ roots: Uint8Array[], rest: Uint8Array[] }} walked */
-async function rootAt(held, size, { roots, rest }) {
+export async function rootAt(held, size, { roots, rest }) {
   const full = Math.floor(size / WIDTH);
   const more = size % WIDTH;
   if (!more) return rootOf(roots.slice(0, full), []);
@@ -343,7 +342,10 @@ export async function verifyBundle(blob, vkey, kept, tell) {
     }
   }
   if (manifest.begin !== null || manifest.end !== null) await checkBorders(held, manifest);
-  return { head, key, isKeyGiven: given !== null, manifest, kept: heads.length };
+  /** @param {number} number */
+  const leavesOf = async (number) => split(await held.records(number), held.width(number)).leaves;
+  const bodies = await checkBodies(bundle, held, manifest, leavesOf);
+  return { head, key, isKeyGiven: given !== null, manifest, kept: heads.length, bodies, held, walked };
 }
 
 /** @param {{ name: string, note: Uint8Array }} kept @param {Checkpoint} head @param {import("./notes.js").Key} key */

@@ -49,6 +49,9 @@ export const hexOf = (octets) => [...octets].map((octet) => octet.toString(16).p
 /** @param {Uint8Array} octets */
 export const base64 = (octets) => btoa(String.fromCharCode(...octets));
 
+/** @param {Uint8Array} octets */
+export const base64url = (octets) => base64(octets).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/u, "");
+
 /** @param {string} text @returns {Uint8Array | null} */
 function unbase64(text) {
   try {

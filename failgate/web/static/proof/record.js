@@ -4,8 +4,8 @@ import { textOf } from "./notes.js";
 
 const DEEPEST = 64;
 
-/** @param {unknown} value @param {number} levels @returns {string | null} */
-function written(value, levels) {
+/** The canonical JSON of a value, null when it has none. @param {unknown} value @param {number} levels @returns {string | null} */
+export function written(value, levels = DEEPEST) {
   if (value === null || typeof value === "boolean") return String(value);
   if (typeof value === "string") return value.isWellFormed() ? JSON.stringify(value) : null;
   if (typeof value === "number") return Number.isSafeInteger(value) ? String(value) : null;
@@ -27,17 +27,17 @@ function written(value, levels) {
   return `{${parts.join(",")}}`;
 }
 
-/** @param {Uint8Array} leaf @returns {{ seq: number, prev: string, ts: string, ws: string } | null} */
+/** @param {Uint8Array} leaf @returns {{ seq: number, prev: string, ts: string, ws: string, pd: string | null } | null} */
 export function readRecord(leaf) {
   const text = textOf(leaf);
   if (text === null) return null;
   try {
     const value = JSON.parse(text);
     if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
-    if (written(value, DEEPEST) !== text) return null;
+    if (written(value) !== text) return null;
     const { seq = -1, prev, ts = "", ws } = value;
     const isPlaced = typeof seq === "number" && typeof prev === "string" && typeof ts === "string" && typeof ws === "string";
-    return isPlaced ? { seq, prev, ts, ws } : null;
+    return isPlaced ? { seq, prev, ts, ws, pd: typeof value.pd === "string" ? value.pd : null } : null;
   } catch {
     return null;
   }

@@ -16,7 +16,7 @@ from failgate_jsonl.rotation import Rotation, newest_before
 
 T = TypeVar("T")
 _OPENING = b'{"log":'
-_HEAD = re.compile(rb'\{"log":("(?:[^"\\]|\\.)*"),"seq":([0-9]+),"record":')
+_HEAD = re.compile(rb'\{"log":("(?:[^"\\]|\\.)*"),"seq":([0-9]+),(?:"body":\{[^{}]*\},)?"record":')
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -110,8 +110,9 @@ class LinesFile:
             if b"\n" in record.leaf:
                 raise StorageUnavailable(f"Record {record.seq} of {record.log} is not canonical: it has a line break.")
             if record.seq > last.get(record.log, -1):
-                head = f'{{"log":{json.dumps(record.log)},"seq":{record.seq},"record":'.encode()
-                lines.append((record.log, record.seq, head + record.leaf + b"}\n"))
+                head = f'{{"log":{json.dumps(record.log)},"seq":{record.seq},'.encode()
+                beside = b"" if record.body is None else b'"body":' + record.body + b","
+                lines.append((record.log, record.seq, head + beside + b'"record":' + record.leaf + b"}\n"))
                 last[record.log] = record.seq
         return lines, last
 

@@ -1,9 +1,10 @@
-"""A whole bundle, verified: signature, records, chain, tree, period, and heads that somebody kept."""
+"""A whole bundle, verified: signature, records, chain, tree, period, heads that somebody kept, and bodies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from failgate_verify.bodies import Carried, check_bodies
 from failgate_verify.bundle import Bundle, open_bundle, read
 from failgate_verify.held import Held, hold, root_of, split
 from failgate_verify.manifest import LARGEST, Manifest, check_borders, read_manifest
@@ -27,6 +28,7 @@ class Proven:
     manifest: Manifest
     is_whole: bool
     held: Held
+    bodies: Carried | None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def verify_opened(
     if manifest.begin is not None or manifest.end is not None:
         check_borders(manifest, checkpoint.size, _times(held, manifest))
     is_whole = (manifest.first, manifest.last) == (0, checkpoint.size - 1)
-    return Proven(checkpoint, key, given is not None, manifest, is_whole, held)
+    bodies = check_bodies(held, manifest.first, manifest.last)
+    return Proven(checkpoint, key, given is not None, manifest, is_whole, held, bodies)
 
 
 def _compare_heads(

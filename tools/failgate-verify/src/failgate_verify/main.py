@@ -63,11 +63,13 @@ def _full(given: argparse.Namespace) -> Answer:
     return _head(proven.checkpoint) | {
         "first": proven.manifest.first,
         "last": proven.manifest.last,
+        "bodies": None if proven.bodies is None else proven.bodies.bodies,
         "lines": [
             f"log      {shown(proven.checkpoint.origin)}",
             f"head     {proven.checkpoint.size} records, root {proven.checkpoint.root.hex()}",
             f"key      {_key_line(proven)}",
             f"records  {proven.manifest.first} to {proven.manifest.last}, {_extent(proven)}",
+            *_body_lines(proven),
             *(f"kept     continues {name}" for name, _ in kept),
         ],
     }
@@ -100,6 +102,13 @@ def _extent(proven: Proven) -> str:
         return "the whole log"
     begin, end = proven.manifest.begin or "the beginning", proven.manifest.end or "the end"
     return f"all from {begin} to {end}; the others as hashes"
+
+
+def _body_lines(proven: Proven) -> list[str]:
+    carried = proven.bodies
+    if carried is None:
+        return []
+    return [f"bodies   {carried.bodies} are what their records commit to, {carried.absent} are not carried"]
 
 
 def _key_line(proven: Proven) -> str:

@@ -9,7 +9,7 @@ _LARGEST_INTEGER = 2**53 - 1
 _DEEPEST = 64
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 
-# The records of this version that are ASCII without escapes, in the one way that RFC 8785 writes them: most of a log.
+# The records of both versions that are ASCII without escapes, in the one way that RFC 8785 writes them: most of a log.
 _TEXT = rb'"[ !#-\[\]-~]*"'
 _MAYBE = rb"(?:null|" + _TEXT + rb")"
 _TEXTS = rb"\[(?:" + _TEXT + rb"(?:," + _TEXT + rb")*)?\]"
@@ -20,9 +20,9 @@ _INSIDE = rb"[ !#-\[\]-~]*"
 _PLAIN = re.compile(
     b"".join((
         rb'\{"act":', _TEXT, rb',"actor":\{"auth":', _TEXTS, rb',"id":', _TEXT, rb',"sid_h":', _MAYBE, rb',"t":', _TEXT,
-        rb'\},"data":(', _DATA, rb'),"ip":', _MAYBE, rb',"obj":\{"id":', _TEXT, rb',"t":', _TEXT, rb'\},"out":', _TEXT,
-        rb',"prev":"(', _INSIDE, rb')","req":', _MAYBE, rb',"seq":(0|[1-9][0-9]{0,14}),"ts":"(', _INSIDE,
-        rb')","v":1,"ws":"(', _INSIDE, rb')"\}',
+        rb'\},"data":(', _DATA, rb'),(?:"ip":', _MAYBE, rb',)?"obj":\{"id":', _TEXT, rb',"t":', _TEXT, rb'\},"out":',
+        _TEXT, rb',(?:"pd":(', _MAYBE, rb'),)?"prev":"(', _INSIDE, rb')","req":', _MAYBE,
+        rb',"seq":(0|[1-9][0-9]{0,14}),"ts":"(', _INSIDE, rb')","v":[12],"ws":"(', _INSIDE, rb')"\}',
     ))
 )  # fmt: skip
 _MEMBER = re.compile(rb'"([^"]*)":')
@@ -45,15 +45,27 @@ def base64url(octets: bytes) -> bytes:
     return b2a_base64(octets, newline=False).translate(_TO_URL, b"=")
 
 
-def read_record(leaf: bytes) -> Placed | None:
-    """Return what the record `leaf` says of its place; None when its bytes are not the canonical ones of a record."""
+def read_object(octets: bytes) -> dict[str, Any] | None:
+    """Return the JSON object whose canonical form `octets` are, else None."""
     try:
-        value: object = json.loads(leaf.decode(), parse_float=_refuse, parse_constant=_refuse, parse_int=_integer)
-        if not isinstance(value, dict) or _written(value, _DEEPEST).encode() != leaf:
+        value: object = json.loads(octets.decode(), parse_float=_refuse, parse_constant=_refuse, parse_int=_integer)
+        if not isinstance(value, dict) or _written(value, _DEEPEST).encode() != octets:
             return None
     except (ValueError, RecursionError):  # UnicodeError is a ValueError
         return None
-    record = cast("dict[str, Any]", value)
+    return cast("dict[str, Any]", value)
+
+
+def canonical(value: dict[str, Any]) -> bytes:
+    """Return the canonical form of a part of what `read_object` returned."""
+    return _written(value, _DEEPEST).encode()
+
+
+def read_record(leaf: bytes) -> Placed | None:
+    """Return what the record `leaf` says of its place; None when its bytes are not the canonical ones of a record."""
+    record = read_object(leaf)
+    if record is None:
+        return None
     place = Placed(record.get("seq", -1), record.get("prev", 0), record.get("ts", ""), record.get("ws", 0))
     kinds = type(place.seq), type(place.prev), type(place.ts), type(place.ws)
     return place if kinds == (int, str, str, str) else None

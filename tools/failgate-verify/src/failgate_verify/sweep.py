@@ -115,7 +115,7 @@ def _tile(content: bytes, seq: int, width: int) -> _Tile | None:
                 return None
             prev, written, ws = record.prev.encode("utf-8", "replace"), record.seq, record.ws.encode()
         else:
-            data, prev, digits, _, ws = found.groups()
+            data, _, prev, digits, _, ws = found.groups()
             names = members_of(data)
             if len(names) > 1 and names != sorted(set(names)):
                 return None

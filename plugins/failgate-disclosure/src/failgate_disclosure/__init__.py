@@ -1,0 +1,67 @@
+"""The disclosure desk: how a vulnerability is reported to whoever runs this server, and answered."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+import msgspec
+
+from failgate.plugin import Asked, Host, PageDoor, Pages, PlainText, Plugin, Provides, Shown
+from failgate_disclosure.advisory import write_security_txt
+from failgate_disclosure.desk import Desk
+from failgate_disclosure.ending import advice_on
+from failgate_disclosure.intake import Intake
+from failgate_disclosure.limits import Pace, Stamps
+from failgate_disclosure.pages import DeskPages
+from failgate_disclosure.settings import DisclosureSettings
+from failgate_disclosure.watch import Watch
+
+__all__ = ["DisclosureSettings", "plugin"]
+
+
+class _PolicyView(msgspec.Struct, frozen=True):
+    settings: DisclosureSettings
+    takes_reports: bool
+
+
+class _Policy:
+    """The two pages that need nothing but the settings."""
+
+    def __init__(self, settings: DisclosureSettings, *, takes_reports: bool) -> None:
+        self._settings = settings
+        self._takes_reports = takes_reports
+
+    async def text(self, _asked: Asked) -> PlainText:
+        fields = self._settings.security_txt(takes_reports=self._takes_reports)
+        return PlainText(write_security_txt(fields).decode())
+
+    async def page(self, _asked: Asked) -> Shown:
+        return Shown("Report a vulnerability", "policy.html", _PolicyView(self._settings, self._takes_reports))
+
+
+@asynccontextmanager
+async def open_desk(settings: DisclosureSettings, host: Host) -> AsyncGenerator[Provides, None]:
+    """Open the desk."""
+    folder = files("failgate_disclosure")
+    async with host.open_database("desk", folder.joinpath("migrations")) as database:
+        box = await host.box("desk")
+        policy = _Policy(settings, takes_reports=settings.form)
+        doors = [
+            PageDoor(name="text", path="/.well-known/security.txt", handler=policy.text, audience="anybody"),
+            PageDoor(name="policy", path="/security", handler=policy.page, audience="anybody"),
+        ]
+        desk = Desk(host, database, box)
+        if settings.form:
+            pace = Pace(host.clock, settings.per_address, settings.per_hour)
+            intake = Intake(desk, Stamps(box, host.clock), pace, settings.contacts[0].removeprefix("mailto:"))
+            doors += intake.doors()
+        doors += DeskPages(desk, host.clock).doors()
+        watch = Watch(desk, host)
+        async with watch.going_on():
+            yield Provides(
+                pages=Pages(doors=doors, templates=folder.joinpath("templates"), label="Disclosure"),
+                advice=lambda: [*advice_on(settings, host.clock.now_us()), *watch.advice()],
+            )
+
+
+plugin = Plugin(name="disclosure", config=DisclosureSettings, open=open_desk)
