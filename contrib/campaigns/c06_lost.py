@@ -18,6 +18,7 @@ from pathlib import Path
 from c01_killed import WHERE, submission
 from campaign import Campaign, Seen
 from ground import verification
+from outages import Outage
 from postgres import OWNER, Cluster, Line, cluster
 from served import Connection, Server
 
@@ -40,25 +41,16 @@ class Told:
     identifier: str = ""
 
 
-@dataclass
-class Place:
+@dataclass(kw_only=True)
+class Place(Outage):
     """A server over its database, with the line between them."""
 
     cluster: Cluster
-    line: Line
     server: Server
     token: str
     database: str
     before: str  # the same, before the work
-    gap: float = GAP_SECONDS
     told: list[Told] = field(default_factory=list[Told])
-    gone: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-
-    async def away(self, what: Awaitable[None]) -> None:
-        """Note that the database is gone until `what` is over."""
-        began = time.monotonic()
-        await what
-        self.gone.append((began, time.monotonic()))
 
 
 @dataclass(frozen=True)
@@ -93,7 +85,10 @@ async def founded(folder: Path, fault: str | None = None) -> AsyncIterator[Place
         shutil.copytree(beginning.data, server.data)
         await asyncio.to_thread(server.start)
         try:
-            yield Place(found, line, server, beginning.token, name, beginning.database)
+            yield Place(
+                cluster=found, line=line, gap=GAP_SECONDS, server=server, token=beginning.token, database=name,
+                before=beginning.database,
+            )  # fmt: skip
         finally:
             await asyncio.to_thread(server.end)
             await found.alone(name)
@@ -129,26 +124,6 @@ async def client(place: Place, label: str, is_over: asyncio.Event) -> None:
     connection.close()
 
 
-async def lose_commits(place: Place, how: str) -> None:
-    for _ in range(3):
-        await asyncio.sleep(0.1)
-        place.line.lose_commit = how
-        for _ in range(500):
-            if place.line.lose_commit is None:
-                break
-            await asyncio.sleep(0.01)
-
-
-async def refuse(place: Place) -> None:
-    await place.line.refuse()
-    await place.away(asyncio.sleep(place.gap))
-    await place.line.open()
-
-
-async def silence(place: Place) -> None:
-    await place.away(place.line.silence(place.gap))
-
-
 async def kill(place: Place) -> None:
     await place.cluster.kill()
 
@@ -172,14 +147,14 @@ async def lead_to(place: Place, other: str | None) -> None:
 
 
 KINDS: dict[str, Callable[[Place], Awaitable[None]]] = {
-    "the answer to a commit is lost": lambda place: lose_commits(place, "after"),
-    "a commit is lost": lambda place: lose_commits(place, "before"),
-    "it refuses": refuse,
+    "the answer to a commit is lost": lambda place: place.lose_commits("after"),
+    "a commit is lost": lambda place: place.lose_commits("before"),
+    "it refuses": Place.refuse,
     "it is killed": kill,
     "it is frozen": freeze,
     "an empty one is there": lambda place: lead_to(place, None),
     "one from before is there": lambda place: lead_to(place, place.before),
-    "it is silent": silence,
+    "it is silent": Place.silence,
 }
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from campaign import Campaign, Seen
+from outages import Outage
 from postgres import Line
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -44,33 +45,24 @@ class Put:
     is_taken: bool
 
 
-@dataclass
-class Place:
+@dataclass(kw_only=True)
+class Place(Outage):
     """The store, the line to it, and the gateway behind that."""
 
     store: Any
-    line: Line
     daemons: Any
-    gap: float
     is_believing: bool  # the control: an error is taken for a success
     puts: list[Put] = field(default_factory=list[Put])
-    gone: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-
-    async def away(self, what: Awaitable[None]) -> None:
-        """Note that the store is gone until `what` is over."""
-        began = time.monotonic()
-        await what
-        self.gone.append((began, time.monotonic()))
 
 
 @contextlib.contextmanager
 def gateway(folder: Path) -> Iterator[Any]:
     """Run Ceph's monitor, store and gateway. Raises: NoCeph."""
-    from tests.peers.ceph_rgw import PROGRAMS, _Daemons, _free_port
+    from tests.peers.ceph_rgw import PROGRAMS, Daemons, free_port
 
     if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
         raise NoCeph(f"C6 needs {', '.join(missing)}: install Debian's radosgw, ceph-mon and ceph-osd")
-    daemons = _Daemons(folder, _free_port(), _free_port())
+    daemons = Daemons(folder, free_port(), free_port())
     try:
         daemons.start()
         yield daemons
@@ -96,7 +88,9 @@ async def founded(folder: Path, gap: float, *, is_believing: bool = False) -> As
             )
             host = host_at(folder, clock=SystemClock(), allow_loopback=True)
             async with opened(plugin, settings, host) as provides:
-                yield Place(provides.artifact_store, line, daemons, gap, is_believing)
+                yield Place(
+                    store=provides.artifact_store, line=line, daemons=daemons, gap=gap, is_believing=is_believing
+                )
 
 
 async def client(place: Place, chance: random.Random, seen: Seen, where: str, is_over: asyncio.Event) -> None:
@@ -122,57 +116,28 @@ async def client(place: Place, chance: random.Random, seen: Seen, where: str, is
         await asyncio.sleep(0.02)
 
 
-async def lose(place: Place, how: str) -> None:
-    for _ in range(3):
-        await asyncio.sleep(0.1)
-        place.line.lose_commit = how
-        for _ in range(500):
-            if place.line.lose_commit is None:
-                break
-            await asyncio.sleep(0.01)
-
-
-async def refuse(place: Place) -> None:
-    await place.line.refuse()
-    await place.away(asyncio.sleep(place.gap))
-    await place.line.open()
-
-
-async def silence(place: Place) -> None:
-    await place.away(place.line.silence(place.gap))
-
-
 async def kill(place: Place) -> None:
     """End the gateway at once, and start another one over what is kept."""
-    found = place.daemons
-    process = found._running.pop()  # noqa: SLF001  # the gateway was started last
-    process.kill()
-    await asyncio.to_thread(process.wait)
+    await asyncio.to_thread(place.daemons.kill_gateway)
     await place.away(asyncio.sleep(place.gap))
-    found._spawn("radosgw", "-f", "--no-mon-config", "-n", "client.rgw")  # noqa: SLF001  # the peer has no door for it
-    for _ in range(1000):
-        if await asyncio.to_thread(found._answers):  # noqa: SLF001  # the peer has no door for it
-            return
-        await asyncio.sleep(0.05)
-    raise RuntimeError("the gateway did not come up again")
+    await asyncio.to_thread(place.daemons.start_gateway)
 
 
 async def freeze(place: Place) -> None:
-    process = place.daemons._running[-1]  # noqa: SLF001  # the peer has no door for it
-    process.send_signal(signal.SIGSTOP)
+    place.daemons.signal_gateway(signal.SIGSTOP)
     try:
         await place.away(asyncio.sleep(place.gap))
     finally:
-        process.send_signal(signal.SIGCONT)
+        place.daemons.signal_gateway(signal.SIGCONT)
 
 
 KINDS: dict[str, Callable[[Place], Awaitable[None]]] = {
-    "the answer to a put is lost": lambda place: lose(place, "after"),
-    "a put is lost": lambda place: lose(place, "before"),
-    "it refuses": refuse,
+    "the answer to a put is lost": lambda place: place.lose_commits("after"),
+    "a put is lost": lambda place: place.lose_commits("before"),
+    "it refuses": Place.refuse,
     "it is killed": kill,
     "it is frozen": freeze,
-    "it is silent": silence,
+    "it is silent": Place.silence,
 }
 
 

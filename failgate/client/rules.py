@@ -3,12 +3,10 @@
 Whatever is wrong with either (withheld, older than one that was seen, expired, of another manifest, another body) means
 that nothing runs by them: the command is sealed and people are asked.
 """
-# ruff: noqa: PTH118 -- pathlib would slow the start
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import NamedTuple
 
@@ -79,7 +77,7 @@ def allowed_by(folder: str, pins: Pins, given: object, call: Call) -> Allowed | 
 
     Raises: Refused, NotConfigured (head or body are not believed: then people are asked).
     """
-    content = read_private(os.path.join(folder, RULES_FILE), "file of rules", most=MOST_BYTES)
+    content = read_private(f"{folder}/{RULES_FILE}", "file of rules", most=MOST_BYTES)
     if content is None:
         return None
     rules, digest = body_of(content)

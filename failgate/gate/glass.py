@@ -183,21 +183,17 @@ class BreakingGlass:
             account_id = _person(principal)
             if principal.second_factor_us is None:
                 raise StepUpRequired("A review needs a second factor.", hint="Prove it, then review again.")
-            if stored.glass != "open" or stored.broken_by is None:
-                raise Conflict("No review of this command is open.", state=stored.state)
-            voter = await self._other_than_who_asked(tx, stored, account_id)
-            if mailbox(voter.email) in await self._parts.electorate.mailboxes(tx, {stored.broken_by}) or (
-                account_id == stored.broken_by
-            ):
-                raise Forbidden("Another person than who broke the glass reviews it.", hint="Ask a reviewer.")
             event = life.GlassReviewed(account_id, stored.digest, wish.verdict)
-            appended = await self._parts.append(tx, stored, event, actor)
             try:
                 request = life.apply(request_of(stored), event)
-            except (
-                life.IllegalTransition
-            ) as error:  # pragma: no cover: what it forbids was refused above, before the record
-                raise Conflict(f"It is not reviewed: {error}.", state=stored.state) from error
+            except life.IllegalTransition as error:
+                if stored.glass != "open":
+                    raise Conflict("No review of this command is open.", state=stored.state) from error
+                raise _another_reviews() from error
+            voter = await self._other_than_who_asked(tx, stored, account_id)
+            if mailbox(voter.email) in await self._parts.electorate.mailboxes(tx, {str(stored.broken_by)}):
+                raise _another_reviews()
+            appended = await self._parts.append(tx, stored, event, actor)
             values = (wish.verdict, account_id, principal.label, words, appended.ts_us)
             if await tx.execute(_REVIEW, *values, stored.id) != 1 or (
                 await tx.execute(_MARK, wish.verdict, stored.id) != 1
@@ -272,6 +268,10 @@ class BreakingGlass:
             owing and mailbox(voter.email) in await self._parts.electorate.mailboxes(tx, owing)
         ):
             raise _review_is_owed()
+
+
+def _another_reviews() -> Forbidden:
+    return Forbidden("Another person than who asked or broke the glass reviews it.", hint="Ask a reviewer.")
 
 
 def _person(principal: Principal) -> str:

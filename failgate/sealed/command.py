@@ -85,9 +85,7 @@ def read_context(value: object, place: str = "ctx") -> Context:
     found = form.members(value, place, _CONTEXT)
     form.exactly(found["typ"], TYP, f"{place}.typ")
     form.exactly(found["v"], 1, f"{place}.v")
-    iat, exp = (form.integer(found[name], f"{place}.{name}") for name in ("iat", "exp"))
-    if not 0 < exp - iat <= LONGEST_LIFE_SECONDS:
-        raise Refused("lifetime", f"{place}.exp")
+    iat, exp = form.life(found, place, most=LONGEST_LIFE_SECONDS)
     return Context(
         agent=form.digest(found["agent"], f"{place}.agent"),
         cid=form.uuid(found["cid"], f"{place}.cid"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Final, cast
 
@@ -130,6 +130,14 @@ def integer(value: object, place: str, *, most: int = LARGEST_INTEGER, least: in
     if type(value) is not int or not least <= value <= most:
         raise Refused("value", place)
     return value
+
+
+def life(found: Mapping[str, object], place: str, *, most: int) -> tuple[int, int]:
+    """Return `iat` and `exp` of `found`, seconds since 1970: the second later, by `most` seconds at the most."""
+    iat, exp = (integer(found[name], f"{place}.{name}") for name in ("iat", "exp"))
+    if not 0 < exp - iat <= most:
+        raise Refused("lifetime", f"{place}.exp")
+    return iat, exp
 
 
 def exactly(value: object, wanted: str | int, place: str) -> None:

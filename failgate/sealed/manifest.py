@@ -112,9 +112,7 @@ def read_payload(value: object, place: str = "manifest") -> Manifest:
     form.exactly(found["typ"], TYP, f"{place}.typ")
     form.exactly(found["v"], 1, f"{place}.v")
     form.exactly(found["e2ee"], "required", f"{place}.e2ee")
-    iat, exp = (form.integer(found[name], f"{place}.{name}") for name in ("iat", "exp"))
-    if not 0 < exp - iat <= LONGEST_LIFE_SECONDS:
-        raise Refused("lifetime", f"{place}.exp")
+    iat, exp = form.life(found, place, most=LONGEST_LIFE_SECONDS)
     roots, threshold = _roots(found["roots"], f"{place}.roots")
     people = _people(found["members"], f"{place}.members")
     agents = None

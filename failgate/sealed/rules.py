@@ -75,9 +75,7 @@ def read_head(value: object, place: str = "rules") -> Head:
     found = form.members(value, place, _HEAD)
     form.exactly(found["typ"], TYP, f"{place}.typ")
     form.exactly(found["v"], 1, f"{place}.v")
-    iat, exp = (form.integer(found[name], f"{place}.{name}") for name in ("iat", "exp"))
-    if not 0 < exp - iat <= LONGEST_LIFE_SECONDS:
-        raise Refused("lifetime", f"{place}.exp")
+    iat, exp = form.life(found, place, most=LONGEST_LIFE_SECONDS)
     return Head(
         ws=form.uuid(found["ws"], f"{place}.ws"),
         epoch=form.integer(found["epoch"], f"{place}.epoch", least=1),

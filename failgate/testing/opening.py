@@ -13,7 +13,7 @@ from failgate.base.clock import Clock, FrozenClock
 from failgate.config.errors import ConfigRefused
 from failgate.config.settings import Reader
 from failgate.config.source import parse_source
-from failgate.plugin import Actor, Host, Letterbox, Outbound, Plugin, Provides
+from failgate.plugin import Host, Letterbox, Outbound, Plugin, Provides
 from failgate.wire.gate import Command
 
 ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
@@ -34,7 +34,7 @@ def host_at(
     records is added to `recorded`: act, subject, state.
     """
 
-    async def record(act: str, subject: str, *, actor: Actor, state: str | None = None) -> None:  # noqa: ARG001  # as Host has it
+    async def record(act: str, subject: str, *, state: str | None = None, **_: object) -> None:
         if recorded is not None:
             recorded.append((act, subject, state))
 

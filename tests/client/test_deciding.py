@@ -54,19 +54,19 @@ def seated(folder: Path, without: str | None = None) -> tuple[Desk, Reviewer]:
     ann = Reviewer("ann")
     desk = Desk(Sealed(WS, [ann], NOW), without)
     store_pins(str(folder), Pins(ann.signing, ann.opening.private_jwk()))
-    own.pin(desk, str(folder), desk.sealed.prev, None)  # type: ignore[arg-type]  # it answers as one
+    own.pin(desk, str(folder), desk.sealed.prev, None)
     return desk, ann
 
 
 def look(desk: Desk, folder: Path, cid: str | None = None) -> Any:
-    return opened(desk, str(folder), cid or desk.ctx.cid)  # type: ignore[arg-type]  # it answers as one
+    return opened(desk, str(folder), cid or desk.ctx.cid)
 
 
 def test_what_is_shown_is_what_is_signed(tmp_path: Path) -> None:
     desk, ann = seated(tmp_path)
     pins, shown = look(desk, tmp_path)
     assert f"argv[1]  {MARKER}" in shown.lines()
-    assert decide(desk, pins, shown, "approve") == "approved"  # type: ignore[arg-type]  # it answers as one
+    assert decide(desk, pins, shown, "approve") == "approved"
     [told] = desk.told
     ring = {ann.signing.jkt: VerifyingKey.from_jwk(ann.signing.public_jwk())}
     found = verify_decision(told["decision"], ctx=desk.ctx, manifest=pins.manifest, keys=ring, now=NOW, counters={})

@@ -45,7 +45,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 def pin(server: Server, folder: Path, digest: str, policy: str = "default") -> None:
-    own.pin(server, str(folder), digest, policy)  # type: ignore[arg-type]  # it answers as one
+    own.pin(server, str(folder), digest, policy)
 
 
 def pinned(server: Server, folder: Path) -> None:
@@ -54,7 +54,7 @@ def pinned(server: Server, folder: Path) -> None:
 
 
 def renew(server: Server, folder: Path) -> Pins:
-    return renewed(server, str(folder))[0]  # type: ignore[arg-type]  # it answers as one
+    return renewed(server, str(folder))[0]
 
 
 def test_keys_come_back_from_their_file_as_they_were(tmp_path: Path) -> None:

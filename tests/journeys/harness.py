@@ -151,6 +151,17 @@ class Server:
             time.sleep(0.01)
         raise AssertionError(f"no line like {pattern!r} in\n" + "".join(self.lines))
 
+    def logged(self, event: str, timeout: float = 60, **members: object) -> dict:
+        """Wait until the log says `event` with these members, and return that entry: another thread reads the log."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for line in [line for line in list(self.logs) if event in line]:
+                entry = json.loads(line)
+                if entry["event"] == event and members.items() <= entry.items():
+                    return entry
+            time.sleep(0.01)
+        raise AssertionError(f"no {event!r} with {members} in\n" + "".join(self.logs))
+
     def stop(self, sig: int = signal.SIGTERM, timeout: float = 30) -> int:
         assert self.process is not None
         if self.process.poll() is None:

@@ -39,6 +39,23 @@ from tests.journeys.test_bad_input import consented, manifest
 TOKEN = "ghp_" + "x7Kq2mZ9" * 4 + "Wd4R"
 
 
+NOTIFYING = """
+[server]
+allow_loopback = true
+[notify]
+notifiers = ["webhook", "mail", "slack", "teams"]
+[notify.smtp]
+host = "127.0.0.1"
+port = {port}
+sender = "Failgate <f@acme.example>"
+tls = "none"
+[plugins.slack]
+hosts = ["127.0.0.1"]
+[plugins.teams]
+hosts = ["127.0.0.1"]
+"""
+
+
 class Mailbox:
     def __init__(self) -> None:
         self.letters: list[Any] = []
@@ -102,21 +119,7 @@ class Acme:
 def acme(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Acme]:
     box = Mailbox()
     with delivering_to(box) as port, receiving() as receiver:
-        config = f"""
-[server]
-allow_loopback = true
-[notify]
-notifiers = ["webhook", "mail", "slack", "teams"]
-[notify.smtp]
-host = "127.0.0.1"
-port = {port}
-sender = "Failgate <f@acme.example>"
-tls = "none"
-[plugins.slack]
-hosts = ["127.0.0.1"]
-[plugins.teams]
-hosts = ["127.0.0.1"]
-"""
+        config = NOTIFYING.format(port=port)
         with served(
             Server(tmp_path_factory.mktemp("notified") / "data", database_url=new_database(), config=config)
         ) as server:

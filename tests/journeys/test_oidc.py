@@ -289,7 +289,7 @@ def test_without_the_setting_a_provider_with_a_short_key_signs_nobody_in(
         page = start(client, "second", QUEUE, subject="dora")
         assert (page.status_code, page.url.path) == (403, "/sso/second/callback")
         assert not is_signed_in(client)
-        assert reasons(server) == ["key_length"]
+        refused_for(server, page, "key_length")
 
 
 def test_github_signs_in_by_number_and_verified_primary_address(server: Server) -> None:

@@ -29,29 +29,10 @@ from tests.journeys.harness import NewDatabase, Server, clean_environment, failg
 from tests.journeys.meddling import Meddler
 from tests.journeys.team import WHERE, Person, Visitor, person, program
 from tests.journeys.test_device_login import log_in
-from tests.journeys.test_notifications import Mailbox, delivering_to
+from tests.journeys.test_notifications import NOTIFYING, Mailbox, delivering_to
 from tests.relay.parties import MARKER
 
 POLICY = {"deny": "wins", "id": "default", "need": 1, "require": {}, "v": 1}
-
-
-TOLD = """
-[gate]
-relay = "e2ee"
-[server]
-allow_loopback = true
-[notify]
-notifiers = ["webhook", "mail", "slack", "teams"]
-[notify.smtp]
-host = "127.0.0.1"
-port = {port}
-sender = "Failgate <f@acme.example>"
-tls = "none"
-[plugins.slack]
-hosts = ["127.0.0.1"]
-[plugins.teams]
-hosts = ["127.0.0.1"]
-"""
 
 
 class Sealed(ExitStack):
@@ -152,7 +133,11 @@ def house(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("sealed")
     box = Mailbox()
     with delivering_to(box) as port, receiving() as receiver:
-        server = Server(folder / "data", database_url=new_database(), config=TOLD.format(port=port))
+        server = Server(
+            folder / "data",
+            database_url=new_database(),
+            config='[gate]\nrelay = "e2ee"\n' + NOTIFYING.format(port=port),
+        )
         with team.served(server), Sealed(server, folder) as made:
             made.receiver, made.mailbox = receiver, box
             made.enrol()

@@ -112,10 +112,10 @@ def test_each_edge_is_drawn_at_the_same_place(page: Page) -> None:
     } <= {one["reason"] for one in python}
 
 
-@pytest.mark.skipif(NODE is None, reason="node is missing: install the package `nodejs`")
 @pytest.mark.parametrize("seed", range(2))
 def test_another_web_crypto_says_the_same(seed: int) -> None:
-    assert NODE is not None
+    if NODE is None:
+        pytest.skip("node is missing: install the package `nodejs`")
     for file in (json.loads(VECTORS.read_text()), spoiled_tokens(seed, 60), signed_nonsense(seed, 60), edges()):
         text = json.dumps(file)
         said = subprocess.run([NODE, JUDGING], input=text, capture_output=True, text=True, check=True, timeout=120)

@@ -76,13 +76,7 @@ def reason(server: Server, refused: httpx.Response) -> str:
     """The word for a refusal in the server's own log, found by the reference that its page shows."""
     reference = re.search(r"data-reference>([^<]+)<", refused.text)
     assert reference is not None, refused.text
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for line in list(server.logs):
-            if reference[1] in line and '"sso.refused"' in line:
-                return json.loads(line)["reason"]
-        time.sleep(0.02)
-    raise AssertionError("the log does not know the reference")
+    return server.logged("sso.refused", request_id=reference[1])["reason"]
 
 
 def is_fresh(client: Visitor) -> bool:

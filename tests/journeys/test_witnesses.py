@@ -100,7 +100,7 @@ def test_a_database_that_is_put_back_with_its_sidecar_is_an_alarm(database_url, 
         server.kill()
         put_back()
         server.start()
-        until(lambda: [line for line in server.logs if "witness.contradicted" in line])
+        until(lambda: [line for line in list(server.logs) if "witness.contradicted" in line])
         said = failgate("doctor", "--json", *place)
         assert said.returncode == 1
         assert "saw another history" in said.stdout

