@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from failgate.administration.verb import Answer, Arguments, Verbs
 from failgate.artifacts.artifact import Artifact
 from failgate.artifacts.comparison import Compared, Comparison
+from failgate.audit.erasure_list import LIST_FILE
 from failgate.audit.stored import read_heads
 from failgate.base.clock import MICROSECONDS
 from failgate.base.errors import FailgateError
@@ -249,6 +250,23 @@ async def _audit(services: Services, examination: "Examination") -> list[Finding
     return [*found, *await _witnesses(services), await _reconciled(services, is_due=examination.deep)]
 
 
+async def _erasures(services: Services, _: "Examination") -> list[Finding]:
+    """Tell whether each erasure that was asked for will outlive a restore."""
+    name = "audit erasures"
+    try:
+        not_in_file, not_in_database = await services.evidence.erasing.compare_lists()
+    except FailgateError as error:
+        return [Finding(name, "fail", error.sentence, error.hint)]
+    if not_in_file or not_in_database:
+        sentence = (
+            f"Of the erasures asked for, {len(not_in_file)} are missing in {LIST_FILE} and {len(not_in_database)} in"
+            " the database."
+        )
+        mend = "The next start of the server writes each into both, and erases again what came back."
+        return [Finding(name, "warn", sentence, mend)]
+    return [Finding(name, "ok", f"{LIST_FILE} and the database list the same.")]
+
+
 async def _reconciled(services: Services, *, is_due: bool) -> Finding:
     """Tell what the last comparison of tables and log found; make one when `is_due`."""
     room, name, mend = services.reconciliation, "rows and records", "failgate audit reconcile names each of them."
@@ -282,7 +300,7 @@ async def _witnesses(services: Services) -> list[Finding]:
 
 
 Check = Callable[[Services, "Examination"], Awaitable[list[Finding]]]
-CHECKS: Final[tuple[Check, ...]] = (_database, _audit, _backup, _plugins, _store, _scanner, _artifacts)
+CHECKS: Final[tuple[Check, ...]] = (_database, _audit, _erasures, _backup, _plugins, _store, _scanner, _artifacts)
 
 
 class Examination(Arguments, frozen=True):

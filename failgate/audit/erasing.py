@@ -111,6 +111,10 @@ class Erasing:
         await self._list.done(subject, until_us, self._clock.now_us())
         return erased
 
+    async def compare_lists(self) -> tuple[Listed, Listed]:
+        """As `ErasureList.compare`: what the file lacks, and what the database lacks. Raises: BadInput."""
+        return await self._list.compare()
+
     async def catch_up(self, listed: Listed | None = None, actor: Actor = SERVER) -> int:
         """Erase what is on the list, or comes onto it by `listed`, and is not erased here; return how many bodies.
 

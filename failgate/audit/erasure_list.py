@@ -134,6 +134,18 @@ class ErasureList:
         stored, done = await self._stored()
         return {subject: until_us for subject, until_us in stored.items() if subject not in done}
 
+    async def compare(self) -> tuple[Listed, Listed]:
+        """Return what the file lacks of what the database lists, and the other way round.
+
+        Raises: BadInput (the file is damaged).
+        """
+        stored, _ = await self._stored()
+        kept = read_list(self._path, is_optional=True)
+        return (
+            {one: until_us for one, until_us in stored.items() if kept.get(one, -1) < until_us},
+            {one: until_us for one, until_us in kept.items() if stored.get(one, -1) < until_us},
+        )
+
     async def done(self, subject: Subject, until_us: int, now_us: int) -> None:
         """Note that it is erased, unless more was asked meanwhile."""
         await self._database.write(lambda tx: tx.execute(_DONE, now_us, *subject, until_us))

@@ -7,6 +7,8 @@ import pytest
 
 from failgate.administration.doctor import CHECKS, Examination, Finding
 from failgate.artifacts.comparison import Comparison
+from failgate.audit.erasure_list import LIST_FILE
+from failgate.audit.record import Actor
 from failgate.base.clock import FrozenClock
 from failgate.base.errors import NotFound
 from tests.workspaces.closing import House, furnished, opened
@@ -56,3 +58,30 @@ async def test_an_artifact_deleted_while_it_is_compared_is_not_lost(
     comparison = Comparison(services.db, store, services.artifacts, services.artifact_keys)
     compared = await comparison.run(is_deep=False)
     assert (compared.rows, compared.lost_count) == (1, 0)
+
+
+async def test_a_damaged_or_lagging_list_of_erasures_is_told(house: House, tmp_path: Path) -> None:
+    """P1: what was asked to be erased outlives a restore only while both places list it."""
+
+    async def told() -> Finding:
+        [found] = [one for one in await examined(house) if one.name == "audit erasures"]
+        return found
+
+    erasing, eve = house.services.evidence.erasing, str(house.ann.account_id)
+    assert (await told()).verdict == "ok"
+    await erasing.erase_account(eve, Actor("user", eve))
+    assert (await told()).verdict == "ok"
+    [file] = tmp_path.rglob(LIST_FILE)
+    whole = file.read_text()
+    file.unlink()
+    assert ((await told()).verdict, "1 are missing in audit.erasures.json" in (await told()).sentence) == ("warn", True)
+    file.write_text(whole)
+    await house.services.db.write(lambda tx: tx.execute("DELETE FROM audit_erasure"))
+    assert ((await told()).verdict, "1 in the database" in (await told()).sentence) == ("warn", True)
+    file.write_text(whole[:-3])
+    assert (await told()).verdict == "fail"
+    assert "is no list of erasures" in (await told()).sentence
+    assert "Put back a copy of it" in (await told()).mend
+    file.write_text(whole)
+    await erasing.catch_up()
+    assert (await told()).verdict == "ok"
