@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from failgate.base.errors import FailgateError
+from failgate.cli.digests import DigestType, TakesDigest
 
 
 @click.group()
@@ -47,24 +48,18 @@ def enroll(label: str | None) -> None:
     click.echo(f"key     {pins.key.jkt}\nnumber  {safety_number(pins.key.jkt)}")
 
 
-@agent.command()
-@click.argument("digest")
+@agent.command(cls=TakesDigest)
+@click.argument("digest", type=DigestType())
 @click.option("--policy", default="default", help="The id of the policy that commands wait for.")
 def pin(digest: str, policy: str) -> None:
     """Believe the workspace whose first manifest has DIGEST, for good: from then on nothing is asked in the clear.
 
     DIGEST comes from an administrator, on another way than the server.
     """
-    from failgate.base.errors import BadInput
     from failgate.client.http import Api
     from failgate.client.pins import pin as pin_manifest
     from failgate.client.settings import load_settings
-    from failgate.sealed import form
 
-    try:
-        form.digest(digest, "DIGEST")
-    except FailgateError as error:
-        raise BadInput("DIGEST is no digest.", hint="It has 43 characters of A-Z a-z 0-9 - _.") from error
     settings = load_settings(os.environ)
     with Api(settings) as api:
         manifest = pin_manifest(api, settings.folder, digest, policy)

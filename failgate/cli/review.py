@@ -6,6 +6,7 @@ from typing import Literal
 import click
 
 from failgate.base.errors import BadInput
+from failgate.cli.digests import DigestType, TakesDigest
 
 
 @click.group()
@@ -32,8 +33,8 @@ def enroll(label: str | None) -> None:
         click.echo(f"{name}   {jkt}\nnumber  {safety_number(jkt)}")
 
 
-@review.command()
-@click.argument("digest")
+@review.command(cls=TakesDigest)
+@click.argument("digest", type=DigestType())
 def pin(digest: str) -> None:
     """Believe the workspace whose first manifest has DIGEST, which an administrator told on another way."""
     from failgate.client.http import Api

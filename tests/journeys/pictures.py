@@ -11,9 +11,17 @@ AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 _FOUND = """axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations']})
   .then(found => found.violations.map(one => [one.id, one.nodes[0].html]))"""
 
+# Where rooms scroll by themselves, at a desk, what is around them does not.
+_BEYOND = """() => {
+  const room = document.querySelector(".room");
+  const isFramed = room && getComputedStyle(room).overflowY !== "visible";
+  return isFramed && document.scrollingElement.scrollHeight > innerHeight;
+}"""
+
 
 def picture(page: Any, name: str) -> None:
     """Look at the page with axe in both themes; keep screenshots when a folder is named."""
+    assert not page.evaluate(_BEYOND), f"{name} scrolls beyond its end"
     for theme in ("dark", "light"):
         page.emulate_media(color_scheme=theme)
         # Parts of the page's own policy forbid what axe injects: it is run as the debugger would.
