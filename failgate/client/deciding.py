@@ -114,10 +114,8 @@ def decide(api: Api, pins: Pins, shown: Shown, word: Literal["approve", "deny"])
 
     Raises: ClientError, Refused (its time is over).
     """
-    now = int(time.time())
-    payload = decision_payload(
-        shown.ctx, word, jti=os.urandom(16).hex(), iat=now, exp=min(shown.ctx.exp, now + _DECIDE_SECONDS)
-    )
+    now, jti = int(time.time()), os.urandom(16).hex()
+    payload = decision_payload(shown.ctx, word, jti=jti, iat=now, exp=min(shown.ctx.exp, now + _DECIDE_SECONDS))
     route = f"{api.workspace()}/sealed-commands/{shown.ctx.cid}/decisions"
-    answer = api.call("POST", route, {"decision": sign_decision(payload, pins.key)}, idempotency_key=payload["jti"])  # type: ignore[arg-type]  # a text
+    answer = api.call("POST", route, {"decision": sign_decision(payload, pins.key)}, idempotency_key=jti)
     return str(answer.content.get("state"))
