@@ -46,8 +46,10 @@ from failgate.base.errors import (
     StartRefused,
     StorageUnavailable,
     TooLarge,
+    TooManyRequests,
     Unprocessable,
 )
+from failgate.base.file_kinds import kinds_of_file, truthful
 from failgate.base.migrate import migrate
 from failgate.base.open_database import open_database
 from failgate.base.outbound import Answer, Outbound
@@ -65,7 +67,7 @@ from failgate.matching.programs import is_capable, is_injecting
 from failgate.matching.shell import Uninspectable
 from failgate.notify.notifier import DeliveryFailed, Destination, Notification, Notifier
 from failgate.notify.posting import post_to
-from failgate.pages import Answered, Asked, PageDoor, Pages, PlainText, SentOn, Shown
+from failgate.pages import Answered, Asked, Download, FilesTaken, PageDoor, Pages, PlainText, SentFile, SentOn, Shown
 from failgate.redaction import arguments_without_secrets, without_secrets
 from failgate.relay.relay import Admitted, Relay
 from failgate.relay.relay import Purpose as RelayPurpose
@@ -100,6 +102,7 @@ __all__ = [
     "DeliveryFailed",
     "Destination",
     "DocumentFormat",
+    "Download",
     "Draft",
     "DraftArtifact",
     "Duration",
@@ -107,6 +110,7 @@ __all__ = [
     "ExportFailed",
     "ExportedRecord",
     "FailgateError",
+    "FilesTaken",
     "Finding",
     "Fits",
     "Group",
@@ -142,6 +146,7 @@ __all__ = [
     "Rulebook",
     "Secret",
     "SecretBox",
+    "SentFile",
     "SentOn",
     "SettingRefused",
     "Shown",
@@ -150,6 +155,7 @@ __all__ = [
     "StorageUnavailable",
     "Terms",
     "TooLarge",
+    "TooManyRequests",
     "Tool",
     "Transaction",
     "Uninspectable",
@@ -162,12 +168,14 @@ __all__ = [
     "formatted",
     "is_capable",
     "is_injecting",
+    "kinds_of_file",
     "matcher_of",
     "post_records",
     "post_to",
     "rule_digest",
     "sealed",
     "to_rfc3339",
+    "truthful",
     "without_secrets",
 ]
 

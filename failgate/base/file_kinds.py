@@ -111,6 +111,11 @@ _NOT_TEXT: Final = (
 )
 
 
+def kinds_of_file(head: bytes) -> frozenset[str]:
+    """Return the kinds that a file which begins with `head` may be of, each by its first ending; none for text."""
+    return frozenset(endings[0] for endings, _, matches in _KINDS if matches(head))
+
+
 def ending_of(name: str) -> str:
     """Return what stands behind the last full stop of `name`, in lower case; empty where there is none."""
     stem, stop, ending = name.rpartition(".")

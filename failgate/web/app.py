@@ -41,6 +41,7 @@ from failgate.web.request_log import RequestLog
 from failgate.web.router import Router
 from failgate.web.stop import Stop
 from failgate.web.unread import UnreadBody
+from failgate.web.uploads import MOST_UPLOADED_BYTES, MOST_UPLOADED_BYTES_EACH
 
 if TYPE_CHECKING:
     from failgate.roster import Services
@@ -90,6 +91,7 @@ class Application:
                     "sockets": self.sockets,
                     "artifact_host": artifact_host,
                     "held_bodies": HeldBodies(),
+                    "held_uploads": HeldBodies(MOST_UPLOADED_BYTES, MOST_UPLOADED_BYTES_EACH),
                     "policy_reports": PolicyReports(self.metrics, services.clock),
                     "doors": tuple(doors),
                 }

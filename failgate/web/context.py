@@ -6,7 +6,8 @@ the web floor: services receive principals and values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -17,6 +18,7 @@ from failgate.access.principal import ANONYMOUS, Principal
 if TYPE_CHECKING:
     from failgate.access.role import Role
     from failgate.accounts.session import Session
+    from failgate.pages import SentFile
     from failgate.roster import Services
     from failgate.web.door import Door
     from failgate.web.peer import PeerCertificate
@@ -35,6 +37,7 @@ class Visit:
 
     `wire` is the socket itself, to be read and written without the layers in between. `peer` is the
     client certificate of the connection, `certificate_id` which registered name of it says who speaks.
+    `files` are what a form carried; `held` ends with the visit, and with it what they count for in memory.
     """
 
     request_id: str
@@ -48,6 +51,8 @@ class Visit:
     workspace: Workspace | None = None
     role: Role | None = None
     form: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Sequence[SentFile] = ()
+    held: ExitStack | None = None
     form_key: str | None = None
     set_cookies: list[str] = field(default_factory=list[str])
     refusal: Exception | None = None

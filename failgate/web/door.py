@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 from failgate.access.permission import Permission
 from failgate.base.errors import StartRefused
+from failgate.pages import Admit, FilesTaken
 
 Kind = Literal["page", "api", "operation", "live", "oauth", "scim"]
 Credential = Literal["cookie", "bearer"]
@@ -37,7 +38,8 @@ class Door:
     only. A sensitive door needs a second factor of the last five minutes from a person. `asks_anew` is of the doors of
     one's own account: all factors of the last five minutes (what changes how one signs in), or any one of them.
     A cross-site door takes forms that pages of other sites send: it knows no cookie of a session, so nobody is there.
-    `form_bytes` is how large a form may be where that is more than usual. `status` is the HTTP status of success.
+    `form_bytes` is how large a form may be where that is more than usual; `files` are those that it may carry; `admit`
+    may turn it away before it is read. `status` is the HTTP status of success.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Door:
     is_documented: bool = False
     is_cross_site: bool = False
     form_bytes: int | None = None
+    files: FilesTaken | None = None
+    admit: Admit | None = None
     credentials: frozenset[Credential] | None = None
     workspace_from: WorkspaceFrom | None = None
     status: int = 200

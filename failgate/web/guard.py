@@ -35,6 +35,7 @@ from failgate.web.freshness import check_anew, check_second_factor, check_step_u
 from failgate.web.headers import header, own_origins
 from failgate.web.keeping_up import must_keep_up
 from failgate.web.strict_query import single_values
+from failgate.web.uploads import is_multipart, read_upload
 from failgate.workspaces.names import is_slug
 
 if TYPE_CHECKING:
@@ -244,7 +245,13 @@ async def _check_site(
     csrf.check_origin(header(scope, b"sec-fetch-site"), origin, origins)
     if door.kind == "page":
         request = cast("Request[Any, Any, Any]", connection)
-        visit.form = await read_form(request, door.form_bytes or FORM_BYTES)
+        if door.admit is not None:
+            door.admit(visit.ip)
+        form_bytes = door.form_bytes or FORM_BYTES
+        if door.files is not None and is_multipart(request):
+            visit.form = await read_upload(request, visit, form_bytes, door.files)
+        else:
+            visit.form = await read_form(request, form_bytes)
         key = visit.credential if visit.session is not None else visit.form_key
         csrf.check_form_token(visit.form.get(csrf.FIELD), key)
 

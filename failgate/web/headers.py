@@ -10,7 +10,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from failgate.base.errors import BadInput
 from failgate.config.addresses import is_wildcard, machine_name
@@ -99,6 +99,19 @@ def sending_headers(scope: Scope, visit: Visit, send: Send) -> Send:
         await send(message)
 
     return send_with_headers
+
+
+def attachment_headers(name: str, otherwise: str) -> dict[str, str]:
+    """Return the headers under which bytes of a stranger are kept as `name`, or `otherwise`, and never shown.
+
+    Source: RFC 6266 section 4.3.
+    """
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)[:100].lstrip(".")
+    said = quote(name[:200].encode("utf-8", "replace"), safe="")
+    return {
+        "content-disposition": f"attachment; filename=\"{plain or otherwise}\"; filename*=UTF-8''{said}",
+        "content-security-policy": SANDBOX,
+    }
 
 
 def header(scope: Scope, name: bytes) -> str | None:

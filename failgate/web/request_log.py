@@ -69,6 +69,8 @@ class RequestLog:
         except Exception as error:  # noqa: BLE001 - the last place that can still answer
             await self._answer_late(scope, visit, answer, error)
         finally:
+            if visit.held is not None:
+                visit.held.close()
             self._note(scope, visit, answer.status, time.perf_counter() - began)
             request_context.reset(token)
             workspace_scope.reset(room)

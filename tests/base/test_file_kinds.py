@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from failgate.base.file_kinds import ANY, SNIFFED_BYTES, ending_of, is_kept, promises, truthful
+from failgate.base.file_kinds import ANY, SNIFFED_BYTES, ending_of, is_kept, kinds_of_file, promises, truthful
 
 ELF = Path(sys.executable).resolve().read_bytes()[:SNIFFED_BYTES]
 
@@ -126,3 +126,9 @@ def test_texts_of_every_kind_and_bytes_of_none_are_texts(head: bytes) -> None:
 
 def test_the_ending_is_the_last_one() -> None:
     assert [ending_of(name) for name in ("a.tar.GZ", "a", ".png", "a.", "a/b.Png")] == ["gz", "", "", "", "png"]
+
+
+def test_the_kinds_of_a_file_are_said_by_its_bytes() -> None:
+    assert kinds_of_file(b"\x89PNG\r\n\x1a\n") == {"png"}
+    assert kinds_of_file(b"\0\0\0\x18ftypisom") == {"heic", "mp4"}
+    assert kinds_of_file(b"hello\n") == kinds_of_file(b"") == frozenset()

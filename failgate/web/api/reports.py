@@ -8,7 +8,6 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import date
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -24,7 +23,7 @@ from failgate.web.asgi import ASKED_FOR_HEAD
 from failgate.web.context import services_of, stop_of, visit_of
 from failgate.web.errors import OtherStatus
 from failgate.web.forms import pieces_of
-from failgate.web.headers import SANDBOX
+from failgate.web.headers import attachment_headers
 from failgate.web.stop import Stop
 from failgate.wire.reports import BeginReport, BegunReport, DeletedReport, ReportPage, ReportSource, ReportView
 
@@ -183,12 +182,7 @@ def download_headers(
     name: str, sha256: str, start: int, stop: int, size_bytes: int, *, is_part: bool
 ) -> dict[str, str]:
     """Return the headers under which bytes that somebody uploaded are harmless in a browser."""
-    plain = (
-        "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)[:100].lstrip(".") or "artifact"
-    )
-    headers = {
-        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name[:200], safe='')}",
-        "content-security-policy": SANDBOX,
+    headers = attachment_headers(name, "artifact") | {
         "content-length": str(stop - start),
         "accept-ranges": "bytes",
         "etag": f'"{sha256}"',

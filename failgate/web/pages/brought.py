@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Final
 
 import jinja2
+from litestar import Response
 
 from failgate.access.permission import Permission
 from failgate.audit.record import Actor
 from failgate.base.errors import StartRefused
 from failgate.loader.slots import OpenedPlugins
-from failgate.pages import Answered, Asked, PageDoor, PlainText, SentOn
+from failgate.pages import Answered, Asked, Download, PageDoor, PlainText, SentOn
 from failgate.web.context import visit_of
 from failgate.web.door import Door
 from failgate.web.errors import own_path
+from failgate.web.headers import attachment_headers
 from failgate.web.pages.showing import Asking, Page, frame_of
 from failgate.web.render import html, page_templates, redirect, text
 
@@ -65,6 +67,8 @@ def doors_of(plugins: OpenedPlugins, ours: Sequence[Door]) -> tuple[Door, ...]:
                     permission=_PERMISSIONS[one.audience, one.method],
                     kind="page",
                     form_bytes=one.form_bytes,
+                    files=one.files,
+                    admit=one.admit,
                 )
             )
     return tuple(made)
@@ -84,6 +88,7 @@ def _handler(door: PageDoor, templates: jinja2.Environment, instance: str) -> Ca
             actor=Actor.of(visit.principal) if is_private else Actor("anonymous", "anonymous"),
             path={name: str(value) for name, value in request.path_params.items()},
             form=visit.form,
+            files=visit.files,
             ip=visit.ip,
             account_id=(visit.principal.account_id or "") if is_private else "",
             email=visit.session.email if is_private and visit.session else "",
@@ -98,9 +103,17 @@ async def _shown(request: Asking, answered: Answered, asked: Asked, templates: j
         return text(answered.text)
     if isinstance(answered, SentOn):
         return redirect(own_path(answered.path))
+    if isinstance(answered, Download):
+        headers = attachment_headers(answered.name, "file")
+        return Response(answered.content, media_type="application/octet-stream", headers=headers)
     frame = await frame_of(request, answered.title, asked.here.removeprefix("/"))
     template = templates.get_template(_OWN + answered.template)
-    return html(template.render(frame=frame, view=answered.view, here=asked.here), status=answered.status)
+    wait = answered.retry_after_seconds
+    return html(
+        template.render(frame=frame, view=answered.view, here=asked.here),
+        status=answered.status,
+        headers=None if wait is None else {"retry-after": str(wait)},
+    )
 
 
 def _environment(folder: Traversable | Path) -> jinja2.Environment:

@@ -10,8 +10,10 @@ from failgate.plugin import Asked, Host, PageDoor, Pages, PlainText, Plugin, Pro
 from failgate_disclosure.advisory import write_security_txt
 from failgate_disclosure.desk import Desk
 from failgate_disclosure.ending import advice_on
+from failgate_disclosure.file_pages import FilePages
 from failgate_disclosure.intake import Intake
-from failgate_disclosure.limits import Pace, Stamps
+from failgate_disclosure.kept_files import Files
+from failgate_disclosure.limits import Stamps
 from failgate_disclosure.pages import DeskPages
 from failgate_disclosure.settings import DisclosureSettings
 from failgate_disclosure.watch import Watch
@@ -50,12 +52,10 @@ async def open_desk(settings: DisclosureSettings, host: Host) -> AsyncGenerator[
             PageDoor(name="text", path="/.well-known/security.txt", handler=policy.text, audience="anybody"),
             PageDoor(name="policy", path="/security", handler=policy.page, audience="anybody"),
         ]
-        desk = Desk(host, database, box)
+        desk = Desk(host, database, box, Files(database, box, host.clock, settings.files_storage.bytes))
         if settings.form:
-            pace = Pace(host.clock, settings.per_address, settings.per_hour)
-            intake = Intake(desk, Stamps(box, host.clock), pace, settings.contacts[0].removeprefix("mailto:"))
-            doors += intake.doors()
-        doors += DeskPages(desk, host.clock).doors()
+            doors += Intake(desk, Stamps(box, host.clock), host.clock, settings).doors()
+        doors += (*DeskPages(desk, host.clock).doors(), *FilePages(desk, host).doors())
         watch = Watch(desk, host)
         async with watch.going_on():
             yield Provides(

@@ -11,7 +11,9 @@ from uuid import uuid4
 import msgspec
 
 from failgate.plugin import Actor, Conflict, Database, Host, NotFound, Row, SecretBox, Transaction, Unprocessable
+from failgate_disclosure.attachments import Attachment
 from failgate_disclosure.fields import LONGEST_MESSAGE, Contents
+from failgate_disclosure.kept_files import Files
 from failgate_disclosure.limits import digest_of
 from failgate_disclosure.states import ACKNOWLEDGE_SECONDS, MEANING, NEXT, REASONS, State
 
@@ -52,20 +54,24 @@ class Report:
 class Desk:
     """Keeps reports in a database of its own, their contents sealed."""
 
-    def __init__(self, host: Host, database: Database, box: SecretBox) -> None:
-        """Keep in `database`, seal by `box`."""
+    def __init__(self, host: Host, database: Database, box: SecretBox, files: Files | None = None) -> None:
+        """Keep in `database`, seal by `box`; attachments are in `files`."""
+        self.files = files or Files(database, box, host.clock)
         self._host = host
         self._database = database
         self._box = box
 
-    async def receive(self, contents: Contents, stamp: str, actor: Actor) -> str:
-        """Keep a new report; return the secret of its private link (256 bits, 43 characters).
+    async def receive(
+        self, contents: Contents, stamp: str, actor: Actor, attachments: Sequence[Attachment] = ()
+    ) -> str:
+        """Keep a new report with its attachments; return the secret of its private link (256 bits, 43 characters).
 
-        Raises: Conflict (the form of `stamp` was sent already).
+        Raises: Conflict (the form of `stamp` was sent already, no room for attachments).
         """
         identity, link, form = str(uuid4()), secrets.token_urlsafe(32), digest_of(stamp)
         if await self._database.fetch_one("SELECT id FROM report WHERE form_sha256 = $1", form) is not None:
             raise _sent_already()
+        await self.files.check_room(attachments)
         await self._host.record("disclosure.received", identity, actor=actor, state="new")
         sealed = self._box.seal(msgspec.json.encode(contents), purpose="disclosure report", owner=identity)
         now_us = self._host.clock.now_us()
@@ -78,6 +84,7 @@ class Desk:
                 " SELECT $1, COALESCE(MAX(number), 0) + 1, $2, $3, 'new', $4, $5 FROM report",
                 identity, digest_of(link), form, now_us, sealed,
             )  # fmt: skip
+            await self.files.put(tx, identity, attachments)
 
         await self._database.write(verb)
         self._host.log.info("disclosure.received", report=identity)
@@ -162,10 +169,13 @@ class Desk:
         rows = await self._database.fetch("SELECT * FROM message WHERE report_id = $1 ORDER BY rowid", report.id)
         return [self._message(row) for row in rows if row["kind"] in kinds]
 
-    async def say(self, report: Report, kind: Kind, text: str, *, actor: Actor, author: str) -> None:
-        """Add `text`, 1 to 10,000 characters, to what was said about a report.
+    async def say(
+        self, report: Report, kind: Kind, text: str, *, actor: Actor, author: str,
+        attachments: Sequence[Attachment] = (),
+    ) -> None:  # fmt: skip
+        """Add `text`, 1 to 10,000 characters, to what was said about a report, with its attachments.
 
-        Raises: Unprocessable (empty or too long), Conflict (nobody reads that many).
+        Raises: Unprocessable (empty or too long), Conflict (nobody reads that many, no room for attachments).
         """
         if not 1 <= len(text) <= LONGEST_MESSAGE:
             hint = f"Say it in 1 to {LONGEST_MESSAGE:,} characters; a message has {len(text):,}."
@@ -173,9 +183,15 @@ class Desk:
         rows = await self._database.fetch_one("SELECT COUNT(*) AS n FROM message WHERE report_id = $1", report.id)
         if rows is not None and rows["n"] >= MOST_MESSAGES:
             raise Conflict("So much was said here that nobody reads it.", hint="Go on by one of the other contacts.")
+        await self.files.check_room(attachments, report.id)
         acts = {"reporter": "disclosure.answered", "desk": "disclosure.told", "note": "disclosure.noted"}
         await self._host.record(acts[kind], report.id, actor=actor)
-        await self._database.write(lambda tx: self._add(tx, report.id, kind, author, text))
+
+        async def verb(tx: Transaction) -> None:
+            await self._add(tx, report.id, kind, author, text)
+            await self.files.put(tx, report.id, attachments)
+
+        await self._database.write(verb)
 
     async def _add(self, tx: Transaction, report_id: str, kind: Kind, author: str, text: str) -> None:
         identity = str(uuid4())

@@ -1,10 +1,14 @@
 """The reporter's pages: the form, and the private page on which a report is followed and answered."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import msgspec
 
-from failgate.plugin import Asked, PageDoor, SentOn, Shown, to_rfc3339
+from failgate.plugin import Asked, Clock, FilesTaken, PageDoor, SentFile, SentOn, Shown, TooManyRequests, to_rfc3339
+from failgate_disclosure.attachments import TAKEN, Attachment, AttachmentRefused, judged
 from failgate_disclosure.desk import Desk, Message, Report
 from failgate_disclosure.fields import (
     FIELDS,
@@ -16,11 +20,24 @@ from failgate_disclosure.fields import (
     message_in,
     visible,
 )
-from failgate_disclosure.limits import Pace, Stamps
+from failgate_disclosure.file_pages import FileLine, lines_of
+from failgate_disclosure.limits import MINUTE_SECONDS, Pace, Stamps
+from failgate_disclosure.settings import DisclosureSettings
 from failgate_disclosure.states import MEANING, REASONS
 
 PATH = "/security/report"
 FOLLOW = "/security/follow"
+_TRIES: Final = 30  # forms from one address in a minute, whatever becomes of them
+_TRIES_OF_ALL: Final = 300
+_JUDGES: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disclosure")
+
+
+class FilesView(msgspec.Struct, frozen=True):
+    """What may be attached: `most` files, none when it is 0, of `size` together."""
+
+    most: int
+    size: str
+    kinds: str = TAKEN
 
 
 class FormLine(msgspec.Struct, frozen=True):
@@ -37,6 +54,7 @@ class FormView(msgspec.Struct, frozen=True):
     lines: tuple[FormLine, ...]
     stamp: str
     problem: str | None
+    files: FilesView
 
 
 class MessageLine(msgspec.Struct, frozen=True):
@@ -66,17 +84,25 @@ class FollowView(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
     messages: tuple[MessageLine, ...]
     most: int
+    attached: tuple[FileLine, ...]
+    files: FilesView
 
 
 class Intake:
     """Answers at the reporter's doors."""
 
-    def __init__(self, desk: Desk, stamps: Stamps, pace: Pace, elsewhere: str) -> None:
-        """Take reports for `desk`; `elsewhere` is where to write when the form takes none."""
+    def __init__(self, desk: Desk, stamps: Stamps, clock: Clock, settings: DisclosureSettings) -> None:
+        """Take reports for `desk`, as `settings` bound them."""
         self._desk = desk
         self._stamps = stamps
-        self._pace = pace
-        self._elsewhere = elsewhere
+        self._pace = Pace(clock, settings.per_address, settings.per_hour)
+        self._looks = Pace(clock, 4 * settings.per_address, 4 * settings.per_hour)
+        self._tries = Pace(clock, _TRIES, _TRIES_OF_ALL, MINUTE_SECONDS)
+        self._elsewhere = settings.contacts[0].removeprefix("mailto:")
+        self._files = FilesView(settings.files, str(settings.files_size))
+        self._taken = (
+            FilesTaken(most=settings.files, bytes_together=settings.files_size.bytes) if settings.files else None
+        )
 
     def doors(self) -> tuple[PageDoor, ...]:
         """Return the doors of the reporter."""
@@ -85,11 +111,12 @@ class Intake:
             PageDoor(name="form", path=PATH, handler=self.form, audience="anybody"),
             PageDoor(
                 name="send", path=PATH, handler=self.send, audience="anybody", method="POST",
-                form_bytes=LARGEST_FORM_BYTES,
+                form_bytes=LARGEST_FORM_BYTES, files=self._taken, admit=self._tries.admit,
             ),
             PageDoor(name="follow", path=follow, handler=self.follow, audience="anybody"),
             PageDoor(
-                name="answer", path=follow, handler=self.answer, audience="anybody", method="POST", form_bytes=131_072
+                name="answer", path=follow, handler=self.answer, audience="anybody", method="POST", form_bytes=131_072,
+                files=self._taken, admit=self._tries.admit,
             ),
         )  # fmt: skip
 
@@ -106,10 +133,16 @@ class Intake:
         problem = self._stamps.problem(stamp)
         if problem is not None:
             return self._form(asked.form, {}, problem, 422)
+        if wait := self._pace.wait_seconds(asked.ip) or self._wait_to_look(asked):
+            return self._form(asked.form, {}, self._too_many(), 429, wait)
+        try:
+            attachments = await _judge(asked.files)
+        except AttachmentRefused as refused:
+            said = f"Nothing was sent yet: {refused.sentence} {TAKEN} Choose your files once more."
+            return self._form(asked.form, {}, said, 422)
         if not self._pace.admits(asked.ip):
-            said = f"Too many reports came in the last hour. Send it later, or write to {self._elsewhere}."
-            return self._form(asked.form, {}, said, 429)
-        link = await self._desk.receive(contents_of(asked.form), stamp, asked.actor)
+            return self._form(asked.form, {}, self._too_many(), 429, self._pace.wait_seconds(asked.ip))
+        link = await self._desk.receive(contents_of(asked.form), stamp, asked.actor, attachments)
         return SentOn(f"{FOLLOW}/{link}")
 
     async def follow(self, asked: Asked) -> Shown:
@@ -125,18 +158,41 @@ class Intake:
             parts_of(report),
             tuple(line_of(message, with_author=False) for message in messages),
             LONGEST_MESSAGE,
+            lines_of(await self._desk.files.of_report(report.id)),
+            self._files,
         )
         return Shown(f"Report {report.number}", "follow.html", view)
 
     async def answer(self, asked: Asked) -> SentOn:
-        """Keep what the reporter says."""
+        """Keep what the reporter says and attaches. Raises: AttachmentRefused, TooManyRequests, as `Desk.say`."""
         report = await self._desk.by_link(asked.path["key"])
-        await self._desk.say(report, "reporter", message_in(asked.form), actor=asked.actor, author="reporter")
+        if wait := self._wait_to_look(asked):
+            raise TooManyRequests(self._too_many(), retry_after_seconds=wait)
+        attachments, text = await _judge(asked.files), message_in(asked.form)
+        await self._desk.say(report, "reporter", text, actor=asked.actor, author="reporter", attachments=attachments)
         return SentOn(f"{FOLLOW}/{asked.path['key']}")
 
-    def _form(self, form: Mapping[str, str], faults: Mapping[str, str], problem: str | None, status: int) -> Shown:
+    def _wait_to_look(self, asked: Asked) -> int:
+        """Return for how many seconds no more attachments of who asks are looked into: looking costs time."""
+        return 0 if not asked.files or self._looks.admits(asked.ip) else self._looks.wait_seconds(asked.ip)
+
+    def _too_many(self) -> str:
+        return f"Too many reports came in the last hour. Send it later, or write to {self._elsewhere}."
+
+    def _form(
+        self, form: Mapping[str, str], faults: Mapping[str, str], problem: str | None, status: int,
+        wait_seconds: int | None = None,
+    ) -> Shown:  # fmt: skip
         lines = tuple(FormLine(field, form.get(field.name, ""), faults.get(field.name)) for field in FIELDS)
-        return Shown("Report a vulnerability", "form.html", FormView(lines, self._stamps.make(), problem), status)
+        view = FormView(lines, self._stamps.make(), problem, self._files)
+        return Shown("Report a vulnerability", "form.html", view, status, wait_seconds)
+
+
+async def _judge(files: Sequence[SentFile]) -> tuple[Attachment, ...]:
+    """Return `files` as `judged` does, on a thread of its own. Raises: AttachmentRefused."""
+    if not files:
+        return ()
+    return await asyncio.get_running_loop().run_in_executor(_JUDGES, judged, files)
 
 
 def parts_of(report: Report) -> tuple[Part, ...]:

@@ -7,16 +7,18 @@ Addresses have so many reports an hour, and all together so many.
 import base64
 import binascii
 import hashlib
+import math
 import secrets
 from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
-from failgate.plugin import Clock, FailgateError, SecretBox
+from failgate.plugin import Clock, FailgateError, SecretBox, TooManyRequests
 
 HASTE_SECONDS: Final = 3
 LIFE_SECONDS: Final = 24 * 3600
 HOUR_SECONDS: Final = 3600.0
+MINUTE_SECONDS: Final = 60.0
 _MOST_ADDRESSES: Final = 10_000
 _PURPOSE: Final = "disclosure form"
 
@@ -55,31 +57,49 @@ def digest_of(text: str) -> str:
 
 
 class Pace:
-    """Counts what came in the last hour, from each address (of IPv6 its /64) and from all."""
+    """Counts what came in the last hour, or so, from each address (of IPv6 its /64) and from all."""
 
-    def __init__(self, clock: Clock, per_address: int, per_hour: int) -> None:
-        """Let `per_address` and `per_hour` pass in an hour."""
+    def __init__(self, clock: Clock, per_address: int, of_all: int, within_seconds: float = HOUR_SECONDS) -> None:
+        """Let `per_address` and `of_all` pass in `within_seconds`."""
         self._clock = clock
         self._per_address = per_address
-        self._per_hour = per_hour
+        self._of_all = of_all
+        self._within_seconds = within_seconds
         self._of: OrderedDict[str, list[float]] = OrderedDict()
         self._all: list[float] = []
 
     def admits(self, ip: str | None) -> bool:
         """Tell whether one more may come from `ip` now, and count it if so."""
-        since = self._clock.monotonic() - HOUR_SECONDS
-        self._all = [at for at in self._all if at > since]
-        whose = _network(ip)
-        own = [at for at in self._of.get(whose, []) if at > since]
-        if len(own) >= self._per_address or len(self._all) >= self._per_hour:
+        if self.wait_seconds(ip):
             return False
-        now = self._clock.monotonic()
+        now, whose = self._clock.monotonic(), _network(ip)
         self._all.append(now)
-        self._of[whose] = [*own, now]
+        self._of[whose] = [*self._of.get(whose, ()), now]
         self._of.move_to_end(whose)
         while len(self._of) > _MOST_ADDRESSES:
             self._of.popitem(last=False)
         return True
+
+    def wait_seconds(self, ip: str | None) -> int:
+        """Return in how many seconds one more may come from `ip`; 0 when it may now. Nothing is counted."""
+        now, whose = self._clock.monotonic(), _network(ip)
+        since = now - self._within_seconds
+        self._all = [at for at in self._all if at > since]
+        own = [at for at in self._of.get(whose, ()) if at > since]
+        if whose in self._of:
+            self._of[whose] = own
+        full = [
+            times[-most] + self._within_seconds - now
+            for times, most in ((own, self._per_address), (self._all, self._of_all))
+            if len(times) >= most
+        ]
+        return max(1, math.ceil(max(full))) if full else 0
+
+    def admit(self, ip: str | None) -> None:
+        """Count one more from `ip`. Raises: TooManyRequests."""
+        if not self.admits(ip):
+            wait = self.wait_seconds(ip)
+            raise TooManyRequests("Too many forms were sent from your address.", retry_after_seconds=wait)
 
 
 def _network(ip: str | None) -> str:

@@ -5,6 +5,7 @@ import msgspec
 from failgate.plugin import Asked, Clock, PageDoor, SentOn, Shown, to_rfc3339
 from failgate_disclosure.desk import Desk, Report
 from failgate_disclosure.fields import LONGEST_MESSAGE, message_in, visible
+from failgate_disclosure.file_pages import FileLine, lines_of
 from failgate_disclosure.intake import MessageLine, Part, line_of, parts_of
 from failgate_disclosure.states import NEXT, REASONS, Standing, standing_of
 
@@ -40,6 +41,7 @@ class ReportView(msgspec.Struct, frozen=True):
     reasons: dict[str, str]
     is_mine: bool
     most: int
+    attached: tuple[FileLine, ...]
 
 
 class DeskPages:
@@ -90,6 +92,7 @@ class DeskPages:
             REASONS if "closed" in NEXT[report.state] else {},
             report.assignee == asked.email,
             LONGEST_MESSAGE,
+            lines_of(await self._desk.files.of_report(report.id)),
         )
         return Shown(f"Report {report.number}", "report.html", view)
 

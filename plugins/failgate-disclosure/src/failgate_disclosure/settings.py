@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from failgate.plugin import Between, Duration, SettingRefused
+from failgate.plugin import Between, Duration, SettingRefused, Size
 from failgate_disclosure.advisory import AdvisoryRefused, SecurityTxt
 
 _URI: Final = re.compile(r"(?:https://[!-~]+|mailto:[!-~]+@[!-~]+|tel:\+[0-9-]{3,20})", re.ASCII)
@@ -36,7 +36,8 @@ class DisclosureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """`contacts` are URIs, the best first; `expires` is the day on which security.txt ends; `changed` is of the policy.
 
     `url` is the address of this server, which Canonical and Policy are made of. With `form` reports are taken: in
-    an hour `per_address` from one address and `per_hour` from all.
+    an hour `per_address` from one address and `per_hour` from all; with each form, and each message, `files` files that
+    hold `files_size` together, and `files_storage` in all.
     """
 
     contacts: tuple[str, ...]
@@ -54,6 +55,9 @@ class DisclosureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     form: bool = True
     per_address: Annotated[int, Between(1, 1000)] = 5
     per_hour: Annotated[int, Between(1, 10_000)] = 60
+    files: Annotated[int, Between(0, 20)] = 5
+    files_size: Annotated[Size, Between("1KiB", "16MiB")] = Size("8MiB")
+    files_storage: Annotated[Size, Between("1MiB", "1TiB")] = Size("1GiB")
 
     def __post_init__(self) -> None:
         """Refuse what RFC 9116 does not take. Raises: SettingRefused."""
