@@ -108,6 +108,7 @@ async def open_services(
         hosts = HostMaker(data_dir, clock, outbound, _letterbox(config, clock), audit, PluginKeys(db, audit, box))
         plugins = await stack.enter_async_context(open_plugins(config, hosts))
         services = await _build(config, data_dir, clock, db, audit, box, plugins, outbound, stack, is_demo=is_demo)
+        hosts.tell_by(services.notifications.notices)
         if is_serving:
             await begin_serving(services, stack)
         yield services

@@ -66,6 +66,7 @@ from failgate.matching.matcher import Matcher, matcher_of
 from failgate.matching.programs import is_capable, is_injecting
 from failgate.matching.shell import Uninspectable
 from failgate.notify.notifier import DeliveryFailed, Destination, Notification, Notifier
+from failgate.notify.platform import PlatformNotice, Tell, tell_nobody
 from failgate.notify.posting import post_to
 from failgate.pages import Answered, Asked, Download, FilesTaken, PageDoor, Pages, PlainText, SentFile, SentOn, Shown
 from failgate.redaction import arguments_without_secrets, without_secrets
@@ -131,6 +132,7 @@ __all__ = [
     "PageDoor",
     "Pages",
     "PlainText",
+    "PlatformNotice",
     "Plugin",
     "Provides",
     "Reading",
@@ -277,7 +279,7 @@ class Host:
     `name` is the instance's name in the config; `clock` the only source of time; `log` is bound to the instance;
     `outbound` the way to addresses that the config names, by the rules of `[server]`; `letterbox` the way to people's
     mailboxes by `[notify.smtp]`, None without that section. `record` puts what is done in the plugin on record: first
-    the record, then the change.
+    the record, then the change. `tell` lets the people with the platform role know.
     """
 
     name: str
@@ -289,6 +291,7 @@ class Host:
     letterbox: Letterbox | None = None
     record: Record = record_nowhere
     box_opener: BoxOpener = open_passing_box
+    tell: Tell = tell_nobody
 
     @property
     def data_dir(self) -> Path:

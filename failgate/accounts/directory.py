@@ -53,6 +53,11 @@ class Directory:
         row = await self._database.fetch_one(f"{_SELECT} WHERE account.id = $1", account_id)
         return _entry(row) if row is not None else None
 
+    async def platform_people(self) -> list[str]:
+        """Return the ids of the enabled accounts with the platform role."""
+        query = "SELECT id FROM account WHERE is_platform_admin = 1 AND disabled_us IS NULL ORDER BY id"
+        return [row["id"] for row in await self._database.fetch(query)]
+
     async def counts(self) -> tuple[int, int]:
         """Return how many accounts there are and how many of them are disabled."""
         row = await self._database.fetch_one("SELECT count(*) AS total, count(disabled_us) AS disabled FROM account")

@@ -15,6 +15,7 @@ from failgate.base.migrate import migrate
 from failgate.base.open_database import open_database
 from failgate.base.outbound import Outbound
 from failgate.loader.keys import PluginKeys
+from failgate.notify.platform import PlatformNotice, PlatformNotices
 from failgate.plugin import Host, Record, open_passing_box, record_nowhere
 
 
@@ -40,6 +41,11 @@ class HostMaker:
         self._letterbox = letterbox
         self._audit = audit
         self._keys = keys
+        self._notices: PlatformNotices | None = None
+
+    def tell_by(self, notices: PlatformNotices) -> None:
+        """Let plugins tell by `notices` from now on: the notifiers are opened after the first of them."""
+        self._notices = notices
 
     def __call__(self, name: str) -> Host:
         """Return the host of the instance `name`."""
@@ -53,7 +59,11 @@ class HostMaker:
             letterbox=self._letterbox,
             box_opener=open_passing_box if self._keys is None else partial(self._keys.box_of, name),
             record=record_nowhere if self._audit is None else _recording(self._audit, name),
+            tell=partial(self._tell, name),
         )
+
+    async def _tell(self, instance: str, notice: PlatformNotice) -> int:
+        return 0 if self._notices is None else await self._notices.tell(instance, notice)
 
     async def _open(self, path: Path, migrations: Traversable | Path) -> Database:
         database = await open_database(f"sqlite://{path}")

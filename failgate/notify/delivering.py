@@ -34,7 +34,10 @@ _chance = random.SystemRandom()
 _log = get_logger("failgate.notify")
 
 AddressOf = Callable[[str, str], Awaitable[str | None]]
-"""`(workspace_id, account_id)`: the e-mail address of a member who is there and enabled, else None."""
+"""`(workspace_id, account_id)`: the e-mail address of a member who is there and enabled, else None.
+
+In place of a workspace `system` asks for somebody with the platform role.
+"""
 
 
 class Delivering:
@@ -149,7 +152,7 @@ class Delivering:
         if entry.is_member:
             address = await self._address_of(entry.workspace_id, entry.target)
             if address is None:
-                return DeliveryFailed("Not sent: no member of the workspace any longer.", is_final=True)
+                return DeliveryFailed("Not sent: no member, or without the platform role, any longer.", is_final=True)
             destination = Destination(address)
         else:
             found = await self._destinations.address(entry.workspace_id, entry.target)

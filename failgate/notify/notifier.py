@@ -16,7 +16,8 @@ class Notification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is told. Nothing in it is a secret, and every text of others is inert (`matching/rendering.py`).
 
     `id` stays the same however often it is delivered. `lines` are pairs of a label and a text, for people; `facts` is
-    the same for programs. `url` leads to the page about it.
+    the same for programs. `url` leads to the page about it. `workspace` is empty where the
+    platform's people are told.
     """
 
     id: str

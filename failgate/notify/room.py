@@ -7,7 +7,7 @@ from typing import Final
 
 from failgate.accounts.accounts import Accounts
 from failgate.audit.log import AuditLog
-from failgate.audit.record import Actor
+from failgate.audit.record import SYSTEM, Actor
 from failgate.base.background import Background
 from failgate.base.clock import Clock
 from failgate.base.db import Database, Transaction
@@ -20,6 +20,7 @@ from failgate.notify.destinations import Destinations
 from failgate.notify.escalating import Escalating
 from failgate.notify.notifier import Notifiers
 from failgate.notify.outbox import Outbox
+from failgate.notify.platform import PlatformNotices
 from failgate.notify.preferences import Preferences
 from failgate.notify.routing import Routing, StandIns
 from failgate.notify.subjects import ScannerOf, Subjects
@@ -45,6 +46,7 @@ class Notifications:
     delivering: Delivering
     following: Background
     escalating: Escalating
+    notices: PlatformNotices
 
     @property
     def reaches_members(self) -> bool:
@@ -117,7 +119,8 @@ def build_notifications(
     following = Background("notify-routing", _step(grew, routing))
     escalating = Escalating(db, audit, workspaces=workspaces, accounts=accounts, silent=silent, stand_ins=stand_ins)
     return Notifications(
-        audit, clock, notifiers, destinations, preferences, subjects, kept, routing, delivering, following, escalating
+        audit, clock, notifiers, destinations, preferences, subjects, kept, routing, delivering, following, escalating,
+        PlatformNotices(db, clock, notifiers=notifiers, outbox=kept, base_url=base_url),
     )  # fmt: skip
 
 
@@ -137,9 +140,11 @@ def _step(grew: asyncio.Event, routing: Routing) -> Callable[[], Awaitable[None]
 
 def _address_of(workspaces: Workspaces, accounts: Accounts) -> Callable[[str, str], Awaitable[str | None]]:
     async def address_of(workspace_id: str, account_id: str) -> str | None:
-        if await workspaces.role_of(workspace_id, account_id) is None:
-            return None
         account = await accounts.by_id(account_id)
-        return account.email if account is not None and account.is_enabled else None
+        if account is None or not account.is_enabled:
+            return None
+        if workspace_id == SYSTEM:
+            return account.email if account.is_platform_admin else None
+        return account.email if await workspaces.role_of(workspace_id, account_id) is not None else None
 
     return address_of

@@ -13,7 +13,7 @@ from failgate.base.clock import Clock, FrozenClock
 from failgate.config.errors import ConfigRefused
 from failgate.config.settings import Reader
 from failgate.config.source import parse_source
-from failgate.plugin import Host, Letterbox, Outbound, Plugin, Provides
+from failgate.plugin import Host, Letterbox, Outbound, PlatformNotice, Plugin, Provides
 from failgate.wire.gate import Command
 
 ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
@@ -27,16 +27,24 @@ def host_at(
     allow_loopback: bool = False,
     letterbox: Letterbox | None = None,
     recorded: list[tuple[str, str, str | None]] | None = None,
+    told: list[PlatformNotice] | None = None,
 ) -> Host:
     """Return a host for the instance `name` whose data lies under `folder`; its clock stands still unless given.
 
     With `allow_loopback` its way out goes to servers on this machine too, as with that setting of `[server]`. What it
-    records is added to `recorded`: act, subject, state.
+    records is added to `recorded`: act, subject, state. With `told` one person hears its notices, each key once.
     """
 
     async def record(act: str, subject: str, *, state: str | None = None, **_: object) -> None:
         if recorded is not None:
             recorded.append((act, subject, state))
+
+    async def tell(notice: PlatformNotice) -> int:
+        if told is None:
+            return 0
+        if notice.key not in [each.key for each in told]:
+            told.append(notice)
+        return 1
 
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.ReturnLogger(), processors=[], wrapper_class=structlog.make_filtering_bound_logger("debug")
@@ -49,6 +57,7 @@ def host_at(
         outbound=Outbound(allow_loopback=allow_loopback),
         letterbox=letterbox,
         record=record,
+        tell=tell,
     )
 
 

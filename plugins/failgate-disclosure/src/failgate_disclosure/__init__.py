@@ -10,12 +10,14 @@ from failgate.plugin import Asked, Host, PageDoor, Pages, PlainText, Plugin, Pro
 from failgate_disclosure.advisory import write_security_txt
 from failgate_disclosure.desk import Desk
 from failgate_disclosure.ending import advice_on
+from failgate_disclosure.escalation import Escalation
 from failgate_disclosure.file_pages import FilePages
 from failgate_disclosure.intake import Intake
 from failgate_disclosure.kept_files import Files
 from failgate_disclosure.limits import Stamps
 from failgate_disclosure.pages import DeskPages
 from failgate_disclosure.settings import DisclosureSettings
+from failgate_disclosure.signed import signed_text
 from failgate_disclosure.watch import Watch
 
 __all__ = ["DisclosureSettings", "plugin"]
@@ -27,15 +29,18 @@ class _PolicyView(msgspec.Struct, frozen=True):
 
 
 class _Policy:
-    """The two pages that need nothing but the settings."""
+    """The two pages that need nothing but the settings. Raises: StartRefused (a signed file that says otherwise)."""
 
     def __init__(self, settings: DisclosureSettings, *, takes_reports: bool) -> None:
         self._settings = settings
         self._takes_reports = takes_reports
+        fields = settings.security_txt(takes_reports=takes_reports)
+        self._text = write_security_txt(fields).decode()
+        if settings.signed is not None:
+            self._text = signed_text(settings.signed, fields)
 
     async def text(self, _asked: Asked) -> PlainText:
-        fields = self._settings.security_txt(takes_reports=self._takes_reports)
-        return PlainText(write_security_txt(fields).decode())
+        return PlainText(self._text)
 
     async def page(self, _asked: Asked) -> Shown:
         return Shown("Report a vulnerability", "policy.html", _PolicyView(self._settings, self._takes_reports))
@@ -44,10 +49,9 @@ class _Policy:
 @asynccontextmanager
 async def open_desk(settings: DisclosureSettings, host: Host) -> AsyncGenerator[Provides, None]:
     """Open the desk."""
-    folder = files("failgate_disclosure")
+    policy, folder = _Policy(settings, takes_reports=settings.form), files("failgate_disclosure")
     async with host.open_database("desk", folder.joinpath("migrations")) as database:
         box = await host.box("desk")
-        policy = _Policy(settings, takes_reports=settings.form)
         doors = [
             PageDoor(name="text", path="/.well-known/security.txt", handler=policy.text, audience="anybody"),
             PageDoor(name="policy", path="/security", handler=policy.page, audience="anybody"),
@@ -56,7 +60,7 @@ async def open_desk(settings: DisclosureSettings, host: Host) -> AsyncGenerator[
         if settings.form:
             doors += Intake(desk, Stamps(box, host.clock), host.clock, settings).doors()
         doors += (*DeskPages(desk, host.clock).doors(), *FilePages(desk, host).doors())
-        watch = Watch(desk, host)
+        watch = Watch(desk, host, Escalation(host, database))
         async with watch.going_on():
             yield Provides(
                 pages=Pages(doors=doors, templates=folder.joinpath("templates"), label="Disclosure"),

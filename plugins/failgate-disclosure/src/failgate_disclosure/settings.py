@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -35,7 +36,8 @@ SAFE_HARBOUR: Final = (
 class DisclosureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`contacts` are URIs, the best first; `expires` is the day on which security.txt ends; `changed` is of the policy.
 
-    `url` is the address of this server, which Canonical and Policy are made of. With `form` reports are taken: in
+    `url` is the address of this server, which Canonical and Policy are made of; `signed` a file of security.txt that
+    somebody signed. With `form` reports are taken: in
     an hour `per_address` from one address and `per_hour` from all; with each form, and each message, `files` files that
     hold `files_size` together, and `files_storage` in all.
     """
@@ -44,6 +46,7 @@ class DisclosureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     expires: date
     changed: date
     url: str | None = None
+    signed: Path | None = None
     warn_before: Annotated[Duration, Between("1d", "366d")] = Duration("30d")
     languages: tuple[str, ...] = ("en",)
     encryption: tuple[str, ...] = ()

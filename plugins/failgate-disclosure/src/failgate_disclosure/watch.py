@@ -1,4 +1,4 @@
-"""Looks each minute at what nobody acknowledged in 48 hours, and tells the operator."""
+"""Looks each minute at what nobody acknowledged in 48 hours, and tells the operator and the platform's people."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ from typing import Final
 
 from failgate.plugin import FailgateError, Host
 from failgate_disclosure.desk import Desk
+from failgate_disclosure.escalation import Escalation
 
 EVERY_SECONDS: Final = 60.0
 
@@ -14,15 +15,18 @@ EVERY_SECONDS: Final = 60.0
 class Watch:
     """Knows how many reports are late."""
 
-    def __init__(self, desk: Desk, host: Host) -> None:
-        """Look at the reports of `desk`."""
+    def __init__(self, desk: Desk, host: Host, escalation: Escalation | None = None) -> None:
+        """Look at the reports of `desk`; `escalation` tells people of them."""
         self._desk = desk
+        self._escalation = escalation
         self._host = host
         self._late = 0
 
     async def look(self) -> None:
-        """Count what is late, and put on record what became so."""
+        """Count what is late, put on record what became so, and tell people of it."""
         self._late = await self._desk.note_late()
+        if self._escalation is not None:
+            await self._escalation.look()
 
     def advice(self) -> list[str]:
         """Return a sentence for the operator when something is late."""

@@ -51,11 +51,11 @@ class Mail:
 def letter_of(notification: Notification, to: str) -> Letter:
     """Return what is written: plain text, one line for each fact, the link."""
     facts = "\n".join(f"{label}: {text}" for label, text in notification.lines)
-    text = (
-        f"{notification.title}\n\n{facts}\n\n{notification.url}\n\n--\n"
-        f"Failgate, workspace {notification.workspace}. Choose what you are told of at /account/notifications.\n"
-    )
-    subject = f"[{notification.workspace}] {notification.title}"
+    where = f"Failgate, workspace {notification.workspace}. Choose what you are told of at /account/notifications."
+    if not notification.workspace:
+        where = "Failgate, to everybody with the platform role."
+    text = f"{notification.title}\n\n{facts}\n\n{notification.url}\n\n--\n{where}\n"
+    subject = f"[{notification.workspace or 'failgate'}] {notification.title}"
     return Letter(to, subject[:SUBJECT_CHARACTERS], text, notification.event)
 
 
