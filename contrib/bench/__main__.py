@@ -16,6 +16,7 @@ import rows_capture
 import rows_client
 import rows_gate
 import rows_identity
+import rows_intake
 import rows_memory
 import rows_policy
 import rows_redaction
@@ -70,6 +71,7 @@ def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
         *rows_policy.rows(is_quick=is_quick),
         *rows_memory.rows(is_quick=is_quick, is_full=is_full),
         *rows_slow_disk.rows(is_quick=is_quick),
+        *rows_intake.rows(is_quick=is_quick),
         *rows_start.rows(is_quick=is_quick, is_full=is_full),
         *rows_size.rows(is_quick=is_quick, is_full=is_full, profile=profile),
     ]

@@ -187,6 +187,10 @@ class Browser:
             raise RuntimeError(f"{path} has no form")
         return found[1]
 
+    def page(self, path: str) -> str:
+        """Visit `path`; return what is shown."""
+        return self._ask("GET", path)[1]
+
     def send_form(self, path: str, **fields: str) -> None:
         """Fill in the form at `path` and send it."""
         token = self.form_token(path)

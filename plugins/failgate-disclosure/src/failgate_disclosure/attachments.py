@@ -11,7 +11,7 @@ from failgate.plugin import SentFile, Unprocessable, kinds_of_file, truthful, wi
 from failgate_disclosure.archives import ARCHIVES, ArchiveRefused, look_into
 from failgate_disclosure.fields import visible
 
-TAKEN: Final = "Text, pictures (PNG, JPEG, GIF, WebP), PDF, video (MP4, WebM), and zip, gzip or tar of these."
+TAKEN: Final = "Taken are text, pictures (PNG, JPEG, GIF, WebP), PDF, video (MP4, WebM), and zip, gzip or tar of these."
 LONGEST_NAME: Final = 100
 _KINDS: Final = frozenset({"png", "jpg", "gif", "webp", "pdf", "mp4", "webm"}) | ARCHIVES
 _HEAD_BYTES: Final = 1_024
@@ -100,4 +100,4 @@ def _is_kept(head: bytes) -> bool:
 
 
 def _refused(name: str, why: str) -> AttachmentRefused:
-    return AttachmentRefused(f"{visible(name)} is not taken: {why}. Nothing was kept.", hint=TAKEN)
+    return AttachmentRefused(f"{visible(name)} is not taken: {why}.", hint=f"Nothing was kept. {TAKEN}")

@@ -99,7 +99,7 @@ class Intake:
         self._looks = Pace(clock, 4 * settings.per_address, 4 * settings.per_hour)
         self._tries = Pace(clock, _TRIES, _TRIES_OF_ALL, MINUTE_SECONDS)
         self._elsewhere = settings.contacts[0].removeprefix("mailto:")
-        self._files = FilesView(settings.files, str(settings.files_size))
+        self._files = FilesView(settings.files, f"{settings.files_size.bytes / (1 << 20):g} MiB")
         self._taken = (
             FilesTaken(most=settings.files, bytes_together=settings.files_size.bytes) if settings.files else None
         )
