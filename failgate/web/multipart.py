@@ -1,16 +1,19 @@
-"""A form with files, read from its whole body: part for part, as browsers write them and in no other way. Pure.
+"""A form with files, part for part as it arrives: as browsers write them and in no other way. Pure.
 
 Sources: RFC 7578 section 4; RFC 2046 section 5.1; WHATWG HTML, "Multipart form data" (how names are escaped).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-_MOST_HEADER_BYTES: Final = 4_096  # of one part
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+
+_MOST_HEADERS: Final = 8  # of one part
+_MOST_HEADER_BYTES: Final = 4_096
 _BOUNDARY: Final = re.compile(r"multipart/form-data; *boundary=(\"?)([0-9A-Za-z'()+_,./:=?-]{1,70})\1", re.ASCII)
-_HEADER: Final = re.compile(r"([A-Za-z0-9-]{1,64}): *(.*)")
 _DISPOSITION: Final = re.compile(r'form-data; *name="([^"]*)"(?:; *filename="([^"]*)")?')
 _ESCAPED: Final = (("%0D", "\r"), ("%0A", "\n"), ("%22", '"'))
 
@@ -25,7 +28,7 @@ class Part:
 
     name: str
     filename: str | None
-    content: memoryview
+    content: bytes
 
 
 def boundary_in(content_type: str) -> bytes:
@@ -36,39 +39,71 @@ def boundary_in(content_type: str) -> bytes:
     return found[2].encode()
 
 
-def parts_of(body: bytearray, boundary: bytes) -> Iterator[Part]:
-    """Yield the parts of `body`, which begins with the first boundary and ends behind the last.
+class FormReader:
+    """Reads a form from the pieces of its body, and hands each part to `take` when it is whole."""
 
-    The contents are views of `body`. Raises: Malformed.
-    """
-    mark = b"--" + boundary
-    whole, at = memoryview(body), len(mark)
-    if not body.startswith(mark):
-        raise Malformed
-    while body.startswith(b"\r\n", at):
-        ends = body.find(b"\r\n\r\n", at, at + _MOST_HEADER_BYTES)
-        closes = body.find(b"\r\n" + mark, ends + 4) if ends >= 0 else -1
-        if closes < 0:
+    def __init__(self, boundary: bytes, take: Callable[[Part], None]) -> None:
+        """Begin before the first piece; what `take` raises ends the reading."""
+        self._take = take
+        self._names: tuple[str, str | None] | None = None
+        self._field, self._value, self._content = bytearray(), bytearray(), bytearray()
+        self._is_over = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": lambda data, start, end: self._field.extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._must_be_named,
+                "on_part_data": lambda data, start, end: self._content.extend(data[start:end]),
+                "on_part_end": self._end,
+                "on_end": self._end_all,
+            },
+            max_header_count=_MOST_HEADERS,
+            max_header_size=_MOST_HEADER_BYTES,
+        )
+
+    def read(self, piece: bytes) -> None:
+        """Go on with the next piece. Raises: Malformed, whatever `take` raises."""
+        try:
+            self._parser.write(piece)
+        except FormParserError:
+            raise Malformed from None
+
+    def finish(self) -> None:
+        """Refuse a form that is not over. Raises: Malformed."""
+        if not self._is_over:
             raise Malformed
-        name, filename = _names_in(body[at + 2 : ends])
-        yield Part(name, filename, whole[ends + 4 : closes])
-        at = closes + 2 + len(mark)
-    if bytes(body[at : at + 5]) not in {b"--", b"--\r\n"}:
-        raise Malformed
 
+    def _begin(self) -> None:
+        self._names, self._content = None, bytearray()
 
-def _names_in(head: bytearray) -> tuple[str, str | None]:
-    try:
-        lines = head.decode("utf-8").split("\r\n")
-    except UnicodeDecodeError:
-        raise Malformed from None
-    headers = [found.groups() for line in lines if (found := _HEADER.fullmatch(line))]
-    said = [value for name, value in headers if name.lower() == "content-disposition"]
-    found = _DISPOSITION.fullmatch(said[0].strip()) if len(said) == 1 and len(headers) == len(lines) else None
-    if found is None:
-        raise Malformed
-    name, filename = found.groups()
-    return _unescaped(name), None if filename is None else _unescaped(filename)
+    def _end_header(self) -> None:
+        try:
+            field, value = self._field.decode("ascii").lower(), self._value.decode("utf-8").strip()
+        except UnicodeDecodeError:
+            raise Malformed from None
+        self._field, self._value = bytearray(), bytearray()
+        if field != "content-disposition":
+            return
+        found = _DISPOSITION.fullmatch(value)
+        if found is None or self._names is not None:
+            raise Malformed
+        name, filename = found.groups()
+        self._names = _unescaped(name), None if filename is None else _unescaped(filename)
+
+    def _must_be_named(self) -> None:
+        if self._names is None:
+            raise Malformed
+
+    def _end(self) -> None:
+        if self._names is None:
+            raise Malformed
+        self._take(Part(*self._names, bytes(self._content)))
+
+    def _end_all(self) -> None:
+        self._is_over = True
 
 
 def _unescaped(text: str) -> str:

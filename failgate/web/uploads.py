@@ -18,7 +18,7 @@ from failgate.web.errors import OtherStatus
 from failgate.web.forms import FORM_FIELDS, pieces_of
 from failgate.web.headers import header
 from failgate.web.held import HeldBodies
-from failgate.web.multipart import Malformed, Part, boundary_in, parts_of
+from failgate.web.multipart import FormReader, Malformed, Part, boundary_in
 
 MOST_UPLOADED_BYTES: Final = 3 * LARGEST_FILES_BYTES
 MOST_UPLOADED_BYTES_EACH: Final = LARGEST_FILES_BYTES
@@ -50,14 +50,12 @@ async def read_upload(
     counted = visit.held.enter_context(held.body_of(visit.ip or ""))
     form = _Form(form_bytes, taken)
     try:
-        boundary = boundary_in(header(scope, b"content-type") or "")
-        body = bytearray()
+        reader = FormReader(boundary_in(header(scope, b"content-type") or ""), form.take)
         async with asyncio.timeout(UPLOAD_SECONDS):
             async for piece in pieces_of(request, form_bytes + taken.bytes_together + _AROUND_BYTES):
                 counted.grow(len(piece))
-                body += piece
-        for part in parts_of(body, boundary):
-            form.take(part)
+                reader.read(piece)
+        reader.finish()
     except TimeoutError:
         raise OtherStatus(408, "The body came too slowly.", {"connection": "close"}) from None
     except Malformed:
@@ -91,18 +89,18 @@ class _Form:
         if part.name in self.fields:
             raise BadInput("The form holds a field twice.", hint="Send it from the page.")
         try:
-            text = str(part.content, "utf-8")
+            text = part.content.decode()
         except UnicodeDecodeError:
             raise BadInput("The form is not UTF-8.", hint="Send it from the page.") from None
         if "\0" in text:
             raise BadInput("The form holds a NUL character.", hint="Remove it.")
         self.fields[part.name] = text
 
-    def _take_file(self, field: str, name: str, content: memoryview) -> None:
+    def _take_file(self, field: str, name: str, content: bytes) -> None:
         most, together = self._taken.most, self._taken.bytes_together
         self._of_files += len(content)
         if self._of_files > together:
             raise TooLarge(f"The files hold more than {together:,} bytes together.", hint="Send less, or smaller ones.")
         if len(self.files) >= most:
             raise TooLarge("The form carries too many files.", hint=f"Send {most} at most, or pack them into one.")
-        self.files.append(SentFile(field, name, bytes(content)))
+        self.files.append(SentFile(field, name, content))

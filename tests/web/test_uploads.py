@@ -84,8 +84,9 @@ async def test_files_arrive_beside_the_fields_and_count_until_the_form_is_answer
     ]  # fmt: skip
     assert asked.form["note"] == "räk\r\nsmörgås"
     assert drawer.held[0] > 0
-    while drawer.bodies._total:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while drawer.bodies._total:
+            await asyncio.sleep(0.01)
     urlencoded = await client.post(PATH, data={"csrf_token": client.token, "note": "x"})
     assert (urlencoded.status_code, drawer.kept[1].files) == (303, ())
 
@@ -108,11 +109,12 @@ async def test_what_is_too_much_is_refused_with_a_page_and_nothing_is_kept(
     answer = await sending(client, *contents, **fields)
     assert (answer.status_code, bool(re.search(says, answer.text))) == (status, True), answer.text[-600:]
     assert drawer.kept == []
-    while drawer.bodies._total:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while drawer.bodies._total:
+            await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("cut", [1, 30, 200])
+@pytest.mark.parametrize("cut", [3, 30, 200])
 async def test_a_form_that_breaks_off_is_malformed(client, drawer, cut):
     whole = client.build_request("POST", PATH, data={"csrf_token": client.token}, files={"files": ("a", b"x")})
     body = whole.read()
