@@ -6,9 +6,10 @@ finds the answer here and nowhere else.
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
-from failgate.accounts.directory import Directory
+from failgate.accounts.directory import Directory, platform_people
 from failgate.accounts.invitations import Invitations
 from failgate.accounts.mail import Letterbox, Mail, Relay
 from failgate.accounts.room import build_accounts
@@ -105,7 +106,10 @@ async def open_services(
         await LogKey(db, audit).go_on()
         stack.push_async_callback(audit.close)
         outbound, box = _outbound(config), _box(config, data_dir / SECRETS_KEY)
-        hosts = HostMaker(data_dir, clock, outbound, _letterbox(config, clock), audit, PluginKeys(db, audit, box))
+        hosts = HostMaker(
+            data_dir, clock, outbound, _letterbox(config, clock), audit, PluginKeys(db, audit, box),
+            partial(platform_people, db),
+        )  # fmt: skip
         plugins = await stack.enter_async_context(open_plugins(config, hosts))
         services = await _build(config, data_dir, clock, db, audit, box, plugins, outbound, stack, is_demo=is_demo)
         hosts.tell_by(services.notifications.notices)

@@ -18,6 +18,7 @@ LARGEST_FORM_BYTES: Final = 1 << 20
 LARGEST_FILES_BYTES: Final = 16 << 20  # of one form together: they are held in memory while it is answered
 MOST_FILES: Final = 20
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:; charset=utf-8)?", re.ASCII)
 _PATH = re.compile(r"(?:/(?:\.?[a-z0-9][a-z0-9.-]*|\{[a-z_]+\}))+", re.ASCII)
 
 
@@ -85,21 +86,27 @@ class PlainText:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """Bytes that a browser keeps under `name`, any text, and never shows: as an attachment, in a sandbox."""
+
+    name: str
+    content: bytes
+    media_type: str = "application/octet-stream"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no media type. Raises: ValueError."""
+        if not _MEDIA_TYPE.fullmatch(self.media_type):
+            raise ValueError(f"Download({self.name!r}): {self.media_type!r} is no media type like text/csv")
+
+
+@dataclass(frozen=True, slots=True)
 class SentOn:
     """The browser goes on to `path`, a path of this server that begins with one slash."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
-    """Bytes that a browser keeps under `name` and never shows: as an attachment of no type, in a sandbox."""
-
-    name: str
-    content: bytes
-
-
-Answered = Shown | PlainText | SentOn | Download
+Answered = Shown | PlainText | Download | SentOn
 Handler = Callable[[Asked], Awaitable[Answered]]
 Admit = Callable[[str | None], None]
 """Called with the address of who sends, before any of a body is read. Raises: TooManyRequests."""

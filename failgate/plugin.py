@@ -28,6 +28,7 @@ from urllib.parse import quote
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from failgate.accounts.directory import PlatformPerson
 from failgate.accounts.mail import Letter, Letterbox, LetterRefused
 from failgate.artifacts.store import ArtifactStore, Incoming
 from failgate.audit.exporter import AuditExporter, ExportedRecord, ExportFailed, RecordsRefused
@@ -133,6 +134,8 @@ __all__ = [
     "Pages",
     "PlainText",
     "PlatformNotice",
+    "PlatformPeople",
+    "PlatformPerson",
     "Plugin",
     "Provides",
     "Reading",
@@ -250,6 +253,15 @@ async def record_nowhere(*_: object, **__: object) -> None:
     raise StorageUnavailable("There is no audit log here.", hint="A plugin records while the server runs.")
 
 
+PlatformPeople = Callable[[], Awaitable[Sequence[PlatformPerson]]]
+"""Answers who has the platform role now: the people who pass a door of the audience `platform`."""
+
+
+async def nobody() -> Sequence[PlatformPerson]:
+    """Return nobody."""
+    return ()
+
+
 class DatabaseOpener(Protocol):
     """How the host opens a plugin's own database."""
 
@@ -279,7 +291,7 @@ class Host:
     `name` is the instance's name in the config; `clock` the only source of time; `log` is bound to the instance;
     `outbound` the way to addresses that the config names, by the rules of `[server]`; `letterbox` the way to people's
     mailboxes by `[notify.smtp]`, None without that section. `record` puts what is done in the plugin on record: first
-    the record, then the change. `tell` lets the people with the platform role know.
+    the record, then the change. `platform_people` answers who has the platform role now, `tell` lets them know.
     """
 
     name: str
@@ -292,6 +304,7 @@ class Host:
     record: Record = record_nowhere
     box_opener: BoxOpener = open_passing_box
     tell: Tell = tell_nobody
+    platform_people: PlatformPeople = nobody
 
     @property
     def data_dir(self) -> Path:

@@ -31,6 +31,22 @@ class Entry:
     seen_us: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class PlatformPerson:
+    """Somebody who has the platform role, and whose account is open."""
+
+    id: str
+    email: str
+
+
+async def platform_people(database: Database) -> Sequence[PlatformPerson]:
+    """Return who has the platform role, by address."""
+    rows = await database.fetch(
+        "SELECT id, email FROM account WHERE is_platform_admin = 1 AND disabled_us IS NULL ORDER BY email"
+    )
+    return [PlatformPerson(row["id"], row["email"]) for row in rows]
+
+
 class Directory:
     """Reads the accounts."""
 
@@ -52,11 +68,6 @@ class Directory:
         """Return the account of that id, or None."""
         row = await self._database.fetch_one(f"{_SELECT} WHERE account.id = $1", account_id)
         return _entry(row) if row is not None else None
-
-    async def platform_people(self) -> list[str]:
-        """Return the ids of the enabled accounts with the platform role."""
-        query = "SELECT id FROM account WHERE is_platform_admin = 1 AND disabled_us IS NULL ORDER BY id"
-        return [row["id"] for row in await self._database.fetch(query)]
 
     async def counts(self) -> tuple[int, int]:
         """Return how many accounts there are and how many of them are disabled."""

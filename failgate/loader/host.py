@@ -16,7 +16,7 @@ from failgate.base.open_database import open_database
 from failgate.base.outbound import Outbound
 from failgate.loader.keys import PluginKeys
 from failgate.notify.platform import PlatformNotice, PlatformNotices
-from failgate.plugin import Host, Record, open_passing_box, record_nowhere
+from failgate.plugin import Host, PlatformPeople, Record, nobody, open_passing_box, record_nowhere
 
 
 class HostMaker:
@@ -30,8 +30,9 @@ class HostMaker:
         letterbox: Letterbox | None = None,
         audit: AuditLog | None = None,
         keys: PluginKeys | None = None,
+        people: PlatformPeople = nobody,
     ) -> None:
-        """Give each instance a place in `data_dir`, the time, the ways out, the log and its keys.
+        """Give each instance a place in `data_dir`, the time, the ways out, the log, its keys and who may be asked.
 
         Without `keys`, as where a config is only checked, a box is under a key that nobody keeps.
         """
@@ -41,6 +42,7 @@ class HostMaker:
         self._letterbox = letterbox
         self._audit = audit
         self._keys = keys
+        self._people = people
         self._notices: PlatformNotices | None = None
 
     def tell_by(self, notices: PlatformNotices) -> None:
@@ -58,6 +60,7 @@ class HostMaker:
             outbound=self._outbound,
             letterbox=self._letterbox,
             box_opener=open_passing_box if self._keys is None else partial(self._keys.box_of, name),
+            platform_people=self._people,
             record=record_nowhere if self._audit is None else _recording(self._audit, name),
             tell=partial(self._tell, name),
         )

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from failgate.accounts.directory import Directory
+from failgate.accounts.directory import platform_people
 from failgate.audit.record import SYSTEM
 from failgate.base.clock import Clock
 from failgate.base.db import Database, Transaction
@@ -72,16 +72,15 @@ class PlatformNotices:
         """Keep what it works with; links begin with `base_url`."""
         self._db = db
         self._clock = clock
-        self._directory = Directory(db)
         self._names = [name for name, notifier in notifiers.items() if notifier.addressing == "member"]
         self._outbox = outbox
         self._base_url = base_url
 
     async def tell(self, instance: str, notice: PlatformNotice) -> int:
         """Do for the plugin `instance` what `Tell` says."""
-        people = await self._directory.platform_people() if self._names else []
+        people = await platform_people(self._db) if self._names else ()
         place = int.from_bytes(hashlib.sha256(f"{instance}\0{notice.key}".encode()).digest()[:8], "big") >> 1
-        entries = [self._entry(account_id, name, place, notice) for account_id in people for name in self._names]
+        entries = [self._entry(one.id, name, place, notice) for one in people for name in self._names]
 
         async def verb(tx: Transaction) -> None:
             for entry in entries:

@@ -1,6 +1,6 @@
 """Opening a plugin in a test as the server opens it: its host, its settings, a command to judge."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from failgate.base.clock import Clock, FrozenClock
 from failgate.config.errors import ConfigRefused
 from failgate.config.settings import Reader
 from failgate.config.source import parse_source
-from failgate.plugin import Host, Letterbox, Outbound, PlatformNotice, Plugin, Provides
+from failgate.plugin import Host, Letterbox, Outbound, PlatformNotice, PlatformPerson, Plugin, Provides
 from failgate.wire.gate import Command
 
 ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
@@ -28,11 +28,13 @@ def host_at(
     letterbox: Letterbox | None = None,
     recorded: list[tuple[str, str, str | None]] | None = None,
     told: list[PlatformNotice] | None = None,
+    people: Sequence[PlatformPerson] = (),
 ) -> Host:
     """Return a host for the instance `name` whose data lies under `folder`; its clock stands still unless given.
 
     With `allow_loopback` its way out goes to servers on this machine too, as with that setting of `[server]`. What it
-    records is added to `recorded`: act, subject, state. With `told` one person hears its notices, each key once.
+    records is added to `recorded`: act, subject, state. `people` have the platform role, read each time they are asked.
+    With `told` one person hears its notices, each key once.
     """
 
     async def record(act: str, subject: str, *, state: str | None = None, **_: object) -> None:
@@ -46,6 +48,9 @@ def host_at(
             told.append(notice)
         return 1
 
+    async def platform_people() -> Sequence[PlatformPerson]:
+        return tuple(people)
+
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.ReturnLogger(), processors=[], wrapper_class=structlog.make_filtering_bound_logger("debug")
     )
@@ -58,6 +63,7 @@ def host_at(
         letterbox=letterbox,
         record=record,
         tell=tell,
+        platform_people=platform_people,
     )
 
 

@@ -105,7 +105,7 @@ async def _shown(request: Asking, answered: Answered, asked: Asked, templates: j
         return redirect(own_path(answered.path))
     if isinstance(answered, Download):
         headers = attachment_headers(answered.name, "file")
-        return Response(answered.content, media_type="application/octet-stream", headers=headers)
+        return Response(answered.content, media_type=answered.media_type, headers=headers)
     frame = await frame_of(request, answered.title, asked.here.removeprefix("/"))
     template = templates.get_template(_OWN + answered.template)
     wait = answered.retry_after_seconds

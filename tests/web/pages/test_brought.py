@@ -10,7 +10,7 @@ import pytest
 from failgate.base.errors import BadInput, StartRefused
 from failgate.loader.finding import PluginIdentity
 from failgate.loader.slots import OpenedPlugin
-from failgate.plugin import PageDoor, Pages, PlainText, Provides, SentOn, Shown
+from failgate.plugin import Download, PageDoor, Pages, PlainText, Provides, SentOn, Shown
 from failgate.web.pages.brought import doors_of
 from failgate.web.routes import DOORS
 from tests.web.api.test_agents import person
@@ -42,6 +42,9 @@ class GuestBook:
     async def text(self, asked):
         return PlainText("guests\n")
 
+    async def file(self, asked):
+        return Download("guests.json", b"<script>1</script>", "application/json")
+
     async def list(self, asked):
         self.asked.append(asked)
         return Shown("All guests", "list.html", View(asked.path.get("id", "")))
@@ -51,6 +54,7 @@ class GuestBook:
             PageDoor(name="show", path=PUBLIC, handler=self.show, audience="anybody"),
             PageDoor(name="sign", path=PUBLIC, handler=self.sign, audience="anybody", method="POST", form_bytes=200),
             PageDoor(name="text", path="/.well-known/guests.txt", handler=self.text, audience="anybody"),
+            PageDoor(name="file", path="/guests/{name}", handler=self.file, audience="anybody"),
             PageDoor(name="list", path="", handler=self.list, audience="platform"),
             PageDoor(name="one", path="/{id}", handler=self.list, audience="platform"),
             PageDoor(name="remove", path="/{id}/remove", handler=self.sign, audience="platform", method="POST"),
@@ -96,6 +100,21 @@ async def test_anybody_reads_what_is_for_anybody_in_our_frame_and_with_our_heade
         assert f'nonce="{nonce}"' in page.text
         text = await client.get("/.well-known/guests.txt")
         assert (text.text, text.headers["content-type"]) == ("guests\n", "text/plain; charset=utf-8")
+
+
+async def test_a_file_is_kept_by_the_browser_and_never_shown(server):
+    async with server.client() as client:
+        file = await client.get(f"{PUBLIC}/any")
+    assert (file.content, file.headers["content-type"]) == (b"<script>1</script>", "application/json")
+    assert file.headers["content-disposition"].startswith('attachment; filename="guests.json"; ')
+    assert file.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in file.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("kind", ["text/csv\r\nx: y", "html", ""])
+def test_a_file_whose_type_could_not_be_a_header_is_none(kind):
+    with pytest.raises(ValueError, match="Download"):
+        Download("a", b"", kind)
 
 
 async def test_a_form_for_anybody_is_taken_from_a_page_of_ours_alone(server, book):
