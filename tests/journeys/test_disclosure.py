@@ -3,11 +3,13 @@
 import re
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
 from failgate_disclosure import plugin
 
+from failgate.accounts.directory import platform_people
 from failgate.base.clock import FrozenClock, SystemClock
 from failgate.loader.finding import PluginIdentity
 from failgate.loader.host import HostMaker
@@ -36,7 +38,9 @@ FIELDS = ("title", "affected", "steps", "expected", "actual", "impact", "contact
 async def desk_at(services, clock):
     """Serve `services` with the desk, opened as the loader does; the time of the desk is that of `clock`."""
     keys = PluginKeys(services.db, services.audit, services.resealing._box)
-    host = HostMaker(services.data_dir, clock, services.outbound, audit=services.audit, keys=keys)("disclosure")
+    who = partial(platform_people, services.db)
+    make = HostMaker(services.data_dir, clock, services.outbound, audit=services.audit, keys=keys, people=who)
+    host = make("disclosure")
     async with opened(plugin, settings_from(plugin, SETTINGS), host) as provides:
         plugins = (*services.plugins.plugins, OpenedPlugin(IDENTITY, provides))
         async with running(replace(services, plugins=replace(services.plugins, plugins=plugins))) as one:

@@ -3,14 +3,17 @@
 from importlib.resources import files
 
 import pytest
-from failgate_disclosure.desk import Desk
+from failgate_disclosure.advisories import Advisories
+from failgate_disclosure.desk import PAGE, Desk
 from failgate_disclosure.fields import Contents
 from failgate_disclosure.pages import DeskPages
 from failgate_disclosure.states import MEANING, NEXT, REASONS, standing_of
+from failgate_disclosure.triage_pages import TriagePages
+from failgate_disclosure.triaging import Triaging
 from failgate_disclosure.watch import Watch
 
 from failgate.base.clock import FrozenClock
-from failgate.plugin import Actor, Asked, Conflict, NotFound, Unprocessable
+from failgate.plugin import Actor, Asked, Conflict, NotFound, PlatformPerson, Unprocessable
 from failgate.testing import host_at
 
 NOBODY, ANN = Actor("anonymous", "anonymous"), Actor("user", "ann", ("pwd", "otp"))
@@ -20,9 +23,12 @@ HOUR_US = 3_600_000_000
 class Room:
     """A desk over a database of its own."""
 
-    def __init__(self, host, desk, recorded):
-        self.clock, self.host, self.desk, self.recorded = host.clock, host, desk, recorded
-        self.pages = DeskPages(desk, host.clock)
+    def __init__(self, host, database, box, recorded, people):
+        desk = Desk(host, database, box)
+        self.clock, self.host, self.desk, self.recorded, self.people = host.clock, host, desk, recorded, people
+        triaging = Triaging(host, database, box)
+        advisories = Advisories(host, database, box, triaging, None)
+        self.pages = DeskPages(desk, TriagePages(desk, triaging, advisories), host.clock)
         self.doors = {door.name: door for door in self.pages.doors()}
 
     async def receive(self, stamp="one", title="A share link opens twice"):
@@ -30,7 +36,8 @@ class Room:
         return link, (await self.desk.by_link(link)).id
 
     async def ask(self, name, identity="", email="ann@acme.example", **form):
-        asked = Asked("/platform/x/disclosure", ANN, {"id": identity}, form, email=email)
+        path = {"number": form.pop("number")} if "number" in form else {"id": identity}
+        asked = Asked("/platform/x/disclosure", ANN, path, form, email=email)
         return await self.doors[name].handler(asked)
 
     async def said(self, identity, *kinds):
@@ -41,9 +48,10 @@ class Room:
 @pytest.fixture
 async def room(tmp_path):
     recorded = []
-    host = host_at(tmp_path, "disclosure", FrozenClock(), recorded=recorded)
+    people = [PlatformPerson("ann", "ann@acme.example"), PlatformPerson("bob", "bob@acme.example")]
+    host = host_at(tmp_path, "disclosure", FrozenClock(), recorded=recorded, people=people)
     async with host.open_database("desk", files("failgate_disclosure").joinpath("migrations")) as database:
-        yield Room(host, Desk(host, database, await host.box("desk")), recorded)
+        yield Room(host, database, await host.box("desk"), recorded, people)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +167,44 @@ async def test_a_report_is_taken_and_given_back(room) -> None:
     assert (await room.desk.by_id(identity)).assignee is None
 
 
+async def test_a_report_is_given_to_another_person_who_has_the_role_and_to_nobody_else(room) -> None:
+    _, identity = await room.receive()
+    assert (await room.ask("report", identity)).view.people == ("ann@acme.example", "bob@acme.example")
+    await room.ask("assign", identity, assignee="bob@acme.example")
+    assert (await room.desk.by_id(identity)).assignee == "bob@acme.example"
+    assert room.recorded[-1] == ("disclosure.assigned", identity, "bob")
+    recorded = len(room.recorded)
+    for stranger in ("eve@acme.example", "BOB@acme.example", "<script>", "x" * 10_000):
+        with pytest.raises(Unprocessable, match="does not have the platform role"):
+            await room.ask("assign", identity, assignee=stranger)
+    room.people.pop()  # the role is taken from bob: what he has he keeps, more he is not given
+    with pytest.raises(Unprocessable):
+        await room.ask("assign", identity, assignee="bob@acme.example")
+    assert (len(room.recorded), (await room.desk.by_id(identity)).assignee) == (recorded, "bob@acme.example")
+    await room.ask("assign", identity, assignee="")
+    assert (await room.desk.by_id(identity)).assignee is None
+
+
+async def test_the_queue_has_pages_and_each_report_stands_on_one(room) -> None:
+    for number in range(PAGE + 3):
+        await room.receive(f"stamp {number}")
+        room.clock.advance(1)
+    first = (await room.ask("queue")).view
+    second = (await room.ask("queue_page", number="2")).view
+    assert (first.newer, first.older) == ("", "/platform/x/disclosure/page/2")
+    assert (second.newer, second.older) == ("/platform/x/disclosure", "")
+    assert [line.number for line in (*first.lines, *second.lines)] == list(range(1, PAGE + 4))
+    assert (await room.ask("queue_page", number="3")).view.lines == ()
+    for none in ("0", "-1", "01", "x", "9" * 30, "1 OR 1=1", "\u0662"):
+        with pytest.raises(NotFound):
+            await room.ask("queue_page", number=none)
+    for line in first.lines:
+        await room.ask("move", line.id, state="closed", reason="empty")
+    closed = (await room.ask("closed")).view
+    assert [line.number for line in closed.lines] == list(range(PAGE, 0, -1))
+    assert len((await room.ask("queue")).view.lines) == 3
+
+
 async def test_everything_is_on_record_and_no_word_of_it(room) -> None:
     _, identity = await room.receive(title="SECRET")
     await room.ask("report", identity)
@@ -168,7 +214,7 @@ async def test_everything_is_on_record_and_no_word_of_it(room) -> None:
     await room.ask("move", identity, state="closed", reason="duplicate")
     await room.ask("release", identity)
     assert [(act.removeprefix("disclosure."), state) for act, _, state in room.recorded] == [
-        ("received", "new"), ("read", None), ("assigned", None), ("noted", None), ("told", None),
+        ("received", "new"), ("read", None), ("assigned", "ann"), ("noted", None), ("told", None),
         ("moved", "acknowledged"), ("moved", "closed duplicate"), ("released", None),
     ]  # fmt: skip
     assert {subject for _, subject, _ in room.recorded} == {identity}
@@ -176,7 +222,7 @@ async def test_everything_is_on_record_and_no_word_of_it(room) -> None:
 
 
 async def test_a_report_that_is_not_there_is_not_there(room) -> None:
-    for name in ("report", "move", "take", "release", "note", "tell"):
+    for name in ("report", "move", "take", "release", "assign", "note", "tell"):
         with pytest.raises(NotFound):
             await room.ask(name, "01890a5d-ac96-774b-bcce-b302099a8057", message="x", state="closed")
     assert room.recorded == []

@@ -7,7 +7,9 @@ from importlib.resources import files
 import msgspec
 
 from failgate.plugin import Asked, Host, PageDoor, Pages, PlainText, Plugin, Provides, Shown
+from failgate_disclosure.advisories import Advisories
 from failgate_disclosure.advisory import write_security_txt
+from failgate_disclosure.advisory_pages import AdvisoryPages
 from failgate_disclosure.desk import Desk
 from failgate_disclosure.ending import advice_on
 from failgate_disclosure.escalation import Escalation
@@ -16,8 +18,11 @@ from failgate_disclosure.intake import Intake
 from failgate_disclosure.kept_files import Files
 from failgate_disclosure.limits import Stamps
 from failgate_disclosure.pages import DeskPages
+from failgate_disclosure.published import Published
 from failgate_disclosure.settings import DisclosureSettings
 from failgate_disclosure.signed import signed_text
+from failgate_disclosure.triage_pages import TriagePages
+from failgate_disclosure.triaging import Triaging
 from failgate_disclosure.watch import Watch
 
 __all__ = ["DisclosureSettings", "plugin"]
@@ -59,7 +64,11 @@ async def open_desk(settings: DisclosureSettings, host: Host) -> AsyncGenerator[
         desk = Desk(host, database, box, Files(database, box, host.clock, settings.files_storage.bytes))
         if settings.form:
             doors += Intake(desk, Stamps(box, host.clock), host.clock, settings).doors()
-        doors += (*DeskPages(desk, host.clock).doors(), *FilePages(desk, host).doors())
+        triaging = Triaging(host, database, box)
+        advisories = Advisories(host, database, box, triaging, settings.publishes_as())
+        doors += DeskPages(desk, TriagePages(desk, triaging, advisories), host.clock).doors()
+        doors += AdvisoryPages(desk, triaging, advisories).doors()
+        doors += (*Published(advisories).doors(), *FilePages(desk, host).doors())
         watch = Watch(desk, host, Escalation(host, database))
         async with watch.going_on():
             yield Provides(

@@ -10,7 +10,18 @@ from uuid import uuid4
 
 import msgspec
 
-from failgate.plugin import Actor, Conflict, Database, Host, NotFound, Row, SecretBox, Transaction, Unprocessable
+from failgate.plugin import (
+    Actor,
+    Conflict,
+    Database,
+    Host,
+    NotFound,
+    PlatformPerson,
+    Row,
+    SecretBox,
+    Transaction,
+    Unprocessable,
+)
 from failgate_disclosure.attachments import Attachment
 from failgate_disclosure.fields import LONGEST_MESSAGE, Contents
 from failgate_disclosure.kept_files import Files
@@ -19,7 +30,7 @@ from failgate_disclosure.states import ACKNOWLEDGE_SECONDS, MEANING, NEXT, REASO
 
 Kind = Literal["reporter", "desk", "note", "state"]
 MOST_MESSAGES: Final = 500  # of one report
-MOST_SHOWN: Final = 200
+PAGE: Final = 50  # reports on a page of the queue
 _LINK: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
@@ -106,14 +117,17 @@ class Desk:
             raise NotFound("There is no such report.")
         return self._report(row)
 
-    async def queue(self, *, is_closed: bool) -> list[Report]:
-        """Return the open reports, the oldest first, or the 200 that were closed last."""
+    async def queue(self, *, is_closed: bool, number: int = 1) -> tuple[list[Report], bool]:
+        """Return page `number`, from 1, of the open reports, the oldest first, or of the closed ones, the newest first.
+
+        With it comes whether more follow.
+        """
+        which = "= 'closed' ORDER BY" if is_closed else "<> 'closed' ORDER BY state <> 'new', received_us,"
+        order = "number DESC" if is_closed else "number"
         rows = await self._database.fetch(
-            "SELECT * FROM report WHERE state = 'closed' ORDER BY number DESC LIMIT 200"
-            if is_closed
-            else f"SELECT * FROM report WHERE state <> 'closed' ORDER BY state <> 'new', received_us LIMIT {MOST_SHOWN}"
+            f"SELECT * FROM report WHERE state {which} {order} LIMIT {PAGE + 1} OFFSET $1", (number - 1) * PAGE
         )
-        return [self._report(row) for row in rows]
+        return [self._report(row) for row in rows[:PAGE]], len(rows) > PAGE
 
     async def move(self, report: Report, state: str, reason: str | None, *, actor: Actor, author: str) -> None:
         """Put a report into `state`; the reporter reads so, and when it is closed the words of `reason`.
@@ -141,15 +155,31 @@ class Desk:
         await self._database.write(verb)
 
     async def assign(self, report: Report, assignee: str | None, *, actor: Actor) -> None:
-        """Give a report to the person of the address `assignee`, or to nobody."""
-        await self._host.record("disclosure.assigned" if assignee else "disclosure.released", report.id, actor=actor)
+        """Give a report to the person of the address `assignee`, who has the platform role, or to nobody.
+
+        Raises: Unprocessable (nobody of that address has the role by now).
+        """
+        person = next((one for one in await self.people() if one.email == assignee), None)
+        if assignee is not None and person is None:
+            hint = "Choose one of those who have the role."
+            raise Unprocessable("The person of this address does not have the platform role.", hint=hint)
+        act = "disclosure.assigned" if person else "disclosure.released"
+        await self._host.record(act, report.id, actor=actor, state=person.id if person else None)
         await self._database.write(
             lambda tx: tx.execute("UPDATE report SET assignee = $1 WHERE id = $2", assignee, report.id)
         )
 
+    async def people(self) -> Sequence[PlatformPerson]:
+        """Return whom a report may be given to: who has the platform role."""
+        return await self._host.platform_people()
+
     async def note_read(self, report: Report, actor: Actor) -> None:
         """Put on record that somebody of the desk read a report."""
         await self._host.record("disclosure.read", report.id, actor=actor)
+
+    async def note_exported(self, report: Report, form: str, actor: Actor) -> None:
+        """Put on record that somebody took the draft of a report's advisory away, in `form`."""
+        await self._host.record("disclosure.exported", report.id, actor=actor, state=form)
 
     async def note_late(self) -> int:
         """Put on record, once each, the reports that nobody acknowledged in time; return how many wait that long."""

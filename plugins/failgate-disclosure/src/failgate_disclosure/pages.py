@@ -7,7 +7,9 @@ from failgate_disclosure.desk import Desk, Report
 from failgate_disclosure.fields import LONGEST_MESSAGE, message_in, visible
 from failgate_disclosure.file_pages import FileLine, lines_of
 from failgate_disclosure.intake import MessageLine, Part, line_of, parts_of
+from failgate_disclosure.paging import beside, page_in
 from failgate_disclosure.states import NEXT, REASONS, Standing, standing_of
+from failgate_disclosure.triage_pages import Severity, TriageFacts, TriagePages
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -21,13 +23,16 @@ class Line(msgspec.Struct, frozen=True):
     received: str
     assignee: str
     standing: Standing
+    severity: Severity | None = None
 
 
 class QueueView(msgspec.Struct, frozen=True):
-    """The queue, or what was closed."""
+    """A page of the queue, or of what was closed; `newer` and `older` are the addresses beside it."""
 
     lines: tuple[Line, ...]
     is_closed: bool
+    newer: str = ""
+    older: str = ""
 
 
 class ReportView(msgspec.Struct, frozen=True):
@@ -42,20 +47,26 @@ class ReportView(msgspec.Struct, frozen=True):
     is_mine: bool
     most: int
     attached: tuple[FileLine, ...]
+    people: tuple[str, ...]
+    triage: TriageFacts
 
 
 class DeskPages:
     """Answers at the doors of the desk."""
 
-    def __init__(self, desk: Desk, clock: Clock) -> None:
-        """Show `desk` at the time of `clock`."""
+    def __init__(self, desk: Desk, triage: TriagePages, clock: Clock) -> None:
+        """Show `desk`, with what `triage` knows of each report, at the time of `clock`."""
         self._desk = desk
+        self._triage = triage
         self._clock = clock
 
     def doors(self) -> tuple[PageDoor, ...]:
         """Return the doors of the desk."""
-        reading = (("queue", "", self.queue), ("closed", "/closed", self.closed), ("report", "/{id}", self.report))
-        changing = (("move", self.move), ("take", self.take), ("release", self.release))
+        reading = (
+            ("queue", "", self.queue), ("queue_page", "/page/{number}", self.queue), ("closed", "/closed", self.closed),
+            ("closed_page", "/closed/page/{number}", self.closed), ("report", "/{id}", self.report),
+        )  # fmt: skip
+        changing = (("move", self.move), ("take", self.take), ("release", self.release), ("assign", self.assign))
         writing = (*changing, ("note", self.note), ("tell", self.tell))
         return (
             *(PageDoor(name=name, path=path, handler=handler, audience="platform") for name, path, handler in reading),
@@ -66,25 +77,33 @@ class DeskPages:
                 )
                 for name, handler in writing
             ),
+            *self._triage.doors(),
         )  # fmt: skip
 
-    async def queue(self, _asked: Asked) -> Shown:
+    async def queue(self, asked: Asked) -> Shown:
         """Show what is open, what waits for its acknowledgement first."""
-        lines = tuple(self._line(one) for one in await self._desk.queue(is_closed=False))
-        return Shown("Disclosure desk", "queue.html", QueueView(lines, is_closed=False))
+        return Shown("Disclosure desk", "queue.html", await self._page(asked, is_closed=False))
 
-    async def closed(self, _asked: Asked) -> Shown:
+    async def closed(self, asked: Asked) -> Shown:
         """Show what was closed."""
-        lines = tuple(self._line(one) for one in await self._desk.queue(is_closed=True))
-        return Shown("Closed reports", "queue.html", QueueView(lines, is_closed=True))
+        return Shown("Closed reports", "queue.html", await self._page(asked, is_closed=True))
+
+    async def _page(self, asked: Asked, *, is_closed: bool) -> QueueView:
+        number = page_in(asked)
+        reports, has_more = await self._desk.queue(is_closed=is_closed, number=number)
+        severities = await self._triage.severities([report.id for report in reports])
+        place = asked.here + ("/closed" if is_closed else "")
+        lines = tuple(self._line(report, severities.get(report.id)) for report in reports)
+        return QueueView(lines, is_closed, *beside(place, number, has_more=has_more))
 
     async def report(self, asked: Asked) -> Shown:
         """Show a report with everything that was said; that it was read is on record."""
         report = await self._desk.by_id(asked.path["id"])
         await self._desk.note_read(report, asked.actor)
         messages = await self._desk.messages(report, ("reporter", "desk", "note", "state"))
+        facts = await self._triage.facts(report.id)
         view = ReportView(
-            self._line(report),
+            self._line(report, facts.severity),
             REASONS.get(report.reason or "", ""),
             parts_of(report),
             tuple(line_of(message, with_author=True) for message in messages),
@@ -93,6 +112,8 @@ class DeskPages:
             report.assignee == asked.email,
             LONGEST_MESSAGE,
             lines_of(await self._desk.files.of_report(report.id)),
+            tuple(person.email for person in await self._desk.people()),
+            facts,
         )
         return Shown(f"Report {report.number}", "report.html", view)
 
@@ -113,6 +134,12 @@ class DeskPages:
         await self._desk.assign(await self._desk.by_id(asked.path["id"]), None, actor=asked.actor)
         return _back(asked)
 
+    async def assign(self, asked: Asked) -> SentOn:
+        """Give a report to somebody who has the platform role, or to nobody."""
+        report = await self._desk.by_id(asked.path["id"])
+        await self._desk.assign(report, asked.form.get("assignee") or None, actor=asked.actor)
+        return _back(asked)
+
     async def note(self, asked: Asked) -> SentOn:
         """Keep a note for the desk, which the reporter never reads."""
         report = await self._desk.by_id(asked.path["id"])
@@ -127,7 +154,7 @@ class DeskPages:
             await self._desk.move(report, "acknowledged", None, actor=asked.actor, author=asked.email)
         return _back(asked)
 
-    def _line(self, report: Report) -> Line:
+    def _line(self, report: Report, severity: Severity | None) -> Line:
         now_us = self._clock.now_us()
         return Line(
             report.id,
@@ -138,6 +165,7 @@ class DeskPages:
             to_rfc3339(report.received_us)[:16].replace("T", " "),
             report.assignee or "",
             standing_of(report.state, report.received_us, report.acknowledged_us, now_us),
+            severity,
         )
 
 

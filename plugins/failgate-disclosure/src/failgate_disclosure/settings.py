@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 
 from failgate.plugin import Between, Duration, SettingRefused, Size
-from failgate_disclosure.advisory import AdvisoryRefused, SecurityTxt
+from failgate_disclosure.advisory import AdvisoryRefused, Publisher, SecurityTxt
 
 _URI: Final = re.compile(r"(?:https://[!-~]+|mailto:[!-~]+@[!-~]+|tel:\+[0-9-]{3,20})", re.ASCII)
 _ORIGIN: Final = re.compile(r"https://[a-z0-9.-]+(?::[0-9]{1,5})?", re.ASCII)
@@ -36,10 +36,10 @@ SAFE_HARBOUR: Final = (
 class DisclosureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`contacts` are URIs, the best first; `expires` is the day on which security.txt ends; `changed` is of the policy.
 
-    `url` is the address of this server, which Canonical and Policy are made of; `signed` a file of security.txt that
-    somebody signed. With `form` reports are taken: in
-    an hour `per_address` from one address and `per_hour` from all; with each form, and each message, `files` files that
-    hold `files_size` together, and `files_storage` in all.
+    `url` is the address of this server, which Canonical and Policy are made of, and under which advisories are
+    published by `publisher`, the host of `url` when it is not named; `signed` a file of security.txt that somebody
+    signed. With `form` reports are taken: in an hour `per_address` from one address and `per_hour` from all; with each
+    form, and each message, `files` files that hold `files_size` together, and `files_storage` in all.
     """
 
     contacts: tuple[str, ...]
@@ -47,6 +47,7 @@ class DisclosureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     changed: date
     url: str | None = None
     signed: Path | None = None
+    publisher: str | None = None
     warn_before: Annotated[Duration, Between("1d", "366d")] = Duration("30d")
     languages: tuple[str, ...] = ("en",)
     encryption: tuple[str, ...] = ()
@@ -73,6 +74,10 @@ class DisclosureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             if value is not None and not (len(value) <= 500 and pattern.fullmatch(value)):
                 raise SettingRefused(key, hint)
         try:
+            self.publishes_as()
+        except AdvisoryRefused:
+            raise SettingRefused("publisher", "say a name in 1 to 300 characters on one line") from None
+        try:
             self.security_txt(takes_reports=self.form)
         except AdvisoryRefused as refused:
             raise SettingRefused(*_SAYS.get(refused.where, ("url", "say the address of this server"))) from None
@@ -81,6 +86,16 @@ class DisclosureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
                 raise SettingRefused(key, "say each in 1 to 500 characters on one line")
         if not 1 <= len(self.safe_harbour) <= 4000:
             raise SettingRefused("safe_harbour", "say it in 1 to 4000 characters")
+
+    def publishes_as(self) -> Publisher | None:
+        """Return who publishes advisories, with the first of the contacts; None where `url` is not known.
+
+        Raises: AdvisoryRefused (a name that cannot be published).
+        """
+        if self.url is None:
+            return None
+        contact = self.contacts[0].removeprefix("mailto:").removeprefix("tel:")
+        return Publisher(self.publisher or self.url.removeprefix("https://"), self.url, contact=contact[:300])
 
     def security_txt(self, *, takes_reports: bool) -> SecurityTxt:
         """Return the fields of security.txt, which ends as the day `expires` begins, in UTC.
