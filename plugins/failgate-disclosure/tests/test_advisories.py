@@ -134,6 +134,14 @@ async def test_lists_as_a_whole_have_faults_too(house) -> None:
     assert "twice" in found["products"]
 
 
+async def test_a_draft_that_was_only_begun_says_what_is_missing(house) -> None:
+    report = await house.report()
+    await house.ask("advisory_begin", report)
+    found = faults_of(await house.view("advisory_page", report))
+    assert set(found) == {"summary", "description", "products", "remediations", "Severity"}
+    assert found["products"] == "Name at least one product."
+
+
 async def test_an_empty_entry_goes_and_the_others_close_up(house) -> None:
     moved = {"credits.0.name": "", "credits.3.name": "Bert", "credits.11.organization": "Lab", "credits.12.name": "Eve"}
     report = await house.drafted(**moved)

@@ -223,8 +223,9 @@ def _group(
 def _line(
     name: str, entry: Entry, fields: Mapping[str, str], faults: Mapping[str, str], theirs: Mapping[str, str] | None
 ) -> FieldLine:
-    value = fields.get(name, "")
-    kept = None if theirs is None else theirs.get(name, "")
+    unsaid = entry.choices[0][0] if entry.choices else ""  # what a browser shows where nobody chose
+    value = fields.get(name) or unsaid
+    kept = None if theirs is None else theirs.get(name) or unsaid
     return FieldLine(name, entry, value, faults.get(name, ""), None if kept is None or kept == value else visible(kept))
 
 

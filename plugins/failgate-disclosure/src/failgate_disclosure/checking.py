@@ -101,7 +101,12 @@ class _Check:
             "revisions": (revision,), "remediations": (_RIGHT_REMEDY,),
             "products": (Product("x", "x", (VersionRange(),)),),
         }  # fmt: skip
+        names_any = bool(values["products"])
         advisory = self._made(Advisory, values, right, "")
+        if not names_any:
+            self._faults["products"] = "Name at least one product."
+        if "remediations" in self._faults:
+            self._faults["remediations"] = "Say what to do about it, or that nothing is available yet."
         if basis.embargo is not None and "embargo_until" in self._faults:
             self._faults["embargo_until"] = f"It lasts until {rfc3339(basis.embargo)}: nothing is published before."
         return Checked(None if self._faults else advisory, self._faults)

@@ -10,7 +10,7 @@ from typing import Final
 from failgate_disclosure.advisory.text import from_form
 from failgate_disclosure.advisory.weaknesses import WEAKNESSES
 
-LARGEST_DRAFT_BYTES: Final = 1 << 20
+LARGEST_DRAFT_BYTES: Final = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
