@@ -9,7 +9,7 @@ from failgate_disclosure.checking import range_in
 from failgate_disclosure.draft import ENTRIES, GROUPS, draft_in
 from failgate_disclosure.published import paragraphs
 
-from failgate.plugin import Conflict, Download, NotFound, SentOn, Unprocessable
+from failgate.plugin import Conflict, Download, NotFound, SentOn, StorageUnavailable, Unprocessable
 
 NAME = "acme-2026-0001"
 
@@ -270,6 +270,25 @@ async def test_two_advisories_have_two_identifiers(house) -> None:
     with pytest.raises(Conflict, match="has this identifier"):
         await house.publish(other)
     assert len((await house.view("advisories")).lines) == 1
+    assert "published" not in dict(house.acts())  # the report of the other one began a new record
+
+
+async def test_what_cannot_be_recorded_is_not_published(house) -> None:
+    async def refuse(*_args, **_more):
+        raise StorageUnavailable("The log takes nothing.", hint="Wait.")
+
+    report = await house.drafted()
+    advisories = house.doors["advisory_publish"].handler.__self__._advisories
+    object.__setattr__(advisories._host, "record", refuse)
+    for name, form in (
+        ("advisory_save", {"edit": "2"}), ("triage_triage", {"edit": "1"}), ("advisory_csaf", {}),
+        ("triage_link", {"kind": "record", "workspace": "acme", "object": "1"}),
+        ("advisory_publish", {"edit": "2", "sure": "yes"}),
+    ):  # fmt: skip
+        with pytest.raises(StorageUnavailable):
+            await house.ask(name, report, **form)
+    assert (await house.view("advisories")).lines == ()
+    assert (await advisories.draft_of(report)).edit == 2
 
 
 @pytest.mark.parametrize("house", [""], indirect=True)
@@ -281,7 +300,7 @@ async def test_without_an_address_nothing_is_published_and_the_mend_is_said(hous
 
 
 @pytest.mark.parametrize(
-    "name", ["x", "x.json", ".json", "a" * 119 + ".json", "a" * 10_000, "..", "%2e%2e", "FG\n", "é"]
+    "name", ["x", "x.json", ".json", "a" * 119 + ".json", "a" * 10_000, "..", "%2e%2e", "FG\n", "é", "\udcff", "\0"]
 )
 async def test_an_advisory_that_is_not_there_is_not_there(house, name) -> None:
     await house.drafted()

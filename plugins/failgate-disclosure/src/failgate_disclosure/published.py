@@ -1,5 +1,6 @@
 """What everybody may read: the list of advisories, each as a page and as its CSAF document."""
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -12,7 +13,7 @@ from failgate_disclosure.advisory.weaknesses import WEAKNESSES
 from failgate_disclosure.paging import beside, page_in
 from failgate_disclosure.triage_pages import Severity, severity_of
 
-LONGEST_NAME = 120
+_NAME = re.compile(r"[+_a-z0-9-]{1,100}(?:\.json)?", re.ASCII)  # what `csaf_filename` makes, with or without its end
 _REMEDIES = {
     "vendor_fix": "Fix",
     "mitigation": "Mitigation",
@@ -86,7 +87,7 @@ class Published:
     async def one(self, asked: Asked) -> Shown | Download:
         """Show an advisory, or give its CSAF document where the name ends in `.json`."""
         name = asked.path["name"]
-        if len(name) > LONGEST_NAME:
+        if not _NAME.fullmatch(name):
             raise NotFound("There is no such advisory.")
         if name.endswith(".json"):
             return Download(name, (await self._advisories.by_file(name)).csaf, MEDIA_TYPE)
