@@ -106,10 +106,8 @@ async def open_services(
         await LogKey(db, audit).go_on()
         stack.push_async_callback(audit.close)
         outbound, box = _outbound(config), _box(config, data_dir / SECRETS_KEY)
-        hosts = HostMaker(
-            data_dir, clock, outbound, _letterbox(config, clock), audit, PluginKeys(db, audit, box),
-            partial(platform_people, db),
-        )  # fmt: skip
+        keys, people = PluginKeys(db, audit, box), partial(platform_people, db)
+        hosts = HostMaker(data_dir, clock, outbound, _letterbox(config, clock), audit, keys, people)
         plugins = await stack.enter_async_context(open_plugins(config, hosts))
         services = await _build(config, data_dir, clock, db, audit, box, plugins, outbound, stack, is_demo=is_demo)
         hosts.tell_by(services.notifications.notices)

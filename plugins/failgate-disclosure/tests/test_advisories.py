@@ -55,7 +55,7 @@ async def test_a_whole_draft_is_published_and_read_by_everybody(house) -> None:
     assert page.description == [["The link was marked as used too late."], ["Two requests at once both passed."]]
     file = await house.public(f"{NAME}.json")
     assert (file.name, file.media_type) == (f"{NAME}.json", "application/json")
-    document = json.loads(file.octets)["document"]
+    document = json.loads(file.content)["document"]
     assert document["tracking"]["status"] == "final"
     assert document["distribution"]["tlp"]["label"] == "WHITE"
     assert document["publisher"] == {
@@ -73,9 +73,9 @@ async def test_a_draft_is_taken_away_as_csaf_and_markdown_and_that_is_on_record(
     assert isinstance(csaf, Download)
     assert isinstance(text, Download)
     assert (csaf.name, text.name) == (f"{NAME}.json", f"{NAME}.md")
-    tracking = json.loads(csaf.octets)["document"]
+    tracking = json.loads(csaf.content)["document"]
     assert (tracking["tracking"]["status"], tracking["distribution"]["tlp"]["label"]) == ("draft", "AMBER")
-    assert "Not to be published before" in text.octets.decode()
+    assert "Not to be published before" in text.content.decode()
     assert [state for act, state in house.acts() if act == "exported"] == ["csaf", "markdown"]
     await house.ask("advisory_save", report, edit="2", **{**house.whole, "title": ""})
     for name in ("advisory_csaf", "advisory_markdown"):
@@ -193,11 +193,11 @@ async def test_an_embargo_that_is_set_while_somebody_publishes_holds(house) -> N
 async def test_what_is_published_changes_by_a_further_revision_alone(house) -> None:
     report = await house.drafted()
     await house.publish(report)
-    first = (await house.public(f"{NAME}.json")).octets
+    first = (await house.public(f"{NAME}.json")).content
     house.clock.advance(3600)
     changed = {**house.whole, "title": "A share link opened twice", "tracking_id": "OTHER-1"}
     await house.ask("advisory_save", report, edit="3", **changed)
-    assert (await house.public(f"{NAME}.json")).octets == first
+    assert (await house.public(f"{NAME}.json")).content == first
     page = await house.publish(report)
     assert (page.status, set(faults_of(page.view))) == (422, {"change"})
     await house.ask("advisory_save", report, edit="4", **changed, change="The title is right.")
@@ -205,7 +205,7 @@ async def test_what_is_published_changes_by_a_further_revision_alone(house) -> N
     second = (await house.public(NAME)).view
     assert second.line.tracking_id == "ACME-2026-0001"
     assert [words for _, words in second.revisions] == ["First publication.", "The title is right."]
-    document = json.loads((await house.public(f"{NAME}.json")).octets)["document"]
+    document = json.loads((await house.public(f"{NAME}.json")).content)["document"]
     assert (document["title"], document["tracking"]["version"]) == ("A share link opened twice", "2")
     assert [state[:17] for act, state in house.acts() if act == "published"] == [
         "ACME-2026-0001 1 ",
