@@ -57,6 +57,7 @@ class RecordRow:
     request: str
     ip: str
     at: Moment
+    is_sealed: bool  # it is about a command that the server cannot read
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,7 @@ def record_row(shown: Shown, slug: str, names: Mapping[str, str], now_us: int) -
         request=str(record.get("req") or ""),
         ip=_address(shown),
         at=moment_of(str(record["ts"]), now_us),
+        is_sealed=kind == "sealed_command",
     )
 
 

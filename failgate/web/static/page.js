@@ -39,3 +39,12 @@ document.addEventListener("pointerdown", (event) => {
     if (event.target instanceof Node && !menu.contains(event.target)) menu.removeAttribute("open");
   }
 });
+
+// What a lock means covers other text while it is shown: Escape hides it, until one comes to it anew.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const shown of document.querySelectorAll(".lock:is(:hover, :focus-within)")) {
+    shown.setAttribute("data-hidden", "");
+    for (const end of ["pointerleave", "focusout"]) shown.addEventListener(end, () => shown.removeAttribute("data-hidden"), { once: true });
+  }
+});

@@ -8,6 +8,8 @@ import { OAEP, P256, RSA_BITS_LEAST, sealingKeyName, sign, unwrap, verify, verif
  * @typedef {{ crv: string, kty: string, x: string, y: string } | { e: string, kty: string, n: string }} PublicJwk
  * @typedef {{ jkt: string, key: CryptoKey, jwk: PublicJwk }} HeldKey
  * @typedef {{ opening: HeldKey, deciding: HeldKey }} Device
+ * @typedef {{ pin: string, signed: string, names?: Record<string, string> }} Believed the pin, the newest manifest as it
+ *   was signed, and what people were called when their keys were first believed
  */
 
 const DATABASE = "failgate-sealed";
@@ -44,7 +46,7 @@ export async function madeDevice(owner) {
   }
 }
 
-/** What `owner` believes here: the pin, and the newest manifest as it was signed; null without a pin. @param {string} owner @returns {Promise<{ pin: string, signed: string } | null>} */
+/** What `owner` believes here, null without a pin. @param {string} owner @returns {Promise<Believed | null>} */
 export async function believed(owner) {
   const database = await opened();
   try {
@@ -54,7 +56,7 @@ export async function believed(owner) {
   }
 }
 
-/** Keeps what `owner` believes from now on. @param {string} owner @param {{ pin: string, signed: string }} trust @returns {Promise<void>} */
+/** Keeps what `owner` believes from now on. @param {string} owner @param {Believed} trust @returns {Promise<void>} */
 export async function believe(owner, trust) {
   const database = await opened();
   try {

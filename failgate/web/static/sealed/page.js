@@ -1,92 +1,34 @@
-// The page of sealed commands: enrols this browser, opens what agents sealed, shows it, signs what the reviewer decides.
-// What is signed is about exactly what was shown.
+// The page of sealed commands: enrols this browser, opens what agents sealed, shows it, signs what the reviewer decides,
+// and says who signed. What is signed is about exactly what was shown.
 
 import { decisionPayload, signDecision } from "./decision.js";
 import { believe, believed, heldDevice, isDurable, madeDevice } from "./device.js";
+import { element, lock, onClick, part, say, sayWhy } from "./elements.js";
 import * as form from "./form.js";
 import { base64url, readJson } from "./json.js";
 import { safetyNumber } from "./keys.js";
 import { payloadOf } from "./manifest.js";
 import { Refused } from "./refusal.js";
-import { rendered } from "./rendering.js";
 import { openCommand } from "./sealing.js";
-import { changesOf, pinned, renewed } from "./trust.js";
+import { callerOf, itemsOf } from "./server.js";
+import { endedRow, nameOf, signedBy, unverifiable } from "./signed.js";
+import { decidingKeys, keptNames, namesIn, signaturesOf } from "./signers.js";
+import { changesOf, history, pinned, renewed } from "./trust.js";
 
-/** @typedef {import("./device.js").Device} Device @typedef {import("./trust.js").Trust} Trust */
+/**
+ * @typedef {import("./device.js").Device} Device @typedef {import("./trust.js").Trust} Trust
+ * @typedef {import("./device.js").Believed} Believed
+ */
 
 const DECIDE_SECONDS = 3600;
+const MOST_ENDED = 8; // requests whose signatures are looked at
 const now = () => Math.floor(Date.now() / 1000);
 
-/** @param {string} name @returns {HTMLElement} */
-function part(name) {
-  const found = document.querySelector(`[data-${name}]`);
-  if (!(found instanceof HTMLElement)) throw new TypeError(`the page lacks ${name}`);
-  return found;
-}
-
-const root = part("sealed");
-const { workspace = "", workspaceId = "", account = "" } = root.dataset;
+const { workspace = "", workspaceId = "", account = "" } = part("sealed").dataset;
 const owner = `${workspaceId}/${account}`;
-
-/** @param {string} path @param {object} [body] @returns {Promise<Map<string, unknown>>} */
-async function call(path, body) {
-  const token = document.querySelector('meta[name="csrf-token"]')?.getAttribute("content") ?? "";
-  const answer = await fetch(`/api/v1/workspaces/${encodeURIComponent(workspace)}/${path}`, {
-    method: body === undefined ? "GET" : "POST",
-    credentials: "same-origin",
-    cache: "no-store",
-    headers: { accept: "application/json", ...(body && { "content-type": "application/json", "x-csrf-token": token }) },
-    ...(body && { body: JSON.stringify(body) }),
-  });
-  const found = form.anObject(readJson(await answer.text()), "answer");
-  if (answer.ok) return found;
-  throw new Error([found.get("detail"), found.get("hint")].filter(Boolean).join(" ") || `The server answered ${answer.status}.`);
-}
-
+const call = callerOf(workspace);
 /** @param {string} path */
 const get = (path) => call(path);
-
-/** An element with inert text. @param {string} tag @param {string} text @param {string} [looks] */
-function element(tag, text, looks = "") {
-  const made = document.createElement(tag);
-  made.className = looks;
-  for (const one of rendered(text)) {
-    if (!one.isUnusual) {
-      made.append(one.text);
-      continue;
-    }
-    const mark = document.createElement("mark");
-    mark.title = "Unusual character, written out";
-    mark.textContent = one.text;
-    made.append(mark);
-  }
-  return made;
-}
-
-/** @param {string} sentence @param {boolean} [isBad] */
-function say(sentence, isBad = false) {
-  const place = part("say");
-  place.hidden = sentence === "";
-  place.className = `note ${isBad ? "bad" : "ok"}`;
-  place.textContent = sentence;
-}
-
-/** @param {unknown} error */
-function sayWhy(error) {
-  const why = error instanceof Error ? error.message : "The browser refused.";
-  say(error instanceof Refused ? `This is not believed: ${why}. Decide on nothing, and tell an administrator.` : why, true);
-}
-
-/** Does `work` at each click, one at a time, and says what went wrong. @param {string} name @param {() => Promise<void>} work */
-function at(name, work) {
-  const button = part(name);
-  button.addEventListener("click", async () => {
-    if (button.ariaBusy === "true") return;
-    button.ariaBusy = "true";
-    await work().catch(sayWhy);
-    button.ariaBusy = "false";
-  });
-}
 
 /** @param {Device} device */
 function showNumbers(device) {
@@ -97,11 +39,11 @@ function showNumbers(device) {
 
 async function enrol() {
   const device = await madeDevice(owner);
-  const known = form.aList((await get("device-keys")).get("items"), "items", { most: 65_536 });
-  const jkts = known.map((one) => form.anObject(one, "items").get("jkt"));
+  const jkts = itemsOf(await get("device-keys")).map((one) => one.get("jkt"));
   const label = "Browser";
-  if (!jkts.includes(device.opening.jkt)) await call("device-keys", { purpose: "opening", jwk: device.opening.jwk, label });
-  if (!jkts.includes(device.deciding.jkt)) await call("device-keys", { purpose: "deciding", class: "browser", jwk: device.deciding.jwk, label });
+  if (!jkts.includes(device.opening.jkt)) await call("device-keys", { body: { purpose: "opening", jwk: device.opening.jwk, label } });
+  const deciding = { purpose: "deciding", class: "browser", jwk: device.deciding.jwk, label };
+  if (!jkts.includes(device.deciding.jkt)) await call("device-keys", { body: deciding });
   const durable = await isDurable();
   await begin();
   say(`This browser is enrolled. Read its two numbers to an administrator, who signs them.${durable ? "" : " It may drop its keys when space runs out."}`);
@@ -117,27 +59,36 @@ async function pin() {
   const digest = form.digest(field.value.trim(), "pin");
   const { manifest, signed } = await pinned(get, digest, now());
   checkHere(manifest);
-  await believe(owner, { pin: digest, signed });
+  await keep({ pin: digest, signed }, manifest);
   say("");
   await begin();
 }
 
-/** Shows which keys changed, and goes on once the reviewer has said that they compared them. @param {{ pin: string }} held @param {Trust} trust @param {ReturnType<typeof changesOf>} changes */
+/** Keeps what is believed, and what the people of `manifest` are called. @param {Believed} trust @param {import("./manifest.js").Manifest} manifest */
+async function keep(trust, manifest) {
+  const told = namesIn(await get("members"));
+  const names = keptNames(trust.names ?? {}, told, manifest.people.map(({ uid }) => uid));
+  await believe(owner, { ...trust, names });
+  return { account, kept: names, told };
+}
+
+/** Shows which keys changed, and goes on once the reviewer has said that they compared them. @param {Believed} held @param {Trust} trust @param {ReturnType<typeof changesOf>} changes */
 function alarm(held, trust, changes) {
+  const names = { account, kept: held.names ?? {}, told: new Map() };
   const lines = [
-    ...changes.added.map(([jkt, whose]) => `new: ${whose}, ${safetyNumber(jkt)}`),
-    ...changes.removed.map(([jkt, whose]) => `gone: ${whose}, ${safetyNumber(jkt)}`),
+    ...changes.added.map(([jkt, whose]) => `new: ${nameOf(whose, names)}, ${safetyNumber(jkt)}`),
+    ...changes.removed.map(([jkt, whose]) => `gone: ${nameOf(whose, names)}, ${safetyNumber(jkt)}`),
   ];
   part("changes").replaceChildren(...lines.map((line) => element("li", line, "mono")));
   part("alarm").hidden = false;
   part("compared").onclick = async () => {
-    await believe(owner, { pin: held.pin, signed: trust.signed });
+    await keep({ ...held, signed: trust.signed }, trust.manifest).catch(sayWhy);
     part("alarm").hidden = true;
     await begin().catch(sayWhy);
   };
 }
 
-/** What is believed now, null while keys that changed are not yet compared. @returns {Promise<Trust | null>} */
+/** What is believed now, null while keys that changed are not yet compared. @returns {Promise<(Trust & { names: import("./signed.js").Names, pin: string }) | null>} */
 async function current() {
   const held = await believed(owner);
   if (held === null) return null;
@@ -147,23 +98,53 @@ async function current() {
   const changes = changesOf(await payloadOf(last), trust.manifest);
   if (changes.added.length || changes.removed.length) {
     part("waiting").hidden = true;
+    part("ended").hidden = true;
     part("command").hidden = true;
     alarm(held, trust, changes);
     return null;
   }
-  if (trust.signed !== held.signed) await believe(owner, { pin: held.pin, signed: trust.signed });
-  return trust;
+  return { ...trust, names: await keep({ ...held, signed: trust.signed }, trust.manifest), pin: held.pin };
 }
 
-/** @param {Device} device @param {Trust} trust */
-async function list(device, trust) {
-  const isNamed = trust.manifest.recipients().includes(device.opening.jkt);
-  part("unnamed").hidden = isNamed;
-  const items = form.aList((await get("sealed-commands")).get("items"), "items", { most: 200 });
-  const pending = items.map((one) => form.anObject(one, "items")).filter((one) => one.get("state") === "pending");
+/** @param {Device} device @param {Trust} trust @param {Map<string, unknown>[]} items */
+function list(device, trust, items) {
+  part("unnamed").hidden = trust.manifest.recipients().includes(device.opening.jkt);
+  const pending = items.filter((one) => one.get("state") === "pending");
   part("rows").replaceChildren(...pending.map((one) => row(String(one.get("id")), String(one.get("expires_at")), device)));
   part("none").hidden = pending.length > 0;
   part("waiting").hidden = false;
+}
+
+/** What ended, and who signed; without `trust` that nobody can be named. @param {NonNullable<Awaited<ReturnType<typeof current>>> | null} trust @param {Map<string, unknown>[]} items */
+async function listEnded(trust, items) {
+  const ended = items.filter((one) => one.get("state") !== "pending").slice(0, MOST_ENDED);
+  const rows = ended.map((one) => [endedRow(one), String(one.get("id"))]);
+  part("ended-rows").replaceChildren(...rows.map(([made]) => made));
+  part("ended").hidden = ended.length === 0;
+  for (const [made, cid] of /** @type {[HTMLElement, string][]} */ (rows)) made.append(await signatures(trust, cid));
+}
+
+/** @type {WeakMap<object, Promise<{ manifests: Map<number, import("./manifest.js").Manifest>, keys: import("./keys.js").Ring }>>} */
+const histories = new WeakMap();
+
+/** By what signatures are verified, fetched once for what is believed. @param {NonNullable<Awaited<ReturnType<typeof current>>>} trust */
+function historyOf(trust) {
+  const asked = histories.get(trust) ?? Promise.all([history(get, trust, now()), get("device-keys").then(decidingKeys)])
+    .then(([manifests, keys]) => ({ manifests, keys }));
+  histories.set(trust, asked);
+  return asked;
+}
+
+/** @param {NonNullable<Awaited<ReturnType<typeof current>>> | null} trust @param {string} cid @param {Map<string, unknown>} [view] */
+async function signatures(trust, cid, view) {
+  if (trust === null) return unverifiable("it has pinned no workspace.");
+  try {
+    const known = { ...(await historyOf(trust)), cid, now: now() };
+    const found = view ?? (await get(`sealed-commands/${encodeURIComponent(cid)}`));
+    return signedBy(await signaturesOf(found, known), trust.names);
+  } catch (error) {
+    return unverifiable(`${error instanceof Error ? error.message : error}.`);
+  }
 }
 
 /** @param {string} cid @param {string} expires @param {Device} device */
@@ -173,7 +154,10 @@ function row(cid, expires, device) {
   button.type = "button";
   button.textContent = "Open";
   button.addEventListener("click", () => open(cid, device).catch(sayWhy));
-  made.append(element("span", `${cid}, until ${expires}`, "mono"), " ", button);
+  const head = document.createElement("div");
+  head.className = "cluster";
+  head.append(lock(), element("span", `${cid}, until ${expires}`, "mono"));
+  made.append(head, button);
   return made;
 }
 
@@ -189,6 +173,7 @@ async function open(cid, device) {
   });
   if (ctx.cid !== cid) throw new Refused("claims", "ctx.cid"); // another request than the one that was asked for
   show(cmd, ctx);
+  part("signatures").replaceChildren(await signatures(trust, cid, view));
   for (const word of /** @type {const} */ (["approve", "deny"])) {
     part(word).onclick = () => decide(word, ctx, device).catch(sayWhy);
   }
@@ -216,7 +201,7 @@ async function decide(word, ctx, device) {
   const [iat, jti] = [now(), base64url(crypto.getRandomValues(new Uint8Array(16)))];
   const payload = await decisionPayload(ctx, { decision: word, jti, iat, exp: Math.min(ctx.exp, iat + DECIDE_SECONDS) });
   const decision = await signDecision(payload, device.deciding);
-  const answer = await call(`sealed-commands/${encodeURIComponent(ctx.cid)}/decisions`, { decision });
+  const answer = await call(`sealed-commands/${encodeURIComponent(ctx.cid)}/decisions`, { body: { decision } });
   part("command").hidden = true;
   await begin();
   say(`You signed: ${word}. The request is ${answer.get("state")}.`);
@@ -230,10 +215,13 @@ async function begin() {
   const isPinned = (await believed(owner)) !== null;
   part("pin-card").hidden = isPinned;
   const trust = isPinned ? await current() : null;
-  if (trust !== null) await list(device, trust);
+  if (isPinned && trust === null) return; // the alarm stands alone
+  const items = itemsOf(await get("sealed-commands"));
+  if (trust !== null) list(device, trust, items);
+  await listEnded(trust, items);
 }
 
-at("enrol", enrol);
-at("pin", pin);
-at("again", begin);
+onClick(part("enrol"), enrol);
+onClick(part("pin"), pin);
+onClick(part("again"), begin);
 begin().catch(sayWhy);

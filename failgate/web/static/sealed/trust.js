@@ -10,8 +10,8 @@ import { Refused } from "./refusal.js";
 /**
  * @typedef {import("./manifest.js").Manifest} Manifest
  * @typedef {(path: string) => Promise<Map<string, unknown>>} Get answers a path below the workspace
- * @typedef {{ manifest: Manifest, signed: string, agents: import("./keys.js").Ring }} Trust `signed`: the manifest's text;
- *   `agents`: the keys of the agents that it lists
+ * @typedef {{ manifest: Manifest, signed: string, agents: import("./keys.js").Ring, chain: Manifest[] }} Trust `signed`: the
+ *   manifest's text; `agents`: the keys of the agents that it lists; `chain`: what led to it, and itself
  */
 
 const MOST_ITEMS = 4096;
@@ -31,19 +31,28 @@ export async function renewed(get, signed, now) {
   return await ledOn(last, signed, items, { agents, now });
 }
 
+/** The manifests from the pin to `manifest`, which is believed, by their epochs. @param {Get} get @param {{ pin: string, manifest: Manifest }} known @param {number} now */
+export async function history(get, { pin, manifest }, now) {
+  const { chain } = await pinned(get, pin, now);
+  if (chain.find(({ epoch }) => epoch === manifest.epoch)?.digest !== manifest.digest) throw new Refused("chain", "manifest.prev");
+  return new Map(chain.filter(({ epoch }) => epoch <= manifest.epoch).map((one) => [one.epoch, one]));
+}
+
 /** @param {Manifest} first @param {unknown} firstSigned @param {unknown[]} items @param {{ agents: import("./keys.js").Ring, now: number }} known */
 async function ledOn(first, firstSigned, items, { agents, now }) {
   let [manifest, signed] = [first, firstSigned];
+  const chain = [first];
   for (const [number, item] of items.entries()) {
     const keys = await ringOf(keysOf(signed), "manifest.keys");
     // One in the middle may have expired, and is believed at the time that it was of.
     const at = number + 1 === items.length ? now : Math.min(now, (await payloadOf(item)).exp);
     manifest = await acceptChain([item], { last: manifest, keys, now: at });
     signed = item;
+    chain.push(manifest);
   }
   manifest.checkInForce(now);
   const listed = [...agents].filter(([jkt]) => manifest.agents?.includes(jkt));
-  return { manifest, signed: canonical(signed), agents: new Map(listed) };
+  return { manifest, signed: canonical(signed), agents: new Map(listed), chain };
 }
 
 /** @param {unknown} signed */
