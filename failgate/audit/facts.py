@@ -254,6 +254,7 @@ MEMBERS: dict[Act, dict[str, object]] = {
     Act.SCIM_ACCOUNT_ALLOWED: {"connection": Id, "account": Id},
     Act.SERVER_STARTED: {"version": Word, "boot": _ID},
     Act.SERVER_STOPPED: {"version": _WORD, "boot": _ID},
+    Act.WEB_BUNDLE_CHANGED: {"manifest": Digest, "files": Count, "before": _DIGEST},
     Act.PLUGIN_ENABLED: {"name": Word, "version": Word, "hash": Word},
     Act.PLUGIN_ACTED: {"act": Word, "subject": Id, "state": _WORD},
     Act.EXPORTER_ENABLED: {"number": Count},

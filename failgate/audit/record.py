@@ -174,6 +174,7 @@ class Act(StrEnum):
     SCIM_ACCOUNT_ALLOWED = "scim_account.allowed"
     SERVER_STARTED = "server.started"
     SERVER_STOPPED = "server.stopped"
+    WEB_BUNDLE_CHANGED = "web_bundle.changed"
     PLUGIN_ENABLED = "plugin.enabled"
     PLUGIN_ACTED = "plugin.acted"
     EXPORTER_ENABLED = "exporter.enabled"

@@ -25,6 +25,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "hook": ("failgate.cli.gate:hook", "Answer one hook event of claude-code or codex."),
     "mcp": ("failgate.cli.mcp:mcp", "Serve the gate's tools to a program that speaks MCP."),
     "sealed": ("failgate.cli.sealed:sealed", "Verdicts on test vectors of sealed commands and signed decisions."),
+    "web-manifest": (
+        "failgate.cli.web_manifest:web_manifest",
+        "The files of the page of sealed commands by their digests, and whether a server gives these.",
+    ),
     "policy": ("failgate.cli.gate:policy", "Ask which policy would say what, submitting nothing."),
     "login": ("failgate.cli.identity:login", "Sign this machine in: a person approves it in a browser."),
     "logout": ("failgate.cli.identity:logout", "Sign this machine out."),

@@ -95,6 +95,7 @@ def run_loop(main: Any) -> Any:
 async def _serve(config: "Config", data: Path, *, is_demo: bool, accept_rollback: bool) -> None:
     from failgate.administration.administration import Administration
     from failgate.assembly import open_services
+    from failgate.web.bundle import record_bundle
     from failgate.web.control import open_control
     from failgate.web.listening import listen
     from failgate.web.serve import serve as serve_web
@@ -114,6 +115,8 @@ async def _serve(config: "Config", data: Path, *, is_demo: bool, accept_rollback
             announcing.append(task)
             _settle_memory()
 
+        if services.relay_room.relay is not None:
+            await record_bundle(services.audit)
         try:
             await serve_web(services, listener, on_listening=announce)
         finally:

@@ -19,7 +19,7 @@ ORDINARY = {
     "artifact.reviewed", "artifact.encrypted", "share.viewed", "share.refused", "redaction_scan.ended",
     "report_group.resolved", "report_group.ignored", "report_group.reopened", "report_group.regressed",
     "sso_connection.tested", "sso.refused", "sso.logged_out", "identity.linked", "identity.unlinked",
-    "server.started", "server.stopped", "exporter.tested", "witness.asked", "notification_destination.tested",
+    "server.started", "server.stopped", "web_bundle.changed", "exporter.tested", "witness.asked", "notification_destination.tested",
     "notification_preference.changed", "notification.failed", "notification.resent", "recording.begun",
     "recording.extended", "recording.resumed", "recording.broken", "recording.ended", "recording.withheld",
     "recording.read", "backup.begun", "audit_view.shared", "audit_view.renamed", "audit_view.withdrawn",

@@ -12,7 +12,7 @@ from tests.journeys.harness import Server
 from tests.trust import TRUST
 
 Meddle = Callable[[str, str, Any], Any]
-"""`(method, path, answer)`: what the agent is answered in place of the JSON `answer`."""
+"""`(method, path, answer)`: what the agent is answered in place of the JSON `answer`, or of the bytes of a static file."""
 
 
 class Meddler:
@@ -39,7 +39,9 @@ class Meddler:
                 path = self.path.partition("?wait")[0] if meddler.is_hasty else self.path
                 answer = far.request(self.command, path, content=body, headers=kept)
                 content = answer.content
-                if answer.is_success and content:
+                if answer.is_success and self.path.startswith("/static/"):
+                    content = meddler.meddle(self.command, self.path, content)
+                elif answer.is_success and content:
                     told = meddler.meddle(self.command, self.path, answer.json())
                     content = json.dumps(told).encode()
                 self.send_response(answer.status_code)

@@ -20,6 +20,8 @@ import { changesOf, history, pinned, renewed } from "./trust.js";
  * @typedef {import("./device.js").Believed} Believed
  */
 
+part("unrun").hidden = true; // every file that this needs was the one that the page names
+
 const DECIDE_SECONDS = 3600;
 const MOST_ENDED = 8; // requests whose signatures are looked at
 const now = () => Math.floor(Date.now() / 1000);
