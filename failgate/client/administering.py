@@ -127,7 +127,7 @@ def _people(
         kind = SealingKey if one["purpose"] == "opening" else VerifyingKey
         jkt = kind.from_jwk(one["jwk"]).jkt
         whose = form.word(one["agent"] if one["purpose"] == "asking" else one["account"], "keys.whose")
-        found.append((whose, str(one["purpose"]), jkt))
+        found.append((whose, _said(one), jkt))
         if one["purpose"] == "asking":
             agents.append(jkt)
             continue
@@ -140,6 +140,14 @@ def _people(
     whole = [one for one in members.values() if "enc" in one and one["sig"]]
     used = {jkt for one in whole for jkt in (one["enc"], *(key["jkt"] for key in one["sig"]))} | set(agents)
     return whole, sorted(agents), [one for one in found if one[2] in used]
+
+
+def _said(key: Mapping[str, Any]) -> str:
+    """Return what the server says that `key` is for: whoever compares its number compares that, too."""
+    if key["purpose"] != "deciding":
+        return str(key["purpose"])
+    where = f" on {', '.join(str(one) for one in key['origins'])}" if key["class"] == "webauthn" else ""
+    return f"deciding, {key['class']}{where}"
 
 
 def _named(last: Manifest | None) -> frozenset[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.journeys import team
-from tests.journeys.harness import NewDatabase, Server, browser
+from tests.journeys.harness import NewDatabase, Server, at_port, browser
 from tests.journeys.team import enter
 from tests.journeys.test_sealed import Sealed
 
@@ -34,10 +34,10 @@ class House(Sealed):
 
 
 @contextmanager
-def house_of(new_database: NewDatabase, folder: Path) -> Iterator[House]:
-    """Serve one; its page is signed in and enrolled, not yet pinned. No script of it may fail."""
+def house_of(new_database: NewDatabase, folder: Path, *, host: str = "127.0.0.1") -> Iterator[House]:
+    """Serve one at `host`; its page is signed in and enrolled, not yet pinned. No script of it may fail."""
     server = Server(folder / "data", database_url=new_database(), config='[gate]\nrelay = "e2ee"\n')
-    with team.served(server), House(server, folder) as made, browser() as chromium:
+    with team.served(at_port(server, host=host)), House(server, folder) as made, browser() as chromium:
         with chromium.new_context(viewport={"width": 1280, "height": 900}) as context:
             made.page, made.context = context.new_page(), context
             said: list[str] = []

@@ -7,7 +7,8 @@ import { OAEP, P256, RSA_BITS_LEAST, sealingKeyName, sign, unwrap, verify, verif
 /**
  * @typedef {{ crv: string, kty: string, x: string, y: string } | { e: string, kty: string, n: string }} PublicJwk
  * @typedef {{ jkt: string, key: CryptoKey, jwk: PublicJwk }} HeldKey
- * @typedef {{ opening: HeldKey, deciding: HeldKey }} Device
+ * @typedef {import("./passkey.js").Passkey} Passkey
+ * @typedef {{ opening: HeldKey, deciding: HeldKey, passkey?: Passkey }} Device
  * @typedef {{ pin: string, signed: string, names?: Record<string, string> }} Believed the pin, the newest manifest as it
  *   was signed, and what people were called when their keys were first believed
  */
@@ -41,6 +42,18 @@ export async function madeDevice(owner) {
     const device = await read(database, owner); // what it gives back: another window may have been first
     if (device === null) throw new NoKeys(`This browser did not keep the keys. Allow this site to keep data. ${TERMINAL}`);
     return device;
+  } finally {
+    database.close();
+  }
+}
+
+/** Keeps `passkey` beside the keys that this browser holds for `owner`. @param {string} owner @param {Passkey} passkey @returns {Promise<void>} */
+export async function keepPasskey(owner, passkey) {
+  const database = await opened();
+  try {
+    const held = await kept(database, STORE, owner);
+    if (held === undefined) throw new NoKeys(`This browser holds no keys. Enrol it first. ${TERMINAL}`);
+    await changed(database, STORE, (store) => store.put({ ...held, passkey }, owner));
   } finally {
     database.close();
   }
@@ -114,7 +127,7 @@ async function read(database, owner) {
   const found = await kept(database, STORE, owner);
   if (found === undefined) return null;
   try {
-    const { opening, deciding } = found;
+    const { opening, deciding, passkey } = found;
     checkHeld(opening.key, "RSA-OAEP", "decrypt");
     checkHeld(deciding.key, "ECDSA", "sign");
     const opens = { ...opening, jkt: await sealingKeyName(mapOf(opening.jwk)) };
@@ -124,7 +137,9 @@ async function read(database, owner) {
     const locking = await crypto.subtle.importKey("jwk", opening.jwk, OAEP, false, ["encrypt"]);
     const wrapped = new Uint8Array(await crypto.subtle.encrypt(OAEP, locking, probe));
     if (!isSame(await unwrap(opens, wrapped, "opening"), probe)) throw new TypeError("halves of two keys");
-    return { opening: opens, deciding: { ...deciding, jkt } };
+    if (passkey === undefined) return { opening: opens, deciding: { ...deciding, jkt } };
+    const { jkt: named } = await verifyingKey(mapOf(passkey.jwk));
+    return { opening: opens, deciding: { ...deciding, jkt }, passkey: { ...passkey, jkt: named } };
   } catch {
     throw new NoKeys(`The keys that this browser holds are damaged. Remove this site's data and enrol anew. ${TERMINAL}`);
   }

@@ -2,12 +2,13 @@
 // and says who signed. What is signed is about exactly what was shown.
 
 import { decisionPayload, signDecision } from "./decision.js";
-import { believe, believed, heldDevice, isDurable, madeDevice } from "./device.js";
+import { believe, believed, heldDevice, isDurable, keepPasskey, madeDevice } from "./device.js";
 import { element, lock, onClick, part, say, sayWhy } from "./elements.js";
 import * as form from "./form.js";
 import { base64url, readJson } from "./json.js";
 import { safetyNumber } from "./keys.js";
 import { payloadOf } from "./manifest.js";
+import { hasPasskeys, madePasskey, signByPasskey } from "./passkey.js";
 import { Refused } from "./refusal.js";
 import { openCommand } from "./sealing.js";
 import { callerOf, itemsOf } from "./server.js";
@@ -35,6 +36,8 @@ const get = (path) => call(path);
 /** @param {Device} device */
 function showNumbers(device) {
   const numbers = [["opens", device.opening.jkt], ["signs", device.deciding.jkt]];
+  if (device.passkey !== undefined) numbers.push(["passkey", device.passkey.jkt]);
+  part("add-passkey").hidden = device.passkey !== undefined || !hasPasskeys();
   part("numbers").replaceChildren(...numbers.flatMap(([what, jkt]) => [element("dt", what), element("dd", safetyNumber(jkt), "mono")]));
   part("numbers-card").hidden = false;
 }
@@ -51,16 +54,39 @@ async function enrol() {
   say(`This browser is enrolled. Read its two numbers to an administrator, who signs them.${durable ? "" : " It may drop its keys when space runs out."}`);
 }
 
-/** @param {import("./manifest.js").Manifest} manifest */
-function checkHere(manifest) {
-  if (manifest.ws !== workspaceId) throw new Refused("workspace", "manifest.ws");
+async function addPasskey() {
+  const passkey = await madePasskey(`${workspace}, ${account}`);
+  const { jwk, rp, origins } = passkey;
+  await call("device-keys", { body: { purpose: "deciding", class: "webauthn", jwk, rp, origins, label: "Passkey" } });
+  await keepPasskey(owner, passkey);
+  await begin();
+  say("The passkey is enrolled. Read its number to an administrator; once they signed it, it signs your decisions here.");
 }
 
-async function pin() {
+/** @param {import("./manifest.js").Manifest} manifest @param {Device} device */
+function checkHere(manifest, device) {
+  if (manifest.ws !== workspaceId) throw new Refused("workspace", "manifest.ws");
+  const { deciding, passkey } = device;
+  for (const { uid, keys } of manifest.people) {
+    const isOther = keys.some(({ jkt, keyClass, rp, origins }) => {
+      if (jkt === deciding.jkt) return uid !== account || keyClass !== "browser";
+      if (jkt !== passkey?.jkt) return false;
+      return uid !== account || keyClass !== "webauthn" || rp !== passkey.rp || origins.join() !== passkey.origins.join();
+    });
+    if (isOther) throw new Refused("class", "manifest.members"); // one of this browser's keys, named as something else
+  }
+}
+
+/** The passkey of `device` where the manifest names it: then it signs, and no other key. @param {Device} device @param {import("./manifest.js").Manifest} manifest */
+const passkeyOf = ({ passkey }, manifest) =>
+  passkey !== undefined && manifest.people.some(({ keys }) => keys.some(({ jkt }) => jkt === passkey.jkt)) ? passkey : null;
+
+/** @param {Device} device */
+async function pin(device) {
   const field = /** @type {HTMLInputElement} */ (part("pin-field"));
   const digest = form.digest(field.value.trim(), "pin");
   const { manifest, signed } = await pinned(get, digest, now());
-  checkHere(manifest);
+  checkHere(manifest, device);
   await keep({ pin: digest, signed }, manifest);
   say("");
   await begin();
@@ -90,13 +116,13 @@ function alarm(held, trust, changes) {
   };
 }
 
-/** What is believed now, null while keys that changed are not yet compared. @returns {Promise<(Trust & { names: import("./signed.js").Names, pin: string }) | null>} */
-async function current() {
+/** What `device` believes now, null while keys that changed are not yet compared. @param {Device} device @returns {Promise<(Trust & { names: import("./signed.js").Names, pin: string }) | null>} */
+async function current(device) {
   const held = await believed(owner);
   if (held === null) return null;
   const last = readJson(held.signed);
   const trust = await renewed(get, last, now());
-  checkHere(trust.manifest);
+  checkHere(trust.manifest, device);
   const changes = changesOf(await payloadOf(last), trust.manifest);
   if (changes.added.length || changes.removed.length) {
     part("waiting").hidden = true;
@@ -110,6 +136,11 @@ async function current() {
 
 /** @param {Device} device @param {Trust} trust @param {Map<string, unknown>[]} items */
 function list(device, trust, items) {
+  const level = passkeyOf(device, trust.manifest) === null ? "0" : "1";
+  const badges = [document, /** @type {HTMLTemplateElement} */ (part("lock-template")).content];
+  for (const one of badges.flatMap((place) => [...place.querySelectorAll("[data-level]")])) {
+    one.toggleAttribute("hidden", one.getAttribute("data-level") !== level);
+  }
   part("unnamed").hidden = trust.manifest.recipients().includes(device.opening.jkt);
   const pending = items.filter((one) => one.get("state") === "pending");
   part("rows").replaceChildren(...pending.map((one) => row(String(one.get("id")), String(one.get("expires_at")), device)));
@@ -167,7 +198,7 @@ function row(cid, expires, device) {
 async function open(cid, device) {
   part("command").hidden = true;
   say("");
-  const trust = await current();
+  const trust = await current(device);
   if (trust === null) return;
   const view = await get(`sealed-commands/${encodeURIComponent(cid)}`);
   const { cmd, ctx } = await openCommand(view.get("sealed"), {
@@ -177,7 +208,7 @@ async function open(cid, device) {
   show(cmd, ctx);
   part("signatures").replaceChildren(await signatures(trust, cid, view));
   for (const word of /** @type {const} */ (["approve", "deny"])) {
-    part(word).onclick = () => decide(word, ctx, device).catch(sayWhy);
+    onClick(part(word), () => decide(word, ctx, device, trust));
   }
 }
 
@@ -198,11 +229,12 @@ function show(cmd, ctx) {
   part("command").focus();
 }
 
-/** Signs `word` about what is shown and hands it in. @param {"approve" | "deny"} word @param {import("./command.js").Context} ctx @param {Device} device */
-async function decide(word, ctx, device) {
+/** Signs `word` about what is shown and hands it in. @param {"approve" | "deny"} word @param {import("./command.js").Context} ctx @param {Device} device @param {Trust} trust */
+async function decide(word, ctx, device, { manifest }) {
   const [iat, jti] = [now(), base64url(crypto.getRandomValues(new Uint8Array(16)))];
   const payload = await decisionPayload(ctx, { decision: word, jti, iat, exp: Math.min(ctx.exp, iat + DECIDE_SECONDS) });
-  const decision = await signDecision(payload, device.deciding);
+  const passkey = passkeyOf(device, manifest);
+  const decision = passkey === null ? await signDecision(payload, device.deciding) : await signByPasskey(payload, passkey, { ctx, manifest, now: iat });
   const answer = await call(`sealed-commands/${encodeURIComponent(ctx.cid)}/decisions`, { body: { decision } });
   part("command").hidden = true;
   await begin();
@@ -216,7 +248,8 @@ async function begin() {
   showNumbers(device);
   const isPinned = (await believed(owner)) !== null;
   part("pin-card").hidden = isPinned;
-  const trust = isPinned ? await current() : null;
+  onClick(part("pin"), () => pin(device));
+  const trust = isPinned ? await current(device) : null;
   if (isPinned && trust === null) return; // the alarm stands alone
   const items = itemsOf(await get("sealed-commands"));
   if (trust !== null) list(device, trust, items);
@@ -224,6 +257,6 @@ async function begin() {
 }
 
 onClick(part("enrol"), enrol);
-onClick(part("pin"), pin);
+onClick(part("add-passkey"), addPasskey);
 onClick(part("again"), begin);
 begin().catch(sayWhy);
