@@ -21,7 +21,8 @@ class Keyed:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.devtools, self.authenticator = add_authenticator(house.page)
+        devtools, self.authenticator = add_authenticator(house.page)
+        self.devtools: Any = devtools  # which is said to be any object
         page = house.page
         pin(page, house.pin)
         expect(page.get_by_text("Nothing waits.")).to_be_visible()

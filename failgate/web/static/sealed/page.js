@@ -37,7 +37,7 @@ const get = (path) => call(path);
 function showNumbers(device) {
   const numbers = [["opens", device.opening.jkt], ["signs", device.deciding.jkt]];
   if (device.passkey !== undefined) numbers.push(["passkey", device.passkey.jkt]);
-  part("add-passkey").hidden = device.passkey !== undefined || !hasPasskeys();
+  part("passkey-way").hidden = device.passkey !== undefined || !hasPasskeys();
   part("numbers").replaceChildren(...numbers.flatMap(([what, jkt]) => [element("dt", what), element("dd", safetyNumber(jkt), "mono")]));
   part("numbers-card").hidden = false;
 }
