@@ -81,7 +81,7 @@ def proposed(api: Api, root: Root, *, need: int, days: int) -> Proposed:
         one for one in api.call("GET", f"{api.workspace()}/device-keys").content["items"] if not one["revoked_at"]
     ]
     try:
-        members, agents, found = _people(listed)
+        members, agents, found = people_of(listed, _named(last))
     except (Refused, KeyError, TypeError) as error:
         raise Unverified("What the server lists are no keys.", hint="Sign nothing.") from error
     if len(members) < need:
@@ -116,13 +116,14 @@ def sign_and_hand_in(api: Api, root: Root, wish: Proposed) -> Manifest:
     return manifest
 
 
-def _people(
-    listed: Sequence[Mapping[str, Any]],
+def people_of(
+    listed: Sequence[Mapping[str, Any]], known: frozenset[str]
 ) -> tuple[list[dict[str, Any]], list[str], list[tuple[str, str, str]]]:
     """Return members, agents, and each key as (whose, what for, thumbprint): thumbprints are computed here."""
     members: dict[str, dict[str, Any]] = {}
     agents: list[str] = []
     found: list[tuple[str, str, str]] = []
+    shared: set[str] = set()
     for one in listed:
         kind = SealingKey if one["purpose"] == "opening" else VerifyingKey
         jkt = kind.from_jwk(one["jwk"]).jkt
@@ -133,7 +134,11 @@ def _people(
             continue
         member = members.setdefault(whose, {"uid": whose, "roles": ["reviewer"], "sig": []})
         if one["purpose"] == "opening":
-            member["enc"] = jkt  # the newest one
+            shared |= {jkt} if one.get("copies") else set()
+            kept = member.get("enc")
+            # The newest that devices share; else the one that the manifest before named; else the newest.
+            if one.get("copies") or not (kept in known or kept in shared):
+                member["enc"] = jkt
         else:
             own = {"rp": one["rp"], "origins": one["origins"]} if one["class"] == "webauthn" else {}
             member["sig"].append({"class": one["class"], "jkt": jkt, **own})

@@ -25,7 +25,7 @@ MOST_OF_ONE: Final = 32  # keys in force of one person or agent; a manifest take
 _LONGEST_ORIGIN: Final = 300
 _ADD: Final = (
     "INSERT INTO device_key (id, workspace_id, purpose, account_id, agent_id, jkt, jwk, key_class, rp, origins, label,"
-    " created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING"
+    " copies, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING"
 )
 _OF_ONE: Final = (
     "SELECT COUNT(*) AS number FROM device_key WHERE workspace_id = $1 AND COALESCE(account_id, agent_id) = $2"
@@ -51,6 +51,7 @@ class DeviceKey(msgspec.Struct, frozen=True):
     rp: str | None
     origins: Sequence[str] | None
     label: str
+    copies: Mapping[str, str] | None
     created_us: int
     revoked_us: int | None
 
@@ -80,6 +81,7 @@ class KeyDirectory:
         return await self._add(
             tx, workspace_id, actor, purpose=wish.purpose, jkt=relay.thumbprint(wish.purpose, wish.jwk), jwk=wish.jwk,
             label=wish.label, account_id=actor.account_id, key_class=wish.key_class, rp=wish.rp, origins=wish.origins,
+            copies=await self._checked_copies(tx, workspace_id, wish, actor),
         )  # fmt: skip
 
     async def enrol_agent(
@@ -152,18 +154,20 @@ class KeyDirectory:
         key_class: KeyClass | None = None,
         rp: str | None = None,
         origins: Sequence[str] | None = None,
+        copies: Mapping[str, str] | None = None,
     ) -> DeviceKey:
         [found] = await tx.fetch(_OF_ONE, workspace_id, account_id or agent_id)
         if found["number"] >= MOST_OF_ONE:
             raise Conflict(f"There are {MOST_OF_ONE} keys in force.", hint="Revoke one that is not used.")
         label = check_label(label)
         key = DeviceKey(
-            new_id(), workspace_id, purpose, account_id, agent_id, jkt, dict(jwk), key_class, rp, origins, label,
+            new_id(), workspace_id, purpose, account_id, agent_id, jkt, dict(jwk), key_class, rp, origins, label, copies,
             self._clock.now_us(), None,
         )  # fmt: skip
         inserted = await tx.execute(
             _ADD, key.id, workspace_id, purpose, account_id, agent_id, jkt, _text(key.jwk), key_class, rp,
-            None if origins is None else _text(list(origins)), label, key.created_us,
+            None if origins is None else _text(list(origins)), label,
+            None if copies is None else _text(dict(copies)), key.created_us,
         )  # fmt: skip
         if inserted != 1:
             raise Conflict(
@@ -175,6 +179,25 @@ class KeyDirectory:
         )  # fmt: skip
         await self._audit.append(tx, event)
         return key
+
+    async def _checked_copies(
+        self, tx: Transaction, workspace_id: str, wish: NewDeviceKey, actor: Actor
+    ) -> Mapping[str, str] | None:
+        """Return the copies of a shared key. Raises: BadInput (no opening key, or for a key that is none of theirs)."""
+        if wish.copies is None:
+            return None
+        if wish.purpose != "opening" or not wish.copies:
+            raise BadInput("Copies are those of an opening key that devices share.", member="copies")
+        known = await self.in_force(tx, workspace_id, wish.copies)
+        for jkt in wish.copies:
+            key = known.get(jkt)
+            if key is None or key.purpose != "opening" or key.account_id != actor.account_id:
+                raise BadInput(
+                    "A copy is for a key that is no opening key of yours in force.",
+                    hint="Enrol that device first.",
+                    member="copies",
+                )
+        return wish.copies
 
     async def _revoke(self, tx: Transaction, where: str, args: Sequence[str], actor: Actor, reason: str) -> bool:
         rows = await tx.fetch(_REVOKE.format(where=where), self._clock.now_us(), *args)
@@ -211,5 +234,7 @@ def _key(row: Row) -> DeviceKey:
         agent_id=row["agent_id"], jkt=row["jkt"], jwk=cast("dict[str, str]", parse_canonical(row["jwk"].encode())),
         key_class=row["key_class"], rp=row["rp"],
         origins=None if row["origins"] is None else cast("list[Any]", parse_canonical(row["origins"].encode())),
-        label=row["label"], created_us=row["created_us"], revoked_us=row["revoked_us"],
+        label=row["label"],
+        copies=None if row["copies"] is None else cast("dict[str, str]", parse_canonical(row["copies"].encode())),
+        created_us=row["created_us"], revoked_us=row["revoked_us"],
     )  # fmt: skip

@@ -22,6 +22,7 @@ class DeviceKeyRow(Table, tablename="device_key"):
     rp = Text(null=True, default=None)
     origins = Text(null=True, default=None)
     label = Text()
+    copies = Text(null=True, default=None)
     created_us = BigInt()
     revoked_us = BigInt(null=True, default=None)
 

@@ -8,13 +8,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 Label = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Copy = Annotated[str, msgspec.Meta(max_length=12_288)]
 KeyClass = Literal["browser", "native", "webauthn"]
 Purpose = Literal["opening", "deciding", "asking"]
 SealedState = Literal["pending", "approved", "denied", "expired", "cancelled", "executed"]
 
 
 class NewDeviceKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """`POST device-keys`: a public key of one's own device; `class` of a deciding key, `rp`, `origins` of a passkey."""
+    """`POST device-keys`: a public key of one's own device; `class` of a deciding key, `rp`, `origins` of a passkey.
+
+    `copies` of an opening key that one's devices share: each sealed to the opening key that its name is the thumbprint of.
+    """
 
     purpose: Literal["opening", "deciding"]
     jwk: dict[str, str]
@@ -22,6 +26,7 @@ class NewDeviceKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
     key_class: KeyClass | None = msgspec.field(default=None, name="class")
     rp: Annotated[str, msgspec.Meta(max_length=253)] | None = None
     origins: Annotated[list[str], msgspec.Meta(max_length=32)] | None = None
+    copies: Annotated[dict[str, Copy], msgspec.Meta(max_length=7)] | None = None
 
 
 class NewAgentKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -44,6 +49,7 @@ class DeviceKeyView(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     account: str | None
     agent: str | None
+    copies: dict[str, str] | None
     created_at: str
     revoked_at: str | None
 

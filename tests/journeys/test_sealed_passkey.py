@@ -150,4 +150,4 @@ def test_an_assertion_that_was_changed_is_neither_shown_nor_believed(keyed: Keye
         page.goto(f"{house.server.url}/w/acme/sealed")
         expect(page.locator(f"[data-request='{cid}'] .note.bad")).to_contain_text(f"Not verified: {why}")
     finally:
-        page.unroute_all()
+        page.unroute_all(behavior="wait")

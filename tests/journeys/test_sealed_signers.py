@@ -185,7 +185,7 @@ def test_a_signer_whom_the_server_makes_up_is_told(house: House, done: str, lie:
         if lie == "a key of its own":
             picture(page, "sealed-not-verified")
     finally:
-        page.unroute_all()
+        page.unroute_all(behavior="wait")
 
 
 def turned(token: str) -> str:
@@ -207,7 +207,7 @@ def test_the_name_that_was_first_told_is_the_one_that_counts(house: House, done:
         signed = row(looked_at(house), done).locator(".signed")
         expect(signed).to_contain_text("Signed by lead@acme.example, you (the server now says chief@acme.example)")
     finally:
-        house.page.unroute_all()
+        house.page.unroute_all(behavior="wait")
 
 
 @on_sqlite

@@ -7,7 +7,7 @@ from failgate.audit.record import Actor
 from failgate.base.canonical import base64url
 from failgate.base.errors import BadInput, Conflict, NotFound
 from failgate.relay.directory import MOST_OF_ONE
-from failgate.sealed.keys import SigningKey
+from failgate.sealed.keys import OpeningKey, SigningKey
 from failgate.sealed.refusal import Refused
 from tests.relay.parties import Sealed
 
@@ -108,3 +108,28 @@ async def test_nobody_has_more_keys_than_a_manifest_takes(place) -> None:
         await place.enrol(ann, "deciding", SigningKey.generate().public_jwk(), key_class="native")
     with pytest.raises(Conflict, match="keys in force"):
         await place.enrol(ann, "deciding", SigningKey.generate().public_jwk(), key_class="native")
+
+
+async def test_copies_of_a_shared_key_are_kept_for_ones_own_devices_alone(place) -> None:
+    """The server opens none; it refuses what could not be meant: another's key, a key that is gone, one that decides."""
+    ann, bob, ec = place.reviewer(0), place.reviewer(1), SigningKey.generate()
+    first = await place.enrol(ann, "opening", ann.opening.public_jwk())
+    await place.enrol(bob, "opening", bob.opening.public_jwk())
+    shared = OpeningKey.generate()
+    for purpose, jwk, members in (
+        ("opening", shared.public_jwk(), {"copies": {bob.opening.jkt: "a.b.c"}}),
+        ("opening", shared.public_jwk(), {"copies": {"A" * 43: "a.b.c"}}),
+        ("opening", shared.public_jwk(), {"copies": {}}),
+        ("deciding", ec.public_jwk(), {"key_class": "browser", "copies": {ann.opening.jkt: "a.b.c"}}),
+    ):
+        with pytest.raises(BadInput) as refused:
+            await place.enrol(ann, purpose, jwk, **members)
+        assert refused.value.facts["member"] == "copies"
+    kept = await place.enrol(ann, "opening", shared.public_jwk(), copies={ann.opening.jkt: "a.b.c"})
+    listed = await place.room.directory.list(place.ws)
+    assert [one.copies for one in listed] == [None, None, {ann.opening.jkt: "a.b.c"}]
+    assert listed[-1] == kept
+    assert (await place.records())[-1]["data"] == {"purpose": "opening", "jkt": shared.jkt}
+    await place.room.directory.revoke(place.ws, first.id, Actor("user", ann.account))
+    with pytest.raises(BadInput):
+        await place.enrol(ann, "opening", OpeningKey.generate().public_jwk(), copies={ann.opening.jkt: "a.b.c"})

@@ -1,6 +1,7 @@
 // A reviewer's two keys in this browser: one that opens and one that decides. They are made here, no script can take
 // their private halves out, and they are lost with the site's data; then the reviewer enrols anew.
 
+import { checkHalves } from "./devices.js";
 import { isSame, mapOf } from "./json.js";
 import { OAEP, P256, RSA_BITS_LEAST, sealingKeyName, sign, unwrap, verify, verifyingKey } from "./keys.js";
 
@@ -8,7 +9,8 @@ import { OAEP, P256, RSA_BITS_LEAST, sealingKeyName, sign, unwrap, verify, verif
  * @typedef {{ crv: string, kty: string, x: string, y: string } | { e: string, kty: string, n: string }} PublicJwk
  * @typedef {{ jkt: string, key: CryptoKey, jwk: PublicJwk }} HeldKey
  * @typedef {import("./passkey.js").Passkey} Passkey
- * @typedef {{ opening: HeldKey, deciding: HeldKey, passkey?: Passkey }} Device
+ * @typedef {import("./devices.js").Shared} Shared
+ * @typedef {{ opening: HeldKey, deciding: HeldKey, passkey?: Passkey, shared?: Shared[] }} Device
  * @typedef {{ pin: string, signed: string, names?: Record<string, string> }} Believed the pin, the newest manifest as it
  *   was signed, and what people were called when their keys were first believed
  */
@@ -47,13 +49,13 @@ export async function madeDevice(owner) {
   }
 }
 
-/** Keeps `passkey` beside the keys that this browser holds for `owner`. @param {string} owner @param {Passkey} passkey @returns {Promise<void>} */
-export async function keepPasskey(owner, passkey) {
+/** Keeps `more` beside the keys that this browser holds for `owner`. @param {string} owner @param {{ passkey?: Passkey, shared?: Shared[] }} more @returns {Promise<void>} */
+export async function keepBeside(owner, more) {
   const database = await opened();
   try {
     const held = await kept(database, STORE, owner);
     if (held === undefined) throw new NoKeys(`This browser holds no keys. Enrol it first. ${TERMINAL}`);
-    await changed(database, STORE, (store) => store.put({ ...held, passkey }, owner));
+    await changed(database, STORE, (store) => store.put({ ...held, ...more }, owner));
   } finally {
     database.close();
   }
@@ -127,7 +129,7 @@ async function read(database, owner) {
   const found = await kept(database, STORE, owner);
   if (found === undefined) return null;
   try {
-    const { opening, deciding, passkey } = found;
+    const { opening, deciding, passkey, shared } = found;
     checkHeld(opening.key, "RSA-OAEP", "decrypt");
     checkHeld(deciding.key, "ECDSA", "sign");
     const opens = { ...opening, jkt: await sealingKeyName(mapOf(opening.jwk)) };
@@ -137,12 +139,22 @@ async function read(database, owner) {
     const locking = await crypto.subtle.importKey("jwk", opening.jwk, OAEP, false, ["encrypt"]);
     const wrapped = new Uint8Array(await crypto.subtle.encrypt(OAEP, locking, probe));
     if (!isSame(await unwrap(opens, wrapped, "opening"), probe)) throw new TypeError("halves of two keys");
-    if (passkey === undefined) return { opening: opens, deciding: { ...deciding, jkt } };
-    const { jkt: named } = await verifyingKey(mapOf(passkey.jwk));
-    return { opening: opens, deciding: { ...deciding, jkt }, passkey: { ...passkey, jkt: named } };
+    /** @type {Device} */
+    const device = { opening: opens, deciding: { ...deciding, jkt } };
+    if (passkey !== undefined) device.passkey = { ...passkey, jkt: (await verifyingKey(mapOf(passkey.jwk))).jkt };
+    if (shared !== undefined) device.shared = await Promise.all(shared.map(readShared));
+    return device;
   } catch {
     throw new NoKeys(`The keys that this browser holds are damaged. Remove this site's data and enrol anew. ${TERMINAL}`);
   }
+}
+
+/** @param {Shared} found @returns {Promise<Shared>} */
+async function readShared(found) {
+  checkHeld(found.key, "RSA-OAEP", "decrypt");
+  const shared = { ...found, jkt: await sealingKeyName(mapOf(found.jwk)) };
+  await checkHalves(shared);
+  return shared;
 }
 
 /** @param {CryptoKey} key @param {string} algorithm @param {KeyUsage} usage */

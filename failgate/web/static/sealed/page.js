@@ -2,7 +2,7 @@
 // and says who signed. What is signed is about exactly what was shown.
 
 import { decisionPayload, signDecision } from "./decision.js";
-import { believe, believed, heldDevice, isDurable, keepPasskey, madeDevice } from "./device.js";
+import { believe, believed, heldDevice, isDurable, keepBeside, madeDevice } from "./device.js";
 import { element, lock, onClick, part, say, sayWhy } from "./elements.js";
 import * as form from "./form.js";
 import { base64url, readJson } from "./json.js";
@@ -15,6 +15,7 @@ import { callerOf, itemsOf } from "./server.js";
 import { endedRow, nameOf, signedBy, unverifiable } from "./signed.js";
 import { decidingKeys, keptNames, namesIn, signaturesOf } from "./signers.js";
 import { changesOf, history, pinned, renewed } from "./trust.js";
+import { labelOf, openerOf, received, showYours } from "./yours.js";
 
 /**
  * @typedef {import("./device.js").Device} Device @typedef {import("./trust.js").Trust} Trust
@@ -30,12 +31,14 @@ const now = () => Math.floor(Date.now() / 1000);
 const { workspace = "", workspaceId = "", account = "" } = part("sealed").dataset;
 const owner = `${workspaceId}/${account}`;
 const call = callerOf(workspace);
+const here = { call, owner, ws: workspaceId, uid: account, again: () => begin() };
 /** @param {string} path */
 const get = (path) => call(path);
 
 /** @param {Device} device */
 function showNumbers(device) {
   const numbers = [["opens", device.opening.jkt], ["signs", device.deciding.jkt]];
+  for (const { jkt } of (device.shared ?? []).slice(-1)) numbers.push(["opens, shared", jkt]);
   if (device.passkey !== undefined) numbers.push(["passkey", device.passkey.jkt]);
   part("passkey-way").hidden = device.passkey !== undefined || !hasPasskeys();
   part("numbers").replaceChildren(...numbers.flatMap(([what, jkt]) => [element("dt", what), element("dd", safetyNumber(jkt), "mono")]));
@@ -45,7 +48,7 @@ function showNumbers(device) {
 async function enrol() {
   const device = await madeDevice(owner);
   const jkts = itemsOf(await get("device-keys")).map((one) => one.get("jkt"));
-  const label = "Browser";
+  const label = await labelOf(device);
   if (!jkts.includes(device.opening.jkt)) await call("device-keys", { body: { purpose: "opening", jwk: device.opening.jwk, label } });
   const deciding = { purpose: "deciding", class: "browser", jwk: device.deciding.jwk, label };
   if (!jkts.includes(device.deciding.jkt)) await call("device-keys", { body: deciding });
@@ -57,8 +60,8 @@ async function enrol() {
 async function addPasskey() {
   const passkey = await madePasskey(`${workspace}, ${account}`);
   const { jwk, rp, origins } = passkey;
-  await call("device-keys", { body: { purpose: "deciding", class: "webauthn", jwk, rp, origins, label: "Passkey" } });
-  await keepPasskey(owner, passkey);
+  await call("device-keys", { body: { purpose: "deciding", class: "webauthn", jwk, rp, origins, label: `Passkey ${safetyNumber(passkey.jkt).slice(0, 11)}` } });
+  await keepBeside(owner, { passkey });
   await begin();
   say("The passkey is enrolled. Read its number to an administrator; once they signed it, it signs your decisions here.");
 }
@@ -141,7 +144,7 @@ function list(device, trust, items) {
   for (const one of badges.flatMap((place) => [...place.querySelectorAll("[data-level]")])) {
     one.toggleAttribute("hidden", one.getAttribute("data-level") !== level);
   }
-  part("unnamed").hidden = trust.manifest.recipients().includes(device.opening.jkt);
+  part("unnamed").hidden = openerOf(device, trust.manifest, account) !== null;
   const pending = items.filter((one) => one.get("state") === "pending");
   part("rows").replaceChildren(...pending.map((one) => row(String(one.get("id")), String(one.get("expires_at")), device)));
   part("none").hidden = pending.length > 0;
@@ -194,22 +197,28 @@ function row(cid, expires, device) {
   return made;
 }
 
+let shown = ""; // the request that was asked for last
+
 /** @param {string} cid @param {Device} device */
 async function open(cid, device) {
   part("command").hidden = true;
   say("");
+  shown = cid;
   const trust = await current(device);
   if (trust === null) return;
   const view = await get(`sealed-commands/${encodeURIComponent(cid)}`);
   const { cmd, ctx } = await openCommand(view.get("sealed"), {
-    opener: device.opening, manifest: trust.manifest, agents: trust.agents, now: now(),
+    opener: openerOf(device, trust.manifest, account) ?? device.opening, manifest: trust.manifest, agents: trust.agents, now: now(),
   });
   if (ctx.cid !== cid) throw new Refused("claims", "ctx.cid"); // another request than the one that was asked for
-  show(cmd, ctx);
-  part("signatures").replaceChildren(await signatures(trust, cid, view));
+  if (shown !== cid) return; // another one was asked for meanwhile
   for (const word of /** @type {const} */ (["approve", "deny"])) {
-    onClick(part(word), () => decide(word, ctx, device, trust));
+    onClick(part(word), () => decide(word, ctx, device, trust)); // before it is shown: no button is of another command
   }
+  show(cmd, ctx);
+  part("signatures").replaceChildren(); // never those of another command
+  const signed = await signatures(trust, cid, view);
+  if (shown === cid) part("signatures").replaceChildren(signed);
 }
 
 /** @param {Map<string, unknown>} cmd @param {import("./command.js").Context} ctx */
@@ -242,14 +251,21 @@ async function decide(word, ctx, device, { manifest }) {
 }
 
 async function begin() {
-  const device = await heldDevice(owner);
+  let device = await heldDevice(owner);
   part("enrol-card").hidden = device !== null;
   if (device === null) return;
   showNumbers(device);
   const isPinned = (await believed(owner)) !== null;
   part("pin-card").hidden = isPinned;
-  onClick(part("pin"), () => pin(device));
-  const trust = isPinned ? await current(device) : null;
+  onClick(part("pin"), () => pin(/** @type {Device} */ (device)));
+  let trust = null;
+  try {
+    trust = isPinned ? await current(device) : null;
+    if (trust !== null) device = await received(here, device, trust);
+  } finally {
+    showNumbers(device);
+    await showYours(here, device, trust);
+  }
   if (isPinned && trust === null) return; // the alarm stands alone
   const items = itemsOf(await get("sealed-commands"));
   if (trust !== null) list(device, trust, items);
