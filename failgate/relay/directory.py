@@ -161,8 +161,8 @@ class KeyDirectory:
             raise Conflict(f"There are {MOST_OF_ONE} keys in force.", hint="Revoke one that is not used.")
         label = check_label(label)
         key = DeviceKey(
-            new_id(), workspace_id, purpose, account_id, agent_id, jkt, dict(jwk), key_class, rp, origins, label, copies,
-            self._clock.now_us(), None,
+            new_id(), workspace_id, purpose, account_id, agent_id, jkt, dict(jwk), key_class, rp, origins, label,
+            copies, self._clock.now_us(), None,
         )  # fmt: skip
         inserted = await tx.execute(
             _ADD, key.id, workspace_id, purpose, account_id, agent_id, jkt, _text(key.jwk), key_class, rp,

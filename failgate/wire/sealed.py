@@ -17,7 +17,7 @@ SealedState = Literal["pending", "approved", "denied", "expired", "cancelled", "
 class NewDeviceKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """`POST device-keys`: a public key of one's own device; `class` of a deciding key, `rp`, `origins` of a passkey.
 
-    `copies` of an opening key that one's devices share: each sealed to the opening key that its name is the thumbprint of.
+    `copies` of an opening key that one's devices share: each by the thumbprint of the opening key that it is sealed to.
     """
 
     purpose: Literal["opening", "deciding"]

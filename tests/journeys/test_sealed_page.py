@@ -12,6 +12,7 @@ from failgate.client.pins import load_pins
 from failgate.matching.rendering import render_token
 from failgate.sealed.keys import safety_number
 from tests.journeys import team
+from tests.journeys.agent_machine import waited_for
 from tests.journeys.harness import NewDatabase, on_sqlite
 from tests.journeys.pictures import picture
 from tests.journeys.sealed_house import House, house_of, opened, pin
@@ -97,6 +98,35 @@ def test_what_a_server_changed_is_not_shown(house: House, lie: str, why: str) ->
         expect(page.locator("[data-command]")).to_be_hidden()
     finally:
         house.page.unroute(f"**/sealed-commands/{first}")
+        for agent in agents:
+            agent.kill()
+            agent.communicate(timeout=60)
+
+
+@on_sqlite
+def test_the_buttons_sign_what_is_shown_and_nothing_that_was_shown_before(house: House) -> None:
+    """While who signed is still being fetched, the buttons are of the command in sight. P4"""
+    agents = [house.begun("touch", "one")]
+    first = house.waiting()
+    agents.append(house.begun("touch", "two"))
+    second = house.waiting()
+    page, held = opened(house, first), list[Route]()
+    expect(page.locator("[data-signatures] li")).to_be_visible()
+    expect(page.locator("[data-argv]")).to_contain_text("one")
+    page.route("**/device-keys", lambda route: held.append(route))  # not answered before the end
+    try:
+        page.get_by_role("listitem").filter(has_text=second).get_by_role("button", name="Open").click()
+        expect(page.locator("[data-argv]")).to_contain_text("two")
+        expect(page.locator("[data-signatures] li")).to_have_count(0)
+        page.get_by_role("button", name="Sign: deny").click()
+
+        def states() -> list[str]:
+            return [house.owner.get(f"{WHERE}/sealed-commands/{cid}").json()["state"] for cid in (first, second)]
+
+        waited_for(lambda: states()[1] != "pending")
+        assert states() == ["pending", "denied"]
+    finally:
+        page.unroute("**/device-keys")
         for agent in agents:
             agent.kill()
             agent.communicate(timeout=60)

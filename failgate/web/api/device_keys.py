@@ -73,6 +73,7 @@ def view_of(key: DeviceKey) -> DeviceKeyView:
     return DeviceKeyView(
         id=key.id, purpose=key.purpose, jkt=key.jkt, jwk=dict(key.jwk), key_class=key.key_class, rp=key.rp,
         origins=None if key.origins is None else list(key.origins), label=key.label, account=key.account_id,
-        agent=key.agent_id, copies=None if key.copies is None else dict(key.copies), created_at=to_rfc3339(key.created_us),
+        agent=key.agent_id, copies=None if key.copies is None else dict(key.copies),
+        created_at=to_rfc3339(key.created_us),
         revoked_at=None if key.revoked_us is None else to_rfc3339(key.revoked_us),
     )  # fmt: skip
