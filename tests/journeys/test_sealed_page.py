@@ -2,15 +2,20 @@
 
 import json
 import random
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Route, expect
 
+from failgate.base.canonical import digest_of
+from failgate.client.administering import load_root
 from failgate.client.pins import load_pins
 from failgate.matching.rendering import render_token
+from failgate.sealed.form import octets
 from failgate.sealed.keys import safety_number
+from failgate.sealed.manifest import MOST_BYTES, sign_manifest
 from tests.journeys import team
 from tests.journeys.agent_machine import waited_for
 from tests.journeys.harness import NewDatabase, on_sqlite
@@ -190,6 +195,39 @@ def test_texts_are_shown_as_in_plain_mode(house: House) -> None:
             is_short = here["text"] == there.text
             assert is_short or here["text"] == _unnamed(words), (repr(text), here, there)
             assert is_short or not any(name in there.text for name in kept)
+
+
+@on_sqlite
+def test_a_manifest_that_names_this_browsers_key_as_a_terminals_is_refused(house: House) -> None:
+    """A server that lists the key as `native` has an administrator sign that: a policy would be met that nobody meant."""
+    root = load_root(house.folder / "root.json")
+    assert root.last is not None
+    last = json.loads(octets(root.last["payload"], "payload", most=MOST_BYTES))
+    now = int(time.time())
+    payload = last | {"epoch": last["epoch"] + 1, "prev": digest_of(last), "iat": now, "exp": now + 86_400}
+    [own] = [key for one in payload["members"] for key in one["sig"] if one["uid"] == house.lead.id]
+    assert own["class"] == "browser"
+
+    def answered(route: Route) -> None:
+        answer = route.fetch()
+        content = answer.json()
+        if f"after={last['epoch']}" in route.request.url or content["items"]:
+            content["items"].append({**sign_manifest(payload, [root.key]), "keys": [root.key.public_jwk()]})
+        route.fulfill(response=answer, body=json.dumps(content))
+
+    page = house.page
+    for kind in ("native", "browser"):
+        own["class"] = kind
+        page.route("**/key-manifests?*", answered)
+        try:
+            page.goto(f"{house.server.url}/w/acme/sealed")
+            if kind == "native":
+                expect(page.locator("[data-say]")).to_contain_text("not believed: class")
+                expect(page.locator("[data-alarm]")).to_be_hidden()
+            else:  # the same manifest with the class that the key has
+                expect(page.locator("[data-waiting]")).to_be_visible()
+        finally:
+            page.unroute_all(behavior="wait")
 
 
 def _unnamed(words: list[str]) -> str:
