@@ -151,6 +151,7 @@ def test_a_signer_whom_the_server_makes_up_is_told(house: House, done: str, lie:
         [true] = content["decisions"]
         kid = part(true, 0)["kid"]
         content["decisions"] = {
+            "a key of its own, listed as the reviewer's": [resigned(true, made, kid)],
             "the reviewer's name on another signature": [resigned(true, made, kid)],
             "the word turned": [".".join([true.split(".")[0], turned(true), true.split(".")[2]])],
             "one decision twice": [true, true],
