@@ -145,9 +145,12 @@ async def test_what_is_too_large_or_comes_from_elsewhere_is_not_read(server, clo
         assert sent.status_code == 403
 
 
-async def test_what_was_reported_is_there_after_a_start_and_after_another_sealing_key(services, clock):
+async def test_what_was_reported_is_there_after_the_plugin_was_away_and_after_another_sealing_key(services, clock):
     async with desk_at(services, clock) as server, as_browser(server) as client:
         link = (await report(client, clock, title="It stays")).headers["location"]
+    async with running(services) as without, as_browser(without) as client:
+        for gone in (link, "/security", "/security/report", "/.well-known/security.txt"):
+            assert (await client.get(gone)).status_code == 404, gone
     await services.resealing.rotate(OPERATOR)
     async with desk_at(services, clock) as server, as_browser(server) as client:
         assert "It stays" in (await client.get(link)).text
