@@ -27,7 +27,7 @@ def house(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_a_browser_loads_what_the_manifest_lists_and_nothing_else(house: House) -> None:
     asked = set[str]()
-    with house.context.browser.new_context(storage_state=house.context.storage_state()) as context:  # type: ignore[union-attr]  # it was made by one
+    with house.context.browser.new_context(storage_state=house.context.storage_state()) as context:
         page = context.new_page()  # with nothing of it in a cache
         page.on("request", lambda one: asked.add(urlsplit(one.url).path))
         page.goto(f"{house.server.url}/w/acme/sealed")

@@ -100,7 +100,7 @@ def test_the_lock_says_what_it_means_on_hover_and_on_focus(house: House, done: s
 
 @on_sqlite
 def test_the_audit_page_has_the_lock_beside_what_it_says_of_a_sealed_command(house: House, done: str) -> None:
-    with house.context.browser.new_context() as context:  # type: ignore[union-attr]  # it was made by one
+    with house.context.browser.new_context() as context:
         page = context.new_page()
         enter(page, house.server, person(house.server, "auditor", "auditor"))
         page.goto(f"{house.server.url}/w/acme/audit?object={done}")
@@ -219,7 +219,7 @@ def test_what_was_signed_under_an_older_manifest_is_still_verified(house: House,
 
 @on_sqlite
 def test_a_browser_without_a_pin_says_that_it_can_name_nobody(house: House, done: str) -> None:
-    with house.context.browser.new_context() as context:  # type: ignore[union-attr]  # it was made by one
+    with house.context.browser.new_context() as context:
         page = context.new_page()
         second = person(house.server, "second", "reviewer")
         enter(page, house.server, second)
