@@ -21,6 +21,7 @@ import rows_memory
 import rows_policy
 import rows_redaction
 import rows_reports
+import rows_sealed
 import rows_size
 import rows_slow_disk
 import rows_start
@@ -72,6 +73,7 @@ def _table(*, is_quick: bool, is_full: bool, profile: Path | None) -> list[Row]:
         *rows_memory.rows(is_quick=is_quick, is_full=is_full),
         *rows_slow_disk.rows(is_quick=is_quick),
         *rows_intake.rows(is_quick=is_quick),
+        *rows_sealed.rows(is_quick=is_quick),
         *rows_start.rows(is_quick=is_quick, is_full=is_full),
         *rows_size.rows(is_quick=is_quick, is_full=is_full, profile=profile),
     ]

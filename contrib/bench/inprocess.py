@@ -53,7 +53,7 @@ class Clock:
         return {"count": count, "seconds": self._wall, "cpu_seconds": self._spent}
 
 
-async def _opened(folder: Path) -> Database:
+async def opened(folder: Path) -> Database:
     folder.mkdir(parents=True, exist_ok=True)
     database = await open_database(f"sqlite://{(folder / 'failgate.sqlite').absolute()}")
     await migrate(database, core_migrations())
@@ -70,7 +70,7 @@ def events(seed: int, number: int) -> list[Event]:
 
 async def append(folder: Path, number: int) -> dict[str, Any]:
     """`AuditLog.append`, a hundred in each commit."""
-    database = await _opened(folder)
+    database = await opened(folder)
     audit = AuditLog(database, SystemClock(), folder)
     await audit.open()
     made = events(await audit.size(WORKSPACE) + 1, number)
@@ -102,7 +102,7 @@ async def proofs(folder: Path, number: int) -> dict[str, Any]:
 
     Each is verified, outside of the time that counts.
     """
-    database = await _opened(folder)
+    database = await opened(folder)
     audit = AuditLog(database, SystemClock(), folder)
     await audit.open()
     log = max(await audit.heads(), key=lambda stored: stored.head.size).log
@@ -136,7 +136,7 @@ async def proofs(folder: Path, number: int) -> dict[str, Any]:
 async def append_floor(folder: Path, number: int) -> dict[str, Any]:
     """The same rows in the same tables by plain sqlite3, made beforehand: no chain, no tree, no canonical form."""
     if not (folder / "failgate.sqlite").exists():
-        await (await _opened(folder)).close()
+        await (await opened(folder)).close()
     connection = sqlite3.connect(folder / "failgate.sqlite", isolation_level=None)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(
