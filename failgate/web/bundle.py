@@ -8,7 +8,6 @@ the page shows, and what is put on record when a server starts with another one 
 import base64
 import functools
 import hashlib
-import json
 import posixpath
 import re
 from collections.abc import Mapping
@@ -60,7 +59,7 @@ def bundle_digest() -> str:
 
 
 @functools.cache
-def integrity_map() -> str:
+def integrity_map() -> dict[str, dict[str, str]]:
     """Return the import map by which a browser refuses a script of the bundle that is another one.
 
     Source: HTML Living Standard section 8.1.5.2, `integrity` of import maps.
@@ -68,7 +67,7 @@ def integrity_map() -> str:
     known = {
         f"/static/{static_version()}/{path}": integrity_of(path) for path in bundle_files() if path.endswith(".js")
     }
-    return json.dumps({"integrity": known}, separators=(",", ":"))
+    return {"integrity": known}
 
 
 def integrity_of(path: str) -> str:

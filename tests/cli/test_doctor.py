@@ -54,7 +54,7 @@ def test_what_is_lost_changed_or_left_over_is_named_with_its_report_and_its_mend
             code, checks = examined(data, *words)
             assert (code, set(verdicts(checks)) - {"warn"}) == (0, {"ok"}), checks  # the disk may be nearly full
             names = ["config", "data folder", "disk", "clock", "redaction", "database", "audit log"]
-            rest = ["rows and records", "backup", "plugins", "store", "artifacts"]
+            rest = ["rows and records", "audit erasures", "backup", "plugins", "store", "artifacts"]
             assert [check["name"] for check in checks] == [*names, *rest]
     finally:
         assert server.stop() == 0

@@ -167,7 +167,10 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(sig)
         try:
-            return self.process.wait(timeout)
+            code = self.process.wait(timeout)
+            if code != 0:
+                sys.stderr.write(f"the server ended with {code}:\n" + "".join(self.logs[-50:]))
+            return code
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise

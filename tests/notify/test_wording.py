@@ -71,7 +71,7 @@ async def test_a_sealed_command_is_told_of_when_it_waits_and_when_it_is_decided(
     assert len(rows) == 4
     for kept in (repr(page), repr([dict(row) for row in rows])):
         assert MARKER not in kept
-        assert "db-7" not in kept  # the host stands in the sealed part too
+        assert "vault-host" not in kept  # the host stands in the sealed part too
 
 
 async def test_what_expires_and_what_is_withdrawn_is_told(house: House) -> None:

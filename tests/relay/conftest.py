@@ -55,7 +55,7 @@ class Place:
     async def enrol_agent(self, sealed: Sealed, bot: Principal | None = None):
         actor, jwk = Actor.of(bot or self.bot), sealed.agent.public_jwk()
         return await self.db.write(
-            lambda tx: self.room.directory.enrol_agent(tx, self.relay, self.ws, jwk, "db-7", actor)
+            lambda tx: self.room.directory.enrol_agent(tx, self.relay, self.ws, jwk, "vault-host", actor)
         )
 
     async def accept(self, signed: dict[str, Any], policies: list[dict[str, Any]]):

@@ -94,7 +94,7 @@ class Sealed:
             "cwd_dev_ino": "1:2",
             "env": {"WHAT": MARKER},
             "exe": {"path": "/bin/echo", "sha256": base64url(bytes(32))},
-            "host": "db-7",
+            "host": "vault-host",
             "nonce": base64url(secrets.token_bytes(32)),
             "uid": 0,
             "v": 1,

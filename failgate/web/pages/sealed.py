@@ -16,7 +16,7 @@ class SealedPage:
     bundle: str
     files: int
     style: str
-    integrity: str
+    integrity: dict[str, dict[str, str]]
 
 
 async def page(request: Asking) -> Page:

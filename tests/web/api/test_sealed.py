@@ -52,7 +52,7 @@ async def sealed(server, people, *, twice: bool = False) -> Sealed:
     made = Sealed(people.acme, [ann], server.services.clock.now_us() // MICROSECONDS)
     async with as_agent(server, people) as agent, await as_reviewer(server, people) as reviewer:
         async with as_owner(server, people) as owner:
-            asking = {"jwk": made.agent.public_jwk(), "label": "db-7"}
+            asking = {"jwk": made.agent.public_jwk(), "label": "vault-host"}
             keys = [device_key(ann, purpose) for purpose in ("opening", "deciding")]
             manifest = {"manifest": made.next(), "policies": [made.policy]}
             told = (
