@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from failgate.base.errors import Conflict
 from failgate.cli.commands import GC_THRESHOLD
 from failgate.cli.links import openable_host
 from failgate.config.addresses import is_wildcard
@@ -152,8 +153,9 @@ async def _announce(
     if services.is_demo:
         await _run_demo(services, administration, url)
     elif not await services.accounts.exist():
-        token = await services.setup_links.mint()
-        print(f"failgate: first start: open {url}/link#setup.{token} within 30 minutes", flush=True)
+        with contextlib.suppress(Conflict):  # whoever bootstraps meanwhile was faster
+            token = await services.setup_links.mint()
+            print(f"failgate: first start: open {url}/link#setup.{token} within 30 minutes", flush=True)
 
 
 async def _run_demo(services: "Services", administration: "Administration", url: str) -> None:
