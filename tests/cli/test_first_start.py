@@ -1,4 +1,4 @@
-"""What a server says when it begins, and who may be faster. B2"""
+"""What a server says when it begins, and who may be faster. B12"""
 
 import pytest
 
