@@ -9,9 +9,15 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+import pytest
 
+from failgate.administration.administration import Administration
+from failgate.cli.server import _announce
 from tests.journeys.harness import Server
 from tests.journeys.harness import failgate as started
+from tests.web.conftest import on_database, people, services
+
+__all__ = ["on_database", "people", "services"]  # fixtures of the server in this process
 
 failgate = partial(started, is_warm=False)  # each command of these begins as it does for an operator
 
@@ -161,3 +167,16 @@ def test_the_check_says_what_a_plugin_advises_and_finds_its_pages_good(tmp_path:
     checked = failgate("check", cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
     assert "failgate: warning: plugins.disclosure: security.txt expired on 2020-01-01" in checked.stderr
+
+
+async def test_who_bootstraps_while_the_first_link_is_made_is_faster_and_ends_nothing(
+    services, people, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def not_yet() -> bool:
+        return False
+
+    monkeypatch.setattr(services.accounts, "exist", not_yet)  # asked just before the account was made
+    await _announce(services, Administration(services), services.config, "127.0.0.1", 8440)
+    said = capsys.readouterr().out
+    assert "listening on http://127.0.0.1:8440" in said
+    assert "first start" not in said
