@@ -50,11 +50,11 @@ class Meddler:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_PUT = do_DELETE = _carry  # noqa: N815  # the library's names
+            def log_message(self, *_: object) -> None:
+                pass
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
-                del format, args
-
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            setattr(Handler, f"do_{method}", Handler._carry)
         self._listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._listener.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._listener.server_address[1]}"
